@@ -1,0 +1,45 @@
+# Every target sets up what it needs: `make serve` or `make test` is all a fresh machine takes.
+
+PYTHON_IN_VENV := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format lock clean setup setup-dev
+
+help: ## show this list
+	@echo "usage: make TARGET"
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  \1	/' | expand -t 12
+
+serve: setup ## start the exchange; more flags with ARGS="--port 9000"
+	@exec $(PYTHON_IN_VENV) -m exness serve $(ARGS)
+
+test: lint ## check style, types and imports, then run the tests; one test with ARGS="tests/test_config.py"
+	@echo "== tests (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+
+lint: setup-dev ## check style, types and the direction of imports
+	@echo "== style (ruff check)"
+	@$(PYTHON_IN_VENV) -m ruff check .
+	@echo "== formatting (ruff format --check)"
+	@$(PYTHON_IN_VENV) -m ruff format --check .
+	@echo "== types (mypy --strict)"
+	@$(PYTHON_IN_VENV) -m mypy
+	@echo "== imports (import-linter)"
+	@$(PYTHON_IN_VENV) -c 'from importlinter.cli import lint_imports_command as run; run()'
+
+format: setup-dev ## format the code and fix what can be fixed
+	@$(PYTHON_IN_VENV) -m ruff check --fix --quiet . || true
+	@$(PYTHON_IN_VENV) -m ruff format .
+
+lock: ## remake the lock files with the newest allowed versions
+	@.ci/lock.sh
+
+clean: ## remove the environment and every cache; data/ stays
+	rm -rf .venv .venv-lock build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@.ci/setup.sh runtime
+
+setup-dev:
+	@.ci/setup.sh dev

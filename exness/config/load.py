@@ -1,0 +1,253 @@
+"""Puts the sources together: built-in defaults, config.toml, the environment, flags; the later one wins.
+
+Each source becomes a list of `Setting`s, each is read by its rule on its own, so that an error names where the
+value stands. What only the whole can tell (two assets on one symbol) is checked at the end.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import msgspec
+
+from exness.config.rules import ConfigError, FloatText, Refused, Rule, shown
+from exness.config.schema import (
+    CURRENCY,
+    DEFAULT_ASSETS,
+    SECTIONS,
+    AssetConfig,
+    Config,
+    FeedConfig,
+    is_secret,
+)
+
+DEFAULT_PATH = Path("config.toml")
+ENV_PREFIX = "EXNESS_"
+ASSET_NAME = re.compile(r"[A-Z0-9]{1,10}")
+
+
+def _rules_of(struct: type[msgspec.Struct]) -> dict[str, Rule[object]]:
+    return {key: hint.__metadata__[0] for key, hint in get_type_hints(struct, include_extras=True).items()}
+
+
+RULES = {name: _rules_of(struct) for name, struct in SECTIONS.items()} | {"assets": _rules_of(AssetConfig)}
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One value as a source gives it."""
+
+    where: str
+    """The file, the variable or `command line`: begins the error's sentence."""
+    path: tuple[str, ...]
+    """("engine", "inbox_size") or ("assets", "SOL", "decimals")."""
+    value: object
+    is_text: bool = False
+    """The source knows only text: "5" may mean the number 5."""
+
+    @property
+    def name(self) -> str:
+        return _printable(".".join(self.path))
+
+    def error(self, problem: str) -> ConfigError:
+        return ConfigError(f"{self.where}: {problem}")
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """One `Config` from all sources. Raises ConfigError.
+
+    `path` None means ./config.toml if there is one. `flags` maps "section.key" to a value, of the key's type or
+    as text; None means that the flag was not given.
+    """
+    settings = [*_from_file(path), *_from_environ(environ), *_from_flags(flags)]
+    values: dict[tuple[str, ...], object] = {}
+    for setting in settings:
+        values[setting.path] = _read(setting)
+    config = Config(assets=_assets(values), **{name: _section(name, values) for name in SECTIONS})
+    _check_feed(config.feed)
+    return config
+
+
+# Sources
+
+
+def _from_file(path: Path | None) -> Iterator[Setting]:
+    if path is None:
+        if not DEFAULT_PATH.exists():
+            return
+        path = DEFAULT_PATH
+    where = str(path)
+    for section, table in _parse(path).items():
+        if not isinstance(table, dict):
+            yield Setting(where, (section,), table)
+        elif section == "assets":
+            yield from _from_asset_tables(where, table)
+        else:
+            yield from _from_table(where, (section,), table)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: the config file is not UTF-8 text") from None
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such config file") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: the config file cannot be read ({error.strerror})") from None
+    try:
+        return tomllib.loads(text, parse_float=FloatText)
+    except RecursionError:
+        raise ConfigError(f"{path}: the config file is not valid TOML (nested too deeply)") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: the config file is not valid TOML ({error})") from None
+
+
+def _from_asset_tables(where: str, tables: dict[str, Any]) -> Iterator[Setting]:
+    for asset, table in tables.items():
+        if isinstance(table, dict):
+            yield from _from_table(where, ("assets", asset), table)
+        else:
+            yield Setting(where, ("assets", asset), table)
+
+
+def _from_table(where: str, path: tuple[str, ...], table: dict[str, Any]) -> Iterator[Setting]:
+    if not table:
+        # Nothing to set, but the section's own name is still to be checked.
+        yield Setting(where, path, table)
+    for key, value in table.items():
+        yield Setting(where, (*path, key), value)
+
+
+def _from_environ(environ: Mapping[str, str]) -> Iterator[Setting]:
+    for variable in sorted(environ):
+        if variable.startswith(ENV_PREFIX):
+            yield Setting(variable, _path_of_variable(variable), environ[variable], is_text=True)
+
+
+def _path_of_variable(variable: str) -> tuple[str, ...]:
+    """EXNESS_AUTH_LINK_MINUTES is auth.link_minutes, EXNESS_ASSETS_SOL_MAX_LEVERAGE assets.SOL.max_leverage."""
+    section, _, key = variable.removeprefix(ENV_PREFIX).partition("_")
+    if section != "ASSETS":
+        return (section.lower(), key.lower()) if key else (section.lower(),)
+    asset, _, key = key.partition("_")
+    return ("assets", asset, key.lower()) if key else ("assets", asset)
+
+
+def _from_flags(flags: Mapping[str, object]) -> Iterator[Setting]:
+    for name, value in flags.items():
+        if value is not None:
+            yield Setting("command line", tuple(name.split(".")), _plain(value), is_text=isinstance(value, str))
+
+
+def _plain(value: object) -> object:
+    """Paths as text, as a file would give them; what a list holds, too."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+# Reading one setting
+
+
+def _read(setting: Setting) -> object:
+    match setting.path:
+        case ("assets", asset, key):
+            _check_asset_name(setting, asset)
+            return _read_key(setting, ("assets", asset), key)
+        case ("assets", asset):
+            _check_asset_name(setting, asset)
+            return _check_empty_table(setting)
+        case (section, key) if section in SECTIONS:
+            return _read_key(setting, (section,), key)
+        case (section,) if section in RULES:
+            return _check_empty_table(setting)
+        case _:
+            raise _unknown(setting)
+
+
+def _unknown(setting: Setting) -> ConfigError:
+    sections = ", ".join(RULES)
+    if len(setting.path) == 1 and setting.value != {}:
+        return setting.error(f"unknown setting {setting.name}; settings stand in the sections {sections}")
+    return setting.error(f"unknown section {_printable(setting.path[0])}; the sections are {sections}")
+
+
+def _printable(name: str) -> str:
+    """A quoted TOML key may hold anything, a line break too; the error stays on one line."""
+    return name if name and name.isprintable() else shown(name)
+
+
+def _read_key(setting: Setting, section: tuple[str, ...], key: str) -> object:
+    rules = RULES[section[0]]
+    rule = rules.get(key)
+    if rule is None:
+        keys = ", ".join(rules)
+        raise setting.error(f"unknown setting {setting.name}; the keys of [{'.'.join(section)}] are {keys}")
+    try:
+        return rule.read_text(str(setting.value)) if setting.is_text else rule.read(setting.value)
+    except Refused:
+        given = "" if is_secret(section[0], key) else f", not {shown(setting.value)}"
+        raise setting.error(f"{setting.name} must be {rule.allowed}{given}") from None
+
+
+def _check_empty_table(setting: Setting) -> object:
+    if setting.value != {}:
+        raise setting.error(f"{setting.name} must be a section [{setting.name}] with keys, not {shown(setting.value)}")
+    return None
+
+
+def _check_asset_name(setting: Setting, asset: str) -> None:
+    if not ASSET_NAME.fullmatch(asset):
+        raise setting.error(
+            f"an asset's name must be 1 to 10 uppercase letters and digits like [assets.SOL], not {shown(asset)}"
+        )
+    if asset == CURRENCY:
+        raise setting.error(f"{CURRENCY} is the currency of every account and cannot be an asset")
+
+
+# Building the whole
+
+
+def _section(name: str, values: Mapping[tuple[str, ...], object]) -> Any:
+    return SECTIONS[name](**{path[1]: value for path, value in values.items() if path[0] == name and len(path) == 2})
+
+
+def _assets(values: Mapping[tuple[str, ...], object]) -> dict[str, AssetConfig]:
+    """The defaults and what the sources say of them or add to them, without the disabled ones."""
+    keys_of: dict[str, dict[str, Any]] = {name: msgspec.structs.asdict(asset) for name, asset in DEFAULT_ASSETS.items()}
+    for path, value in values.items():
+        if path[0] == "assets" and len(path) > 1:
+            keys = keys_of.setdefault(path[1], {})
+            keys.update({path[2]: value} if len(path) > 2 else {})
+    assets = {name: _asset(name, keys) for name, keys in keys_of.items() if keys.get("enabled", True)}
+    if not assets:
+        raise ConfigError("at least one asset must stay enabled under [assets]")
+    _check_symbols(assets)
+    return assets
+
+
+def _asset(name: str, keys: Mapping[str, Any]) -> AssetConfig:
+    missing = [key for key in ("name", "decimals", "symbol") if key not in keys]
+    if missing:
+        raise ConfigError(
+            f"assets.{name}.{missing[0]} is missing; a new asset must have the keys name, decimals and symbol"
+        )
+    return AssetConfig(**keys)
+
+
+def _check_symbols(assets: Mapping[str, AssetConfig]) -> None:
+    owner: dict[str, str] = {}
+    for name, asset in assets.items():
+        if asset.symbol in owner:
+            raise ConfigError(
+                f"assets.{name}.symbol must be different from assets.{owner[asset.symbol]}.symbol, "
+                f"not {shown(asset.symbol)} for both"
+            )
+        owner[asset.symbol] = name
+
+
+def _check_feed(feed: FeedConfig) -> None:
+    if feed.source == "replay" and not feed.replay_files:
+        raise ConfigError('feed.replay_files must name at least one file when feed.source is "replay"')

@@ -1,0 +1,66 @@
+"""What can be asked of the engine. A command asks; an event tells.
+
+Money is micro-USDC, prices are scaled by their asset's decimals, leverage and slippage are hundredths
+(see `instruments`), times are microseconds since the epoch. Ids are made by the caller.
+"""
+
+import msgspec
+
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+
+
+class OpenAccount(msgspec.Struct, frozen=True, gc=False):
+    """Make an account and pay its first deposit in. Refused: ACCOUNT_EXISTS."""
+
+    account: AccountId
+    email: str
+    deposit: int
+
+
+class Deposit(msgspec.Struct, frozen=True, gc=False):
+    """Pay money into an account. Refused: ACCOUNT_NOT_FOUND."""
+
+    account: AccountId
+    amount: int
+
+
+class OpenTrade(msgspec.Struct, frozen=True, gc=False):
+    """Open a trade at the current price. Its inputs are validated by the caller (margin > 0, leverage in
+    bounds, asset configured); what depends on the state is decided here.
+
+    `expected_price` is what the trader saw; it matters only when `slippage` is given.
+    `fingerprint` tells whether a repeated `client_order` asks for the same thing.
+    """
+
+    account: AccountId
+    order: OrderId
+    asset: Asset
+    side: Side
+    margin: int
+    leverage: int
+    slippage: int | None = None
+    expected_price: int | None = None
+    client_order: str | None = None
+    fingerprint: str = ""
+
+
+class CloseTrade(msgspec.Struct, frozen=True, gc=False):
+    """Close an open trade of this account at the current price. Refused: TRADE_NOT_FOUND, PRICE_UNAVAILABLE."""
+
+    account: AccountId
+    order: OrderId
+
+
+class PriceTick(msgspec.Struct, frozen=True, gc=False):
+    """A new best bid and ask of one asset.
+
+    `life_us` is how long, from the moment the engine takes it, this price may be traded on.
+    """
+
+    asset: Asset
+    bid: int
+    ask: int
+    life_us: int
+
+
+Command = OpenAccount | Deposit | OpenTrade | CloseTrade | PriceTick

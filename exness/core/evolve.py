@@ -1,0 +1,137 @@
+"""Events into state. The only writer, live and in recovery: what happened once happens again the same way.
+
+A function here never refuses. Whatever does not fit (an unknown account, a hole in `seq`, books that do not
+balance) is a bug or damage, and stops the process.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from exness.core import margin
+from exness.core.commands import PriceTick
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Event,
+    Record,
+    Trade,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+    TradeStatus,
+    next_status,
+)
+from exness.core.instruments import AccountId, OrderId
+from exness.core.state import Account, BooksError, Price, SeenOrder, State
+
+
+def evolve(state: State, record: Record) -> None:
+    """Apply one record, which must be the next one, and check the books."""
+    if record.seq != state.seq + 1:
+        raise AssertionError(f"record {record.seq} does not follow {state.seq}")
+    event = record.event
+    _APPLY[type(event)](state, record, event)
+    state.seq = record.seq
+    state.at = record.at
+    state.check_books()
+
+
+def quote(state: State, tick: PriceTick, at: int) -> None:
+    """Take a price. Prices are not journaled: after a restart the feed brings new ones."""
+    mark = margin.mark_price(tick.bid, tick.ask)
+    state.market(tick.asset).price = Price(tick.bid, tick.ask, mark, at, at + tick.life_us)
+
+
+def _account_opened(state: State, record: Record, event: AccountOpened) -> None:
+    if event.account in state.accounts or event.email in state.by_email:
+        raise AssertionError(f"account {event.account} is opened twice")
+    account = Account(
+        id=event.account,
+        number=len(state.account_list),
+        email=event.email,
+        opened_at=record.at,
+        free=event.deposit,
+        seq=record.seq,
+    )
+    state.list_account(account)
+    state.free += event.deposit
+    state.deposits += event.deposit
+
+
+def _deposited(state: State, record: Record, event: Deposited) -> None:
+    account = _touch(state, event.account, record.seq)
+    _pay(state, account, event.amount, event.balance)
+    state.deposits += event.amount
+
+
+def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
+    trade = event.trade
+    account = _touch(state, trade.account, record.seq)
+    next_status(_status(account, trade.order), TradeOpened)
+    _pay(state, account, -trade.margin, event.balance)
+    _lock(state, account, trade, 1)
+    account.trades[trade.order] = trade
+    state.market(trade.asset).index(trade.side).add(trade)
+    if trade.client_order is not None:
+        for forgotten in event.forgets:
+            del account.seen[forgotten]
+        account.seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
+
+
+def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
+    _end_trade(state, record, event, event.returned, event.pnl)
+
+
+def _trade_liquidated(state: State, record: Record, event: TradeLiquidated) -> None:
+    _end_trade(state, record, event, 0, -event.margin)
+    state.shortfall += event.shortfall
+
+
+def _end_trade(state: State, record: Record, event: TradeClosed | TradeLiquidated, returned: int, pnl: int) -> None:
+    account = _touch(state, event.account, record.seq)
+    next_status(_status(account, event.order), type(event))
+    trade = account.trades.pop(event.order)
+    _lock(state, account, trade, -1)
+    _pay(state, account, returned, event.balance)
+    state.house_pnl -= pnl
+    state.market(trade.asset).index(trade.side).remove(trade)
+
+
+def _touch(state: State, account_id: AccountId, seq: int) -> Account:
+    """The account an event is about to change, shown first to whoever is taking a picture."""
+    account = state.accounts[account_id]
+    if state.observer is not None:
+        state.observer.keep(account)
+    account.seq = seq
+    return account
+
+
+def _status(account: Account, order: OrderId) -> TradeStatus:
+    return TradeStatus.OPEN if order in account.trades else TradeStatus.NEW
+
+
+def _pay(state: State, account: Account, amount: int, balance: int) -> None:
+    """Move `amount` into (or out of) the free balance, which must then be what the event says and not below 0."""
+    account.free += amount
+    state.free += amount
+    if account.free != balance or balance < 0:
+        raise BooksError(f"account {account.id} has {account.free}, its event says {balance}")
+
+
+def _lock(state: State, account: Account, trade: Trade, sign: int) -> None:
+    """Count a trade's margin and notional in (`sign` 1) or out (-1)."""
+    notional = sign * trade.margin * trade.leverage
+    account.locked += sign * trade.margin
+    account.notional += notional
+    state.locked += sign * trade.margin
+    state.market(trade.asset).open_interest += notional
+    state.open_trades += sign
+
+
+_APPLY: dict[type[Event], Callable[[State, Record, Any], None]] = {
+    AccountOpened: _account_opened,
+    Deposited: _deposited,
+    TradeOpened: _trade_opened,
+    TradeClosed: _trade_closed,
+    TradeLiquidated: _trade_liquidated,
+}

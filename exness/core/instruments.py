@@ -1,0 +1,51 @@
+"""The words of the desk that every other module of the core uses: ids, sides, instruments."""
+
+from enum import StrEnum
+from typing import NewType
+
+import msgspec
+
+AccountId = NewType("AccountId", str)
+OrderId = NewType("OrderId", str)
+Asset = NewType("Asset", str)
+
+LEVERAGE_UNIT = 100
+"""Leverage is an integer of hundredths: 40.99x is 4099."""
+
+SLIPPAGE_UNIT = 10_000
+"""Slippage is an integer of hundredths of a percent: 10000 is 100 %."""
+
+
+class Side(StrEnum):
+    """Direction of a trade. `long` gains when the price rises, `short` when it falls."""
+
+    LONG = "long"
+    SHORT = "short"
+
+    @property
+    def sign(self) -> int:
+        """+1 long, -1 short: the `s` of the pnl formula."""
+        return 1 if self is Side.LONG else -1
+
+
+class Execution(StrEnum):
+    """Which price a trade opens and closes at."""
+
+    MID = "mid"
+    TOUCH = "touch"
+
+
+class Instrument(msgspec.Struct, frozen=True):
+    """One tradable asset, as configured under `[assets.<ASSET>]`."""
+
+    asset: Asset
+    """Our name: SOL."""
+    name: str
+    """Display name: Solana."""
+    decimals: int
+    """Decimals of its prices: a price of 201.5 at 6 decimals is 201500000."""
+    symbol: str
+    """The venue's name for it: SOL_USDC."""
+    image_url: str
+    max_leverage: int
+    """Hundredths: 10000 is 100x."""

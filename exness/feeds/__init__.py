@@ -1,0 +1,1 @@
+"""Sources of prices: a live venue, a seeded random walk, recorded files."""

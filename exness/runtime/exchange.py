@@ -1,0 +1,43 @@
+"""What the routes work with: the running exchange, behind a few calls."""
+
+from dataclasses import dataclass
+
+from exness.core.commands import OpenAccount
+from exness.core.instruments import AccountId
+from exness.core.state import Account, Rules, State
+from exness.runtime.bus import Bus
+from exness.runtime.ports import Clock, History, Ids, PriceFeed
+from exness.runtime.sequencer import Sequencer
+from exness.runtime.writer import Writer
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One running exchange. Read `state` freely; only `sequencer` changes it. `initial_balance` is micro-USDC."""
+
+    rules: Rules
+    state: State
+    sequencer: Sequencer
+    writer: Writer
+    bus: Bus
+    history: History
+    feed: PriceFeed
+    clock: Clock
+    ids: Ids
+    initial_balance: int
+
+    async def account_of(self, email: str) -> Account:
+        """The account of a signed-in user, opened with its first deposit when this is the first time.
+
+        Raises NotTaken or Halted like `Sequencer.submit`.
+        """
+        known = self.state.by_email.get(email)
+        if known is None:
+            account = AccountId(self.ids.new())
+            await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
+            known = self.state.by_email[email]  # ours, or that of a request that came at the same time
+        return self.state.accounts[known]
+
+    async def settled(self, account: Account) -> None:
+        """Wait until everything this account shows is durable: a reader never sees what a crash could take back."""
+        await self.writer.durable(account.seq)

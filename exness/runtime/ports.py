@@ -1,0 +1,213 @@
+"""What the runtime and the web need from outside, as Protocols. `storage`, `feeds` and the tests implement them."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from exness.core.capture import Header
+from exness.core.commands import PriceTick
+from exness.core.events import Record
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+
+
+class Clock(Protocol):
+    """Time for everything that is stamped."""
+
+    def now_us(self) -> int:
+        """Microseconds since the epoch, UTC. Never goes back while the process lives."""
+        ...
+
+
+class Ids(Protocol):
+    """Ids nobody can guess."""
+
+    def new(self) -> str: ...
+
+
+# --- journal and tables -------------------------------------------------------------------------------------------
+
+
+class StorageError(Exception):
+    """Storage can't be opened, read or written. The message is one sentence for the operator."""
+
+
+class JournalDamaged(StorageError):
+    """A record does not match its checksum, or the row of `seq` has a hole. `seq` names the first such record."""
+
+    def __init__(self, seq: int, why: str) -> None:
+        super().__init__(f"journal record {seq} is damaged: {why}")
+        self.seq = seq
+
+
+class Journal(Protocol):
+    """The events, in order, and the tables made from them."""
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write records and their effect on the tables in one transaction.
+
+        Durable when it returns. Raises StorageError when that is not certain: the process must stop then.
+        """
+        ...
+
+    def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
+        """The records with `seq > after`, in order, in chunks. Raises JournalDamaged at the first that is not whole."""
+        ...
+
+    async def last_seq(self) -> int:
+        """`seq` of the newest record, 0 when there is none."""
+        ...
+
+    async def cut(self, seq: int) -> None:
+        """Remove the newest record, `seq`, which was found damaged, and its effect on the tables."""
+        ...
+
+
+# --- history ------------------------------------------------------------------------------------------------------
+
+
+class SortBy(StrEnum):
+    CREATED_AT = "createdAt"
+    CLOSED_AT = "closedAt"
+    PNL = "pnl"
+    MARGIN = "margin"
+    LEVERAGE = "leverage"
+
+
+class TradeQuery(msgspec.Struct, frozen=True):
+    """Which of an account's trades. None means any. Times are microseconds and mean when the trade was opened, both
+    ends included. `profitable` is `pnl > 0`; it and `liquidated` leave open trades out."""
+
+    account: AccountId
+    is_open: bool | None = None
+    asset: Asset | None = None
+    side: Side | None = None
+    profitable: bool | None = None
+    liquidated: bool | None = None
+    opened_from: int | None = None
+    opened_to: int | None = None
+    limit: int = 50
+    offset: int = 0
+    sort_by: SortBy = SortBy.CREATED_AT
+    descending: bool = True
+
+
+class TradeRow(msgspec.Struct, frozen=True):
+    """A trade as the tables hold it. What only a closed trade has is None while it is open; `shortfall` is then 0.
+    `decimals` are its asset's, which need not be configured any more."""
+
+    order: OrderId
+    account: AccountId
+    asset: Asset
+    side: Side
+    margin: int
+    leverage: int
+    entry: int
+    liquidation: int
+    opened_at: int
+    client_order: str | None
+    liquidated: bool
+    close_price: int | None
+    pnl: int | None
+    returned: int | None
+    shortfall: int
+    closed_at: int | None
+    decimals: int
+
+
+class Analytics(msgspec.Struct, frozen=True):
+    """Sums over everything a TradeQuery matches, not only its page. `total_pnl` is micro-USDC over closed trades;
+    `unprofitable` are the closed trades with `pnl <= 0`."""
+
+    total: int = 0
+    open: int = 0
+    closed: int = 0
+    profitable: int = 0
+    unprofitable: int = 0
+    liquidated: int = 0
+    total_pnl: int = 0
+
+
+class History(Protocol):
+    """Trades of all times, open and closed. Reads what is durable, on its own connection."""
+
+    async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
+        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened."""
+        ...
+
+    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+        """One trade of this account. Somebody else's is None, like one that does not exist."""
+        ...
+
+
+# --- snapshots ----------------------------------------------------------------------------------------------------
+
+
+class SnapshotDamaged(StorageError):
+    """A snapshot's bytes do not match their checksums."""
+
+
+class SnapshotInfo(msgspec.Struct, frozen=True):
+    """A stored snapshot. `stored_bytes` is its size as stored."""
+
+    seq: int
+    at: int
+    digest: str
+    stored_bytes: int
+
+
+class SnapshotDraft(Protocol):
+    """A snapshot being written. Nothing of it is seen before `commit`."""
+
+    async def add(self, accounts: Sequence[bytes]) -> None: ...
+
+    async def commit(self) -> SnapshotInfo:
+        """Make it durable and drop the oldest beyond the configured number."""
+        ...
+
+
+class Snapshots(Protocol):
+    def draft(self, header: Header) -> AbstractAsyncContextManager[SnapshotDraft]:
+        """Begin a snapshot; leaving the context without `commit` forgets it."""
+        ...
+
+    async def infos(self) -> list[SnapshotInfo]:
+        """Stored snapshots, newest first."""
+        ...
+
+    async def header(self, seq: int) -> Header:
+        """Raises SnapshotDamaged."""
+        ...
+
+    def accounts(self, seq: int) -> AsyncIterator[list[bytes]]:
+        """The encoded accounts, in order, in chunks. Raises SnapshotDamaged when checksums or digest do not match, at
+        the latest at the end: use nothing of it before."""
+        ...
+
+    async def drop_from(self, seq: int) -> None:
+        """Forget the snapshots at `seq` and later: after `Journal.cut(seq)` they show what never happened."""
+        ...
+
+
+# --- prices -------------------------------------------------------------------------------------------------------
+
+
+class PriceFeed(Protocol):
+    """A source of ticks."""
+
+    simulated: bool
+    """True when the prices are not a real market's of now."""
+
+    counters: Counter[str]
+    """Messages by what became of them: `ticks`, and the reason of everything ignored."""
+
+    def describe(self) -> str:
+        """One line for the banner."""
+        ...
+
+    async def run(self, emit: Callable[[PriceTick], None]) -> None:
+        """Emit ticks until cancelled, or until a recording ends. Does not raise for what the venue does."""
+        ...

@@ -1,0 +1,209 @@
+"""The one way into the engine: ticks and requests in, in a total order, each stamped with its time.
+
+Requests wait in a bounded inbox; a request that finds it full, or waits too long in it, is refused untouched, so
+"overloaded" always means that nothing happened. Ticks have a queue of their own and go first: between any two slices
+of requests, every tick that has come is checked. Whoever asked is answered once the events are durable.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from enum import StrEnum
+
+import msgspec
+
+from exness.core.commands import Command, PriceTick
+from exness.core.decide import Repeated
+from exness.core.engine import Done, Engine, Outcome
+from exness.core.events import Record
+from exness.core.rejects import Refusal
+from exness.runtime.ports import Clock
+from exness.runtime.ticks import TickQueue
+from exness.runtime.writer import Halted, Writer
+
+
+class Busy(StrEnum):
+    """Why a request was not even looked at. Nothing happened."""
+
+    OVERLOADED = "overloaded"
+    SHUTTING_DOWN = "shutting_down"
+
+
+class NotTaken(Exception):
+    """The request did not reach the engine."""
+
+    def __init__(self, why: Busy) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Waiting(msgspec.Struct, gc=False):
+    """A request in the inbox. `since` is loop time."""
+
+    command: Command
+    request: str
+    since: float
+    reply: asyncio.Future[Outcome]
+
+
+class Sequencer:
+    """Feeds one engine. `slice_commands` is how many requests are handled before the loop gets a turn."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        writer: Writer,
+        clock: Clock,
+        *,
+        inbox_size: int,
+        inbox_wait_s: float,
+        slice_commands: int,
+        tick_queue: int,
+    ) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._clock = clock
+        self._inbox: deque[Waiting] = deque()
+        self._inbox_size = inbox_size
+        self._inbox_wait_s = inbox_wait_s
+        self._slice = slice_commands
+        self._ticks = TickQueue(tick_queue)
+        self._wake = asyncio.Event()
+        self._closing = False
+        writer.on_progress = self._wake.set
+        self.ticks_checked = 0
+        self.overloads = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the inbox."""
+        return len(self._inbox)
+
+    @property
+    def ticks_shed(self) -> int:
+        return self._ticks.shed
+
+    async def submit(self, command: Command, request: str = "") -> Outcome:
+        """Have a command executed; returns when what follows from it is durable.
+
+        Raises NotTaken when it did not reach the engine, Halted when the process stopped before it was durable.
+        """
+        if self._closing or self._writer.halted:
+            raise NotTaken(Busy.SHUTTING_DOWN)
+        if len(self._inbox) >= self._inbox_size:
+            self.overloads += 1
+            raise NotTaken(Busy.OVERLOADED)
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(command, request, loop.time(), loop.create_future())
+        self._inbox.append(waiting)
+        self._wake.set()
+        outcome = await waiting.reply
+        await self._writer.durable(_last_seq(outcome))
+        return outcome
+
+    def tick(self, tick: PriceTick) -> None:
+        """Take a tick. Never waits, never refuses."""
+        self._ticks.put(tick)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Execute what comes until `close`, and then what has come before it."""
+        try:
+            while await self._something_to_do():
+                await self._check_ticks()
+                self._handle_slice()
+                await asyncio.sleep(0)
+        finally:
+            self._closing = True
+            self._refuse_all(Busy.SHUTTING_DOWN)
+
+    def close(self) -> None:
+        """Take nothing more; `run` returns once everything taken is executed."""
+        self._closing = True
+        self._wake.set()
+
+    async def _something_to_do(self) -> bool:
+        """Wait for a tick, or for a request that the writer has room for. False when there will be none."""
+        while not self._ticks and not (self._inbox and self._writer.has_room):
+            if self._writer.halted or (self._closing and not self._inbox):
+                return False
+            self._wake.clear()
+            await self._pause()
+        return True
+
+    async def _pause(self) -> None:
+        """Sleep until something comes. Requests that wait for a slow disk are refused when their time is over."""
+        if not self._inbox:
+            await self._wake.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._inbox_wait_s / 4):
+                await self._wake.wait()
+        self._refuse_overdue()
+
+    async def _check_ticks(self) -> None:
+        """Every tick that has come, each with all that it sets off, before anything else."""
+        checked = 0
+        while self._ticks:
+            await self._check(self._ticks.pop())
+            checked += 1
+            if checked % self._slice == 0:
+                await asyncio.sleep(0)
+        self.ticks_checked += checked
+
+    async def _check(self, tick: PriceTick) -> None:
+        at = self._clock.now_us()
+        records: list[Record] = []
+        while True:
+            outcome = self._engine.execute(tick, at)
+            assert isinstance(outcome, Done), "a tick is never refused"
+            records += outcome.records
+            if not outcome.more:
+                break
+            await asyncio.sleep(0)
+        if records:
+            self._writer.put(records)
+
+    def _handle_slice(self) -> None:
+        for _ in range(min(self._slice, len(self._inbox))):
+            if not self._writer.has_room:
+                return
+            self._handle(self._inbox.popleft())
+
+    def _handle(self, waiting: Waiting) -> None:
+        if waiting.reply.done():  # whoever asked has gone: nothing happens
+            return
+        try:
+            outcome = self._engine.execute(waiting.command, self._clock.now_us(), waiting.request)
+        except BaseException:
+            waiting.reply.set_exception(Halted())
+            raise
+        if isinstance(outcome, Done) and outcome.records:
+            self._writer.put(outcome.records)
+        waiting.reply.set_result(outcome)
+
+    def _refuse_overdue(self) -> None:
+        oldest_allowed = asyncio.get_running_loop().time() - self._inbox_wait_s
+        while self._inbox and self._inbox[0].since < oldest_allowed:
+            self.overloads += 1
+            _refuse(self._inbox.popleft(), Busy.OVERLOADED)
+
+    def _refuse_all(self, why: Busy) -> None:
+        while self._inbox:
+            _refuse(self._inbox.popleft(), why)
+
+
+def _refuse(waiting: Waiting, why: Busy) -> None:
+    if not waiting.reply.done():
+        waiting.reply.set_exception(NotTaken(why))
+
+
+def _last_seq(outcome: Outcome) -> int:
+    """What must be durable before this outcome may be told."""
+    match outcome:
+        case Done(records):
+            return records[-1].seq if records else 0
+        case Repeated(seen):
+            return seen.trade.seq
+        case Refusal():
+            return 0

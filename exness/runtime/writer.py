@@ -1,0 +1,135 @@
+"""The write-behind task: what has queued becomes one transaction, then answers and broadcasts go out.
+
+While one commit is on its way to the disk the next batch gathers, so the disk sets the pace and a commit is shared
+by everyone who came meanwhile. The durable watermark is the `seq` up to which everything is on disk: it only rises.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+
+from exness.core.events import Record
+from exness.runtime.bus import Bus
+from exness.runtime.ports import Journal, StorageError
+
+
+class Halted(Exception):
+    """The exchange has stopped: it is not known whether what was asked is on disk. Ask again after the restart."""
+
+
+class Writer:
+    """Owns the journal. `bound` and `batch` count records; a tick's records are never split over two transactions.
+
+    With `wait_for_disk` False (`acknowledge = "memory"`) nobody waits for the watermark.
+    """
+
+    def __init__(
+        self, journal: Journal, bus: Bus, *, durable_seq: int, bound: int, batch: int, wait_for_disk: bool = True
+    ) -> None:
+        self._journal = journal
+        self._bus = bus
+        self._bound = bound
+        self._batch = batch
+        self._wait_for_disk = wait_for_disk
+        self._groups: deque[list[Record]] = deque()
+        self._queued = 0
+        self._arrived = asyncio.Event()
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiter_number = 0
+        self._closing = False
+        self.durable_seq = durable_seq
+        self.halted = False
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called after every commit and when the writer halts: there may be room now, or never again."""
+        self.commits = 0
+        self.largest_batch = 0
+
+    @property
+    def queued(self) -> int:
+        """Records waiting for or in a commit."""
+        return self._queued
+
+    @property
+    def has_room(self) -> bool:
+        return self._queued < self._bound
+
+    def put(self, records: list[Record]) -> None:
+        """Queue what one command brought about. It goes into one transaction, whole."""
+        self._groups.append(records)
+        self._queued += len(records)
+        self._arrived.set()
+
+    def when_durable(self, seq: int) -> asyncio.Future[None] | None:
+        """A future for the moment everything up to `seq` is on disk; None when it is (or nobody waits for that).
+        The future raises Halted when the process stops before."""
+        if seq <= self.durable_seq or not self._wait_for_disk:
+            return None
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.halted:
+            future.set_exception(Halted())
+            return future
+        self._waiter_number += 1
+        heapq.heappush(self._waiters, (seq, self._waiter_number, future))
+        return future
+
+    async def durable(self, seq: int) -> None:
+        """Return when everything up to `seq` is on disk. Raises Halted."""
+        future = self.when_durable(seq)
+        if future is not None:
+            await future
+
+    async def run(self) -> None:
+        """Write until `close`. Raises StorageError when a commit fails: nothing of it was acknowledged."""
+        try:
+            while await self._something_to_write():
+                await self._commit(self._next_batch())
+        finally:
+            self._halt()
+
+    def close(self) -> None:
+        """Let `run` return once everything queued is written."""
+        self._closing = True
+        self._arrived.set()
+
+    async def _something_to_write(self) -> bool:
+        while not self._groups:
+            if self._closing:
+                return False
+            self._arrived.clear()
+            await self._arrived.wait()
+        return True
+
+    def _next_batch(self) -> list[Record]:
+        records = list(self._groups.popleft())
+        while self._groups and len(records) + len(self._groups[0]) <= self._batch:
+            records += self._groups.popleft()
+        return records
+
+    async def _commit(self, records: list[Record]) -> None:
+        if records[0].seq != self.durable_seq + 1:
+            raise StorageError(f"record {records[0].seq} does not follow {self.durable_seq} on disk")
+        await self._journal.append(records)
+        self.durable_seq = records[-1].seq
+        self._queued -= len(records)
+        self.commits += 1
+        self.largest_batch = max(self.largest_batch, len(records))
+        self._wake()
+        self._bus.publish(records)
+        self.on_progress()
+
+    def _wake(self) -> None:
+        waiters = self._waiters
+        while waiters and waiters[0][0] <= self.durable_seq:
+            future = heapq.heappop(waiters)[2]
+            if not future.done():
+                future.set_result(None)
+
+    def _halt(self) -> None:
+        self.halted = True
+        for _, _, future in self._waiters:
+            if not future.done():
+                future.set_exception(Halted())
+                future.exception()  # whoever asked may have gone; that is no error of its own
+        self._waiters.clear()
+        self.on_progress()

@@ -1,0 +1,90 @@
+"""A Record as the row that stores it, and back.
+
+The payload is the event as JSON with named fields, so that anyone can read a journal with nothing but SQLite. The
+checksum covers the whole row: a record that is read back is the record that was written, or JournalDamaged.
+"""
+
+from zlib import crc32
+
+import msgspec
+
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Event,
+    Record,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
+from exness.runtime.ports import JournalDamaged, StorageError
+
+Row = tuple[int, int, str, str, str, int]
+"""seq, at, kind, payload, request, checksum: the columns of the table `journal`."""
+
+RawRow = tuple[int, int, bytes, bytes, bytes, int]
+"""A row as it is read: its texts are bytes, since damaged text need not be UTF-8."""
+
+KINDS: dict[type[Event], str] = {
+    AccountOpened: "account_opened",
+    Deposited: "deposited",
+    TradeOpened: "trade_opened",
+    TradeClosed: "trade_closed",
+    TradeLiquidated: "trade_liquidated",
+}
+"""What the column `kind` calls each event: its tag."""
+
+_KIND_BYTES = {kind.encode(): event_type for event_type, kind in KINDS.items()}
+_encode_event = msgspec.json.Encoder().encode
+_decode_event = msgspec.json.Decoder(Event).decode
+
+
+def encode(record: Record) -> Row:
+    """The row of a record. Raises StorageError for what no row can hold: a number over 64 bits, broken text."""
+    event = record.event
+    kind = KINDS[type(event)]
+    try:
+        payload = _encode_event(event)
+        request = record.request.encode()
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise StorageError(f"record {record.seq} can't be stored: {error}") from error
+    return (
+        record.seq,
+        record.at,
+        kind,
+        payload.decode(),
+        record.request,
+        checksum(record.seq, record.at, kind.encode(), payload, request),
+    )
+
+
+def decode(row: RawRow) -> Record:
+    """The record of a row. Raises JournalDamaged unless every bit of it is as it was written."""
+    seq, at, kind, payload, request, stored = row
+    event_type = _check_kind(row)
+    if checksum(seq, at, kind, payload, request) != stored:
+        raise JournalDamaged(seq, "its checksum does not match")
+    try:
+        event = _decode_event(payload)
+        record = Record(seq, at, event, request.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise JournalDamaged(seq, f"its payload is no {kind.decode()}: {error}") from error
+    if type(event) is not event_type:
+        raise JournalDamaged(seq, f"its kind is {kind.decode()}, its payload is of another")
+    return record
+
+
+def checksum(seq: int, at: int, kind: bytes, payload: bytes, request: bytes) -> int:
+    """CRC-32 over all fields. The length of `request` is in it, so no two rows spell the same bytes."""
+    return crc32(b"%d %d %s %d %s%s" % (seq, at, kind, len(request), request, payload))
+
+
+def _check_kind(row: RawRow) -> type[Event]:
+    """The event type the row names. Also the place where a value that lost its type to damage is found."""
+    seq, at, kind, payload, request, stored = row
+    if not (type(at) is int and type(stored) is int and type(payload) is bytes and type(request) is bytes):
+        raise JournalDamaged(seq, "a value has lost its type")
+    event_type = _KIND_BYTES.get(kind)
+    if event_type is None:
+        raise JournalDamaged(seq, f"its kind {kind!r} is unknown")
+    return event_type

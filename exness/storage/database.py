@@ -1,0 +1,222 @@
+"""One SQLite file: opened, checked, brought to the present schema, and worked on from aiosqlite's thread.
+
+A file that is not ours, is newer than this program, or can't be used is refused with one sentence that names it and
+says what to do. Nothing here knows a table; what does lies beside it: `journal`, `history`, `snapshots`.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+
+import aiosqlite
+
+from exness.runtime.ports import StorageError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+"""How long a statement waits for another connection's lock before it fails."""
+
+WAL_KEPT_BYTES = 16 * 1024 * 1024
+"""A write-ahead log that grew beyond this is cut back to it after a checkpoint."""
+
+
+class DatabaseRefused(StorageError):
+    """The file can't be opened as it is, or is not ours to open."""
+
+
+class DatabaseDamaged(DatabaseRefused):
+    """The file is no SQLite database, or its pages contradict one another."""
+
+
+class Schema(NamedTuple):
+    """What a database file of ours is. Its migrations lie in `migrations/<name>/NNNN_what.sql`, numbered from 1."""
+
+    name: str
+    application_id: int
+
+
+MAIN = Schema("main", 0x65786D6E)
+SNAPSHOTS = Schema("snapshots", 0x6578736E)
+
+
+class Database:
+    """A connection and its thread."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    async def run(
+        self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `function(connection, ...)` on the connection's thread. Raises StorageError for what SQLite refuses.
+
+        A whole transaction takes one trip to that thread. aiosqlite's public calls make a trip per statement: @@BENCH@@
+        And a cancelled caller can't leave a transaction half done: the function runs to its end once it is queued.
+        """
+        try:
+            raw = self._connection._conn
+            return await self._connection._execute(function, raw, *args, **kwargs)  # type: ignore[no-any-return, no-untyped-call]
+        except ValueError as error:
+            if "onnection" not in str(error):
+                raise
+            raise StorageError(f"{self.path} is closed") from error
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything in it, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # after some errors SQLite has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def one_view(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads in it see the same moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+@asynccontextmanager
+async def open_database(path: Path, schema: Schema) -> AsyncIterator[Database]:
+    """The writing connection: makes the file if need be, migrates it, and folds the write-ahead log in at the end.
+
+    Raises DatabaseRefused.
+    """
+    async with _connect(path, f"{path.as_uri()}?mode=rwc") as database:
+        await database.run(_prepare, path, schema)
+        try:
+            yield database
+        finally:
+            with suppress(StorageError):  # what is not folded in now stays in the log, as durable as before
+                await database.run(_checkpoint)
+
+
+@asynccontextmanager
+async def open_reader(path: Path) -> AsyncIterator[Database]:
+    """A connection to an open database that can't write."""
+    async with _connect(path, f"{path.as_uri()}?mode=ro") as database:
+        await database.run(_prepare_reader)
+        yield database
+
+
+def explain(path: Path, error: sqlite3.Error) -> StorageError:
+    """SQLite's error as a sentence for the operator."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return DatabaseDamaged(
+            f"{path} is damaged or no SQLite database ({error}): restore a backup, or move it away to start without it"
+        )
+    hint = _HINTS.get(code)
+    if hint is not None:
+        return StorageError(f"{path} can't be used, {hint} ({error})")
+    return StorageError(f"{path} can't be used: {error}")
+
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "the disk is full: make room, then start again",
+    sqlite3.SQLITE_IOERR: "the disk reports an error: check it, then start again",
+    sqlite3.SQLITE_BUSY: "another process holds it: stop that one first",
+    sqlite3.SQLITE_LOCKED: "another connection holds it: stop that one first",
+    sqlite3.SQLITE_READONLY: "it can't be written: check the permissions of the file and its directory",
+    sqlite3.SQLITE_PERM: "it can't be written: check the permissions of the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "it can't be opened: it must be a file in a directory that can be written",
+    sqlite3.SQLITE_CONSTRAINT: "a row breaks a rule of the tables",
+}
+
+
+@asynccontextmanager
+async def _connect(path: Path, uri: str) -> AsyncIterator[Database]:
+    try:
+        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)  # transactions are explicit
+    except sqlite3.Error as error:
+        raise DatabaseRefused(str(explain(path, error))) from error
+    try:
+        yield Database(path, connection)
+    finally:
+        await connection.close()
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        version = _check_ours(connection, path, schema)
+        if version == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
+        mode = _pragma(connection, "journal_mode = WAL")
+        if mode != "wal":
+            raise DatabaseRefused(f"{path} can't keep a write-ahead log there: put the data directory on a local disk")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+        _migrate(connection, schema, version)
+    except sqlite3.Error as error:
+        explained = explain(path, error)
+        raise (explained if isinstance(explained, DatabaseRefused) else DatabaseRefused(str(explained))) from error
+
+
+def _check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
+    """The file's schema version; 0 when it is new. Raises DatabaseRefused."""
+    application = _pragma(connection, "application_id")
+    version = _pragma(connection, "user_version")
+    assert isinstance(version, int), "user_version is a number"
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if application == 0 and version == 0 and tables == 0:
+        return 0
+    if application != schema.application_id:
+        raise DatabaseRefused(f"{path} belongs to another application: move it away, or choose another data directory")
+    newest = len(migrations(schema))
+    if version > newest:
+        raise DatabaseRefused(
+            f"{path} was written by a newer version of exness (schema {version}, this one knows {newest}): "
+            "use that version, or restore a backup from before it"
+        )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
+    """Apply what is newer than `version`, each step in a transaction of its own."""
+    for number, script in enumerate(migrations(schema)[version:], version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+
+def migrations(schema: Schema) -> list[str]:
+    """The scripts in order: the n-th brings a database to schema version n."""
+    folder = resources.files("exness.storage") / "migrations" / schema.name
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def _prepare_reader(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _pragma(connection: sqlite3.Connection, pragma: str) -> int | str:
+    value: int | str = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+    return value

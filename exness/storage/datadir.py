@@ -1,0 +1,82 @@
+"""The data directory: made, locked by one server at a time, and home of the secret."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from exness.runtime.ports import StorageError
+
+SECRET_FILE = "secret"
+LOCK_FILE = "lock"
+_SECRET_BYTES = 48
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the directory. Raises StorageError when it can't be made or written."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StorageError(f"the data directory {data_dir} can't be made: {error.strerror}") from error
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise StorageError(f"the data directory {data_dir} can't be written: change its owner or name another one")
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the directory for this process. Raises StorageError when another one does, and says which.
+
+    The lock is the operating system's: however a process ends, its lock ends with it.
+    """
+    try:
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(f"the data directory {data_dir} can't be written: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
+            raise StorageError(
+                f"the data directory {data_dir} is in use by another exness server (process {holder}): "
+                f"stop that one or name another directory with --data-dir"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def read_secret(data_dir: Path) -> bytes:
+    """The secret that signs tokens, made at first use and readable by its owner only.
+
+    Two processes that make it at the same time end up with the same one. Raises StorageError.
+    """
+    path = data_dir / SECRET_FILE
+    try:
+        if not path.exists():
+            _make_secret(path)
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise StorageError(f"the secret {path} can't be read or made: {error.strerror}") from error
+    if len(secret) < 32:
+        raise StorageError(f"the secret {path} is too short to be one: remove it, and everyone signs in again")
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Written whole under another name, then linked: nobody ever reads half a secret or replaces one."""
+    draft = path.with_name(f"{SECRET_FILE}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, secrets.token_urlsafe(_SECRET_BYTES).encode())
+        os.fsync(handle)
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was first
+    finally:
+        os.close(handle)
+        draft.unlink()

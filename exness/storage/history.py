@@ -1,0 +1,131 @@
+"""Trades of all times, from the tables of main.db."""
+
+import sqlite3
+from itertools import product
+
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
+from exness.storage.database import Database, one_view
+
+COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
+    client_order_id, status = 'liquidated', close_price, pnl, returned, shortfall, closed_at"""
+
+# One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL. The account
+# and the times are always given: they are what the index trades_of_account is for.
+MATCHES = """
+    FROM trades
+    WHERE account_id = :account AND created_at BETWEEN :opened_from AND :opened_to
+        AND (:is_open IS NULL OR (status = 'open') = :is_open)
+        AND (:asset IS NULL OR asset = :asset)
+        AND (:side IS NULL OR side = :side)
+        AND (:profitable IS NULL OR (pnl > 0) = :profitable)
+        AND (:liquidated IS NULL OR (status <> 'open' AND (status = 'liquidated') = :liquidated))"""
+
+SUMS = f"""
+    SELECT count(*), coalesce(sum(status = 'open'), 0), coalesce(sum(status <> 'open'), 0),
+        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(status = 'liquidated'), 0),
+        coalesce(sum(pnl), 0)
+    {MATCHES}"""
+
+ORDER = {
+    SortBy.CREATED_AT: "created_at {way}, opened_seq {way}",  # as the index lies: nothing to sort
+    SortBy.CLOSED_AT: "closed_at {way} NULLS LAST, opened_seq {way}",
+    SortBy.PNL: "pnl {way} NULLS LAST, opened_seq {way}",
+    SortBy.MARGIN: "margin {way}, opened_seq {way}",
+    SortBy.LEVERAGE: "leverage {way}, opened_seq {way}",
+}
+
+PAGES = {
+    (sort_by, descending): f"""
+    SELECT {COLUMNS} {MATCHES}
+    ORDER BY {ORDER[sort_by].format(way="DESC" if descending else "ASC")} LIMIT :limit OFFSET :offset"""
+    for sort_by, descending in product(SortBy, (False, True))
+}
+"""Every order a page can have, as a text of its own."""
+
+DECIMALS = "SELECT symbol, decimals FROM assets"
+
+ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"
+
+_EARLIEST, _LATEST = -(2**63), 2**63 - 1
+
+
+class SqliteHistory:
+    """Implements `ports.History`."""
+
+    def __init__(self, reader: Database) -> None:
+        self._reader = reader
+
+    async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
+        return await self._reader.run(_trades, query)
+
+    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+        return await self._reader.run(_trade, account, order)
+
+
+def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
+    parameters = {
+        "account": query.account,
+        "is_open": query.is_open,
+        "asset": query.asset,
+        "side": query.side.value if query.side is not None else None,
+        "profitable": query.profitable,
+        "liquidated": query.liquidated,
+        "opened_from": _EARLIEST if query.opened_from is None else query.opened_from,
+        "opened_to": _LATEST if query.opened_to is None else query.opened_to,
+        "limit": query.limit,
+        "offset": query.offset,
+    }
+    with one_view(connection):
+        page = connection.execute(PAGES[query.sort_by, query.descending], parameters).fetchall()
+        sums = connection.execute(SUMS, parameters).fetchone()
+        decimals = dict(connection.execute(DECIMALS))  # a few rows: cheaper than a join over everything sorted
+    return [_row(decimals, *row) for row in page], Analytics(*sums)
+
+
+def _trade(connection: sqlite3.Connection, account: AccountId, order: OrderId) -> TradeRow | None:
+    with one_view(connection):
+        row = connection.execute(ONE_TRADE, (order, account)).fetchone()
+        decimals = dict(connection.execute(DECIMALS))
+    return _row(decimals, *row) if row is not None else None
+
+
+def _row(
+    decimals: dict[str, int],
+    order: str,
+    account: str,
+    asset: str,
+    side: str,
+    margin: int,
+    leverage: int,
+    entry: int,
+    liquidation: int,
+    opened_at: int,
+    client_order: str | None,
+    liquidated: int,
+    close_price: int | None,
+    pnl: int | None,
+    returned: int | None,
+    shortfall: int,
+    closed_at: int | None,
+) -> TradeRow:
+    """The order of the parameters is that of COLUMNS, after the decimals of every asset."""
+    return TradeRow(
+        order=OrderId(order),
+        account=AccountId(account),
+        asset=Asset(asset),
+        side=Side(side),
+        margin=margin,
+        leverage=leverage,
+        entry=entry,
+        liquidation=liquidation,
+        opened_at=opened_at,
+        client_order=client_order,
+        liquidated=bool(liquidated),
+        close_price=close_price,
+        pnl=pnl,
+        returned=returned,
+        shortfall=shortfall,
+        closed_at=closed_at,
+        decimals=decimals[asset],
+    )

@@ -1,0 +1,208 @@
+"""The journal and its tables in main.db: written together, read back whole, cut at the end when that is torn."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from exness.core.events import Record
+from exness.runtime.ports import JournalDamaged, StorageError
+from exness.storage.codec import decode, encode
+from exness.storage.database import Database, DatabaseDamaged, explain, transaction
+from exness.storage.projection import HOUSE, Rows, project
+
+RECORDS_PER_READ = 2_000
+
+INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES (?, ?, ?, ?, ?, ?)"
+
+INSERT_USER = "INSERT INTO users (id, email, kind, created_at, opened_seq) VALUES (?, ?, 'trader', ?, ?)"
+
+INSERT_BALANCE = "INSERT INTO balances (account_id, free, locked, deposited) VALUES (?, 0, 0, 0)"
+
+INSERT_TRADE = """
+    INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price,
+                        created_at, client_order_id, fingerprint, balance_after)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+END_TRADE = """
+    UPDATE trades
+    SET status = ?, close_price = ?, pnl = ?, returned = ?, shortfall = ?, closed_at = ?, closed_seq = ?
+    WHERE id = ? AND status = 'open'"""
+
+INSERT_LIQUIDATION = """
+    INSERT INTO liquidations (trade_id, account_id, asset, side, margin, entry_price, liquidation_price,
+                              mark, bid, ask, pnl, shortfall, at, seq)
+    SELECT id, account_id, asset, side, margin, entry_price, liquidation_price, ?, ?, ?, ?, ?, ?, ?
+    FROM trades WHERE id = ?"""
+
+CHANGE_BALANCE = """
+    UPDATE balances SET free = free + ?, locked = locked + ?, deposited = deposited + ? WHERE account_id = ?"""
+
+LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal"
+
+# Texts come as bytes: damaged ones need not be UTF-8.
+SELECT_RECORDS = """
+    SELECT seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum
+    FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"""
+
+
+class SqliteJournal:
+    """Implements `ports.Journal`. One writer; readers come over a connection of their own."""
+
+    def __init__(self, writer: Database, reader: Database, last_seq: int) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._last = last_seq
+        self._failed = False
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """See `ports.Journal`. After a failure every further append is refused: what is on disk is then only known
+        to whoever reads it again."""
+        if records:
+            await self._writer.run(self._append, records)
+
+    async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
+        """See `ports.Journal`. Whole records before a damaged one are handed out first."""
+        while True:
+            chunk = await self._reader.run(_read_chunk, self._reader, after)
+            if chunk.records:
+                yield chunk.records
+                after = chunk.records[-1].seq
+            if chunk.damage is not None:
+                raise chunk.damage
+            if len(chunk.records) < RECORDS_PER_READ:
+                return
+
+    async def last_seq(self) -> int:
+        return await self._reader.run(select_last_seq)
+
+    async def cut(self, seq: int) -> None:
+        """See `ports.Journal`. The payload can't be trusted: the record's effect is found by its seq in the tables."""
+        await self._writer.run(self._cut, seq)
+
+    def _append(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+        if self._failed:
+            raise StorageError(f"{self._writer.path} takes no more records since a write failed: start again")
+        try:
+            check_row_of_seq(self._last, records)
+            rows = [encode(record) for record in records]
+            tables = project(records)
+            with transaction(connection):
+                connection.executemany(INSERT_RECORD, rows)
+                _write_tables(connection, tables)
+        except BaseException as error:
+            self._failed = True
+            if isinstance(error, OverflowError):
+                raise StorageError(f"records {records[0].seq} and on hold a number over 64 bits") from error
+            raise
+        self._last = records[-1].seq
+
+    def _cut(self, connection: sqlite3.Connection, seq: int) -> None:
+        if seq != self._last:
+            raise StorageError(f"only the newest journal record, {self._last}, can be cut, not {seq}")
+        with transaction(connection):
+            for statement in UNDO:
+                connection.execute(statement, {"seq": seq, "house": HOUSE})
+        self._last = seq - 1
+
+
+def check_row_of_seq(last: int, records: Sequence[Record]) -> None:
+    """A journal with a hole is never written."""
+    for expected, record in enumerate(records, last + 1):
+        if record.seq != expected:
+            raise StorageError(f"record {record.seq} can't be written, the next one is {expected}")
+
+
+def select_last_seq(connection: sqlite3.Connection) -> int:
+    last: int = connection.execute(LAST_SEQ).fetchone()[0]
+    return last
+
+
+def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
+    """Each statement must find the rows it changes; if not, tables and journal disagree and nothing is written."""
+    if rows.users:
+        connection.executemany(INSERT_USER, rows.users)
+        connection.executemany(INSERT_BALANCE, [(user[0],) for user in rows.users])
+    if rows.opened:
+        connection.executemany(INSERT_TRADE, rows.opened)
+    if rows.ended:
+        _change_all(connection, END_TRADE, rows.ended, "an open trade")
+    if rows.liquidations:
+        _change_all(connection, INSERT_LIQUIDATION, rows.liquidations, "a liquidated trade")
+    if balances := rows.balances:
+        _change_all(connection, CHANGE_BALANCE, balances, "a balance")
+
+
+def _change_all(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]], what: str) -> None:
+    if connection.executemany(statement, rows).rowcount != len(rows):
+        raise StorageError(f"the tables lack {what} that the journal has: run verify, or restore a backup")
+
+
+class _Chunk(NamedTuple):
+    records: list[Record]
+    damage: JournalDamaged | None
+
+
+def _read_chunk(connection: sqlite3.Connection, reader: Database, after: int) -> _Chunk:
+    """The next whole records, and what ends them early. Its work is done on the reader's thread."""
+    records: list[Record] = []
+    expected = after + 1
+    try:
+        for row in connection.execute(SELECT_RECORDS, (after, RECORDS_PER_READ)):
+            if row[0] != expected:
+                raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
+            records.append(decode(row))
+            expected += 1
+    except JournalDamaged as damage:
+        return _Chunk(records, damage)
+    except sqlite3.DatabaseError as error:
+        explained = explain(reader.path, error)
+        if not isinstance(explained, DatabaseDamaged):
+            raise
+        return _Chunk(records, JournalDamaged(expected, str(explained)))
+    return _Chunk(records, None)
+
+
+# The way back from the newest record. At most one row of `trades` or `users` bears its seq; when none does it was a
+# deposit, and whose shows when the deposits in the journal are summed again. That takes a look at the whole journal,
+# which is fine for what happens after a torn write only.
+
+UNDO_OPENED = """
+    UPDATE balances SET free = free + trade.margin, locked = locked - trade.margin
+    FROM trades AS trade WHERE trade.opened_seq = :seq AND balances.account_id = trade.account_id"""
+
+UNDO_ENDED = """
+    UPDATE balances SET free = free - trade.returned, locked = locked + trade.margin
+    FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = trade.account_id"""
+
+UNDO_HOUSE_PNL = """
+    UPDATE balances SET free = free + trade.pnl
+    FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = :house"""
+
+REOPEN_TRADE = """
+    UPDATE trades SET status = 'open', close_price = NULL, pnl = NULL, returned = NULL, shortfall = 0,
+                      closed_at = NULL, closed_seq = NULL
+    WHERE closed_seq = :seq"""
+
+UNDO_DEPOSIT = """
+    WITH paid AS (
+        SELECT payload ->> 'account' AS account_id, sum(coalesce(payload ->> 'amount', payload ->> 'deposit')) AS amount
+        FROM journal WHERE seq < :seq AND kind IN ('account_opened', 'deposited') GROUP BY 1
+    )
+    UPDATE balances SET free = free - (deposited - paid.amount), deposited = paid.amount
+    FROM paid WHERE balances.account_id = paid.account_id AND deposited <> paid.amount
+        AND NOT EXISTS (SELECT 1 FROM trades WHERE opened_seq = :seq OR closed_seq = :seq)
+        AND NOT EXISTS (SELECT 1 FROM users WHERE opened_seq = :seq)"""
+
+UNDO = (
+    UNDO_DEPOSIT,
+    UNDO_OPENED,
+    UNDO_ENDED,
+    UNDO_HOUSE_PNL,
+    "DELETE FROM liquidations WHERE seq = :seq",
+    REOPEN_TRADE,
+    "DELETE FROM trades WHERE opened_seq = :seq",
+    "DELETE FROM balances WHERE account_id IN (SELECT id FROM users WHERE opened_seq = :seq)",
+    "DELETE FROM users WHERE opened_seq = :seq",
+    "DELETE FROM journal WHERE seq = :seq",
+)
+"""In this order, each with :seq and :house."""

@@ -1,0 +1,128 @@
+"""Records -> rows of the tables. Pure.
+
+Amounts come from what each event says happened, never from the balance it reports after it: so the tables add up
+on their own, and `verify` can hold them against the state.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Record,
+    Trade,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
+from exness.core.instruments import AccountId
+
+HOUSE = AccountId("house")
+"""The account that bears the other side of every trade. Its row in `balances` holds its pnl in `free`."""
+
+UserRow = tuple[str, str, int, int]
+"""id, email, created_at, opened_seq"""
+
+TradeRow = tuple[int, str, str, str, str, int, int, int, int, int, str | None, str | None, int]
+"""opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
+client_order_id, fingerprint, balance_after"""
+
+EndRow = tuple[str, int, int, int, int, int, int, str]
+"""status, close_price, pnl, returned, shortfall, closed_at, closed_seq, id"""
+
+LiquidationRow = tuple[int, int, int, int, int, int, int, str]
+"""mark, bid, ask, pnl, shortfall, at, seq, trade_id: the rest of the row is the trade's own"""
+
+BalanceRow = tuple[int, int, int, str]
+"""change of free, of locked, of deposited, account_id"""
+
+
+class Rows:
+    """What a batch of records writes, table by table, in the order in which it has to be written."""
+
+    __slots__ = ("_changes", "ended", "house_pnl", "liquidations", "opened", "users")
+
+    def __init__(self) -> None:
+        self.users: list[UserRow] = []
+        self.opened: list[TradeRow] = []
+        self.ended: list[EndRow] = []
+        self.liquidations: list[LiquidationRow] = []
+        self.house_pnl = 0
+        self._changes: dict[str, list[int]] = {}
+
+    @property
+    def balances(self) -> list[BalanceRow]:
+        """One row per account the batch touched, and the house's when it won or lost."""
+        rows = [(free, locked, deposited, account) for account, (free, locked, deposited) in self._changes.items()]
+        if self.house_pnl:
+            rows.append((self.house_pnl, 0, 0, HOUSE))
+        return rows
+
+    def pay(self, account: str, free: int, locked: int, deposited: int) -> None:
+        change = self._changes.get(account)
+        if change is None:
+            self._changes[account] = [free, locked, deposited]
+            return
+        change[0] += free
+        change[1] += locked
+        change[2] += deposited
+
+
+def project(records: Sequence[Record]) -> Rows:
+    """What `records` write into the tables."""
+    rows = Rows()
+    for record in records:
+        event = record.event
+        match event:
+            case TradeOpened():
+                _open(rows, event.trade, event)
+            case TradeClosed():
+                _close(rows, record, event)
+            case TradeLiquidated():
+                _liquidate(rows, record, event)
+            case AccountOpened():
+                rows.users.append((event.account, event.email, record.at, record.seq))
+                rows.pay(event.account, event.deposit, 0, event.deposit)
+            case Deposited():
+                rows.pay(event.account, event.amount, 0, event.amount)
+            case _:
+                assert_never(event)
+    return rows
+
+
+def _open(rows: Rows, trade: Trade, event: TradeOpened) -> None:
+    rows.opened.append(
+        (
+            trade.seq,
+            trade.order,
+            trade.account,
+            trade.asset,
+            trade.side.value,
+            trade.margin,
+            trade.leverage,
+            trade.entry,
+            trade.liquidation,
+            trade.opened_at,
+            trade.client_order,
+            event.fingerprint or None,
+            event.balance,
+        )
+    )
+    rows.pay(trade.account, -trade.margin, trade.margin, 0)
+
+
+def _close(rows: Rows, record: Record, event: TradeClosed) -> None:
+    rows.ended.append(("closed", event.price, event.pnl, event.returned, 0, record.at, record.seq, event.order))
+    rows.pay(event.account, event.returned, -event.margin, 0)
+    rows.house_pnl -= event.pnl
+
+
+def _liquidate(rows: Rows, record: Record, event: TradeLiquidated) -> None:
+    pnl = event.pnl
+    rows.ended.append(("liquidated", event.mark, pnl, 0, event.shortfall, record.at, record.seq, event.order))
+    rows.liquidations.append(
+        (event.mark, event.bid, event.ask, pnl, event.shortfall, record.at, record.seq, event.order)
+    )
+    rows.pay(event.account, 0, -event.margin, 0)
+    rows.house_pnl -= pnl

@@ -1,0 +1,1 @@
+"""HTTP in front of the exchange: decode, authenticate, ask, encode. No rule of trading lives here."""

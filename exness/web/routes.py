@@ -1,0 +1,23 @@
+"""Every address in one table."""
+
+from aiohttp import hdrs
+from aiohttp.typedefs import Handler
+
+from exness.web import account, market, system, trade
+
+API = "/api/v1"
+
+ROUTES: list[tuple[str, str, Handler]] = [
+    (hdrs.METH_POST, f"{API}/trade/create", trade.create),
+    (hdrs.METH_POST, f"{API}/trade/close", trade.close),
+    (hdrs.METH_GET, f"{API}/trade/open", trade.list_open),
+    (hdrs.METH_GET, f"{API}/trade/history", trade.history),
+    (hdrs.METH_GET, f"{API}/balance", account.balance),
+    (hdrs.METH_GET, f"{API}/balance/usd", account.balance_usd),
+    (hdrs.METH_GET, f"{API}/account", account.account),
+    (hdrs.METH_GET, f"{API}/supportedAssets", market.supported_assets),
+    (hdrs.METH_GET, f"{API}/prices", market.prices),
+    (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
+    (hdrs.METH_GET, "/healthz", system.healthz),
+    (hdrs.METH_GET, "/readyz", system.readyz),
+]

@@ -1,0 +1,344 @@
+"""Bodies and queries into checked values, or an InvalidRequest that names every bad field.
+
+A good body is decoded by msgspec straight into its struct. Only when that fails is the body looked at field by field,
+to tell the client everything that is wrong at once.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Side
+from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
+from exness.core.state import Rules
+from exness.runtime.ports import SortBy, TradeQuery
+from exness.web.errors import FieldError, InvalidRequest
+from exness.web.wire import CloseTradeBody, CreateTradeBody, microseconds
+
+MIN_LEVERAGE = LEVERAGE_UNIT
+MAX_LEVERAGE = 100 * LEVERAGE_UNIT
+MIN_SLIPPAGE = 10
+MAX_SLIPPAGE = 10_000
+MAX_LIMIT = 500
+MAX_OFFSET = 10**12
+MAX_ORDER_ID = 64
+
+_CLIENT_ORDER_ID = re.compile(r"[\x20-\x7e]{1,64}", re.ASCII)
+_INTEGER = re.compile(r"\d{1,15}", re.ASCII)
+_PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_SIDES = {side.value: side for side in Side}
+_BOOLEANS = {"true": True, "false": False}
+
+
+class CheckedOrder(msgspec.Struct, frozen=True):
+    """A body of /trade/create in the core's units."""
+
+    asset: Asset
+    side: Side
+    margin: int
+    leverage: int
+    slippage: int | None
+    expected_price: int | None
+    client_order: str | None
+
+    def fingerprint(self) -> str:
+        """What is asked for, in one text: two bodies that ask for the same have the same."""
+        return f"{self.asset}|{self.side.value}|{self.margin}|{self.leverage}|{self.slippage}|{self.expected_price}"
+
+
+class Problems:
+    """Collects bad fields in the order of API.md: what is malformed first, then what is not allowed."""
+
+    def __init__(self) -> None:
+        self._malformed: list[FieldError] = []
+        self._not_allowed: list[FieldError] = []
+
+    def malformed(self, field: str, message: str) -> None:
+        self._malformed.append(FieldError(field, message))
+
+    def not_allowed(self, field: str, message: str) -> None:
+        self._not_allowed.append(FieldError(field, message))
+
+    def raise_if_any(self) -> None:
+        if self._malformed or self._not_allowed:
+            raise InvalidRequest(self._malformed + self._not_allowed)
+
+
+Query = Mapping[str, str]
+Body = TypeVar("Body", bound=msgspec.Struct)
+Choice = TypeVar("Choice")
+
+_decode_create = msgspec.json.Decoder(CreateTradeBody).decode
+_decode_close = msgspec.json.Decoder(CloseTradeBody).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_string = msgspec.json.Decoder(str).decode
+
+
+def create_order(body: bytes, rules: Rules) -> CheckedOrder:
+    """The body of /trade/create. Raises InvalidRequest."""
+    problems = Problems()
+    try:
+        fields = _decode_create(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        fields = _salvage(body, CreateTradeBody, problems)
+    margin = _margin(fields.margin, problems)
+    asset = _asset(fields.asset, rules, problems)
+    side = _side(fields.type, problems)
+    leverage = _leverage(fields.leverage, asset, rules, problems)
+    slippage = _slippage(fields.slippage, problems)
+    expected_price = _expected_price(fields.expected_price, asset, rules, problems)
+    client_order = _client_order(fields.client_order_id, problems)
+    problems.raise_if_any()
+    return CheckedOrder(
+        asset=_present(asset),
+        side=_present(side),
+        margin=_present(margin),
+        leverage=_present(leverage),
+        slippage=slippage,
+        expected_price=expected_price,
+        client_order=client_order,
+    )
+
+
+def _present(value: Choice | None) -> Choice:
+    """What no problem was reported of is there."""
+    assert value is not None
+    return value
+
+
+def close_order(body: bytes) -> OrderId:
+    """The body of /trade/close. Raises InvalidRequest."""
+    problems = Problems()
+    try:
+        fields = _decode_close(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        fields = _salvage(body, CloseTradeBody, problems)
+    order_id: str | None = fields.order_id
+    if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
+        problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
+    problems.raise_if_any()
+    return OrderId(fields.order_id)
+
+
+def asset_filter(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
+    return None if name is None else _asset(name, rules, problems)
+
+
+_HISTORY_KEYS = (
+    "status", "asset", "tradeType", "profitable", "liquidated", "fromDate", "toDate", "limit", "offset", "sortBy",
+    "sortOrder",
+)  # fmt: skip
+
+
+def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
+    """The query of /trade/history. Raises InvalidRequest."""
+    problems = Problems()
+    unknown_parameters(query, _HISTORY_KEYS, problems)
+    status = _one_of(query, "status", {"open": True, "closed": False}, problems)
+    checked = TradeQuery(
+        account=account,
+        is_open=status,
+        asset=asset_filter(query.get("asset"), rules, problems),
+        side=_one_of(query, "tradeType", {side.value: side for side in Side}, problems),
+        profitable=_one_of(query, "profitable", _BOOLEANS, problems),
+        liquidated=_one_of(query, "liquidated", _BOOLEANS, problems),
+        opened_from=_moment(query, "fromDate", problems, end_of_day=False),
+        opened_to=_moment(query, "toDate", problems, end_of_day=True),
+        limit=_whole(query, "limit", 50, 1, MAX_LIMIT, problems),
+        offset=_whole(query, "offset", 0, 0, MAX_OFFSET, problems),
+        sort_by=_one_of(query, "sortBy", {key.value: key for key in SortBy}, problems) or SortBy.CREATED_AT,
+        descending=_one_of(query, "sortOrder", {"asc": False, "desc": True}, problems) is not False,
+    )
+    problems.raise_if_any()
+    return checked
+
+
+def open_query(query: Query, rules: Rules) -> Asset | None:
+    """The query of /trade/open. Raises InvalidRequest."""
+    problems = Problems()
+    unknown_parameters(query, ("asset",), problems)
+    asset = asset_filter(query.get("asset"), rules, problems)
+    problems.raise_if_any()
+    return asset
+
+
+def unknown_parameters(query: Query, known: tuple[str, ...], problems: Problems) -> None:
+    for name in query:
+        if name not in known:
+            problems.malformed(name[:64], f"{name[:64]} is not a known parameter; known are {', '.join(known)}")
+
+
+# --- fields of bodies ---------------------------------------------------------------------------------------------
+
+
+def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
+    """Decode a bad body field by field and report what is wrong. What can't be read is None, which the checks skip."""
+    try:
+        raw = _decode_fields(body)
+    except msgspec.ValidationError:
+        raise InvalidRequest([FieldError("body", "The body must be a JSON object")]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidRequest([FieldError("body", "The body is not valid JSON")]) from None
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        values[field.name] = _salvaged_field(field, raw.pop(field.encode_name, None), problems)
+    for name in raw:
+        problems.malformed(name[:64], f"{name[:64]} is not a known field")
+    return kind(**values)
+
+
+def _salvaged_field(field: msgspec.structs.FieldInfo, raw: Raw | None, problems: Problems) -> Any:
+    name = field.encode_name
+    if raw is None:
+        if field.required:
+            problems.malformed(name, f"{name} is required")
+        return None if field.required else field.default
+    if field.type is not str and field.type != str | UnsetType:
+        return raw
+    try:
+        return _decode_string(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problems.malformed(name, f"{name} must be a string")
+        return None
+
+
+def amount_text(raw: Raw) -> str:
+    """The text of a JSON number or string, untouched. Raises AmountError for any other JSON."""
+    text = bytes(raw)
+    if text[:1] == b'"':
+        return _decode_string(text)
+    if text[:1] in b"-0123456789":
+        return text.decode("ascii")
+    raise AmountError("must be a number or a decimal string")
+
+
+def _amount(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
+    if raw is None:
+        return None
+    try:
+        return parse_scaled(amount_text(raw), decimals)
+    except AmountError as error:
+        problems.malformed(field, f"{field} {error}")
+        return None
+
+
+def _margin(raw: Raw | None, problems: Problems) -> int | None:
+    margin = _amount(raw, "margin", USDC_DECIMALS, problems)
+    if margin is not None and margin <= 0:
+        problems.not_allowed("margin", "Margin must be greater than zero")
+    return margin
+
+
+def _asset(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
+    if name is None:
+        return None
+    asset = Asset(name)
+    if asset in rules.instruments:
+        return asset
+    problems.not_allowed("asset", f"Invalid asset. Supported assets are {', '.join(rules.instruments)}")
+    return None
+
+
+def _side(name: str | None, problems: Problems) -> Side | None:
+    if name is None:
+        return None
+    side = _SIDES.get(name)
+    if side is None:
+        problems.not_allowed("type", "Invalid trade type. Supported types are long and short")
+    return side
+
+
+def _leverage(raw: Raw | None, asset: Asset | None, rules: Rules, problems: Problems) -> int | None:
+    """In hundredths. A number too large to hold is told the bounds, like any other beyond them."""
+    if raw is None:
+        return None
+    most = rules.instruments[asset].max_leverage if asset is not None else MAX_LEVERAGE
+    try:
+        leverage = parse_scaled(amount_text(raw), 2)
+    except OutOfRange:
+        leverage = 0
+    except AmountError as error:
+        problems.malformed("leverage", f"leverage {error}")
+        return None
+    if not MIN_LEVERAGE <= leverage <= most:
+        problems.not_allowed("leverage", f"Leverage must be between 1 and {format_hundredths(most)}")
+    return leverage
+
+
+def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
+    """In hundredths of a percent."""
+    if raw is UNSET or raw is None:
+        return None
+    try:
+        slippage = parse_scaled(amount_text(raw), 0)
+    except OutOfRange:
+        slippage = 0
+    except AmountError:
+        problems.malformed("slippage", "slippage must be a whole number of hundredths of a percent")
+        return None
+    if not MIN_SLIPPAGE <= slippage <= MAX_SLIPPAGE:
+        problems.not_allowed("slippage", "Slippage value should be between 0.1 to 100 %")
+    return slippage
+
+
+def _expected_price(raw: Raw | UnsetType | None, asset: Asset | None, rules: Rules, problems: Problems) -> int | None:
+    if raw is UNSET or raw is None:
+        return None
+    decimals = rules.instruments[asset].decimals if asset is not None else USDC_DECIMALS
+    price = _amount(raw, "expectedPrice", decimals, problems)
+    if price is not None and price <= 0:
+        problems.not_allowed("expectedPrice", "expectedPrice must be greater than zero")
+    return price
+
+
+def _client_order(value: str | UnsetType | None, problems: Problems) -> str | None:
+    if value is UNSET or value is None:
+        return None
+    if _CLIENT_ORDER_ID.fullmatch(value) is None:
+        problems.not_allowed("clientOrderId", "clientOrderId must have 1 to 64 printable ASCII characters")
+    return value
+
+
+# --- parameters of queries ----------------------------------------------------------------------------------------
+
+
+def _one_of(query: Query, name: str, choices: Mapping[str, Choice], problems: Problems) -> Choice | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    choice = choices.get(text)
+    if choice is None:
+        problems.not_allowed(name, f"{name} must be one of {', '.join(choices)}")
+    return choice
+
+
+def _whole(query: Query, name: str, default: int, least: int, most: int, problems: Problems) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if _INTEGER.fullmatch(text) is None or not least <= int(text) <= most:
+        problems.not_allowed(name, f"{name} must be a whole number from {least} to {most}")
+        return default
+    return int(text)
+
+
+def _moment(query: Query, name: str, problems: Problems, *, end_of_day: bool) -> int | None:
+    """An ISO 8601 date or time in microseconds; without a zone it is UTC. A plain date means the whole day."""
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        if end_of_day and _PLAIN_DATE.fullmatch(text):
+            moment += timedelta(days=1, microseconds=-1)
+        return microseconds(moment)
+    except (ValueError, OverflowError):
+        problems.not_allowed(
+            name, f"{name} must be an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T09:15:02Z"
+        )
+        return None

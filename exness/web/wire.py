@@ -1,0 +1,226 @@
+"""What goes over the wire: request and answer structs, and how figures look outside.
+
+Money and prices leave as decimal strings with all their decimals, times as ISO 8601 UTC with microseconds. Amounts
+come in as `Raw` JSON, so that they are read from their text and never pass through a float.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from exness.core.money import format_hundredths, format_scaled
+from exness.core.state import Price
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def iso(at_us: int) -> str:
+    """Microseconds since the epoch as `2026-01-31T09:15:02.123456Z`."""
+    return (_EPOCH + timedelta(microseconds=at_us)).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def microseconds(moment: datetime) -> int:
+    """An aware datetime as microseconds since the epoch, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def leverage_out(hundredths: int) -> int | float:
+    """Leverage as the JSON number it came in as: 10, 40.99. With two decimals at most, its float prints exactly."""
+    whole, rest = divmod(hundredths, 100)
+    return float(format_hundredths(hundredths)) if rest else whole
+
+
+def percent_out(scaled: int) -> str:
+    """A percentage kept with four decimals, as a decimal string."""
+    return format_scaled(scaled, 4)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+_AMOUNT_SCHEMA: dict[str, Any] = {"oneOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}
+
+Amount = Annotated[Raw, Meta(description="A JSON number or a decimal string", extra_json_schema=_AMOUNT_SCHEMA)]
+
+
+class CreateTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """POST /trade/create. `margin` in USDC, `leverage` 1 to 100 with up to two decimals, `slippage` in hundredths of a
+    percent (100 = 1 %), `expectedPrice` in USDC."""
+
+    asset: str
+    type: str
+    margin: Amount
+    leverage: Amount
+    slippage: Amount | UnsetType = UNSET
+    expected_price: Amount | UnsetType = UNSET
+    client_order_id: str | UnsetType = UNSET
+
+
+class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """POST /trade/close."""
+
+    order_id: str
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+class TradeCreated(msgspec.Struct, frozen=True, rename="camel"):
+    success: bool
+    order_id: str
+    client_order_id: str | UnsetType
+    asset: str
+    type: str
+    margin: str
+    leverage: int | float
+    entry_price: str
+    liquidation_price: str
+    created_at: str
+    balance: str
+
+
+class TradeClosedAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    success: bool
+    order_id: str
+    close_price: str
+    pnl: str
+    returned: str
+    liquidated: bool
+    closed_at: str
+    balance: str
+
+
+class OpenTradeRow(msgspec.Struct, frozen=True, rename="camel"):
+    """`markPrice` and what follows from it are null while there is no price; `stale` tells that the price is old."""
+
+    order_id: str
+    client_order_id: str | UnsetType
+    asset: str
+    type: str
+    margin: str
+    leverage: int | float
+    entry_price: str
+    liquidation_price: str
+    mark_price: str | None
+    unrealized_pnl: str | None
+    unrealized_pnl_percentage: str | None
+    stale: bool
+    created_at: str
+
+
+class OpenTradesAnswer(msgspec.Struct, frozen=True):
+    success: bool
+    data: list[OpenTradeRow]
+
+
+class HistoryRow(msgspec.Struct, frozen=True, rename="camel"):
+    """What only a closed trade has is null while it is open. `status` is open or closed, `liquidated` how it ended."""
+
+    order_id: str
+    client_order_id: str | UnsetType
+    asset: str
+    type: str
+    margin: str
+    leverage: int | float
+    entry_price: str
+    liquidation_price: str
+    open_price: str
+    close_price: str | None
+    pnl: str | None
+    pnl_percentage: str | None
+    status: str
+    liquidated: bool
+    shortfall: str
+    created_at: str
+    closed_at: str | None
+    duration_seconds: float | None
+
+
+class AnalyticsAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    total_trades: int
+    open_trades: int
+    closed_trades: int
+    profitable_trades: int
+    unprofitable_trades: int
+    liquidated_trades: int
+    total_pnl: str
+
+
+class Pagination(msgspec.Struct, frozen=True, rename="camel"):
+    total: int
+    limit: int
+    offset: int
+    has_more: bool
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True):
+    success: bool
+    data: list[HistoryRow]
+    analytics: AnalyticsAnswer
+    pagination: Pagination
+
+
+class AssetBalance(msgspec.Struct, frozen=True):
+    """Free balance in integer minor units."""
+
+    balance: int
+    decimals: int
+
+
+class UsdBalance(msgspec.Struct, frozen=True):
+    balance: int
+    decimals: int
+    usd: str
+
+
+class AccountAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """`unrealizedPnl` and `equity` are null while an asset with open trades has no price at all."""
+
+    email: str
+    balance: str
+    locked_margin: str
+    unrealized_pnl: str | None
+    equity: str | None
+    open_trades: int
+
+
+class SupportedAsset(msgspec.Struct, frozen=True, rename="camel"):
+    symbol: str
+    name: str
+    decimals: int
+    image_url: str
+    max_leverage: int | float
+
+
+class SupportedAssets(msgspec.Struct, frozen=True):
+    assets: list[SupportedAsset]
+
+
+class PriceAnswer(msgspec.Struct, frozen=True):
+    """`price` is the mark as a scaled integer in a string. All null before the first tick."""
+
+    asset: str
+    price: str | None
+    decimal: int
+    bid: str | None
+    ask: str | None
+    mark: str | None
+    at: str | None
+    stale: bool
+
+
+def price_answer(asset: str, decimals: int, price: Price | None, now_us: int) -> PriceAnswer:
+    if price is None:
+        return PriceAnswer(asset, None, decimals, None, None, None, None, True)
+    return PriceAnswer(
+        asset=asset,
+        price=str(price.mark),
+        decimal=decimals,
+        bid=format_scaled(price.bid, decimals),
+        ask=format_scaled(price.ask, decimals),
+        mark=format_scaled(price.mark, decimals),
+        at=iso(price.at),
+        stale=now_us > price.fresh_until,
+    )

@@ -1,0 +1,56 @@
+"""What the tests of the feeds share."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exness.core.instruments import Asset, Instrument
+from exness.feeds.pacing import Pacer
+
+LIFE_US = 30_000_000
+WAIT_S = 10.0
+
+
+def instrument(asset: str, decimals: int) -> Instrument:
+    return Instrument(Asset(asset), asset, decimals, f"{asset}_USDC", "", 10_000)
+
+
+SOL, ETH, BTC = instrument("SOL", 6), instrument("ETH", 6), instrument("BTC", 4)
+INSTRUMENTS = [SOL, ETH, BTC]
+
+
+class HeldPacer(Pacer):
+    """A clock that moves only when someone sleeps by it, or when a test says so."""
+
+    def __init__(self) -> None:
+        self.at = 1_000.0
+        self.naps: list[float] = []
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.at += max(0.0, seconds)
+        await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what has no event to wait for; fails after WAIT_S."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+def recorded(name: str) -> Path:
+    """A file of the recorded market data, which the project does not ship; skips the test where it is absent."""
+    root = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("RECORDED_DATA", root.parent / "shared" / "data"))
+    if not (folder / name).is_file():
+        pytest.skip(
+            f"recorded market data is not here: no {name} in ../shared/data (RECORDED_DATA names another place)"
+        )
+    return folder / name

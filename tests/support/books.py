@@ -1,0 +1,230 @@
+"""What the tests of the engine speak with: rules, commands in decimal text, a desk with a clock, and the check that
+the books balance, which every test with a state ends with.
+"""
+
+from exness.core import money
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.decide import Repeated
+from exness.core.engine import Done, Engine, Outcome
+from exness.core.events import Record, Trade, TradeOpened
+from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
+from exness.core.rejects import Refusal
+from exness.core.state import Rules, State, audit
+
+SOL, ETH, BTC = Asset("SOL"), Asset("ETH"), Asset("BTC")
+LONG, SHORT = Side.LONG, Side.SHORT
+ANN, BOB = AccountId("ann"), AccountId("bob")
+
+DECIMALS = {SOL: 6, ETH: 6, BTC: 4}
+SECOND = 1_000_000
+"""Microseconds."""
+PRICE_LIFE = 30 * SECOND
+START = 1_769_850_902_123_456
+"""2026-01-31T09:15:02.123456Z"""
+
+_NO_PRICE = 10**40
+"""Further away than any price."""
+
+
+def usdc(text: str) -> int:
+    """Decimal USDC as micro-USDC."""
+    return money.parse_scaled(text, money.USDC_DECIMALS)
+
+
+def price_of(asset: Asset, text: str) -> int:
+    """A decimal price, scaled by its asset's decimals."""
+    return money.parse_scaled(text, DECIMALS[asset])
+
+
+def hundredths(text: str) -> int:
+    """Decimal leverage as hundredths."""
+    return money.parse_scaled(text, 2)
+
+
+def make_rules(
+    *,
+    execution: Execution = Execution.MID,
+    max_open_trades: int = 1000,
+    max_notional: str = "10000000",
+    max_open_interest: str = "1000000000",
+    client_order_ids: int = 1000,
+) -> Rules:
+    """The rules of an exchange for SOL, ETH and BTC; without arguments those of the shipped configuration."""
+    instruments = {
+        asset: Instrument(asset, str(asset), decimals, f"{asset}_USDC", image_url="", max_leverage=10_000)
+        for asset, decimals in DECIMALS.items()
+    }
+    return Rules(
+        instruments=instruments,
+        execution=execution,
+        max_open_trades_per_account=max_open_trades,
+        max_notional_per_account=usdc(max_notional),
+        max_open_interest_per_asset=usdc(max_open_interest),
+        client_order_ids_per_account=client_order_ids,
+    )
+
+
+def make_engine(rules: Rules | None = None, *, liquidations_per_step: int = 500) -> Engine:
+    """An engine on an empty state."""
+    return Engine(rules or make_rules(), State(), liquidations_per_step)
+
+
+def open_account(account: AccountId = ANN, deposit: str = "5000") -> OpenAccount:
+    return OpenAccount(account, f"{account}@example.com", usdc(deposit))
+
+
+def deposit(account: AccountId, amount: str) -> Deposit:
+    return Deposit(account, usdc(amount))
+
+
+def tick(asset: Asset, bid: str, ask: str | None = None) -> PriceTick:
+    """A price that lives 30 s; without `ask` the book has no spread."""
+    return PriceTick(asset, price_of(asset, bid), price_of(asset, ask or bid), PRICE_LIFE)
+
+
+def open_trade(
+    order: str,
+    asset: Asset = SOL,
+    side: Side = LONG,
+    *,
+    account: AccountId = ANN,
+    margin: str = "10",
+    leverage: str = "10",
+    slippage: int | None = None,
+    expected: str | None = None,
+    client_order: str | None = None,
+    fingerprint: str = "",
+) -> OpenTrade:
+    return OpenTrade(
+        account=account,
+        order=OrderId(order),
+        asset=asset,
+        side=side,
+        margin=usdc(margin),
+        leverage=hundredths(leverage),
+        slippage=slippage,
+        expected_price=None if expected is None else price_of(asset, expected),
+        client_order=client_order,
+        fingerprint=fingerprint,
+    )
+
+
+def close_trade(order: str, account: AccountId = ANN) -> CloseTrade:
+    return CloseTrade(account, OrderId(order))
+
+
+class Desk:
+    """An engine with a clock that the test sets. It keeps every record the engine makes, in order."""
+
+    def __init__(self, rules: Rules | None = None, *, liquidations_per_step: int = 500) -> None:
+        self.engine = make_engine(rules, liquidations_per_step=liquidations_per_step)
+        self.at = START
+        self.records: list[Record] = []
+
+    @property
+    def state(self) -> State:
+        return self.engine.state
+
+    def ask(self, command: Command) -> Outcome:
+        """Execute one command now, whatever comes of it."""
+        outcome = self.engine.execute(command, self.at)
+        if isinstance(outcome, Done):
+            self.records += outcome.records
+        return outcome
+
+    def do(self, command: Command) -> list[Record]:
+        """Execute one command, a tick with all its steps. It must not be refused."""
+        outcome = self.ask(command)
+        assert isinstance(outcome, Done), outcome
+        records = list(outcome.records)
+        while outcome.more:
+            outcome = self.ask(command)
+            assert isinstance(outcome, Done), outcome
+            records += outcome.records
+        return records
+
+    def open(self, command: OpenTrade) -> Trade:
+        """Open a trade. It must not be refused."""
+        (record,) = self.do(command)
+        assert isinstance(record.event, TradeOpened)
+        return record.event.trade
+
+    def refused(self, command: Command) -> Refusal:
+        """A command that must be refused and must change nothing."""
+        before = digest_and_interest(self.state)
+        outcome = self.ask(command)
+        assert isinstance(outcome, Refusal), outcome
+        assert digest_and_interest(self.state) == before, "a refusal changed the state"
+        return outcome
+
+    def repeated(self, command: OpenTrade) -> Repeated:
+        """A command that must be answered with its first answer and must change nothing."""
+        before = digest_and_interest(self.state)
+        outcome = self.ask(command)
+        assert isinstance(outcome, Repeated), outcome
+        assert digest_and_interest(self.state) == before, "a repeated command changed the state"
+        return outcome
+
+
+def desk_with(*accounts: AccountId, rules: Rules | None = None, liquidations_per_step: int = 500) -> Desk:
+    """A desk where these accounts (ann, if none is named) have 5000 USDC and SOL is 200, ETH 3000, BTC 100000."""
+    desk = Desk(rules, liquidations_per_step=liquidations_per_step)
+    for account in accounts or (ANN,):
+        desk.do(open_account(account))
+    for asset, price in ((SOL, "200"), (ETH, "3000"), (BTC, "100000")):
+        desk.do(tick(asset, price))
+    return desk
+
+
+def known_history() -> Desk:
+    """A small history with every kind of event in it. Digests of it are written down in tests: keep it as it is."""
+    desk = desk_with(ANN, BOB)
+    desk.do(deposit(BOB, "250.5"))
+    desk.open(open_trade("o-1", SOL, LONG, margin="11.5", leverage="40.99", client_order="mine", fingerprint="body"))
+    desk.at += SECOND
+    desk.open(open_trade("o-2", BTC, SHORT, account=BOB, margin="100", leverage="3"))
+    desk.open(open_trade("o-3", ETH, LONG, account=BOB, margin="33.333333", leverage="100"))
+    desk.do(tick(BTC, "98765.4321", "98765.4322"))
+    desk.do(close_trade("o-2", BOB))
+    desk.do(tick(ETH, "2950"))
+    desk.open(open_trade("o-4", ETH, SHORT, account=BOB, margin="7", leverage="1"))
+    return desk
+
+
+def digest_and_interest(state: State) -> tuple[str, dict[Asset, tuple[int, int]]]:
+    """All of the state that a command may change, prices aside: the digest, and what each market holds open."""
+    # Imported here: most tests need no digest, and a broken picture must not break them all.
+    from exness.core.capture import digest_of
+
+    return digest_of(state), {a: (m.open_interest, m.open_trades) for a, m in state.markets.items() if m.open_trades}
+
+
+def assert_books_balance(state: State) -> None:
+    """The core's own audit, and the same sums once more without it."""
+    audit(state)
+    trades = [trade for account in state.accounts.values() for trade in account.trades.values()]
+    free = sum(account.free for account in state.accounts.values())
+    margins = sum(trade.margin for trade in trades)
+    assert free + margins + state.house_pnl == state.deposits, "sum(free) + sum(margins) + house is not sum(deposits)"
+    assert all(account.free >= 0 for account in state.accounts.values()), "a balance is below 0"
+    assert state.shortfall >= 0
+    assert list(state.accounts.values()) == state.account_list
+    assert [account.number for account in state.account_list] == list(range(len(state.account_list)))
+    assert state.by_email == {account.email: account.id for account in state.account_list}
+    assert len({trade.order for trade in trades}) == len(trades)
+    for account in state.account_list:
+        assert account.locked == sum(trade.margin for trade in account.trades.values()), account.id
+        assert account.notional == sum(t.margin * t.leverage for t in account.trades.values()), account.id
+        assert account.seq <= state.seq
+        for order, trade in account.trades.items():
+            assert (trade.order, trade.account) == (order, account.id)
+            assert trade.margin > 0
+    for asset, market in state.markets.items():
+        here = [trade for trade in trades if trade.asset == asset]
+        assert market.open_interest == sum(trade.margin * trade.leverage for trade in here), asset
+        longs = sorted((-trade.liquidation, trade.seq) for trade in here if trade.side is LONG)
+        shorts = sorted((trade.liquidation, trade.seq) for trade in here if trade.side is SHORT)
+        assert (len(market.longs), len(market.shorts)) == (len(longs), len(shorts)), asset
+        for index, nearest, beyond in ((market.longs, longs, -_NO_PRICE), (market.shorts, shorts, _NO_PRICE)):
+            first = index.first_due(beyond)
+            assert (first and first.seq) == (nearest[0][1] if nearest else None), f"first trigger of {asset}"

@@ -1,0 +1,184 @@
+"""The real process: `python -m exness serve`, started, asked, killed.
+
+    async with Server(data_dir) as server:      # waits for `listening on`
+        await server.get("/readyz")
+        server.kill()                           # SIGKILL; start() again recovers
+
+The environment is empty but for PATH and what a test names, so no setting leaks in.
+"""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+
+START_TIMEOUT_S = 60
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class DidNotStart(Exception):
+    """The process ended before it listened: its exit code and what it said."""
+
+    def __init__(self, code: int, output: str, errors: str) -> None:
+        super().__init__(f"exit code {code}\n{output}\n{errors}")
+        self.code, self.output, self.errors = code, output, errors
+
+
+class Answer:
+    """Status, headers and decoded body of one answer."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: Any) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+
+class Server:
+    """One exness process on a free port and its own data directory."""
+
+    def __init__(
+        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.flags = flags
+        self.env = {"PATH": os.environ["PATH"], "EXNESS_LIMITS_ENABLED": "false", **(env or {})}
+        self.cwd = cwd or data_dir.parent
+        self.url = ""
+        self.output: list[str] = []
+        self.errors: list[str] = []
+        self.process: asyncio.subprocess.Process | None = None
+        self._readers: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Server":
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        try:
+            await self.start()
+        except BaseException:
+            await self._session.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+        if self.running:
+            self.kill()
+        await self.wait()
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    async def start(self) -> None:
+        """Start it and wait until it listens. Raises DidNotStart."""
+        self.output, self.errors = [], []
+        self.process = await run_exness(
+            "serve", "--port", "0", "--data-dir", str(self.data_dir), *self.flags, env=self.env, cwd=self.cwd
+        )
+        listening = asyncio.Event()
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._readers = [
+            asyncio.create_task(self._read(self.process.stdout, self.output, listening)),
+            asyncio.create_task(self._read(self.process.stderr, self.errors, None)),
+        ]
+        waits = [asyncio.create_task(listening.wait()), asyncio.create_task(self.process.wait())]
+        done, pending = await asyncio.wait(waits, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+        if not listening.is_set():
+            if not done:
+                self.kill()
+            code = await self.wait()
+            raise DidNotStart(code, "\n".join(self.output), "\n".join(self.errors))
+
+    async def _read(self, stream: asyncio.StreamReader, lines: list[str], listening: asyncio.Event | None) -> None:
+        async for raw in stream:
+            line = raw.decode().rstrip("\n")
+            lines.append(line)
+            if listening is not None and (match := re.fullmatch(r"listening on (http://\S+)", line)):
+                self.url = match.group(1)
+                listening.set()
+
+    def kill(self) -> None:
+        """SIGKILL: the process gets no chance to do anything."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    async def wait(self) -> int:
+        """The exit code, once it has ended and everything it said was read."""
+        assert self.process is not None
+        code = await self.process.wait()
+        await asyncio.gather(*self._readers)
+        return code
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.wait()
+
+    async def restart(self) -> None:
+        """Start again after it has ended."""
+        await self.wait()
+        await self.start()
+
+    async def token(self, email: str) -> str:
+        """A session token from `exness token`."""
+        process = await run_exness("token", email, "--data-dir", str(self.data_dir), env=self.env, cwd=self.cwd)
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        return output.decode().strip()
+
+    async def request(
+        self, method: str, path: str, token: str | None = None, body: Any = None, **options: Any
+    ) -> Answer:
+        """One request; paths that begin with / but not with a known root are under /api/v1."""
+        assert self._session is not None
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        url = self.url + (path if path.startswith(("/healthz", "/readyz", "/metrics", "/api")) else "/api/v1" + path)
+        if body is not None:
+            options["json"] = body
+        async with self._session.request(method, url, headers=headers, **options) as response:
+            is_json = response.content_type == "application/json"
+            return Answer(
+                response.status, response.headers, await response.json() if is_json else await response.text()
+            )
+
+    async def get(self, path: str, token: str | None = None, **options: Any) -> Answer:
+        return await self.request("GET", path, token, **options)
+
+    async def post(self, path: str, token: str | None = None, body: Any = None, **options: Any) -> Answer:
+        return await self.request("POST", path, token, body, **options)
+
+
+async def run_exness(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
+    """Start `python -m exness ...` with its output in pipes."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "exness",
+        *arguments,
+        env=dict(env),
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=1 << 20,
+    )
