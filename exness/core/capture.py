@@ -9,8 +9,8 @@ import hashlib
 import msgspec
 
 from exness.core.events import Trade
-from exness.core.instruments import Asset, Side
-from exness.core.state import Account, State
+from exness.core.instruments import AccountId, Asset, Side
+from exness.core.state import Account, SeenOrder, State
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -24,8 +24,50 @@ class Header(msgspec.Struct, frozen=True):
     shortfall: int
 
 
+class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An account without what follows from its trades: sums are made again, and can be larger than msgpack holds."""
+
+    id: AccountId
+    email: str
+    opened_at: int
+    free: int
+    seq: int
+    trades: list[Trade]
+    seen: dict[str, SeenOrder]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode_account = msgspec.msgpack.Decoder(Account).decode
+_decode_account = msgspec.msgpack.Decoder(PlainAccount).decode
+
+
+def encode_account(account: Account) -> bytes:
+    """The plain form of one account."""
+    return _encode(
+        PlainAccount(
+            account.id,
+            account.email,
+            account.opened_at,
+            account.free,
+            account.seq,
+            list(account.trades.values()),
+            account.seen,
+        )
+    )
+
+
+def _account(plain: PlainAccount, number: int) -> Account:
+    return Account(
+        id=plain.id,
+        number=number,
+        email=plain.email,
+        opened_at=plain.opened_at,
+        free=plain.free,
+        locked=sum(trade.margin for trade in plain.trades),
+        notional=sum(trade.margin * trade.leverage for trade in plain.trades),
+        seq=plain.seq,
+        trades={trade.order: trade for trade in plain.trades},
+        seen=plain.seen,
+    )
 
 
 def header_of(state: State) -> Header:
@@ -59,7 +101,7 @@ def digest_of(state: State) -> str:
     """The digest of a whole state at once: O(accounts + trades)."""
     digest = Digest(header_of(state))
     for account in state.account_list:
-        digest.add(_encode(account))
+        digest.add(encode_account(account))
     return digest.hex()
 
 
@@ -92,7 +134,7 @@ class Capture:
     def keep(self, account: Account) -> None:
         """Called by `evolve` before it changes an account."""
         if account.number >= self._next and account.seq <= self.header.seq:
-            self._early[account.number] = _encode(account)
+            self._early[account.number] = encode_account(account)
 
     def take(self, budget: int) -> list[bytes]:
         """The next encoded accounts: at least one, about `budget` accounts, trades and client order ids together.
@@ -100,7 +142,7 @@ class Capture:
         taken = []
         while budget > 0 and self._next < self.header.accounts:
             account = self._state.account_list[self._next]
-            taken.append(self._early.pop(self._next, b"") or _encode(account))
+            taken.append(self._early.pop(self._next, b"") or encode_account(account))
             self._next += 1
             budget -= 1 + len(account.trades) + len(account.seen)
         return taken
@@ -117,7 +159,7 @@ class Restorer:
     def add(self, encoded: bytes) -> None:
         """Add the next account."""
         state = self._state
-        account = _decode_account(encoded)
+        account = _account(_decode_account(encoded), len(state.account_list))
         state.list_account(account)
         for trade in account.trades.values():
             self._trades.setdefault((trade.asset, trade.side), []).append(trade)

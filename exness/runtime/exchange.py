@@ -40,4 +40,7 @@ class Exchange:
 
     async def settled(self, account: Account) -> None:
         """Wait until everything this account shows is durable: a reader never sees what a crash could take back."""
-        await self.writer.durable(account.seq)
+        seq = 0
+        while seq < account.seq:  # it may have changed again between the commit and this reader's turn
+            seq = account.seq
+            await self.writer.durable(seq)

@@ -61,6 +61,17 @@ class Journal(Protocol):
         """`seq` of the newest record, 0 when there is none."""
         ...
 
+    async def check(self, up_to: int) -> None:
+        """Hold the records up to `up_to` against their checksums and their places. Raises JournalDamaged."""
+        ...
+
+    async def mend(self, seq: int) -> bool:
+        """Write the newest record, `seq`, which was found damaged, anew from what else is known of it, bit for bit.
+
+        False when that is not possible.
+        """
+        ...
+
     async def cut(self, seq: int) -> None:
         """Remove the newest record, `seq`, which was found damaged, and its effect on the tables."""
         ...
@@ -210,4 +221,45 @@ class PriceFeed(Protocol):
 
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Emit ticks until cancelled, or until a recording ends. Does not raise for what the venue does."""
+        ...
+
+
+# --- mail ---------------------------------------------------------------------------------------------------------
+
+
+class MailError(Exception):
+    """A mail was not sent. The message is for the log: it names no address, link or password.
+
+    `transient` says whether the same mail may get through later, `retry_after_s` when the provider wants it again.
+    """
+
+    def __init__(self, why: str, *, transient: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(why)
+        self.transient = transient
+        self.retry_after_s = retry_after_s
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One mail to one address, with the same content twice: as text and as HTML. `link` is the one it carries."""
+
+    to: str
+    subject: str
+    text: str
+    html: str
+    link: str = ""
+
+    def __repr__(self) -> str:
+        """Without address and content: who has the link can sign in, and what has a repr ends up in a log."""
+        return f"Mail(subject={self.subject!r}, <hidden>)"
+
+
+class Mailer(Protocol):
+    """A way for mails to leave the house."""
+
+    def describe(self) -> str:
+        """One line for the banner, without a secret."""
+        ...
+
+    async def send(self, mail: Mail) -> None:
+        """Hand the mail over, once. Raises MailError."""
         ...

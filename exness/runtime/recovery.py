@@ -1,7 +1,8 @@
 """The one way back: newest whole snapshot, then the journal after it, through `evolve`.
 
-A damaged snapshot falls back to the one before it and a longer tail. A damaged last record is cut, and said so. Damage
-in the middle of the journal is not repaired by guessing: recovery refuses and names the record.
+A damaged snapshot falls back to the one before it and a longer tail. A damaged last record is written anew from the
+tables if they hold all of it, else cut, and said so. Damage in the middle of the journal is not repaired by guessing:
+recovery refuses and names the record, also when a later snapshot would do, since the journal is the audit trail.
 """
 
 import asyncio
@@ -36,19 +37,18 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     """Rebuild the state. Raises StorageError with a sentence for the operator when that is not possible exactly."""
     started = time.monotonic()
     notes: list[str] = []
-    last_seq = await journal.last_seq()
+    last_seq = await _settle_last(journal, notes)
     state = await _newest_snapshot(snapshots, last_seq, notes)
     snapshot_seq = state.seq
     try:
+        await journal.check(up_to=snapshot_seq)
         await _replay(journal, state)
     except JournalDamaged as damage:
-        if damage.seq != last_seq:
-            raise StorageError(
-                f"{damage}; it is not the last one, so nothing after it can be trusted: restore a backup, "
-                f"or copy the data directory away and start with an empty one"
-            ) from damage
-        await journal.cut(damage.seq)
-        notes.append(f"{damage}; it was the last one and has been cut")
+        raise StorageError(
+            f"{damage}; it is not the last one, so it can't be cut: restore a backup "
+            f"(`exness restore`), or copy the data directory away and start with an empty one"
+        ) from damage
+    await _drop_ahead(snapshots, state.seq)
     return Recovered(
         state=state,
         snapshot_seq=snapshot_seq,
@@ -59,8 +59,34 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     )
 
 
+async def _settle_last(journal: Journal, notes: list[str]) -> int:
+    """The last whole record's seq. A damaged last one is mended if it can be, or cut, and that is noted."""
+    last_seq = await journal.last_seq()
+    try:
+        async for _ in journal.read(after=last_seq - 1):
+            pass
+    except JournalDamaged as damage:
+        if damage.seq != last_seq:
+            raise StorageError(f"{damage}: restore a backup (`exness restore`)") from damage
+        if await journal.mend(last_seq):
+            notes.append(
+                f"{damage}; it was the last one and has been cut and written anew from the tables: nothing is lost"
+            )
+            return last_seq
+        await journal.cut(last_seq)
+        notes.append(f"{damage}; it was the last one and has been cut")
+        return last_seq - 1
+    return last_seq
+
+
 async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]) -> State:
-    for info in await snapshots.infos():
+    infos = await snapshots.infos()
+    if infos and last_seq == 0:
+        raise StorageError(
+            f"the journal is empty, but there is a snapshot of record {infos[0].seq}: main.db was lost; "
+            f"restore a backup, or move snapshots.db away to start with an empty exchange"
+        )
+    for info in infos:
         if info.seq > last_seq:
             notes.append(f"snapshot {info.seq} is ahead of the journal, which ends at {last_seq}; it was left out")
             continue
@@ -69,6 +95,12 @@ async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]
         except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
             notes.append(f"snapshot {info.seq} is damaged ({damage}); the one before it was used")
     return State()
+
+
+async def _drop_ahead(snapshots: Snapshots, seq: int) -> None:
+    """Forget what is ahead of the journal: once the journal has grown past it, it would pass for its past."""
+    if any(info.seq > seq for info in await snapshots.infos()):
+        await snapshots.drop_from(seq + 1)
 
 
 async def _load(snapshots: Snapshots, seq: int) -> State:

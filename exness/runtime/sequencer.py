@@ -111,6 +111,7 @@ class Sequencer:
         try:
             while await self._something_to_do():
                 await self._check_ticks()
+                self._refuse_overdue()
                 self._handle_slice()
                 await asyncio.sleep(0)
         finally:

@@ -68,7 +68,7 @@ class Snapshotter:
                         break
                     await draft.add(accounts)
                     await asyncio.sleep(0)
-                await self._writer.durable(capture.header.seq)
+                await self._writer.on_disk(capture.header.seq)
                 info = await draft.commit()
         self._last_seq = info.seq
         self.stats = SnapshotStats(

@@ -27,10 +27,10 @@ class TickQueue:
         return len(self._ticks)
 
     def put(self, tick: PriceTick) -> None:
-        if self._waiting[tick.asset] >= self._bound:
-            self._thin(tick.asset)
         self._ticks.append(tick)
         self._waiting[tick.asset] += 1
+        if self._waiting[tick.asset] > self._bound:
+            self._thin(tick.asset)
 
     def pop(self) -> PriceTick:
         """The oldest tick. Raises IndexError when there is none."""
@@ -39,9 +39,11 @@ class TickQueue:
         return tick
 
     def _thin(self, asset: Asset) -> None:
-        own = [tick for tick in self._ticks if tick.asset == asset]
-        keep = {id(min(own, key=_mark)), id(max(own, key=_mark)), id(own[-1])}
-        self._ticks = deque(tick for tick in self._ticks if tick.asset != asset or id(tick) in keep)
+        ticks = list(self._ticks)
+        own = [place for place, tick in enumerate(ticks) if tick.asset == asset]
+        marks = {place: _mark(ticks[place]) for place in own}
+        keep = {min(own, key=marks.__getitem__), max(own, key=marks.__getitem__), own[-1]}
+        self._ticks = deque(tick for place, tick in enumerate(ticks) if place not in marks or place in keep)
         self._waiting[asset] = len(keep)
         self.shed += len(own) - len(keep)
 

@@ -21,7 +21,7 @@ class Halted(Exception):
 class Writer:
     """Owns the journal. `bound` and `batch` count records; a tick's records are never split over two transactions.
 
-    With `wait_for_disk` False (`acknowledge = "memory"`) nobody waits for the watermark.
+    With `wait_for_disk` False (`acknowledge = "memory"`) no answer waits for the watermark.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Writer:
         self._queued += len(records)
         self._arrived.set()
 
-    def when_durable(self, seq: int) -> asyncio.Future[None] | None:
-        """A future for the moment everything up to `seq` is on disk; None when it is (or nobody waits for that).
+    def when_on_disk(self, seq: int) -> asyncio.Future[None] | None:
+        """A future for the moment everything up to `seq` is on disk; None when it is.
         The future raises Halted when the process stops before."""
-        if seq <= self.durable_seq or not self._wait_for_disk:
+        if seq <= self.durable_seq:
             return None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.halted:
@@ -74,8 +74,13 @@ class Writer:
         return future
 
     async def durable(self, seq: int) -> None:
-        """Return when everything up to `seq` is on disk. Raises Halted."""
-        future = self.when_durable(seq)
+        """Return when everything up to `seq` may be told: it is on disk, or nobody waits for that. Raises Halted."""
+        if self._wait_for_disk:
+            await self.on_disk(seq)
+
+    async def on_disk(self, seq: int) -> None:
+        """Return when everything up to `seq` is on disk, however the exchange acknowledges. Raises Halted."""
+        future = self.when_on_disk(seq)
         if future is not None:
             await future
 

@@ -60,10 +60,8 @@ def encode(record: Record) -> Row:
 
 def decode(row: RawRow) -> Record:
     """The record of a row. Raises JournalDamaged unless every bit of it is as it was written."""
-    seq, at, kind, payload, request, stored = row
-    event_type = _check_kind(row)
-    if checksum(seq, at, kind, payload, request) != stored:
-        raise JournalDamaged(seq, "its checksum does not match")
+    seq, at, kind, payload, request, _ = row
+    event_type = check_row(row, seq)
     try:
         event = _decode_event(payload)
         record = Record(seq, at, event, request.decode())
@@ -72,6 +70,17 @@ def decode(row: RawRow) -> Record:
     if type(event) is not event_type:
         raise JournalDamaged(seq, f"its kind is {kind.decode()}, its payload is of another")
     return record
+
+
+def check_row(row: RawRow, expected: int) -> type[Event]:
+    """Hold a row against its place in the journal and its checksum; returns what it names. Raises JournalDamaged."""
+    seq, at, kind, payload, request, stored = row
+    if seq != expected:
+        raise JournalDamaged(expected, f"it is missing, the next one there is {seq}")
+    event_type = _check_kind(row)
+    if checksum(seq, at, kind, payload, request) != stored:
+        raise JournalDamaged(seq, "its checksum does not match")
+    return event_type
 
 
 def checksum(seq: int, at: int, kind: bytes, payload: bytes, request: bytes) -> int:

@@ -56,23 +56,22 @@ class Database:
     ) -> T:
         """Run `function(connection, ...)` on the connection's thread. Raises StorageError for what SQLite refuses.
 
-        A whole transaction takes one trip to that thread. aiosqlite's public calls make a trip per statement: @@BENCH@@
+        One trip to that thread does a whole transaction. aiosqlite's public calls make a trip per statement, which
+        takes 0.66 ms instead of 0.31 to append one record, 2.2 instead of 2.0 for 100, and 2.8 instead of 0.8 for one
+        while the loop has other work: hence the two private names here, and only here.
         And a cancelled caller can't leave a transaction half done: the function runs to its end once it is queued.
         """
+        connection = self._connection
         try:
-            raw = self._connection._conn
-            return await self._connection._execute(function, raw, *args, **kwargs)  # type: ignore[no-any-return, no-untyped-call]
-        except ValueError as error:
-            if "onnection" not in str(error):
-                raise
-            raise StorageError(f"{self.path} is closed") from error
+            result: T = await connection._execute(function, connection._conn, *args, **kwargs)  # type: ignore[no-untyped-call]
+            return result
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Everything in it, or nothing."""
+    """All writes in it are done, or none."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -143,11 +142,20 @@ _HINTS = {
 
 @asynccontextmanager
 async def _connect(path: Path, uri: str) -> AsyncIterator[Database]:
+    refused: list[sqlite3.Error] = []
+
+    def connect() -> sqlite3.Connection:
+        """Does not raise: aiosqlite would then leave its thread to end by itself, after the loop perhaps."""
+        try:
+            return sqlite3.connect(uri, uri=True, isolation_level=None)  # transactions are explicit
+        except sqlite3.Error as error:
+            refused.append(error)
+            return sqlite3.connect(":memory:")
+
+    connection = await aiosqlite.Connection(connect, iter_chunk_size=1)
     try:
-        connection = await aiosqlite.connect(uri, uri=True, isolation_level=None)  # transactions are explicit
-    except sqlite3.Error as error:
-        raise DatabaseRefused(str(explain(path, error))) from error
-    try:
+        for error in refused:
+            raise DatabaseRefused(str(explain(path, error))) from error
         yield Database(path, connection)
     finally:
         await connection.close()
@@ -156,7 +164,7 @@ async def _connect(path: Path, uri: str) -> AsyncIterator[Database]:
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        version = _check_ours(connection, path, schema)
+        version = check_ours(connection, path, schema)
         if version == 0:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
         mode = _pragma(connection, "journal_mode = WAL")
@@ -171,7 +179,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
         raise (explained if isinstance(explained, DatabaseRefused) else DatabaseRefused(str(explained))) from error
 
 
-def _check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
+def check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     """The file's schema version; 0 when it is new. Raises DatabaseRefused."""
     application = _pragma(connection, "application_id")
     version = _pragma(connection, "user_version")

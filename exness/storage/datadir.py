@@ -35,19 +35,40 @@ def locked(data_dir: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"the data directory {data_dir} can't be written: {error.strerror}") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
-            raise StorageError(
-                f"the data directory {data_dir} is in use by another exness server (process {holder}): "
-                f"stop that one or name another directory with --data-dir"
-            ) from None
+        _lock(handle, fcntl.LOCK_EX, data_dir)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def held(data_dir: Path) -> Iterator[None]:
+    """Keep servers out of the directory while it is read, without writing to it. Raises StorageError when one is in."""
+    try:
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # no server was ever here
+        yield
+        return
+    except OSError as error:
+        raise StorageError(f"the data directory {data_dir} can't be read: {error.strerror}") from error
+    try:
+        _lock(handle, fcntl.LOCK_SH, data_dir)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, kind: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 64, 0).decode("ascii", "replace").strip() or "unknown"
+        raise StorageError(
+            f"the data directory {data_dir} is in use by another exness server (process {holder}): "
+            f"stop that one or name another directory with --data-dir"
+        ) from None
 
 
 def read_secret(data_dir: Path) -> bytes:

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from exness.core.events import Record
 from exness.runtime.ports import JournalDamaged, StorageError
-from exness.storage.codec import decode, encode
+from exness.storage.codec import check_row, decode, encode
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
+from exness.storage.mend import mend
 from exness.storage.projection import HOUSE, Rows, project
 
 RECORDS_PER_READ = 2_000
@@ -75,6 +76,16 @@ class SqliteJournal:
     async def last_seq(self) -> int:
         return await self._reader.run(select_last_seq)
 
+    async def check(self, up_to: int) -> None:
+        """See `ports.Journal`. About 2 us a record; payloads are not decoded."""
+        after = 0
+        while after < up_to:
+            after = await self._reader.run(_check_chunk, self._reader, after, up_to)
+
+    async def mend(self, seq: int) -> bool:
+        """See `ports.Journal`: the tables know what the newest record did."""
+        return await self._writer.run(self._mend, seq)
+
     async def cut(self, seq: int) -> None:
         """See `ports.Journal`. The payload can't be trusted: the record's effect is found by its seq in the tables."""
         await self._writer.run(self._cut, seq)
@@ -95,6 +106,12 @@ class SqliteJournal:
                 raise StorageError(f"records {records[0].seq} and on hold a number over 64 bits") from error
             raise
         self._last = records[-1].seq
+
+    def _mend(self, connection: sqlite3.Connection, seq: int) -> bool:
+        if seq != self._last:
+            raise StorageError(f"only the newest journal record, {self._last}, can be mended, not {seq}")
+        with transaction(connection):
+            return mend(connection, seq)
 
     def _cut(self, connection: sqlite3.Connection, seq: int) -> None:
         if seq != self._last:
@@ -160,6 +177,24 @@ def _read_chunk(connection: sqlite3.Connection, reader: Database, after: int) ->
             raise
         return _Chunk(records, JournalDamaged(expected, str(explained)))
     return _Chunk(records, None)
+
+
+def _check_chunk(connection: sqlite3.Connection, reader: Database, after: int, up_to: int) -> int:
+    """Check the next records and return the last one's seq."""
+    limit = min(RECORDS_PER_READ, up_to - after)
+    expected = after + 1
+    try:
+        for row in connection.execute(SELECT_RECORDS, (after, limit)):
+            check_row(row, expected)
+            expected += 1
+    except sqlite3.DatabaseError as error:
+        explained = explain(reader.path, error)
+        if not isinstance(explained, DatabaseDamaged):
+            raise
+        raise JournalDamaged(expected, str(explained)) from error
+    if expected <= after + limit:
+        raise JournalDamaged(expected, "it is missing")
+    return expected - 1
 
 
 # The way back from the newest record. At most one row of `trades` or `users` bears its seq; when none does it was a

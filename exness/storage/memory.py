@@ -72,6 +72,16 @@ class MemoryJournal:
     async def last_seq(self) -> int:
         return self._last
 
+    async def check(self, up_to: int) -> None:
+        for expected, row in enumerate(self.rows[:up_to], 1):
+            if row[0] != expected:
+                raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
+            _decode(row)
+
+    async def mend(self, seq: int) -> bool:
+        """There are no tables to mend it from."""
+        return False
+
     async def cut(self, seq: int) -> None:
         if seq != self._last:
             raise StorageError(f"only the newest journal record, {self._last}, can be cut, not {seq}")

@@ -9,7 +9,7 @@ from aiohttp import web
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.web.auth import Sessions, session_of
-from exness.web.errors import ApiError
+from exness.web.errors import ApiError, FieldError, InvalidRequest
 from exness.web.limits import RateLimits
 
 _encode = msgspec.json.Encoder().encode
@@ -28,6 +28,7 @@ class Context:
 
 
 CONTEXT = web.AppKey("context", Context)
+REQUEST_ID = web.RequestKey("request_id", str)
 
 
 def context_of(request: web.Request) -> Context:
@@ -48,10 +49,17 @@ async def signed_in(request: web.Request) -> Account:
 
 
 async def json_body(request: web.Request) -> bytes:
-    """The body of a JSON request. Raises ApiError(body_too_large, unsupported_media_type)."""
+    """The body of a JSON request. Raises ApiError(body_too_large, unsupported_media_type, invalid_request)."""
     limit = context_of(request).max_body_bytes
+    too_large = ApiError("body_too_large", f"The request body can have at most {limit} bytes")
     if (request.content_length or 0) > limit:
-        raise ApiError("body_too_large", f"The request body can have at most {limit} bytes")
+        raise too_large
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:  # it did not say its length, or was compressed
+        raise too_large from None
+    except web.RequestPayloadError:
+        raise InvalidRequest([FieldError("body", "The body can't be decoded as its headers say")]) from None
     if request.content_type != "application/json":
         raise ApiError("unsupported_media_type")
-    return await request.read()
+    return body

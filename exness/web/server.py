@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
-from exness.web.context import CONTEXT, Context, answer, context_of
+from exness.web.context import CONTEXT, REQUEST_ID, Context, answer, context_of
 from exness.web.errors import ApiError
 from exness.web.routes import API, ROUTES
 
@@ -32,10 +32,18 @@ def make_app(context: Context) -> web.Application:
     return app
 
 
+def make_runner(context: Context, shutdown_timeout_s: float) -> web.AppRunner:
+    """The application, ready for a port. When a client goes away its handler is cancelled: a request that still waits
+    in the inbox is then not executed."""
+    return web.AppRunner(
+        make_app(context), access_log=None, shutdown_timeout=shutdown_timeout_s, handler_cancellation=True
+    )
+
+
 @web.middleware
 async def _around(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives the request an id, counts it against its address, and turns whatever is raised into an answer."""
-    request_id = request["request_id"] = _request_id(request)
+    request_id = request[REQUEST_ID] = _request_id(request)
     try:
         if request.path.startswith(API):
             context_of(request).limits.hit_address(request.remote or "", reading=request.method != hdrs.METH_POST)

@@ -77,13 +77,16 @@ _decode_close = msgspec.json.Decoder(CloseTradeBody).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what is expected. RecursionError: nested thousands of levels deep."""
+
 
 def create_order(body: bytes, rules: Rules) -> CheckedOrder:
     """The body of /trade/create. Raises InvalidRequest."""
     problems = Problems()
     try:
         fields = _decode_create(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         fields = _salvage(body, CreateTradeBody, problems)
     margin = _margin(fields.margin, problems)
     asset = _asset(fields.asset, rules, problems)
@@ -115,7 +118,7 @@ def close_order(body: bytes) -> OrderId:
     problems = Problems()
     try:
         fields = _decode_close(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         fields = _salvage(body, CloseTradeBody, problems)
     order_id: str | None = fields.order_id
     if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
@@ -181,7 +184,7 @@ def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
         raw = _decode_fields(body)
     except msgspec.ValidationError:
         raise InvalidRequest([FieldError("body", "The body must be a JSON object")]) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise InvalidRequest([FieldError("body", "The body is not valid JSON")]) from None
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
@@ -201,7 +204,7 @@ def _salvaged_field(field: msgspec.structs.FieldInfo, raw: Raw | None, problems:
         return raw
     try:
         return _decode_string(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         problems.malformed(name, f"{name} must be a string")
         return None
 
@@ -209,11 +212,12 @@ def _salvaged_field(field: msgspec.structs.FieldInfo, raw: Raw | None, problems:
 def amount_text(raw: Raw) -> str:
     """The text of a JSON number or string, untouched. Raises AmountError for any other JSON."""
     text = bytes(raw)
-    if text[:1] == b'"':
-        return _decode_string(text)
     if text[:1] in b"-0123456789":
         return text.decode("ascii")
-    raise AmountError("must be a number or a decimal string")
+    try:
+        return _decode_string(text)
+    except _UNREADABLE:
+        raise AmountError("must be a number or a decimal string") from None
 
 
 def _amount(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:

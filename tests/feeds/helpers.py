@@ -1,11 +1,7 @@
 """What the tests of the feeds share."""
 
 import asyncio
-import os
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from exness.core.instruments import Asset, Instrument
 from exness.feeds.pacing import Pacer
@@ -43,14 +39,3 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-
-
-def recorded(name: str) -> Path:
-    """A file of the recorded market data, which the project does not ship; skips the test where it is absent."""
-    root = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("RECORDED_DATA", root.parent / "shared" / "data"))
-    if not (folder / name).is_file():
-        pytest.skip(
-            f"recorded market data is not here: no {name} in ../shared/data (RECORDED_DATA names another place)"
-        )
-    return folder / name

@@ -10,7 +10,8 @@ import pytest
 
 from exness.core.instruments import Instrument
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError, in_order, read_ticks
-from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, instrument, recorded
+from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, instrument
+from tests.support.recorded import recorded
 
 CANDLES = "candles1m_SOL_test.csv"
 MINUTE_US = 60_000_000

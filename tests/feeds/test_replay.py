@@ -10,7 +10,8 @@ import pytest
 from exness.core.commands import PriceTick
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed
-from tests.feeds.helpers import INSTRUMENTS, LIFE_US, HeldPacer, recorded, until
+from tests.feeds.helpers import INSTRUMENTS, LIFE_US, HeldPacer, until
+from tests.support.recorded import recorded
 
 SLACK_US = 5_000_000
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -29,6 +29,31 @@ class DidNotStart(Exception):
     def __init__(self, code: int, output: str, errors: str) -> None:
         super().__init__(f"exit code {code}\n{output}\n{errors}")
         self.code, self.output, self.errors = code, output, errors
+
+
+class Finished(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+class Recovered(NamedTuple):
+    """The banner's line on what was recovered. `snapshot` is 0 when there was none."""
+
+    snapshot: int
+    replayed: int
+    seq: int
+    accounts: int
+    open_trades: int
+    seconds: float
+
+
+_RECOVERED = re.compile(
+    r"  recovered  (?:no snapshot|snapshot (\d+)) \+ (\d+) events = seq (\d+): (\d+) accounts, (\d+) open trades "
+    r"in (\d+\.\d+) s"
+)
 
 
 class Answer:
@@ -61,6 +86,9 @@ class Server:
             await self.start()
         except BaseException:
             await self._session.close()
+            if self.running:
+                self.kill()
+                await self.wait()
             raise
         return self
 
@@ -105,6 +133,18 @@ class Server:
             code = await self.wait()
             raise DidNotStart(code, "\n".join(self.output), "\n".join(self.errors))
 
+    def banner(self, label: str) -> str:
+        """What the banner says on the one line with this label, such as `state`."""
+        (line,) = [line for line in self.output if line.startswith(f"  {label} ")]
+        return line.removeprefix(f"  {label} ").strip()
+
+    @property
+    def recovered(self) -> Recovered:
+        """What this start recovered, as the banner says."""
+        (match,) = [match for line in self.output if (match := _RECOVERED.fullmatch(line))]
+        snapshot, *counts, seconds = match.groups()
+        return Recovered(int(snapshot or 0), *map(int, counts), float(seconds))
+
     async def _read(self, stream: asyncio.StreamReader, lines: list[str], listening: asyncio.Event | None) -> None:
         async for raw in stream:
             line = raw.decode().rstrip("\n")
@@ -139,10 +179,9 @@ class Server:
 
     async def token(self, email: str) -> str:
         """A session token from `exness token`."""
-        process = await run_exness("token", email, "--data-dir", str(self.data_dir), env=self.env, cwd=self.cwd)
-        output, errors = await process.communicate()
-        assert process.returncode == 0, errors.decode()
-        return output.decode().strip()
+        done = await finished("token", email, "--data-dir", str(self.data_dir), env=self.env, cwd=self.cwd)
+        assert done.code == 0, done.errors
+        return done.output.strip()
 
     async def request(
         self, method: str, path: str, token: str | None = None, body: Any = None, **options: Any
@@ -182,3 +221,16 @@ async def run_exness(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyn
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 20,
     )
+
+
+async def finished(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path) -> Finished:
+    """Run `python -m exness ...` to its end. `env` beside PATH."""
+    process = await run_exness(*arguments, env={"PATH": os.environ["PATH"], **(env or {})}, cwd=cwd)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return Finished(await process.wait(), output.decode(), errors.decode())

@@ -1,0 +1,72 @@
+"""Reading a data directory that no server runs on, without changing a byte of it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from exness.core.capture import Digest, Header
+from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.storage.database import Schema, check_ours, explain
+from exness.storage.snapshots import check_row, read_chunk, select_all
+
+
+@contextmanager
+def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, also what a killed server left in the write-ahead log. Raises StorageError.
+
+    With no such log the file is read as it lies. With one, SQLite needs its index beside it, which goes again.
+    """
+    if not path.is_file():
+        raise StorageError(f"{path} is not there")
+    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    has_log = log.exists() and log.stat().st_size > 0
+    leave_index = index.exists()
+    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+        ) as connection:
+            if check_ours(connection, path, schema) == 0:
+                raise StorageError(f"{path} is empty")
+            yield connection
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+    finally:
+        if has_log and not leave_index:
+            with suppress(OSError):
+                index.unlink()
+
+
+class StoredSnapshot:
+    """One snapshot as it is stored, read chunk by chunk. Every method raises SnapshotDamaged."""
+
+    def __init__(self, connection: sqlite3.Connection, seq: int) -> None:
+        self._connection = connection
+        self.seq = seq
+
+    def header(self) -> Header:
+        return check_row(self.seq, self._row()).header
+
+    def digest(self) -> str:
+        return check_row(self.seq, self._row()).digest
+
+    def accounts(self) -> Iterator[list[bytes]]:
+        """Its accounts; at the end, that they match its digest."""
+        row = check_row(self.seq, self._row())
+        digest = Digest(row.header)
+        for n in range(row.chunks):
+            yield read_chunk(self._connection, self.seq, n, digest)
+        if digest.hex() != row.digest:
+            raise SnapshotDamaged(f"snapshot {self.seq} is damaged: its accounts do not match its digest")
+
+    def _row(self) -> tuple[int, bytes, bytes, int, int, int]:
+        for row in select_all(self._connection):
+            if row[0] == self.seq:
+                return row
+        raise SnapshotDamaged(f"snapshot {self.seq} is not there")
+
+
+def stored_snapshots(connection: sqlite3.Connection) -> list[StoredSnapshot]:
+    """All that are kept, newest first."""
+    return [StoredSnapshot(connection, row[0]) for row in select_all(connection)]

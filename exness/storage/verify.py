@@ -1,0 +1,372 @@
+"""Checks a whole data directory, offline, without changing it: nothing in it has to be believed.
+
+One pass over the journal, from the first event. At every record: its checksum and place in the row, its arithmetic
+worked out again, the state evolved and the books balanced, its rows in the tables. At every kept snapshot: its
+checksums, that it restores, and that it is the state that the journal had led to by then (so snapshot + tail and the
+first event give the same). At the end: balances and counts. Memory grows with accounts and open trades, not with the
+journal.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from exness.core import margin
+from exness.core.capture import Restorer, digest_of
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Record,
+    Trade,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
+from exness.core.evolve import evolve
+from exness.core.instruments import Asset
+from exness.core.state import State, audit
+from exness.runtime.ports import JournalDamaged, SnapshotDamaged
+from exness.storage.codec import decode
+from exness.storage.database import MAIN, SNAPSHOTS
+from exness.storage.journal import LAST_SEQ, SELECT_RECORDS
+from exness.storage.offline import StoredSnapshot, open_offline, stored_snapshots
+from exness.storage.projection import HOUSE
+
+PROGRESS_EVERY = 5_000
+
+Progress = Callable[[int, int], None]
+"""Called with records done and records in all."""
+
+
+class Difference(Exception):
+    """The first thing that does not agree. `seq` is the record it was found at."""
+
+    def __init__(self, seq: int, what: str) -> None:
+        super().__init__(f"at journal record {seq}: {what}")
+        self.seq = seq
+
+
+class Report(msgspec.Struct):
+    """What was checked, and found to agree."""
+
+    records: int = 0
+    snapshots: int = 0
+    users: int = 0
+    trades_opened: int = 0
+    trades_closed: int = 0
+    liquidations: int = 0
+    liquidating_ticks: int = 0
+    open_trades: int = 0
+    deposits: int = 0
+    digest: str = ""
+
+
+def verify(main_db: Path, snapshots_db: Path | None, progress: Progress) -> Report:
+    """Check a journal with its tables and, when there are any, its snapshots.
+
+    Raises Difference for the first thing that does not agree, StorageError when a file can't be read at all.
+    """
+    with ExitStack() as stack:
+        main = stack.enter_context(open_offline(main_db, MAIN))
+        snapshots = None
+        if snapshots_db is not None and snapshots_db.exists():
+            snapshots = stack.enter_context(open_offline(snapshots_db, SNAPSHOTS))
+        check = _Check(main, snapshots)
+        try:
+            return check.run(progress)
+        except sqlite3.DatabaseError as error:
+            raise Difference(check.state.seq + 1, f"the database can't be read further: {error}") from error
+
+
+class _Check:
+    def __init__(self, main: sqlite3.Connection, snapshots: sqlite3.Connection | None) -> None:
+        self.state = State()
+        self.report = Report()
+        self._main = main
+        self._last_seq: int = main.execute(LAST_SEQ).fetchone()[0]
+        self._tables = _Tables(main)
+        self._snapshots = {} if snapshots is None else {stored.seq: stored for stored in stored_snapshots(snapshots)}
+        self._tick: tuple[Asset, int, int] | None = None
+        """Asset, time and mark of the tick whose liquidations are being read."""
+
+    def run(self, progress: Progress) -> Report:
+        for seq in self._snapshots:
+            if seq > self._last_seq:
+                raise Difference(self._last_seq, f"snapshot {seq} is ahead of the journal")
+        self._check_snapshot()
+        for record in self._records():
+            self._check_record(record)
+            if record.seq % PROGRESS_EVERY == 0:
+                progress(record.seq, self._last_seq)
+        self._end_tick()
+        progress(self._last_seq, self._last_seq)
+        self._tables.check_end(self.state, self.report)
+        self._audit()
+        self.report.records = self.state.seq
+        self.report.open_trades = self.state.open_trades
+        self.report.deposits = self.state.deposits
+        self.report.digest = digest_of(self.state)
+        return self.report
+
+    def _records(self) -> Iterator[Record]:
+        for row in self._main.execute(SELECT_RECORDS, (0, -1)):
+            if row[0] != self.state.seq + 1:
+                raise Difference(self.state.seq + 1, f"the record is missing, the next one is {row[0]}")
+            try:
+                yield decode(row)
+            except JournalDamaged as damage:
+                raise Difference(damage.seq, str(damage)) from damage
+
+    def _check_record(self, record: Record) -> None:
+        if record.at < self.state.at:
+            raise Difference(record.seq, f"its time {record.at} is before that of the record before, {self.state.at}")
+        self._follow_tick(record)
+        trade = self._check_arithmetic(record)
+        try:
+            evolve(self.state, record)
+        except (AssertionError, KeyError) as misfit:
+            raise Difference(record.seq, f"it does not fit the state before it: {misfit}") from misfit
+        self._tables.check(record, trade)
+        self._check_snapshot()
+
+    # --- arithmetic -----------------------------------------------------------------------------------------------
+
+    def _check_arithmetic(self, record: Record) -> Trade | None:
+        """Work the event's figures out again. Returns the trade it is about, as it was before."""
+        event = record.event
+        match event:
+            case AccountOpened():
+                self.report.users += 1
+                return None
+            case Deposited():
+                _same(record, "positive amount", event.amount > 0, True)
+                return None
+            case TradeOpened():
+                self.report.trades_opened += 1
+                return self._check_opened(record, event.trade)
+            case TradeClosed():
+                self.report.trades_closed += 1
+                return self._check_closed(record, event)
+            case TradeLiquidated():
+                self.report.liquidations += 1
+                return self._check_liquidated(record, event)
+            case _:
+                assert_never(event)
+
+    def _check_opened(self, record: Record, trade: Trade) -> Trade:
+        liquidation = margin.liquidation_price(trade.side, trade.entry, trade.leverage)
+        _same(record, "liquidation price", trade.liquidation, liquidation)
+        _same(record, "opening record", (trade.seq, trade.opened_at), (record.seq, record.at))
+        _same(record, "positive margin", trade.margin > 0, True)
+        return trade
+
+    def _check_closed(self, record: Record, event: TradeClosed) -> Trade:
+        trade = self._open_trade(record, event)
+        pnl = margin.pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.price)
+        _same(
+            record,
+            "margin, pnl and returned",
+            (event.margin, event.pnl, event.returned),
+            (trade.margin, pnl, trade.margin + pnl),
+        )
+        return trade
+
+    def _check_liquidated(self, record: Record, event: TradeLiquidated) -> Trade:
+        trade = self._open_trade(record, event)
+        _same(record, "mark of bid and ask", event.mark, margin.mark_price(event.bid, event.ask))
+        if not margin.is_due(trade.side, trade.liquidation, event.mark):
+            raise Difference(
+                record.seq, f"trade {trade.order} was liquidated at {event.mark}, before its price {trade.liquidation}"
+            )
+        uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.mark)
+        _same(
+            record,
+            "margin and shortfall",
+            (event.margin, event.shortfall),
+            (trade.margin, margin.shortfall(trade.margin, uncapped)),
+        )
+        return trade
+
+    def _open_trade(self, record: Record, event: TradeClosed | TradeLiquidated) -> Trade:
+        account = self.state.accounts.get(event.account)
+        trade = account.trades.get(event.order) if account is not None else None
+        if trade is None:
+            raise Difference(record.seq, f"trade {event.order} is not open")
+        return trade
+
+    # --- ticks ----------------------------------------------------------------------------------------------------
+
+    def _follow_tick(self, record: Record) -> None:
+        """Liquidations of one tick follow each other; after the last of them nothing may be due at its mark."""
+        event = record.event
+        tick = (event.asset, record.at, event.mark) if isinstance(event, TradeLiquidated) else None
+        if tick != self._tick:
+            self._end_tick()
+            self._tick = tick
+            self.report.liquidating_ticks += tick is not None
+
+    def _end_tick(self) -> None:
+        if self._tick is None:
+            return
+        asset, _, mark = self._tick
+        market = self.state.market(asset)
+        overdue = market.longs.first_due(mark) or market.shorts.first_due(mark)
+        if overdue is not None:
+            raise Difference(self.state.seq, f"trade {overdue.order} was due at {mark} and was not liquidated")
+
+    # --- snapshots ------------------------------------------------------------------------------------------------
+
+    def _check_snapshot(self) -> None:
+        """When there is a snapshot of the state reached now, it restores to just this state."""
+        stored = self._snapshots.get(self.state.seq)
+        if stored is None:
+            return
+        replayed = digest_of(self.state)
+        if _restored_digest(stored) != replayed:
+            raise Difference(self.state.seq, f"snapshot {stored.seq} is not the state that the journal leads to")
+        self._audit()
+        self.report.snapshots += 1
+
+    def _audit(self) -> None:
+        try:
+            audit(self.state)
+        except AssertionError as error:
+            raise Difference(self.state.seq, str(error)) from error
+
+
+def _restored_digest(stored: StoredSnapshot) -> str:
+    """The digest of what a snapshot restores to. It raises Difference when there is damage."""
+    try:
+        restorer = Restorer(stored.header())
+        for accounts in stored.accounts():
+            for account in accounts:
+                restorer.add(account)
+        state = restorer.finish()
+        audit(state)
+        return digest_of(state)
+    except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
+        raise Difference(stored.seq, f"snapshot {stored.seq} does not restore: {damage}") from damage
+
+
+class _Tables:
+    """The tables, read along with the journal: rows are met in the order in which the records made them."""
+
+    def __init__(self, main: sqlite3.Connection) -> None:
+        self._main = main
+        self._users = main.execute(
+            "SELECT id, email, created_at, opened_seq FROM users WHERE kind = 'trader' ORDER BY opened_seq"
+        )
+        self._trades = main.execute(
+            "SELECT opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, "
+            "created_at, client_order_id, coalesce(fingerprint, ''), balance_after FROM trades ORDER BY opened_seq"
+        )
+
+    def check(self, record: Record, trade: Trade | None) -> None:
+        """The rows this record wrote. `trade` is the one it is about, as it was opened."""
+        event = record.event
+        match event:
+            case AccountOpened():
+                expected = (event.account, event.email, record.at, record.seq)
+                _same(record, "row in users", self._users.fetchone(), expected)
+            case TradeOpened(trade, balance, fingerprint):
+                _same(record, "row in trades", self._trades.fetchone(), _opened_row(trade, fingerprint, balance))
+            case TradeClosed():
+                ended = ("closed", event.price, event.pnl, event.returned, 0, record.at, record.seq)
+                _same(record, "end of its row in trades", self._end_of(event.order), ended)
+            case TradeLiquidated():
+                assert trade is not None
+                ended = ("liquidated", event.mark, -event.margin, 0, event.shortfall, record.at, record.seq)
+                _same(record, "end of its row in trades", self._end_of(event.order), ended)
+                _same(
+                    record,
+                    "row in liquidations",
+                    self._liquidation_of(event.order),
+                    _liquidated_row(record, event, trade),
+                )
+            case Deposited():
+                pass  # shows in the balances, at the end
+            case _:
+                assert_never(event)
+
+    def check_end(self, state: State, report: Report) -> None:
+        """Nothing is left over, and every balance is what the journal leads to."""
+        for rows, table in ((self._users, "users"), (self._trades, "trades")):
+            if (extra := rows.fetchone()) is not None:
+                raise Difference(state.seq, f"{table} has a row that no record made: {extra}")
+        ended = report.trades_closed + report.liquidations
+        for what, query, expected in (
+            ("ended trades", "SELECT count(*) FROM trades WHERE status <> 'open'", ended),
+            ("liquidations", "SELECT count(*) FROM liquidations", report.liquidations),
+            ("balances", "SELECT count(*) FROM balances", report.users + 1),
+            ("deposits", "SELECT sum(deposited) FROM balances", state.deposits),
+        ):
+            _equal(state.seq, what, self._main.execute(query).fetchone()[0], expected)
+        for account in state.account_list:
+            self._check_balance(state.seq, account.id, account.free, account.locked)
+        self._check_balance(state.seq, HOUSE, state.house_pnl, 0)
+
+    def _check_balance(self, seq: int, account: str, free: int, locked: int) -> None:
+        row = self._main.execute("SELECT free, locked FROM balances WHERE account_id = ?", (account,)).fetchone()
+        _equal(seq, f"balance of {account} (free, locked)", row, (free, locked))
+
+    def _end_of(self, order: str) -> object:
+        return self._main.execute(
+            "SELECT status, close_price, pnl, returned, shortfall, closed_at, closed_seq FROM trades WHERE id = ?",
+            (order,),
+        ).fetchone()
+
+    def _liquidation_of(self, order: str) -> object:
+        return self._main.execute(
+            "SELECT account_id, asset, side, margin, entry_price, liquidation_price, mark, bid, ask, pnl, shortfall, "
+            "at, seq FROM liquidations WHERE trade_id = ?",
+            (order,),
+        ).fetchone()
+
+
+def _opened_row(trade: Trade, fingerprint: str, balance: int) -> tuple[object, ...]:
+    return (
+        trade.seq,
+        trade.order,
+        trade.account,
+        trade.asset,
+        trade.side.value,
+        trade.margin,
+        trade.leverage,
+        trade.entry,
+        trade.liquidation,
+        trade.opened_at,
+        trade.client_order,
+        fingerprint,
+        balance,
+    )
+
+
+def _liquidated_row(record: Record, event: TradeLiquidated, trade: Trade) -> tuple[object, ...]:
+    return (
+        trade.account,
+        trade.asset,
+        trade.side.value,
+        trade.margin,
+        trade.entry,
+        trade.liquidation,
+        event.mark,
+        event.bid,
+        event.ask,
+        -event.margin,
+        event.shortfall,
+        record.at,
+        record.seq,
+    )
+
+
+def _same(record: Record, what: str, found: object, expected: object) -> None:
+    _equal(record.seq, what, found, expected)
+
+
+def _equal(seq: int, what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise Difference(seq, f"{what}: found {found}, expected {expected}")

@@ -1,0 +1,88 @@
+"""What the contract tests run against: each storage, with the means to damage what it holds."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from exness.core.instruments import Asset, Instrument
+from exness.runtime.ports import History, Journal, Snapshots
+from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from tests.support.books import make_rules
+
+INSTRUMENTS: dict[Asset, Instrument] = make_rules().instruments
+KEPT = 3
+"""Snapshots."""
+
+
+class Stored(msgspec.Struct):
+    """A storage that keeps KEPT snapshots. `damage_record(seq)` changes one character of that record's payload,
+    `lose_record(seq)` removes the record alone, `damage_snapshot(seq)` changes one byte of an account in it,
+    `lose_chunk(seq)` removes its last accounts."""
+
+    journal: Journal
+    history: History
+    snapshots: Snapshots
+    damage_record: Callable[[int], None]
+    lose_record: Callable[[int], None]
+    damage_snapshot: Callable[[int], None]
+    lose_chunk: Callable[[int], None]
+
+
+@asynccontextmanager
+async def memory_backend(_: Path) -> AsyncIterator[Stored]:
+    journal, snapshots = MemoryJournal(), MemorySnapshots(KEPT)
+
+    def damage_record(seq: int) -> None:
+        number, at, kind, payload, request, checksum = journal.rows[seq - 1]
+        journal.rows[seq - 1] = (number, at, kind, payload.replace("a", "b", 1), request, checksum)
+
+    def lose_record(seq: int) -> None:
+        del journal.rows[seq - 1]
+
+    def damage_snapshot(seq: int) -> None:
+        first = snapshots.stored[seq].chunks[0]
+        first[0] = first[0][:-1] + bytes([first[0][-1] ^ 1])
+
+    def lose_chunk(seq: int) -> None:
+        snapshots.stored[seq].chunks.pop()
+
+    history = MemoryHistory(journal, INSTRUMENTS)
+    yield Stored(journal, history, snapshots, damage_record, lose_record, damage_snapshot, lose_chunk)
+
+
+@asynccontextmanager
+async def sqlite_backend(data_dir: Path) -> AsyncIterator[Stored]:
+    def change(database: str, statement: str) -> Callable[[int], None]:
+        def changed(seq: int) -> None:
+            with_own_connection(data_dir / database, statement, seq)
+
+        return changed
+
+    async with open_storage(data_dir, INSTRUMENTS, snapshots_kept=KEPT) as storage:
+        yield Stored(
+            *storage,
+            change(MAIN_DB, "UPDATE journal SET payload = replace(payload, 'a', 'b') WHERE seq = ?"),
+            change(MAIN_DB, "DELETE FROM journal WHERE seq = ?"),
+            change(
+                SNAPSHOTS_DB,
+                "UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || x'00' || substr(accounts, 11) AS BLOB)"
+                " WHERE seq = ? AND n = 0",
+            ),
+            change(
+                SNAPSHOTS_DB,
+                "DELETE FROM chunks WHERE (seq, n) IN (SELECT seq, max(n) FROM chunks WHERE seq = ? GROUP BY seq)",
+            ),
+        )
+
+
+def with_own_connection(path: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """One statement by somebody else, past our code and its foreign keys."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        return connection.execute(statement, parameters).fetchall()
+    finally:
+        connection.close()

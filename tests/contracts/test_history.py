@@ -1,0 +1,237 @@
+"""What every History promises, held against the plainest computation from the records."""
+
+import random
+from itertools import product
+
+import msgspec
+import pytest
+
+from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.instruments import AccountId, OrderId
+from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
+from tests.contracts.backends import Stored
+from tests.contracts.trading import TRADERS, append_all, random_trading
+from tests.support.books import (
+    ANN,
+    BOB,
+    BTC,
+    DECIMALS,
+    ETH,
+    LONG,
+    SECOND,
+    SHORT,
+    SOL,
+    START,
+    close_trade,
+    desk_with,
+    known_history,
+    open_trade,
+    tick,
+    usdc,
+)
+
+
+def rows_of(records: list[Record]) -> list[TradeRow]:
+    """Every trade, in the order they were opened, found by looking for its end among all records."""
+    return [_row(record.event, records) for record in records if isinstance(record.event, TradeOpened)]
+
+
+def _row(opened: TradeOpened, records: list[Record]) -> TradeRow:
+    trade = opened.trade
+    ends = [
+        record
+        for record in records
+        if isinstance(record.event, TradeClosed | TradeLiquidated) and record.event.order == trade.order
+    ]
+    row: dict[str, object] = {field: getattr(trade, field) for field in trade.__struct_fields__ if field != "seq"}
+    row |= {"liquidated": False, "shortfall": 0, "decimals": DECIMALS[trade.asset]}
+    row |= dict.fromkeys(("close_price", "pnl", "returned", "closed_at"))
+    for record in ends:
+        row["closed_at"] = record.at
+        match record.event:
+            case TradeClosed(price=price, pnl=pnl, returned=returned):
+                row |= {"close_price": price, "pnl": pnl, "returned": returned}
+            case TradeLiquidated(mark=mark, margin=margin, shortfall=shortfall):
+                row |= {"close_price": mark, "pnl": -margin, "returned": 0, "shortfall": shortfall, "liquidated": True}
+            case _:
+                pass
+    return TradeRow(**row)  # type: ignore[arg-type]
+
+
+def expected(rows: list[TradeRow], query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
+    kept = [row for row in rows if wanted(row, query)]
+    column = {
+        SortBy.CREATED_AT: "opened_at",
+        SortBy.CLOSED_AT: "closed_at",
+        SortBy.PNL: "pnl",
+        SortBy.MARGIN: "margin",
+        SortBy.LEVERAGE: "leverage",
+    }[query.sort_by]
+    sign = -1 if query.descending else 1
+
+    def place(numbered: tuple[int, TradeRow]) -> tuple[bool, int, int]:
+        number, row = numbered
+        value = getattr(row, column)
+        return value is None, sign * (value or 0), sign * number
+
+    ordered = [row for _, row in sorted(enumerate(kept), key=place)]
+    sums = Analytics(
+        total=len(kept),
+        open=len([row for row in kept if row.pnl is None]),
+        closed=len([row for row in kept if row.pnl is not None]),
+        profitable=len([row for row in kept if row.pnl is not None and row.pnl > 0]),
+        unprofitable=len([row for row in kept if row.pnl is not None and row.pnl <= 0]),
+        liquidated=len([row for row in kept if row.liquidated]),
+        total_pnl=sum(row.pnl or 0 for row in kept),
+    )
+    return ordered[query.offset :][: query.limit], sums
+
+
+def wanted(row: TradeRow, query: TradeQuery) -> bool:
+    if row.account != query.account:
+        return False
+    if query.is_open is not None and query.is_open != (row.closed_at is None):
+        return False
+    if query.asset is not None and query.asset != row.asset:
+        return False
+    if query.side is not None and query.side is not row.side:
+        return False
+    if query.profitable is not None and (row.pnl is None or query.profitable != (row.pnl > 0)):
+        return False
+    if query.liquidated is not None and (row.pnl is None or query.liquidated != row.liquidated):
+        return False
+    if query.opened_from is not None and row.opened_at < query.opened_from:
+        return False
+    return query.opened_to is None or row.opened_at <= query.opened_to
+
+
+async def test_every_order_lists_every_trade_with_ties_by_opening_and_open_ones_last(stored: Stored) -> None:
+    desk = random_trading(2)
+    await append_all(stored.journal, desk.records)
+    rows = rows_of(desk.records)
+    for sort_by, descending, trader in product(SortBy, (True, False), TRADERS):
+        query = TradeQuery(trader, limit=500, sort_by=sort_by, descending=descending)
+        assert await stored.history.trades(query) == expected(rows, query), query
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_filter_gives_the_same_page_and_sums_as_counting_by_hand(stored: Stored, seed: int) -> None:
+    desk = random_trading(seed + 10)
+    await append_all(stored.journal, desk.records)
+    rows, rng = rows_of(desk.records), random.Random(seed)
+    times = [row.opened_at for row in rows]
+    for _ in range(200):
+        query = TradeQuery(
+            account=rng.choice(TRADERS),
+            is_open=rng.choice((None, None, True, False)),
+            asset=rng.choice((None, None, SOL, ETH, BTC)),
+            side=rng.choice((None, None, LONG, SHORT)),
+            profitable=rng.choice((None, None, None, True, False)),
+            liquidated=rng.choice((None, None, None, True, False)),
+            opened_from=rng.choice((None, None, rng.choice(times))),
+            opened_to=rng.choice((None, None, rng.choice(times))),
+            limit=rng.choice((1, 3, 500)),
+            offset=rng.choice((0, 0, 1, 2, 1000)),
+            sort_by=rng.choice(list(SortBy)),
+            descending=rng.choice((True, False)),
+        )
+        assert await stored.history.trades(query) == expected(rows, query), query
+
+
+async def test_pages_laid_side_by_side_are_the_whole(stored: Stored) -> None:
+    desk = random_trading(3)
+    await append_all(stored.journal, desk.records)
+    for sort_by in SortBy:
+        whole, sums = await stored.history.trades(TradeQuery(TRADERS[0], limit=500, sort_by=sort_by))
+        assert len(whole) == sums.total > 10
+        pages = []
+        for offset in range(0, len(whole), 7):
+            query = TradeQuery(TRADERS[0], limit=7, offset=offset, sort_by=sort_by)
+            page, page_sums = await stored.history.trades(query)
+            assert page_sums == sums, "the sums cover everything, not the page"
+            pages += page
+        assert pages == whole
+
+
+async def test_the_times_of_a_query_include_both_ends(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    for number in range(3):
+        desk.at = START + number * SECOND
+        desk.open(open_trade(f"o-{number}"))
+    await stored.journal.append(desk.records)
+    query = TradeQuery(ANN, opened_from=START + SECOND, opened_to=START + SECOND)
+    rows, _ = await stored.history.trades(query)
+    assert [row.order for row in rows] == ["o-1"]
+    rows, _ = await stored.history.trades(msgspec.structs.replace(query, opened_to=START + SECOND - 1))
+    assert rows == []
+
+
+async def test_a_trade_closed_at_no_gain_counts_as_unprofitable(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("flat"))
+    desk.do(close_trade("flat"))
+    await stored.journal.append(desk.records)
+    rows, sums = await stored.history.trades(TradeQuery(ANN, profitable=False))
+    assert [row.order for row in rows] == ["flat"]
+    assert sums == Analytics(total=1, closed=1, unprofitable=1)
+
+
+async def test_a_liquidated_trade_shows_the_tick_that_did_it_and_what_the_house_bore(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("o-1", SOL, LONG, margin="10", leverage="100"))
+    desk.at += SECOND
+    desk.do(tick(SOL, "150"))
+    await stored.journal.append(desk.records)
+    row = await stored.history.trade(ANN, OrderId("o-1"))
+    assert row is not None
+    assert (row.liquidated, row.close_price, row.closed_at) == (True, 150_000_000, START + SECOND)
+    assert (row.pnl, row.returned, row.shortfall) == (-usdc("10"), 0, usdc("240"))
+
+
+async def test_nobody_sees_another_ones_trades(stored: Stored) -> None:
+    desk = known_history()
+    await stored.journal.append(desk.records)
+    rows = rows_of(desk.records)
+    for row in rows:
+        other = BOB if row.account == ANN else ANN
+        assert await stored.history.trade(row.account, row.order) == row
+        assert await stored.history.trade(other, row.order) is None
+    for account in (ANN, BOB):
+        page, sums = await stored.history.trades(TradeQuery(account))
+        assert {row.account for row in page} == {account}
+        assert sums.total == len(page)
+    assert await stored.history.trade(ANN, OrderId("no-such-order")) is None
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "' OR 1=1 --", "%", "house"])
+async def test_an_account_without_trades_has_an_empty_history(stored: Stored, name: str) -> None:
+    await stored.journal.append(known_history().records)
+    assert await stored.history.trades(TradeQuery(AccountId(name))) == ([], Analytics())
+
+
+async def test_history_shows_a_trade_once_its_record_is_written_and_its_end_once_that_is(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("o-1", client_order="mine", fingerprint="asked"))
+    written = len(desk.records)
+    await stored.journal.append(desk.records)
+    desk.do(close_trade("o-1"))
+    row = await stored.history.trade(ANN, OrderId("o-1"))
+    assert row is not None
+    assert (row.closed_at, row.client_order) == (None, "mine")
+    await stored.journal.append(desk.records[written:])
+    row = await stored.history.trade(ANN, OrderId("o-1"))
+    assert row is not None
+    assert row.closed_at == desk.at
+
+
+async def test_a_cut_record_leaves_history_too(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("o-1"))
+    desk.do(close_trade("o-1"))
+    await stored.journal.append(desk.records)
+    await stored.journal.cut(len(desk.records))
+    row = await stored.history.trade(ANN, OrderId("o-1"))
+    assert row is not None
+    assert (row.closed_at, row.pnl) == (None, None)
+    await stored.journal.cut(len(desk.records) - 1)
+    assert await stored.history.trade(ANN, OrderId("o-1")) is None

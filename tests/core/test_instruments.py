@@ -1,0 +1,27 @@
+"""core/instruments.py: the words of the desk."""
+
+import msgspec
+import pytest
+
+from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Instrument, Side
+
+
+def test_a_long_gains_with_the_price_and_a_short_against_it() -> None:
+    assert [(side.value, side.sign) for side in Side] == [("long", 1), ("short", -1)]
+
+
+def test_units_are_hundredths_of_leverage_and_hundredths_of_a_percent_of_slippage() -> None:
+    assert LEVERAGE_UNIT == 100
+    assert SLIPPAGE_UNIT == 100 * 100
+
+
+def test_executions_are_called_as_in_the_configuration() -> None:
+    assert [execution.value for execution in Execution] == ["mid", "touch"]
+
+
+def test_an_instrument_does_not_change() -> None:
+    sol = Instrument(Asset("SOL"), "Solana", 6, "SOL_USDC", "", 10_000)
+    with pytest.raises(AttributeError):
+        sol.decimals = 4  # type: ignore[misc]
+    assert msgspec.structs.replace(sol, decimals=4).decimals == 4
+    assert sol.decimals == 6

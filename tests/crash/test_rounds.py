@@ -1,0 +1,21 @@
+"""`kill -9` under load, in the real process. `make crash ROUNDS=1000` runs the same for longer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.rounds import Rounds
+
+ROUNDS = 25
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_was_acknowledged_survives_kill_9_exactly_once(tmp_path: Path, seed: int) -> None:
+    rounds = Rounds(tmp_path / "data", seed)
+    await rounds.run(ROUNDS)
+    print(dict(rounds.counts))
+    assert rounds.counts["rounds"] == ROUNDS
+    assert rounds.counts["creates acknowledged"] > ROUNDS
+    assert rounds.counts["closes acknowledged"] > 0
+    assert rounds.counts["repeats"] > 0

@@ -1,0 +1,71 @@
+"""The tables, read past our code, and what the engine's state says they must hold."""
+
+from pathlib import Path
+
+from exness.core.events import AccountOpened, Record, TradeLiquidated, TradeOpened
+from exness.core.state import State
+from exness.storage.sqlite import MAIN_DB
+from tests.contracts.backends import with_own_connection
+
+Rows = list[tuple[object, ...]]
+
+TABLES = ("journal", "users", "balances", "trades", "liquidations")
+
+
+def rows(data_dir: Path, statement: str, *parameters: object) -> Rows:
+    return with_own_connection(data_dir / MAIN_DB, statement, *parameters)
+
+
+def all_tables(data_dir: Path) -> dict[str, Rows]:
+    """Every row of every table that records are projected into."""
+    return {table: rows(data_dir, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
+
+
+def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> None:
+    """Users, balances with the house's, open trades and liquidations are those of a state and the records behind it."""
+    opened = {record.event.account: record for record in records if isinstance(record.event, AccountOpened)}
+    assert rows(data_dir, "SELECT id, email, kind, created_at, opened_seq FROM users ORDER BY opened_seq") == [
+        ("house", None, "house", 0, 0),
+        *((a.id, a.email, "trader", a.opened_at, opened[a.id].seq) for a in state.account_list),
+    ]
+    assert rows(data_dir, "SELECT account_id, free, locked FROM balances ORDER BY account_id") == sorted(
+        [("house", state.house_pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
+    )
+    assert rows(data_dir, "SELECT sum(deposited), sum(free) + sum(locked) FROM balances") == [
+        (state.deposits, state.deposits)
+    ]
+    trades = sorted(
+        (trade for account in state.account_list for trade in account.trades.values()), key=lambda trade: trade.seq
+    )
+    fields = "opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at"
+    assert rows(
+        data_dir, f"SELECT {fields}, client_order_id FROM trades WHERE status = 'open' ORDER BY opened_seq"
+    ) == [
+        (
+            *(t.seq, t.order, t.account, t.asset, t.side, t.margin, t.leverage, t.entry, t.liquidation),
+            *(t.opened_at, t.client_order),
+        )
+        for t in trades
+    ]
+    asked = "SELECT opened_seq, client_order_id, fingerprint, balance_after FROM trades ORDER BY opened_seq"
+    assert rows(data_dir, asked) == [
+        (r.seq, r.event.trade.client_order, r.event.fingerprint or None, r.event.balance)
+        for r in records
+        if isinstance(r.event, TradeOpened)
+    ]
+    assert_ended_trades_are(data_dir, state, records)
+
+
+def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record]) -> None:
+    made = {r.event.trade.order: r.event.trade for r in records if isinstance(r.event, TradeOpened)}
+    liquidated = [(r, r.event, made[r.event.order]) for r in records if isinstance(r.event, TradeLiquidated)]
+    assert rows(data_dir, "SELECT * FROM liquidations ORDER BY seq") == [
+        (
+            *(t.order, t.account, t.asset, t.side, t.margin, t.entry, t.liquidation),
+            *(e.mark, e.bid, e.ask, -t.margin, e.shortfall, r.at, r.seq),
+        )
+        for r, e, t in liquidated
+    ]
+    assert rows(data_dir, "SELECT coalesce(sum(shortfall), 0) FROM liquidations") == [(state.shortfall,)]
+    assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house_pnl)]
+    assert rows(data_dir, "SELECT count(*) FROM trades WHERE status = 'liquidated'") == [(len(liquidated),)]

@@ -1,0 +1,455 @@
+"""The real application over real HTTP, with a clock and prices that the test sets.
+
+    async with running_app() as app:
+        await app.quote(SOL, "200")
+        ann = app.trader("ann")
+        trade = await ann.create(margin="100")          # asserts 200
+        app.clock.advance(31)                           # now every price is stale
+        refused = await ann.post("/trade/close", {"orderId": trade["orderId"]})
+
+Storage is the shipped one in memory; `Stores.sqlite(...)` puts the same app on disk. At the end everything drains, the
+books are audited and the journal is replayed: it must give the state that was served.
+"""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+from aiohttp import web
+
+from exness.core.commands import PriceTick
+from exness.core.engine import Engine
+from exness.core.instruments import Asset
+from exness.core.money import format_usdc
+from exness.core.state import Account, Rules, State
+from exness.runtime.bus import Bus
+from exness.runtime.clock import RandomIds
+from exness.runtime.exchange import Exchange
+from exness.runtime.ports import History, Journal, Snapshots
+from exness.runtime.reads import BoundedHistory
+from exness.runtime.recovery import recover
+from exness.runtime.sequencer import Sequencer
+from exness.runtime.writer import Writer
+from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.storage.sqlite import open_storage
+from exness.web.auth import Sessions
+from exness.web.context import Context
+from exness.web.limits import RateLimits
+from exness.web.server import make_runner
+from tests.support.books import (
+    BTC,
+    ETH,
+    PRICE_LIFE,
+    SECOND,
+    SOL,
+    assert_books_balance,
+    digest_and_interest,
+    make_rules,
+    tick,
+    usdc,
+)
+
+SECRET = b"a secret of thirty-two bytes or more"
+API = "/api/v1"
+WAIT_S = 10.0
+"""How long a condition may take before the test fails."""
+START = 1_769_850_902_123_456
+"""2026-01-31T09:15:02.123456Z: when the clock of every app starts."""
+
+
+async def until(condition: Callable[[], object], what: str = "") -> None:
+    """Return as soon as the condition holds."""
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {WAIT_S} s in vain {what}"
+        await asyncio.sleep(0.0005)
+
+
+class SetClock:
+    """A Clock that stands still until the test moves it."""
+
+    def __init__(self, start_us: int = START) -> None:
+        self.now = start_us
+
+    def now_us(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+
+
+class SilentFeed:
+    """A PriceFeed that emits nothing: the test does."""
+
+    simulated = True
+
+    def __init__(self) -> None:
+        self.counters: Counter[str] = Counter()
+
+    def describe(self) -> str:
+        return "prices set by a test"
+
+    async def run(self, emit: Callable[[PriceTick], None]) -> None:
+        """Nothing comes."""
+
+
+class Stores(NamedTuple):
+    journal: Journal
+    history: History
+    snapshots: Snapshots
+
+    @classmethod
+    def memory(cls, rules: Rules | None = None) -> "Stores":
+        journal = MemoryJournal()
+        return cls(journal, MemoryHistory(journal, (rules or make_rules()).instruments), MemorySnapshots())
+
+    @classmethod
+    @asynccontextmanager
+    async def sqlite(cls, data_dir: Path, rules: Rules | None = None) -> AsyncIterator["Stores"]:
+        async with open_storage(data_dir, (rules or make_rules()).instruments) as storage:
+            yield cls(*storage)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        """Decoded JSON. A number with a decimal point stays text, as a float could hide what was sent."""
+        return json.loads(self.raw, parse_float=str)
+
+    @property
+    def code(self) -> str:
+        return self.body["code"]
+
+    @property
+    def message(self) -> str:
+        return self.body["message"]
+
+    @property
+    def details(self) -> Any:
+        return self.body["details"]
+
+
+NO_DETAILS = object()
+JSON = "application/json; charset=utf-8"
+
+
+def assert_error(
+    answer: Answer,
+    status: int,
+    code: str,
+    message: str | None = None,
+    *,
+    details: Any = NO_DETAILS,
+    retry: bool = False,
+) -> None:
+    """A whole error answer: status, code, message (if given), details, headers, and not a field more."""
+    body = answer.body
+    assert (answer.status, body["code"]) == (status, code), answer
+    assert body["success"] is False
+    assert body.keys() == {"success", "code", "message"} | ({"details"} if details is not NO_DETAILS else set()), body
+    if message is not None:
+        assert body["message"] == message
+    assert isinstance(body["message"], str)
+    assert body["message"]
+    if details is not NO_DETAILS:
+        assert body["details"] == details
+    assert answer.headers["Content-Type"] == JSON
+    assert answer.headers["X-Request-ID"]
+    assert ("Retry-After" in answer.headers) == retry
+    if retry:
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+def bad(field: str, message: str) -> list[dict[str, str]]:
+    """The details of an invalid_request with one bad field."""
+    return [{"field": field, "message": message}]
+
+
+ORDER = {"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}
+"""A body of /trade/create that is good."""
+
+
+def order(**changed: Any) -> dict[str, Any]:
+    """ORDER with some fields changed; one that is None is left out."""
+    return {name: value for name, value in (ORDER | changed).items() if value is not None}
+
+
+class Trader:
+    """One signed-in user of the app."""
+
+    def __init__(self, app: "App", email: str) -> None:
+        self.app = app
+        self.email = email
+        self.token = app.sessions.issue(email)
+
+    @property
+    def account(self) -> Account:
+        """What the engine has of this user, who must have made a request before."""
+        return self.app.state.accounts[self.app.state.by_email[self.email]]
+
+    @property
+    def free(self) -> str:
+        """The free balance in decimal USDC, straight from the engine."""
+        return format_usdc(self.account.free)
+
+    async def request(self, method: str, path: str, **options: Any) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        return await self.app.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, body: Any, **options: Any) -> Answer:
+        return await self.request("POST", path, body=body, **options)
+
+    async def try_create(self, **changed: Any) -> Answer:
+        """POST /trade/create with a good body but for what is changed."""
+        return await self.post("/trade/create", order(**changed))
+
+    async def create(self, **changed: Any) -> dict[str, Any]:
+        """Open a trade; it must not be refused."""
+        answer = await self.try_create(**changed)
+        assert answer.status == 200, answer
+        return answer.body
+
+    async def try_close(self, order_id: str) -> Answer:
+        return await self.post("/trade/close", {"orderId": order_id})
+
+    async def close(self, order_id: str) -> dict[str, Any]:
+        """Close a trade; it must not be refused."""
+        answer = await self.try_close(order_id)
+        assert answer.status == 200, answer
+        return answer.body
+
+    async def open_trades(self) -> list[dict[str, Any]]:
+        answer = await self.get("/trade/open")
+        assert answer.status == 200, answer
+        return answer.body["data"]
+
+
+class App:
+    """A running exchange with its address."""
+
+    def __init__(self, context: Context, clock: SetClock, stores: Stores) -> None:
+        self.context = context
+        self.exchange = context.exchange
+        self.sessions = context.sessions
+        self.clock = clock
+        self.stores = stores
+        self.url = ""
+        self.connections: Callable[[], int] = lambda: 0
+        """How many clients are connected."""
+        self.http: aiohttp.ClientSession | None = None
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def state(self) -> State:
+        return self.exchange.state
+
+    @property
+    def sequencer(self) -> Sequencer:
+        return self.exchange.sequencer
+
+    @property
+    def writer(self) -> Writer:
+        return self.exchange.writer
+
+    @property
+    def journal(self) -> MemoryJournal:
+        """The journal in memory, whose disk a test can stop and break."""
+        assert isinstance(self.stores.journal, MemoryJournal)
+        return self.stores.journal
+
+    def trader(self, name: str) -> Trader:
+        return Trader(self, f"{name}@example.com")
+
+    async def known(self, *names: str) -> list[Trader]:
+        """Traders whose accounts are open already, so that nothing but their next request changes anything."""
+        traders = [self.trader(name) for name in names]
+        for trader in traders:
+            assert (await trader.get("/balance")).status == 200
+        return traders
+
+    async def quote(self, asset: Asset, bid: str, ask: str | None = None) -> None:
+        """A price, checked by the engine when this returns."""
+        checked = self.sequencer.ticks_checked
+        self.sequencer.tick(tick(asset, bid, ask))
+        await until(lambda: self.sequencer.ticks_checked > checked, "for a tick to be checked")
+
+    async def quote_all(self, sol: str = "200", eth: str = "3000", btc: str = "100000") -> None:
+        for asset, price in ((SOL, sol), (ETH, eth), (BTC, btc)):
+            await self.quote(asset, price)
+
+    def let_prices_age(self) -> None:
+        """Until one microsecond after every price has ended."""
+        self.clock.now += PRICE_LIFE + 1
+
+    def everything(self) -> tuple[object, ...]:
+        """All that a refused request must leave as it was: accounts, trades, books, and what has been journaled."""
+        return (digest_and_interest(self.state), self.state.seq, self.writer.durable_seq, self.writer.queued)
+
+    async def request(self, method: str, path: str, *, body: Any = None, **options: Any) -> Answer:
+        """One request; `body` is sent as JSON, `data` as it is. Paths without a known root are under /api/v1."""
+        assert self.http is not None
+        url = self.url + (path if path.startswith(("/healthz", "/readyz", "/api", "/nowhere")) else API + path)
+        if body is not None:
+            options["data"] = json.dumps(body).encode()
+            options["headers"] = {"Content-Type": "application/json"} | options.get("headers", {})
+        async with self.http.request(method, url, **options) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self.request("POST", path, body=body, **options)
+
+    async def all_waiting(self, requests: int) -> None:
+        """Until so many requests wait in the inbox."""
+        await until(lambda: self.sequencer.waiting == requests, f"for {requests} waiting requests")
+
+    # --- a disk that stands still ---------------------------------------------------------------------------------
+
+    def hold_disk(self) -> None:
+        """From now on no commit ends."""
+        self.journal.disk.clear()
+
+    def release_disk(self) -> None:
+        self.journal.disk.set()
+
+
+@contextmanager
+def unchanged(app: App) -> Iterator[None]:
+    """What happens inside must change nothing: no balance, no trade, no record."""
+    before = app.everything()
+    yield
+    assert app.everything() == before, "a refused request changed something"
+
+
+@asynccontextmanager
+async def running_app(
+    stores: Stores | None = None,
+    *,
+    rules: Rules | None = None,
+    clock: SetClock | None = None,
+    limits: RateLimits | None = None,
+    history: Callable[[History], History] = lambda history: history,
+    initial_balance: str = "5000",
+    inbox_size: int = 10_000,
+    inbox_wait_s: float = 60.0,
+    writer_queue: int = 20_000,
+    read_queue: int = 1000,
+    acknowledge: str = "durable",
+    max_body_bytes: int = 65_536,
+) -> AsyncIterator[App]:
+    """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end."""
+    rules = rules or make_rules()
+    stores = stores or Stores.memory(rules)
+    clock = clock or SetClock()
+    recovered = await recover(stores.journal, stores.snapshots)
+    state = recovered.state
+    bus = Bus(1000)
+    writer = Writer(
+        stores.journal,
+        bus,
+        durable_seq=state.seq,
+        bound=writer_queue,
+        batch=2000,
+        wait_for_disk=acknowledge == "durable",
+    )
+    sequencer = Sequencer(
+        Engine(rules, state),
+        writer,
+        clock,
+        inbox_size=inbox_size,
+        inbox_wait_s=inbox_wait_s,
+        slice_commands=200,
+        tick_queue=1000,
+    )
+    exchange = Exchange(
+        rules=rules,
+        state=state,
+        sequencer=sequencer,
+        writer=writer,
+        bus=bus,
+        history=BoundedHistory(history(stores.history), read_queue),
+        feed=SilentFeed(),
+        clock=clock,
+        ids=RandomIds(),
+        initial_balance=usdc(initial_balance),
+    )
+    context = Context(
+        exchange=exchange,
+        sessions=Sessions(SECRET, clock, days=7, remembered=100),
+        limits=limits or rate_limits(enabled=False),
+        version="1.2.3",
+        max_body_bytes=max_body_bytes,
+    )
+    app = App(context, clock, stores)
+    async with AsyncExitStack() as stack:
+        app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
+        stack.push_async_callback(_end, app.tasks)
+        app.url, app.connections = await stack.enter_async_context(_served(context))
+        app.http = await stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+        )
+        yield app
+        if isinstance(stores.journal, MemoryJournal):
+            app.release_disk()
+        await app.http.close()
+        sequencer.close()
+        await app.tasks[1]
+        writer.close()
+        await app.tasks[0]
+        assert_books_balance(state)
+        await _assert_journal_tells_the_same(app)
+
+
+def rate_limits(
+    *, enabled: bool = True, trade_per_account: str = "1000/day", trade_per_ip: str = "1000/day", read: str = "1000/day"
+) -> RateLimits:
+    return RateLimits(
+        enabled=enabled,
+        trade_per_account=trade_per_account,
+        trade_per_ip=trade_per_ip,
+        read_per_ip=read,
+        most=1000,
+    )
+
+
+@asynccontextmanager
+async def _served(context: Context) -> AsyncIterator[tuple[str, Callable[[], int]]]:
+    runner = make_runner(context, shutdown_timeout_s=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server = runner.server
+        assert server is not None
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", lambda: len(server.connections)
+    finally:
+        await runner.cleanup()
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Stop what a failed test left running. What a task failed with has been raised already, or is beside the point."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _assert_journal_tells_the_same(app: App) -> None:
+    """What is on disk gives the state that was served."""
+    assert app.writer.durable_seq == app.state.seq
+    replayed = await recover(app.stores.journal, MemorySnapshots())
+    assert replayed.notes == []
+    assert digest_and_interest(replayed.state) == digest_and_interest(app.state)

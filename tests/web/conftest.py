@@ -1,0 +1,22 @@
+"""One running app a test."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.app import App, Trader, running_app
+
+
+@pytest.fixture
+async def app() -> AsyncIterator[App]:
+    """SOL at 200, ETH at 3000, BTC at 100000."""
+    async with running_app() as app:
+        await app.quote_all()
+        yield app
+
+
+@pytest.fixture
+async def ann(app: App) -> Trader:
+    """Signed in, with 5000 USDC."""
+    (trader,) = await app.known("ann")
+    return trader
