@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exness import __version__
-from exness.config import Config, ConfigError, load
+from exness.config import Config, ConfigError, UsageError, load
 from exness.core.money import format_usdc
 from exness.runtime.ports import StorageError
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         return code
     except ConfigError as error:
-        return _fail(str(error))
+        return _fail(str(error), code=2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

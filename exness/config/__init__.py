@@ -5,7 +5,7 @@ it; `load` puts the sources together. A setting that is unknown, ill-typed or ou
 """
 
 from exness.config.load import load
-from exness.config.rules import ConfigError
+from exness.config.rules import ConfigError, UsageError
 from exness.config.schema import (
     AssetConfig,
     AuthConfig,
@@ -33,5 +33,6 @@ __all__ = [
     "ServerConfig",
     "StorageConfig",
     "TradingConfig",
+    "UsageError",
     "load",
 ]

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from exness.config.rules import ConfigError, FloatText, Refused, Rule, shown
+from exness.config.rules import ConfigError, FloatText, Refused, Rule, UsageError, shown
 from exness.config.schema import (
     CURRENCY,
     DEFAULT_ASSETS,
@@ -25,6 +25,7 @@ from exness.config.schema import (
 
 DEFAULT_PATH = Path("config.toml")
 ENV_PREFIX = "EXNESS_"
+COMMAND_LINE = "command line"
 ASSET_NAME = re.compile(r"[A-Z0-9]{1,10}")
 
 
@@ -51,7 +52,8 @@ class Setting(msgspec.Struct, frozen=True):
         return _printable(".".join(self.path))
 
     def error(self, problem: str) -> ConfigError:
-        return ConfigError(f"{self.where}: {problem}")
+        kind = UsageError if self.where == COMMAND_LINE else ConfigError
+        return kind(f"{self.where}: {problem}")
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
@@ -138,7 +140,7 @@ def _path_of_variable(variable: str) -> tuple[str, ...]:
 def _from_flags(flags: Mapping[str, object]) -> Iterator[Setting]:
     for name, value in flags.items():
         if value is not None:
-            yield Setting("command line", tuple(name.split(".")), _plain(value), is_text=isinstance(value, str))
+            yield Setting(COMMAND_LINE, tuple(name.split(".")), _plain(value), is_text=isinstance(value, str))
 
 
 def _plain(value: object) -> object:

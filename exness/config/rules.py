@@ -34,6 +34,10 @@ class ConfigError(Exception):
     """The settings cannot be used. The message is one sentence for whoever wrote them."""
 
 
+class UsageError(ConfigError):
+    """A flag has a value that cannot be used."""
+
+
 class Refused(Exception):
     """This value is not what the rule allows."""
 

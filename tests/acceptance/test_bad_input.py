@@ -1,0 +1,252 @@
+"""Whatever is wrong with what the operator gives it: one sentence that names the culprit, the right exit code, no
+trace of the inside, and nothing damaged."""
+
+import hashlib
+import socket
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exness import __version__
+from tests.acceptance.ledger import Ledger
+from tests.support.process import DidNotStart, Finished, Server, finished
+
+COMMANDS = ("serve", "token", "verify", "backup", "restore", "version")
+
+CANDLES = "timestamp_s,open,high,low,close,volume\n"
+
+
+class Case(NamedTuple):
+    """`make` puts things into a folder and gives the command's arguments. `names` must all be in the sentence."""
+
+    make: Callable[[Path], list[str]]
+    names: tuple[str, ...]
+    env: dict[str, str]
+    code: int = 1
+
+
+def serve_with_config(text: str | bytes) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / "mine.toml").write_bytes(data)
+        return ["serve", "--port", "0", "--config", str(folder / "mine.toml")]
+
+    return make
+
+
+def serve(*flags: str) -> Callable[[Path], list[str]]:
+    """`{}` in a flag is the folder."""
+    return lambda folder: ["serve", "--port", "0", *(flag.replace("{}", str(folder)) for flag in flags)]
+
+
+def replay(name: str, text: str | bytes) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        return ["serve", "--port", "0", "--feed", "replay", "--replay", str(folder / name)]
+
+    return make
+
+
+def below_a_file(*arguments: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "file").write_text("not a directory")
+        return [*arguments, "--data-dir", str(folder / "file" / "data")]
+
+    return make
+
+
+def main_db(write: Callable[[Path], object], name: str = "main.db") -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "data").mkdir()
+        write(folder / "data" / name)
+        return ["serve", "--port", "0", "--data-dir", str(folder / "data")]
+
+    return make
+
+
+def sqlite(*statements: str) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        connection = sqlite3.connect(path)
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+        connection.close()
+
+    return write
+
+
+CASES = {
+    "an unknown key in the config file": Case(
+        serve_with_config("[server]\nprot = 8002\n"), ("mine.toml", "server.prot"), {}
+    ),
+    "an unknown section in the config file": Case(serve_with_config("[sever]\nport = 1\n"), ("mine.toml", "sever"), {}),
+    "an ill-typed value in the config file": Case(
+        serve_with_config('[engine]\ninbox_size = "many"\n'), ("mine.toml", "engine.inbox_size", '"many"'), {}
+    ),
+    "a value out of bounds in the config file": Case(
+        serve_with_config("[assets.SOL]\nmax_leverage = 101\n"), ("assets.SOL.max_leverage", "101"), {}
+    ),
+    "a config file that is not TOML": Case(serve_with_config("[server\nport 8002"), ("mine.toml", "TOML"), {}),
+    "a config file that is no text": Case(serve_with_config(b"\xff\xfe\x00"), ("mine.toml", "UTF-8"), {}),
+    "a config file that is not there": Case(serve("--config", "{}/no.toml"), ("no.toml", "no such"), {}),
+    "a config file that is a directory": Case(serve("--config", "{}"), ("config file",), {}),
+    "an unknown variable": Case(serve(), ("EXNESS_SERVER_PROT",), {"EXNESS_SERVER_PROT": "1"}),
+    "a variable without a section": Case(serve(), ("EXNESS_PORT",), {"EXNESS_PORT": "8002"}),
+    "an ill-typed variable": Case(
+        serve(), ("EXNESS_TRADING_INITIAL_BALANCE", "trading.initial_balance"), {"EXNESS_TRADING_INITIAL_BALANCE": "x"}
+    ),
+    "a port that is no number": Case(lambda _: ["serve", "--port", "http"], ("server.port", '"http"'), {}, code=2),
+    "a port beyond the last": Case(lambda _: ["serve", "--port", "65536"], ("server.port", "65536"), {}, code=2),
+    "a host that is none": Case(serve("--host", "no.such.host.invalid"), ("no.such.host.invalid",), {}),
+    "a feed address that is none": Case(
+        serve("--feed", "backpack", "--feed-url", "http://x"), ("feed.url", "http://x"), {}, code=2
+    ),
+    "a speed of 0": Case(serve("--speed", "0"), ("feed.speed", '"0"'), {}, code=2),
+    "a replay without files": Case(serve("--feed", "replay"), ("replay",), {}),
+    "a replay file that is not there": Case(serve("--replay", "{}/candles5m_SOL_x.csv"), ("candles5m_SOL_x.csv",), {}),
+    "a replay file with a broken line": Case(
+        replay("candles5m_SOL_x.csv", CANDLES + "300,1,2,0.5,1.5,9\n600,1,2,oops,1.5,9\n"),
+        ("candles5m_SOL_x.csv, line 3", "oops"),
+        {},
+    ),
+    "a replay file with another header": Case(replay("x.csv", "a,b\n1,2\n"), ("x.csv, line 1", "header"), {}),
+    "a replay file without a row": Case(replay("candles5m_SOL_x.csv", CANDLES), ("candles5m_SOL_x.csv",), {}),
+    "a replay file of an asset nobody trades": Case(
+        replay("candles5m_DOGE_x.csv", CANDLES + "300,1,2,0.5,1.5,9\n"), ("candles5m_DOGE_x.csv", "DOGE"), {}
+    ),
+    "a replay file that is no gzip": Case(replay("candles5m_SOL_x.csv.gz", b"plain"), ("csv.gz", "gzip"), {}),
+    "a data directory that can't be made": Case(below_a_file("serve", "--port", "0"), ("file/data",), {}),
+    "a data directory that is a file": Case(
+        lambda folder: [(folder / "f").write_text("x") and "serve", "--data-dir", str(folder / "f")], ("/f ",), {}
+    ),
+    "a token into a directory that can't be made": Case(below_a_file("token", "a@example.com"), ("file/data",), {}),
+    "a database that is no database": Case(
+        main_db(lambda path: path.write_text("once upon a time " * 500)), ("data/main.db", "no SQLite database"), {}
+    ),
+    "a database of another program": Case(
+        main_db(sqlite("CREATE TABLE theirs (x)")), ("data/main.db", "another application"), {}
+    ),
+    "a database of a newer version": Case(
+        main_db(
+            sqlite(f"PRAGMA application_id = {0x65786D6E}", "PRAGMA user_version = 999", "CREATE TABLE journal (x)")
+        ),
+        ("data/main.db", "newer version", "999"),
+        {},
+    ),
+    "a database that is a directory": Case(main_db(lambda path: path.mkdir()), ("data/main.db",), {}),
+    "a secret too short to be one": Case(main_db(lambda path: path.write_text("abc"), "secret"), ("data/secret",), {}),
+    "a token for what is no address": Case(lambda _: ["token", "nobody"], ("'nobody'",), {}, code=2),
+    "a token for an address on two lines": Case(lambda _: ["token", "a@b.com\nc@d.com"], ("address",), {}, code=2),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    arguments = case.make(tmp_path)
+    before = contents(tmp_path)
+    done = await finished(*arguments, env=case.env, cwd=tmp_path)
+    assert_one_sentence(done, case.code, *case.names)
+    after = contents(tmp_path)
+    assert {path: after[path] for path in before} == before, "what was there is as it was"
+
+
+USAGE = {
+    "no command": ([], "COMMAND"),
+    "an unknown command": (["sevre"], "sevre"),
+    "an unknown flag": (["serve", "--nonsense"], "--nonsense"),
+    "a flag cut short": (["serve", "--dat", "x"], "--dat"),
+    "a flag without its value": (["serve", "--data-dir"], "--data-dir"),
+    "a feed there is not": (["serve", "--feed", "kraken"], "kraken"),
+    "a token for nobody": (["token"], "EMAIL"),
+    "one argument too many": (["version", "please"], "please"),
+}
+
+
+@pytest.mark.parametrize("name", USAGE)
+async def test_wrong_usage_is_exit_code_2(tmp_path: Path, name: str) -> None:
+    arguments, culprit = USAGE[name]
+    done = await finished(*arguments, cwd=tmp_path)
+    assert (done.code, done.output) == (2, "")
+    assert done.errors.startswith("usage: exness")
+    sentence = done.errors.splitlines()[-1]
+    assert sentence.startswith("exness")
+    assert culprit in sentence
+    assert contents(tmp_path) == {}
+
+
+async def test_a_port_in_use_is_refused_and_the_directory_is_as_it_was(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data") as server:
+        ann = Ledger("ann@example.com", await server.token("ann@example.com"))
+        ann.note(
+            await server.post("/trade/create", ann.token, {"asset": "SOL", "type": "long", "margin": 1, "leverage": 2})
+        )
+        assert await server.stop() == 0
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            done = await finished("serve", "--port", port, "--data-dir", str(server.data_dir), cwd=tmp_path)
+        assert_one_sentence(done, 1, f"127.0.0.1:{port}", "in use", "--port")
+        await server.start()
+        assert server.recovered.open_trades == 1
+        await ann.assert_kept(server)
+
+
+async def test_an_asset_with_open_trades_cannot_be_left_out(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data") as server:
+        ann = Ledger("ann@example.com", await server.token("ann@example.com"))
+        ann.note(
+            await server.post("/trade/create", ann.token, {"asset": "BTC", "type": "long", "margin": 1, "leverage": 2})
+        )
+        assert await server.stop() == 0
+        without = Server(server.data_dir, env={"EXNESS_ASSETS_BTC_ENABLED": "false"})
+        with pytest.raises(DidNotStart) as refusal:
+            await without.start()
+        assert_one_sentence(Finished(refusal.value.code, "", refusal.value.errors + "\n"), 1, "BTC", "[assets.BTC]")
+        await server.start()
+        await ann.assert_kept(server)
+
+
+@pytest.mark.parametrize("command", [[], *([each] for each in COMMANDS)], ids=lambda each: " ".join(each) or "exness")
+async def test_every_command_explains_itself(tmp_path: Path, command: list[str]) -> None:
+    done = await finished(*command, "--help", cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.startswith(" ".join(["usage: exness", *command]))
+    assert contents(tmp_path) == {}
+
+
+async def test_the_version_is_printed(tmp_path: Path) -> None:
+    assert await finished("version", cwd=tmp_path) == (0, f"exness {__version__}\n", "")
+
+
+async def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:
+    done = await finished("token", "ann@example.com", cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+    secret = tmp_path / "data" / "secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert len(secret.read_bytes()) >= 32
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret"], "and no draft of it is left"
+    before = secret.read_bytes()
+    async with Server(tmp_path / "data") as server:
+        assert (await server.get("/account", done.output.strip())).status == 200
+    assert secret.read_bytes() == before
+
+
+def assert_one_sentence(done: Finished, code: int, *names: str) -> None:
+    assert (done.code, done.output) == (code, ""), done.errors
+    assert done.errors.endswith("\n")
+    assert len(done.errors.splitlines()) == 1, done.errors
+    assert done.errors.startswith("exness: ")
+    for name in names:
+        assert name in done.errors
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Everything below a folder, with a hash of each file."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "directory"
+        for path in folder.rglob("*")
+    }
