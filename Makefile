@@ -2,9 +2,14 @@
 
 PYTHON_IN_VENV := .venv/bin/python
 ARGS ?=
+SEEDS ?= 1000
+ROUNDS ?= 50
+FROM ?= 0
+SEED ?=
+TRACE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format lock clean setup setup-dev
+.PHONY: help serve test crash sim lint audit format lock clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -17,6 +22,12 @@ test: lint ## check style, types and imports, then run the tests; one test with 
 	@echo "== tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
 
+crash: setup-dev ## kill -9 under load, ROUNDS=50 times, and check after each that nothing acknowledged is lost
+	@$(PYTHON_IN_VENV) -m tests.crash --rounds $(ROUNDS) $(ARGS)
+
+sim: setup-dev ## simulate SEEDS=1000 random worlds from FROM=0 on; SEED=n repeats one, TRACE=1 shows all that happens in it
+	@$(PYTHON_IN_VENV) -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--first $(FROM) --seeds $(SEEDS)) $(ARGS)
+
 lint: setup-dev ## check style, types and the direction of imports
 	@echo "== style (ruff check)"
 	@$(PYTHON_IN_VENV) -m ruff check .
@@ -24,8 +35,13 @@ lint: setup-dev ## check style, types and the direction of imports
 	@$(PYTHON_IN_VENV) -m ruff format --check .
 	@echo "== types (mypy --strict)"
 	@$(PYTHON_IN_VENV) -m mypy
+	@echo "== security (bandit)"
+	@$(PYTHON_IN_VENV) -m bandit --quiet --recursive --configfile pyproject.toml exness
 	@echo "== imports (import-linter)"
 	@$(PYTHON_IN_VENV) -c 'from importlinter.cli import lint_imports_command as run; run()'
+
+audit: setup-dev ## look up the locked dependencies in the database of known vulnerabilities (needs the internet)
+	@$(PYTHON_IN_VENV) .ci/audit.py
 
 format: setup-dev ## format the code and fix what can be fixed
 	@$(PYTHON_IN_VENV) -m ruff check --fix --quiet . || true

@@ -6,6 +6,8 @@ port. Stop is the same the other way round, so that whatever was taken is answer
 
 import asyncio
 import os
+import resource
+import secrets
 import shlex
 import signal
 import sys
@@ -19,27 +21,42 @@ from aiohttp import web
 
 from exness import __version__
 from exness.config import Config
+from exness.core.capture import digest_of
 from exness.core.engine import Engine
+from exness.core.instruments import Asset
 from exness.core.state import Rules, State
 from exness.feeds.backpack import BackpackFeed
-from exness.feeds.replay import ReplayError, ReplayFeed
+from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
 from exness.feeds.simulated import SimulatedFeed
+from exness.mail.messages import link_mail
+from exness.mail.outbox import OutboxMailer
+from exness.mail.postman import Postman
+from exness.mail.resend import ResendMailer
+from exness.mail.smtp import SmtpMailer
 from exness.runtime.bus import Bus
 from exness.runtime.clock import RandomIds, SystemClock
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Clock, PriceFeed, StorageError
+from exness.runtime.ports import AuthStore, Clock, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
-from exness.runtime.writer import Writer
-from exness.storage.datadir import locked, prepare, read_secret
+from exness.runtime.writer import Halted, Writer
+from exness.storage.auth import open_auth
+from exness.storage.datadir import locked, prepare, read_previous_secret, read_secret
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.web.audit import Audit
 from exness.web.auth import Sessions
+from exness.web.browsers import Browsers
+from exness.web.callers import Callers
+from exness.web.connections import Bounds, Connections
 from exness.web.context import Context
 from exness.web.limits import RateLimits
-from exness.web.server import make_app
+from exness.web.links import SIGNUP, Links
+from exness.web.routes import API
+from exness.web.server import make_runner
 
 _log = structlog.get_logger()
 
@@ -51,20 +68,93 @@ SWITCH_INTERVAL_S = 0.000_1
 starves the journal: one append then took up to 21 s, at 0.1 ms at most 0.1 s."""
 
 
+OUTBOX = "outbox"
+
+MAIL_DELAY_S = 0.05
+"""A mail waits this long, and up to twice as long."""
+MAILS_WAITING = 1000
+
+FILES_BESIDE_CONNECTIONS = 200
+"""Databases, logs, mails, the feed: what is open beside the clients' connections, generously."""
+
+
 class StartError(Exception):
     """The exchange can't start. The message is one sentence for the operator."""
 
 
 def make_sessions(config: Config, clock: Clock) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
-    secret = config.auth.secret.encode() or read_secret(config.storage.data_dir)
-    return Sessions(secret, clock, days=config.auth.session_days, remembered=config.auth.session_cache)
+    data_dir, auth = config.storage.data_dir, config.auth
+    secret = auth.secret.encode() or read_secret(data_dir)
+    before = auth.previous_secret.encode() or read_previous_secret(data_dir)
+    previous = [before] if before else []
+    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
 
 
 def issue_token(config: Config, email: str) -> str:
     """A session token for a mail address; its account is made when it is first used. Raises StorageError."""
     prepare(config.storage.data_dir)
     return make_sessions(config, SystemClock()).issue(email)
+
+
+def revoke_sessions(config: Config, email: str) -> None:
+    """End every session of a mail address that was issued up to now, in a running server too. Raises StorageError."""
+    prepare(config.storage.data_dir)
+    asyncio.run(_revoke_sessions(config.storage.data_dir, email))
+
+
+async def _revoke_sessions(data_dir: Path, email: str) -> None:
+    async with open_auth(data_dir) as store:
+        await store.end_sessions_of(email, SystemClock().now_us())
+
+
+def make_mailer(config: Config) -> Mailer:
+    """The configured way for mails to leave. Raises StartError."""
+    auth = config.auth
+    try:
+        if auth.resend_api_key:
+            return ResendMailer(auth.resend_api_key, auth.mail_from)
+        if auth.smtp_url:
+            return SmtpMailer(auth.smtp_url, auth.mail_from)
+        folder = config.storage.data_dir / OUTBOX
+        return OutboxMailer(folder, auth.mail_from, log_links=not config.server.production)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+class _LinkMails:
+    """Implements `ports.LinkMails`. `base_url` is asked when it is needed: the port may be known only then.
+
+    A mail is handed on a random moment after it was asked for. Its sending takes time on the machine, and were that
+    spent right when the answer goes out, the answer would tell by its own time who has an account.
+    """
+
+    def __init__(self, postman: Postman, base_url: Callable[[], str], minutes: int) -> None:
+        self._postman = postman
+        self._base_url = base_url
+        self._minutes = minutes
+        self._waiting: dict[Mail, asyncio.TimerHandle] = {}
+
+    def write(self, purpose: str, email: str, token: str) -> Mail:
+        link = f"{self._base_url()}{API}/signin/post?token={token}"
+        return link_mail("signup" if purpose == SIGNUP else "signin", email, link, self._minutes)
+
+    def post(self, mail: Mail) -> bool:
+        if len(self._waiting) >= MAILS_WAITING:
+            return False
+        delay_s = MAIL_DELAY_S * (1 + secrets.randbelow(1000) / 1000)
+        self._waiting[mail] = asyncio.get_running_loop().call_later(delay_s, self._hand_on, mail)
+        return True
+
+    def hand_on_all(self) -> None:
+        """At the end nobody waits any more."""
+        for mail in list(self._waiting):
+            self._waiting[mail].cancel()
+            self._hand_on(mail)
+
+    def _hand_on(self, mail: Mail) -> None:
+        del self._waiting[mail]
+        self._postman.post(mail)
 
 
 async def serve(config: Config, say: Callable[[str], None]) -> None:
@@ -75,13 +165,14 @@ async def serve(config: Config, say: Callable[[str], None]) -> None:
     data_dir = config.storage.data_dir
     prepare(data_dir)
     with locked(data_dir):
-        feed = make_feed(config)
+        feed, mailer = make_feed(config), make_mailer(config)
         await _check_feed(feed)
-        async with _storage(config) as (storage, notes):
+        async with _storage(config) as (storage, notes), open_auth(data_dir) as store:
             recovered = await recover(storage.journal, storage.snapshots)
             recovered.notes[:0] = notes
             _check_assets(recovered.state, config)
-            await _run(config, storage, recovered, feed, say)
+            _check_time(recovered.state, feed)
+            await _run(config, storage, store, mailer, recovered, feed, say)
 
 
 @asynccontextmanager
@@ -103,18 +194,43 @@ async def _storage(config: Config) -> AsyncIterator[tuple[Storage, list[str]]]:
 
 def make_feed(config: Config) -> PriceFeed:
     """The configured source of prices. Raises StartError."""
-    instruments = list(config.instruments().values())
-    life_us = round(config.feed.price_ttl_s * 1_000_000)
-    match config.feed.source:
+    instruments, settings = list(config.instruments().values()), config.feed
+    life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
+    match settings.source:
         case "simulated":
-            return SimulatedFeed(instruments, life_us, seed=config.feed.seed, ticks_per_s=config.feed.ticks_per_s)
+            return SimulatedFeed(
+                instruments,
+                life_us,
+                seed=settings.seed,
+                ticks_per_s=settings.ticks_per_s,
+                scenario=settings.scenario,
+                volatility={Asset(name): asset.volatility for name, asset in config.assets.items()},
+                guard=guard,
+            )
         case "backpack":
-            return BackpackFeed(config.feed.url, instruments, life_us)
+            return BackpackFeed(
+                settings.url, instruments, life_us, guard=guard, resubscribe_after_s=settings.resubscribe_after_s
+            )
         case "replay":
+            options = ReplayOptions(
+                begin_us=settings.replay_from,
+                end_us=settings.replay_to,
+                loop=settings.loop,
+                orders=settings.orders,
+                initial_balance=config.trading.initial_balance,
+            )
             try:
-                return ReplayFeed(config.feed.replay_files, instruments, life_us, config.feed.speed)
+                return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             except ReplayError as error:
                 raise StartError(str(error)) from error
+
+
+def make_guard(config: Config) -> Guard:
+    """What the configured feed's quotes are judged by. A simulation and a recording may leap, unless told otherwise."""
+    rules = {Asset(name): JumpRule(each.jump_share, each.jump_confirmations) for name, each in config.assets.items()}
+    guards_jumps = config.feed.source == "backpack" or config.feed.jump_guard == "all"
+    settings = GuardSettings(max_spread=config.feed.max_spread, jumps=rules if guards_jumps else {})
+    return Guard(list(config.instruments().values()), settings)
 
 
 async def _check_feed(feed: PriceFeed) -> None:
@@ -123,6 +239,15 @@ async def _check_feed(feed: PriceFeed) -> None:
         return
     try:
         await asyncio.to_thread(feed.check)
+    except ReplayError as error:
+        raise StartError(str(error)) from error
+
+
+def _check_time(state: State, feed: PriceFeed) -> None:
+    """A recording that sets the clock can't be played on top of what came later. Raises StartError."""
+    try:
+        if isinstance(feed, ReplayFeed):
+            feed.refuse_newer(state.at)
     except ReplayError as error:
         raise StartError(str(error)) from error
 
@@ -143,7 +268,7 @@ def make_rules(config: Config) -> Rules:
 def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed) -> Exchange:
     """The exchange on a recovered state, nothing running yet."""
     state, rules = recovered.state, make_rules(config)
-    clock, bus = SystemClock(not_before_us=state.at), Bus(config.engine.subscriber_queue)
+    clock, bus = _clock_of(feed) or SystemClock(not_before_us=state.at), Bus(config.engine.subscriber_queue)
     writer = Writer(
         storage.journal,
         bus,
@@ -175,8 +300,66 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
     )
 
 
+def _clock_of(feed: PriceFeed) -> Clock | None:
+    """The clock of a feed that owns the time (it has one as `clock`), else None: the wall's time it is."""
+    clock: Clock | None = getattr(feed, "clock", None)
+    return clock
+
+
+def _wall_clock(exchange: Exchange) -> Clock:
+    """For what users have beside trades (sessions, links): real time, also while the exchange goes by another."""
+    return exchange.clock if isinstance(exchange.clock, SystemClock) else SystemClock()
+
+
+async def _resume(storage: Storage, state: State) -> Resume:
+    """Where a replay that rides on the journal goes on: after its last record."""
+    resume = Resume()
+    async for records in storage.journal.read(after=max(0, state.seq - 1)):
+        resume = resume_after(state.at, records[-1].request)
+    return resume
+
+
+async def _feed_prices(
+    exchange: Exchange, resume: Resume, opened: asyncio.Event, ended: Callable[[float], None]
+) -> None:
+    """Run the feed. One that owns the time begins once the port is open; `ended` hears how long a recording took."""
+    feed, sequencer = exchange.feed, exchange.sequencer
+    if not isinstance(feed, ReplayFeed):
+        await feed.run(sequencer.tick)
+        return
+    if feed.clock is None:
+        started = time.monotonic()
+        await feed.run(sequencer.tick)
+    else:
+        await opened.wait()
+        started = time.monotonic()
+        try:
+            await feed.play(sequencer, resume)
+            await exchange.writer.on_disk(exchange.state.seq)
+        except Halted:  # the writer has said why
+            return
+    ended(time.monotonic() - started)
+
+
+def _replay_summary(exchange: Exchange, seconds: float) -> str:
+    feed, state = exchange.feed, exchange.state
+    assert isinstance(feed, ReplayFeed)
+    orders = f", {feed.orders_done} orders done and {feed.orders_refused} refused" if feed.has_orders else ""
+    liquidations = f", {feed.liquidations} liquidations" if feed.clock is not None else ""
+    return (
+        f"replay ended: {feed.counters['ticks']} ticks{orders}{liquidations} in {seconds:.1f} s; "
+        f"seq {state.seq}, state {digest_of(state)}"
+    )
+
+
 async def _run(
-    config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed, say: Callable[[str], None]
+    config: Config,
+    storage: Storage,
+    store: AuthStore,
+    mailer: Mailer,
+    recovered: Recovered,
+    feed: PriceFeed,
+    say: Callable[[str], None],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
     exchange = make_exchange(config, storage, recovered, feed)
@@ -184,18 +367,29 @@ async def _run(
     snapshotter = Snapshotter(
         exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
     )
-    stop = _stop_signal()
+    postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
+    stop, opened = _stop_signal(), asyncio.Event()
+    resume = await _resume(storage, recovered.state)
+
+    def replayed(seconds: float) -> None:
+        say(_replay_summary(exchange, seconds))
+        if config.feed.exit_at_end:
+            stop.set()
+
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(writer.run(), name="writer")
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
-        feeding = tasks.create_task(feed.run(sequencer.tick), name="feed")
+        feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
+        tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange)
-        async with _listening(config, exchange) as url:
-            say(banner(config, exchange, recovered, url))
+        async with _listening(config, exchange, store, postman) as url:
+            say(banner(config, exchange, mailer, recovered, url))
             say(f"listening on {url}")
+            opened.set()
             await stop.wait()
             _log.info("stopping: answering what is in flight")
+        await postman.drain(config.server.shutdown_timeout_s)
         feeding.cancel()
         snapshotting.cancel()
         sequencer.close()
@@ -203,28 +397,23 @@ async def _run(
         writer.close()
         await writing
     exchange.bus.close()
-    await snapshotter.take()
+    await snapshotter.try_take()
     _log.info("stopped", seq=exchange.state.seq)
 
 
 @asynccontextmanager
-async def _listening(config: Config, exchange: Exchange) -> AsyncIterator[str]:
+async def _listening(config: Config, exchange: Exchange, store: AuthStore, postman: Postman) -> AsyncIterator[str]:
     """Serve HTTP; yields the address. Leaving stops accepting and waits for what is in flight. Raises StartError."""
-    limits = config.limits
-    context = Context(
-        exchange=exchange,
-        sessions=make_sessions(config, exchange.clock),
-        limits=RateLimits(
-            enabled=limits.enabled,
-            trade_per_account=limits.trade_per_account,
-            trade_per_ip=limits.trade_per_ip,
-            read_per_ip=limits.read_per_ip,
-            most=limits.addresses_tracked,
-        ),
-        version=__version__,
-        max_body_bytes=config.server.max_body_bytes,
+    runner: web.AppRunner
+
+    def base_url() -> str:
+        return config.server.public_url.rstrip("/") or _address_of(runner)
+
+    mails = _LinkMails(postman, base_url, config.auth.link_minutes)
+    context = make_context(
+        config, exchange, store, Links(store, mails, _wall_clock(exchange), minutes=config.auth.link_minutes)
     )
-    runner = web.AppRunner(make_app(context), access_log=None, shutdown_timeout=config.server.shutdown_timeout_s)
+    runner = make_runner(context, config.server.shutdown_timeout_s)
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.server.host, config.server.port)
@@ -235,15 +424,64 @@ async def _listening(config: Config, exchange: Exchange) -> AsyncIterator[str]:
                 f"can't listen on {config.server.host}:{config.server.port}: {os.strerror(error.errno or 0).lower()}; "
                 f"choose another with --port (0 picks a free one)"
             ) from error
-        host, port = runner.addresses[0][:2]
-        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        yield _address_of(runner)
     finally:
         await runner.cleanup()
+        mails.hand_on_all()
+
+
+def _address_of(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Links) -> Context:
+    """Everything the routes work with."""
+    server, audit = config.server, Audit()
+    callers = Callers(server.trusted_proxies)
+    bounds = Bounds(
+        connections=server.max_connections,
+        connections_per_ip=config.limits.connections_per_ip,
+        head_timeout_s=server.header_timeout_s,
+        idle_timeout_s=server.idle_timeout_s,
+    )
+    return Context(
+        exchange=exchange,
+        sessions=make_sessions(config, _wall_clock(exchange)),
+        links=links,
+        store=store,
+        limits=make_limits(config),
+        version=__version__,
+        max_body_bytes=server.max_body_bytes,
+        body_timeout_s=server.body_timeout_s,
+        frontend_url=server.frontend_url,
+        production=server.production,
+        callers=callers,
+        browsers=Browsers(server.allowed_origins, production=server.production),
+        connections=Connections(bounds, callers, audit),
+        audit=audit,
+    )
+
+
+def make_limits(config: Config) -> RateLimits:
+    limits = config.limits
+    return RateLimits(
+        enabled=limits.enabled,
+        trade_per_account=limits.trade_per_account,
+        trade_per_ip=limits.trade_per_ip,
+        read_per_account=limits.read_per_account,
+        read_per_ip=limits.read_per_ip,
+        mail_per_ip=limits.mail_per_ip,
+        mail_per_address=limits.mail_per_address,
+        block_after=limits.block_after,
+        block_s=limits.block_s,
+        most=limits.addresses_tracked,
+    )
 
 
 async def _first_prices(exchange: Exchange) -> None:
     """Give a local feed a moment, so that the first trade can follow at once. No start waits for a venue."""
-    if not exchange.feed.simulated:
+    if not exchange.feed.simulated or _clock_of(exchange.feed) is not None:
         return
     deadline = time.monotonic() + FIRST_PRICES_S
     while time.monotonic() < deadline:
@@ -279,7 +517,7 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def banner(config: Config, exchange: Exchange, recovered: Recovered, url: str) -> str:
+def banner(config: Config, exchange: Exchange, mailer: Mailer, recovered: Recovered, url: str) -> str:
     """What an operator wants to know at start, and a first trade to paste."""
     data_dir = config.storage.data_dir.resolve()
     state = exchange.state
@@ -290,6 +528,7 @@ def banner(config: Config, exchange: Exchange, recovered: Recovered, url: str) -
         f"exness {__version__}",
         f"  data       {data_dir}",
         f"  feed       {exchange.feed.describe()}",
+        f"  mail       {mailer.describe()}",
         f"  recovered  {source} + {recovered.replayed} events = seq {state.seq}: {len(state.account_list)} accounts, "
         f"{state.open_trades} open trades in {recovered.seconds:.3f} s",
         f"  state      {recovered.digest}",
@@ -307,6 +546,8 @@ def _warnings(config: Config) -> list[str]:
     warnings = []
     if config.storage.acknowledge == "memory":
         warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
+    if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
+        warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
     return warnings
 
 
@@ -317,6 +558,7 @@ def _quoted(path: Path | str) -> str:
 def run(config: Config, say: Callable[[str], None]) -> None:
     """`serve` on uvloop where it installs."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _allow_open_files(config.server.max_connections)
     new_loop = asyncio.new_event_loop
     with suppress(ImportError):
         import uvloop
@@ -326,4 +568,13 @@ def run(config: Config, say: Callable[[str], None]) -> None:
         runner.run(serve(config, say))
 
 
-__all__ = ["StartError", "StorageError", "issue_token", "run", "serve"]
+def _allow_open_files(connections: int) -> None:
+    """As many as the system lets us, up to what the connections need: the usual 1024 is less than that."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDE_CONNECTIONS
+    if soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
+
+
+__all__ = ["StartError", "StorageError", "issue_token", "revoke_sessions", "run", "serve"]

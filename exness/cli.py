@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from exness import __version__
 from exness.config import Config, ConfigError, UsageError, load
 from exness.core.money import format_usdc
+from exness.feeds.scenarios import table
 from exness.runtime.ports import StorageError
+from exness.venue.faults import Fault, FaultError, parse_fault
+from exness.venue.faults import table as fault_table
 
 if TYPE_CHECKING:
     from exness.storage.verify import Report
@@ -41,20 +44,37 @@ def _parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_verify(commands)
     _add_backup(commands)
+    _add_venue(commands)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
 
 
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    serve = commands.add_parser("serve", help="run the exchange, everything in one process", allow_abbrev=False)
+    serve = commands.add_parser(
+        "serve",
+        help="run the exchange, everything in one process",
+        epilog=f"scenarios of the simulated feed:\n{table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     _add_config(serve)
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on, 0 picks a free one (default 8002)")
     serve.add_argument("--feed", choices=("simulated", "backpack", "replay"), help="where prices come from")
     serve.add_argument("--feed-url", metavar="URL", help="the venue's WebSocket, for --feed backpack")
     serve.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="recorded files, for --feed replay")
-    serve.add_argument("--speed", metavar="X", help="recorded seconds per second, for --feed replay (default 1)")
+    serve.add_argument(
+        "--speed",
+        metavar="X",
+        help="recorded seconds per second, for --feed replay (default 1); max: as fast as it goes",
+    )
+    serve.add_argument("--scenario", metavar="NAME", help="what happens to simulated prices (default calm), see below")
+    serve.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
+    serve.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
+    serve.add_argument("--loop", action="store_true", default=None, help="replay again and again")
+    serve.add_argument("--orders", metavar="FILE", type=Path, help="orders that ride along with a replay (CSV)")
+    serve.add_argument("--exit-at-end", action="store_true", default=None, help="stop when the replay has ended")
     serve.set_defaults(run=_serve)
 
 
@@ -66,6 +86,9 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         allow_abbrev=False,
     )
     token.add_argument("email", metavar="EMAIL")
+    token.add_argument(
+        "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
+    )
     _add_config(token)
     token.set_defaults(run=_token)
 
@@ -103,9 +126,55 @@ def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     restore.set_defaults(run=_restore)
 
 
+def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    venue = commands.add_parser(
+        "venue",
+        help="serve Backpack's public protocol on this machine, to test clients against",
+        epilog=f"scenarios:\n{table()}\n\nfaults:\n{fault_table()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_config_file(venue)
+    venue.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
+    prices = venue.add_mutually_exclusive_group()
+    prices.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="prices of recorded files")
+    prices.add_argument("--scenario", metavar="NAME", help="simulated prices to which this happens (default calm)")
+    venue.add_argument("--speed", metavar="X", help="recorded seconds per second (default 1)")
+    venue.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
+    venue.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
+    venue.add_argument("--loop", action="store_true", default=None, help="replay again and again")
+    venue.add_argument("--seed", metavar="N", help="of simulated prices and of made-up trades (default 0)")
+    venue.add_argument(
+        "--fault",
+        metavar="NAME[:every=N]",
+        type=_fault,
+        action="append",
+        default=[],
+        help="what goes wrong at every so many frames of a connection; may be repeated",
+    )
+    venue.set_defaults(run=_venue)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except FaultError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
+    _add_config_file(parser)
     parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where everything is kept (default ./data)")
+
+
+def _add_config_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
 def _load(options: argparse.Namespace) -> Config:
@@ -118,6 +187,12 @@ def _load(options: argparse.Namespace) -> Config:
         "feed.url": getattr(options, "feed_url", None),
         "feed.replay_files": getattr(options, "replay", None),
         "feed.speed": getattr(options, "speed", None),
+        "feed.scenario": getattr(options, "scenario", None),
+        "feed.replay_from": getattr(options, "replay_from", None),
+        "feed.replay_to": getattr(options, "replay_to", None),
+        "feed.loop": getattr(options, "loop", None),
+        "feed.orders": getattr(options, "orders", None),
+        "feed.exit_at_end": getattr(options, "exit_at_end", None),
     }
     if flags["feed.replay_files"] and flags["feed.source"] is None:
         flags["feed.source"] = "replay"
@@ -136,6 +211,29 @@ def _serve(options: argparse.Namespace) -> int:
         return _fail(str(error))
     except BaseExceptionGroup as group:
         return _fail_group(group)
+    return 0
+
+
+def _venue(options: argparse.Namespace) -> int:
+    flags = {
+        "feed.source": "replay" if options.replay else "simulated",
+        "feed.scenario": options.scenario,
+        "feed.seed": options.seed,
+        "feed.replay_files": options.replay,
+        "feed.speed": options.speed,
+        "feed.replay_from": options.replay_from,
+        "feed.replay_to": options.replay_to,
+        "feed.loop": options.loop,
+    }
+    config = load(options.config, os.environ, flags)
+    from exness.logs import configure
+    from exness.venue.run import VenueError, run
+
+    configure(config.log.level, config.log.format)
+    try:
+        run(config, options.port, options.fault, lambda line: print(line, flush=True))
+    except VenueError as error:
+        return _fail(str(error))
     return 0
 
 
@@ -158,9 +256,14 @@ def _token(options: argparse.Namespace) -> int:
     from exness.web.addresses import AddressError, normalised
 
     try:
-        print(app.issue_token(config, normalised(options.email)))
+        email = normalised(options.email)
+        if options.revoke:
+            app.revoke_sessions(config, email)
+            print(f"every session of {email} is ended; it can sign in again")
+        else:
+            print(app.issue_token(config, email))
     except AddressError as error:
-        return _fail(str(error), code=2)
+        return _fail(f"{options.email[:100]!r}: {error}", code=2)
     except app.StorageError as error:
         return _fail(str(error))
     return 0

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = ROOT / "config.toml"
 
 SERVER_KEYS = (
-    "host, port, frontend_url, allowed_origins, trusted_proxies, max_body_bytes, shutdown_timeout_s, production"
+    "host, port, frontend_url, allowed_origins, trusted_proxies, public_url, max_body_bytes, max_connections, "
+    "header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production"
 )
 ENGINE_KEYS = "inbox_size, inbox_wait_s, tick_queue_per_asset, slice_commands, slice_liquidations, subscriber_queue"
 SECTION_NAMES = "server, storage, engine, feed, trading, auth, limits, dev, log, assets"
@@ -37,7 +38,7 @@ RATE = 'a rate like "100/second" or "20/minute;500/hour"'
 LEVERAGE = "a leverage from 1 to 100 with at most 2 decimals"
 NEW_ASSET = "a new asset must have the keys name, decimals and symbol"
 ASSET_NAME = "an asset's name must be 1 to 10 uppercase letters and digits like [assets.SOL]"
-ASSET_KEYS = "name, decimals, symbol, image_url, max_leverage, enabled"
+ASSET_KEYS = "name, decimals, symbol, image_url, max_leverage, jump_share, jump_confirmations, volatility, enabled"
 NO_TOML = "the config file is not valid TOML"
 
 
@@ -265,9 +266,9 @@ def test_a_home_folder_is_understood() -> None:
         ("storage.snapshot_interval_s", "false", UP_TO_A_DAY, "false"),
         ("storage.snapshot_interval_s", '"20"', UP_TO_A_DAY, '"20"'),
         ("storage.snapshot_interval_s", "86400.5", UP_TO_A_DAY, "86400.5"),
-        ("feed.speed", "1e-999", "a number greater than 0", "1e-999"),
-        ("feed.speed", "1e999", "a number greater than 0", "1e999"),
-        ("feed.speed", f"0x{'f' * 5000}", "a number greater than 0", "a very large number"),
+        ("feed.speed", "1e-999", 'a number greater than 0, or "max"', "1e-999"),
+        ("feed.speed", "1e999", 'a number greater than 0, or "max"', "1e999"),
+        ("feed.speed", f"0x{'f' * 5000}", 'a number greater than 0, or "max"', "a very large number"),
         ("auth.link_minutes", "1441", "an integer from 1 to 1440", "1441"),
         ("feed.source", '"binance"', '"simulated", "backpack" or "replay"', '"binance"'),
         ("feed.url", '"https://ws.example"', "a URL that begins with ws:// or wss://", '"https://ws.example"'),
@@ -315,7 +316,7 @@ def test_a_value_that_is_not_allowed_is_refused_by_the_keys_full_name(
         ("EXNESS_ENGINE_INBOX_SIZE", "", 'engine.inbox_size must be an integer of at least 1, not ""'),
         ("EXNESS_ENGINE_INBOX_SIZE", "1_000", 'engine.inbox_size must be an integer of at least 1, not "1_000"'),
         ("EXNESS_SERVER_PRODUCTION", "yes", 'server.production must be true or false, not "yes"'),
-        ("EXNESS_FEED_SPEED", "nan", 'feed.speed must be a number greater than 0, not "nan"'),
+        ("EXNESS_FEED_SPEED", "nan", 'feed.speed must be a number greater than 0, or "max", not "nan"'),
         ("EXNESS_TRADING_INITIAL_BALANCE", "1e-7", f'trading.initial_balance must be {AMOUNT}, not "1e-7"'),
         ("EXNESS_ENGINE_INBOX_SISE", "1", f"unknown setting engine.inbox_sise; the keys of [engine] are {ENGINE_KEYS}"),
         ("EXNESS_ENGIN_INBOX_SIZE", "1", f"unknown section engin; the sections are {SECTION_NAMES}"),
@@ -474,13 +475,16 @@ def test_a_disabled_asset_needs_no_symbol_of_its_own() -> None:
 
 def test_secrets_do_not_show_in_a_repr() -> None:
     config = from_env(
-        EXNESS_AUTH_SECRET="s3cret" * 6, EXNESS_AUTH_RESEND_API_KEY="re_123", EXNESS_AUTH_SMTP_URL="smtp://u:pass@h"
+        EXNESS_AUTH_SECRET="s3cret" * 6,
+        EXNESS_AUTH_PREVIOUS_SECRET="s3cret" * 7,
+        EXNESS_AUTH_RESEND_API_KEY="re_123",
+        EXNESS_AUTH_SMTP_URL="smtp://u:pass@h",
     )
     for shown in (repr(config), str(config.auth)):
         assert not any(secret in shown for secret in ("s3cret", "re_123", "pass"))
     assert repr(config.auth) == (
-        "AuthConfig(secret=<hidden>, session_days=7, link_minutes=5, resend_api_key=<hidden>, smtp_url=<hidden>, "
-        "mail_from='exness <no-reply@localhost>', session_cache=10000)"
+        "AuthConfig(secret=<hidden>, previous_secret=<hidden>, session_days=7, link_minutes=5, "
+        "resend_api_key=<hidden>, smtp_url=<hidden>, mail_from='exness <no-reply@localhost>', session_cache=10000)"
     )
 
 

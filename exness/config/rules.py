@@ -20,6 +20,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import limits
 
+from exness.runtime.moments import parse_moment
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -137,6 +139,19 @@ class Number:
         return number
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How many times as fast as it was recorded; `max` is infinity: as fast as it goes."""
+
+    allowed: str = 'a number greater than 0, or "max"'
+
+    def read(self, value: object) -> float:
+        return math.inf if value == "max" else Number().read(value)
+
+    def read_text(self, text: str) -> float:
+        return math.inf if text.strip() == "max" else Number().read_text(text)
+
+
 def scaled(text: str, decimals: int) -> int:
     """`text` times 10**decimals, exactly. Raises Refused for more decimals than that, or for no number."""
     match = NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
@@ -192,6 +207,16 @@ def usdc(*, zero: bool) -> Scaled:
 def leverage() -> Scaled:
     """Hundredths: 40.99 is 4099."""
     return Scaled("a leverage", decimals=2, at_least=1, at_most=100)
+
+
+def share() -> Scaled:
+    """Hundredths of a percent: 0.2 is 2000."""
+    return Scaled("a share", decimals=4, at_least=0, at_most=1)
+
+
+def volatility() -> Scaled:
+    """Hundredths: 1.5 is 150."""
+    return Scaled("a factor", decimals=2, at_least=0, at_most=100)
 
 
 @dataclass(frozen=True)
@@ -258,6 +283,24 @@ def path() -> Text[Path]:
         return Path(text).expanduser()
 
     return Text("a path", convert)
+
+
+def optional_path() -> Text[Path | None]:
+    """A path; "" stands for none."""
+
+    def convert(text: str) -> Path | None:
+        return path().convert(text) if text else None
+
+    return Text('a path, or "" for none', convert)
+
+
+def moment() -> Text[int | None]:
+    """Microseconds since the epoch; "" stands for none."""
+
+    def convert(text: str) -> int | None:
+        return parse_moment(text.strip()) if text else None
+
+    return Text('a time like 2024-08-05T06:00:00Z, or "" for none', convert)
 
 
 def url(*schemes: str, empty: bool = False) -> Text[str]:

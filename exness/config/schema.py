@@ -15,6 +15,8 @@ from exness.config.rules import Boolean, Integer, ListOf, Number
 from exness.core.instruments import Asset, Execution, Instrument
 
 DAY_S = 86_400
+SCENARIO_NAMES = ("calm", "volatile", "crash", "pump", "wick", "gap", "stale", "crossed", "flapping")
+"""The rows of `feeds.scenarios`, which this module can't see; a test holds them alike."""
 CURRENCY = "USDC"
 
 
@@ -30,7 +32,16 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """Browser origins that may call with credentials, in lower case."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = ()
     """Peers whose X-Forwarded-For is believed."""
+    public_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
+    """How users reach it; mailed links begin with it. Empty: the address it listens on."""
     max_body_bytes: Annotated[int, Integer(1)] = 65_536
+    max_connections: Annotated[int, Integer(1)] = 4000
+    header_timeout_s: Annotated[float, Number(at_most=3600)] = 10.0
+    """How long a request's line and headers may take."""
+    body_timeout_s: Annotated[float, Number(at_most=3600)] = 10.0
+    """How long a body may take."""
+    idle_timeout_s: Annotated[float, Number(at_most=DAY_S)] = 75.0
+    """How long a connection stays open between requests."""
     shutdown_timeout_s: Annotated[float, Number(at_most=3600)] = 4.0
     """How long requests in flight may take to end after a SIGTERM."""
     production: Annotated[bool, Boolean()] = False
@@ -83,9 +94,27 @@ class FeedConfig(msgspec.Struct, frozen=True):
     """Simulated: the same seed gives the same walk."""
     ticks_per_s: Annotated[float, Number(at_most=1000)] = 5.0
     """Simulated: ticks per second and asset."""
+    scenario: Annotated[str, rules.one_of(tuple(SCENARIO_NAMES))] = "calm"
+    """Simulated: what happens to the walk; `serve --help` describes each."""
+    max_spread: Annotated[int, rules.share()] = 1000
+    """Hundredths of a percent of the mark: a wider quote is refused; 0 refuses none."""
+    jump_guard: Annotated[Literal["live", "all"], rules.one_of(("live", "all"))] = "live"
+    """Whose jumps want confirmation: those of a live venue, or a simulation's and a recording's too."""
+    resubscribe_after_s: Annotated[float, Number(at_most=DAY_S)] = 60.0
+    """Backpack: how long one symbol may be silent while others tick."""
     replay_files: Annotated[tuple[Path, ...], ListOf(rules.path())] = ()
-    speed: Annotated[float, Number()] = 1.0
-    """Replay: 1 is real time, 10 ten times as fast."""
+    speed: Annotated[float, rules.Speed()] = 1.0
+    """Replay: 1 is real time, 10 ten times as fast, infinity as fast as it goes."""
+    replay_from: Annotated[int | None, rules.moment()] = None
+    """Replay: microseconds since the epoch; what comes before is left out."""
+    replay_to: Annotated[int | None, rules.moment()] = None
+    """Replay: what comes then or later is left out."""
+    loop: Annotated[bool, Boolean()] = False
+    """Replay: begin again at the end."""
+    orders: Annotated[Path | None, rules.optional_path()] = None
+    """Replay: a CSV file of orders that ride along."""
+    exit_at_end: Annotated[bool, Boolean()] = False
+    """Replay: stop the exchange when the recording ends."""
 
 
 class TradingConfig(msgspec.Struct, frozen=True):
@@ -108,6 +137,8 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
     secret: Annotated[str, rules.secret()] = ""
     """Signs tokens. Empty: made at first start and kept in the data directory."""
+    previous_secret: Annotated[str, rules.secret()] = ""
+    """Signs nothing; tokens signed with it stay good. Beside it, the file secret.previous is read."""
     session_days: Annotated[int, Integer(1, 3650)] = 7
     link_minutes: Annotated[int, Integer(1, 1440)] = 5
     resend_api_key: Annotated[str, rules.text()] = ""
@@ -132,6 +163,15 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     trade_per_account: Annotated[str, rules.rate()] = "2000/second"
     trade_per_ip: Annotated[str, rules.rate()] = "5000/second"
     read_per_ip: Annotated[str, rules.rate()] = "5000/second"
+    read_per_account: Annotated[str, rules.rate()] = "5000/second"
+    mail_per_ip: Annotated[str, rules.rate()] = "20/minute;100/hour"
+    """Sign-in links that one caller may ask for."""
+    mail_per_address: Annotated[str, rules.rate()] = "3/minute;10/hour"
+    """Sign-in links that are mailed to one address."""
+    block_after: Annotated[int, Integer(0)] = 1000
+    """Refusals within a minute after which a caller is blocked; 0 blocks nobody."""
+    block_s: Annotated[float, Number(at_most=DAY_S)] = 300.0
+    connections_per_ip: Annotated[int, Integer(1)] = 1000
     addresses_tracked: Annotated[int, Integer(1)] = 100_000
     """Callers counted at once, at most."""
 
@@ -162,6 +202,12 @@ class AssetConfig(msgspec.Struct, frozen=True):
     image_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
     max_leverage: Annotated[int, rules.leverage()] = 100 * 100
     """Hundredths: 10000 is 100x."""
+    jump_share: Annotated[int, rules.share()] = 2000
+    """Hundredths of a percent: a mark further from the last one than this is a jump; 0: none is."""
+    jump_confirmations: Annotated[int, Integer(0, 1000)] = 3
+    """Further ticks near a jump that make it believed; 0: it is believed at once."""
+    volatility: Annotated[int, rules.volatility()] = 100
+    """Simulated: hundredths of the usual size of a move."""
     enabled: Annotated[bool, Boolean()] = True
     """False removes it; `Config.assets` holds enabled ones only."""
 
@@ -217,7 +263,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
 }
 """The sections of fixed keys. `assets` has one table per asset instead."""
 
-SECRETS = frozenset({("auth", "secret"), ("auth", "resend_api_key"), ("auth", "smtp_url")})
+SECRETS = frozenset({("auth", "secret"), ("auth", "previous_secret"), ("auth", "resend_api_key"), ("auth", "smtp_url")})
 
 
 def is_secret(section: str, key: str) -> bool:

@@ -81,12 +81,17 @@ def header_of(state: State) -> Header:
     )
 
 
+def _plain(total: int) -> int | str:
+    """A sum over everything that ever happened can leave 64 bits behind, which is all that msgpack holds."""
+    return total if abs(total) < 2**63 else str(total)
+
+
 class Digest:
     """One hash of the state: money, trades and client order ids, not prices. Add every account, in order."""
 
     def __init__(self, header: Header) -> None:
         self._sha256 = hashlib.sha256(
-            _encode((header.seq, header.accounts, header.house_pnl, header.deposits, header.shortfall))
+            _encode((header.seq, header.accounts, *map(_plain, (header.house_pnl, header.deposits, header.shortfall))))
         )
 
     def add(self, account: bytes) -> None:

@@ -55,12 +55,19 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     """A new best bid and ask of one asset.
 
     `life_us` is how long, from the moment the engine takes it, this price may be traded on.
+
+    `suspect` says that the venue shows a price too far away to be believed yet. Such a tick repeats the last accepted
+    bid and ask: it sets nothing off and gives the price no new life, but until a tick without it nothing is opened.
+
+    `volume` is what was traded since the asset's tick before, in hundred-millionths of the asset; 0 where unknown.
     """
 
     asset: Asset
     bid: int
     ask: int
     life_us: int
+    suspect: bool = False
+    volume: int = 0
 
 
 Command = OpenAccount | Deposit | OpenTrade | CloseTrade | PriceTick

@@ -31,6 +31,7 @@ class Repeated(msgspec.Struct, frozen=True):
 def decide_account(state: State, rules: Rules, command: OpenAccount, at: int) -> list[Event] | Refusal:
     if command.email in state.by_email or command.account in state.accounts:
         return Refusal(Reject.ACCOUNT_EXISTS)
+    assert command.deposit >= 0, "a deposit is checked by the caller"
     return [AccountOpened(command.account, command.email, command.deposit)]
 
 
@@ -38,6 +39,7 @@ def decide_deposit(state: State, rules: Rules, command: Deposit, at: int) -> lis
     account = state.accounts.get(command.account)
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
+    assert command.amount > 0, "a deposit is checked by the caller"
     return [Deposited(account.id, command.amount, account.free + command.amount)]
 
 
@@ -48,7 +50,7 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
     if command.client_order is not None and command.client_order in account.seen:
         return _repeat(account.seen[command.client_order], command)
     price = state.fresh_price(command.asset, at)
-    if price is None:
+    if price is None or price.suspect:
         return price_refusal(state, command.asset, at)
     entry = execution_price(rules.execution, price, command.side, opening=True)
     liquidation = margin.liquidation_price(command.side, entry, command.leverage)
@@ -92,7 +94,8 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
     if price is None:
         return price_refusal(state, trade.asset, at)
     exit_ = execution_price(rules.execution, price, trade.side, opening=False)
-    pnl = margin.pnl(trade.side, trade.margin, trade.leverage, trade.entry, exit_)
+    uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, exit_)
+    pnl = max(-trade.margin, uncapped)
     returned = trade.margin + pnl
     return [
         TradeClosed(
@@ -104,6 +107,7 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
             pnl=pnl,
             returned=returned,
             balance=account.free + returned,
+            shortfall=margin.shortfall(trade.margin, uncapped),
         )
     ]
 
@@ -138,10 +142,10 @@ def execution_price(execution: Execution, price: Price, side: Side, *, opening: 
 
 def price_refusal(state: State, asset: Asset, at: int) -> Refusal:
     """Why this asset can't be traded now."""
-    price = state.price(asset)
+    price, why = state.price(asset), state.price_state(asset, at)
     if price is None:
-        return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "no price yet"})
-    return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "stale", "age_us": at - price.at})
+        return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": why.value})
+    return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": why.value, "age_us": at - price.at})
 
 
 def _repeat(seen: SeenOrder, command: OpenTrade) -> Refusal | Repeated:

@@ -26,7 +26,7 @@ from exness.core.decide import (
     next_liquidation,
 )
 from exness.core.events import Event, Record
-from exness.core.evolve import evolve, quote
+from exness.core.evolve import doubt, evolve, quote
 from exness.core.rejects import Refusal
 from exness.core.state import Rules, State
 
@@ -67,6 +67,9 @@ class Engine:
         return Done([self._apply(event, at, request) for event in decision])
 
     def _tick(self, tick: PriceTick, at: int) -> Done:
+        if tick.suspect:
+            doubt(self.state, tick.asset)
+            return Done([])
         quote(self.state, tick, at)
         mark = margin.mark_price(tick.bid, tick.ask)
         records: list[Record] = []

@@ -57,7 +57,10 @@ class TradeOpened(msgspec.Struct, frozen=True, gc=False, tag="trade_opened", omi
 
 
 class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed"):
-    """Closed by its owner: `returned = margin + pnl` goes back to the free balance."""
+    """Closed by its owner: `returned = margin + pnl` goes back to the free balance.
+
+    At the touch the price can lie beyond the liquidation price: `shortfall` is what the loss exceeded the margin by.
+    """
 
     order: OrderId
     account: AccountId
@@ -67,6 +70,7 @@ class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed"):
     pnl: int
     returned: int
     balance: int
+    shortfall: int = 0
 
 
 class TradeLiquidated(msgspec.Struct, frozen=True, gc=False, tag="trade_liquidated"):

@@ -7,6 +7,8 @@ balance) is a bug or damage, and stops the process.
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from exness.core import margin
 from exness.core.commands import PriceTick
 from exness.core.events import (
@@ -21,7 +23,7 @@ from exness.core.events import (
     TradeStatus,
     next_status,
 )
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, Asset, OrderId
 from exness.core.state import Account, BooksError, Price, SeenOrder, State
 
 
@@ -29,6 +31,8 @@ def evolve(state: State, record: Record) -> None:
     """Apply one record, which must be the next one, and check the books."""
     if record.seq != state.seq + 1:
         raise AssertionError(f"record {record.seq} does not follow {state.seq}")
+    if record.at < state.at:
+        raise AssertionError(f"record {record.seq} is of {record.at}, before the last one's {state.at}")
     event = record.event
     _APPLY[type(event)](state, record, event)
     state.seq = record.seq
@@ -42,9 +46,18 @@ def quote(state: State, tick: PriceTick, at: int) -> None:
     state.market(tick.asset).price = Price(tick.bid, tick.ask, mark, at, at + tick.life_us)
 
 
+def doubt(state: State, asset: Asset) -> None:
+    """The price stays as it is, but is suspect until the next quote. Where there is none, nothing can be in doubt."""
+    market = state.market(asset)
+    if market.price is not None:
+        market.price = msgspec.structs.replace(market.price, suspect=True)
+
+
 def _account_opened(state: State, record: Record, event: AccountOpened) -> None:
     if event.account in state.accounts or event.email in state.by_email:
         raise AssertionError(f"account {event.account} is opened twice")
+    if event.deposit < 0:
+        raise BooksError(f"account {event.account} is opened with {event.deposit}")
     account = Account(
         id=event.account,
         number=len(state.account_list),
@@ -80,6 +93,7 @@ def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
 
 def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
     _end_trade(state, record, event, event.returned, event.pnl)
+    state.shortfall += event.shortfall
 
 
 def _trade_liquidated(state: State, record: Record, event: TradeLiquidated) -> None:

@@ -5,6 +5,7 @@ so that the books are checked after every event at no cost, and the per-account 
 anything up.
 """
 
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -28,14 +29,28 @@ class Rules(msgspec.Struct, frozen=True):
     client_order_ids_per_account: int = 1000
 
 
+class PriceState(StrEnum):
+    """What a price is good for. Shown by its value, on refusals too."""
+
+    LIVE = "live"
+    """Trades open and close at it."""
+    SUSPECT = "suspect"
+    """The venue shows another one far away, which is not confirmed: trades close at the last accepted, none opens."""
+    STALE = "stale"
+    """Older than its life: no trade opens or closes."""
+    DOWN = "down"
+    """There has been none since the start: no trade opens or closes."""
+
+
 class Price(msgspec.Struct, frozen=True, gc=False):
-    """The latest tick of an asset. It may be traded on up to and including `fresh_until` (microseconds)."""
+    """The latest accepted tick of an asset. It may be traded on up to and including `fresh_until` (microseconds)."""
 
     bid: int
     ask: int
     mark: int
     at: int
     fresh_until: int
+    suspect: bool = False
 
 
 class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -151,6 +166,15 @@ class State:
         if price is None or at > price.fresh_until:
             return None
         return price
+
+    def price_state(self, asset: Asset, at: int) -> PriceState:
+        """What the asset's price is good for at `at`."""
+        price = self.price(asset)
+        if price is None:
+            return PriceState.DOWN
+        if at > price.fresh_until:
+            return PriceState.STALE
+        return PriceState.SUSPECT if price.suspect else PriceState.LIVE
 
     def check_books(self) -> None:
         """The kept totals balance. O(1); raises BooksError."""

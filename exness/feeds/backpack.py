@@ -1,12 +1,16 @@
 """Live prices from the Backpack venue over its public WebSocket.
 
 Promises: as long as it runs it tries to be connected and subscribed; each update of the venue is emitted at most
-once and in the venue's order; whatever the venue sends or does, it neither raises nor emits an unsound price. A
-silent venue emits nothing: prices then grow stale by their own life, the feed invents no time.
+once and in the venue's order; whatever the venue sends or does, it neither raises nor emits an unsound price (see
+`guard`). A silent venue emits nothing: prices then grow stale by their own life, the feed invents no time.
+
+Silence is not death: a quiet market sends nothing for as long as it is quiet. A dead socket is noticed by our pings,
+and a symbol that alone is silent while others tick is subscribed to again.
 """
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -19,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from exness.core.commands import PriceTick
 from exness.core.instruments import Instrument
 from exness.feeds.decode import MAX_FRAME_BYTES, Ignored, Quote, Reason, decode_frame
+from exness.feeds.guard import Guard, pass_on
 
 PING_INTERVAL_S = 8.0
 PING_TIMEOUT_S = 8.0
@@ -28,6 +33,7 @@ OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 BACKOFF_INITIAL_S = 0.25
 BACKOFF_MAX_S = 10.0
+RESUBSCRIBE_AFTER_S = 60.0
 
 # A frame of up to this size is counted as oversized and the connection lives; a larger one costs the connection.
 _SOCKET_MAX_BYTES = 16 * MAX_FRAME_BYTES
@@ -75,6 +81,8 @@ class BackpackFeed:
         instruments: Sequence[Instrument],
         life_us: int,
         *,
+        guard: Guard | None = None,
+        resubscribe_after_s: float = RESUBSCRIBE_AFTER_S,
         backoff_initial_s: float = BACKOFF_INITIAL_S,
         backoff_max_s: float = BACKOFF_MAX_S,
         open_timeout_s: float = OPEN_TIMEOUT_S,
@@ -82,7 +90,8 @@ class BackpackFeed:
         ping_timeout_s: float = PING_TIMEOUT_S,
         close_timeout_s: float = CLOSE_TIMEOUT_S,
     ) -> None:
-        """`life_us`: how long a price may be traded on. Raises ValueError when `url` is no WebSocket address."""
+        """`life_us`: how long a price may be traded on. `resubscribe_after_s`: how long one symbol may be silent while
+        others tick. Raises ValueError when `url` is no WebSocket address."""
         _check_url(url)
         self.counters: Counter[str] = Counter()
         self.connected = False
@@ -93,12 +102,15 @@ class BackpackFeed:
         self._life_us = life_us
         self._assets = {instrument.symbol: instrument.asset for instrument in instruments}
         self._decimals = {instrument.symbol: instrument.decimals for instrument in instruments}
+        self._guard = guard or Guard(instruments)
+        self._resubscribe_after_s = resubscribe_after_s
         self._backoff = Backoff(backoff_initial_s, backoff_max_s)
         self._open_timeout_s = open_timeout_s
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         self._close_timeout_s = close_timeout_s
-        self._last_update: dict[str, int] = {}
+        self._heard: dict[str, float] = {}
+        """When each symbol was heard of last, or asked for: seconds of the monotonic clock."""
         self._errors_logged: set[str] = set()
         self._said_down = False
 
@@ -143,7 +155,7 @@ class BackpackFeed:
         # One message per symbol: should the venue not know one of them, it refuses that one and not all.
         try:
             for symbol in self._assets:
-                await socket.send(_subscription(symbol))
+                await socket.send(_request("SUBSCRIBE", symbol))
         except ConnectionClosed as closed:
             self._note_down(closed)
             return False
@@ -152,11 +164,13 @@ class BackpackFeed:
     async def _consume(self, socket: ClientConnection, emit: Callable[[PriceTick], None]) -> None:
         """Take frames until the connection ends. Updates are in order within one connection; a venue that
         restarted may count from the beginning, so order starts afresh with each."""
-        self._last_update.clear()
+        self._guard.forget_order()
+        self._heard = dict.fromkeys(self._assets, time.monotonic())
         self._errors_logged.clear()
         frames = 0
         while (frame := await self._next_frame(socket)) is not None:
-            self._take(frame, emit)
+            if self._take(frame, emit) and not await self._ask_again(socket):
+                return
             frames += 1
             # `recv` does not give way while frames are waiting.
             if frames % _FRAMES_BEFORE_YIELD == 0:
@@ -170,27 +184,45 @@ class BackpackFeed:
             self._note_down(closed)
             return None
 
-    def _take(self, frame: bytes, emit: Callable[[PriceTick], None]) -> None:
+    def _take(self, frame: bytes, emit: Callable[[PriceTick], None]) -> bool:
+        """Whether the frame brought something new of a symbol, be it believed or not."""
         decoded = decode_frame(frame, self._decimals)
-        if isinstance(decoded, Quote):
-            decoded = self._in_order(decoded)
         if isinstance(decoded, Ignored):
             self._note_ignored(decoded)
-            return
+            return False
+        suspected = self._guard.suspects(decoded.symbol)
+        verdict = self._guard.take(decoded, self._life_us)
+        pass_on(verdict, self.counters, emit)
+        if verdict.tick is None:
+            return False
         # Only a quote shows that the venue works; to be let in is not enough to come back faster.
         self._backoff.reset()
-        self.counters["ticks"] += 1
-        emit(PriceTick(self._assets[decoded.symbol], decoded.bid, decoded.ask, self._life_us))
+        self._heard[decoded.symbol] = time.monotonic()
+        if suspected != self._guard.suspects(decoded.symbol):
+            self._note_jump(decoded, verdict.tick)
+        return True
 
-    def _in_order(self, quote: Quote) -> Quote | Ignored:
-        """The quote if it is newer than the last of its symbol on this connection."""
-        last = self._last_update.get(quote.symbol, -1)
-        if quote.update_id == last:
-            return Ignored(Reason.DUPLICATE)
-        if quote.update_id < last:
-            return Ignored(Reason.OUT_OF_ORDER)
-        self._last_update[quote.symbol] = quote.update_id
-        return quote
+    async def _ask_again(self, socket: ClientConnection) -> bool:
+        """Subscribe anew to each symbol that alone has been silent for too long. False when the connection has ended.
+
+        Called when another one ticks: when all are silent, the market is quiet or the socket is dead, and the pings
+        tell which. What came out of order counts as silence, so a symbol whose update ids went astray is cured too.
+        """
+        now = time.monotonic()
+        for symbol, heard in self._heard.items():
+            if now - heard <= self._resubscribe_after_s:
+                continue
+            self._heard[symbol] = now
+            self._guard.forget_order(symbol)
+            self.counters["resubscribed"] += 1
+            _log.warning("feed_symbol_silent", url=self._url, symbol=symbol, silent_s=round(now - heard, 1))
+            try:
+                await socket.send(_request("UNSUBSCRIBE", symbol))
+                await socket.send(_request("SUBSCRIBE", symbol))
+            except ConnectionClosed as closed:
+                self._note_down(closed)
+                return False
+        return True
 
     def _note_ignored(self, ignored: Ignored) -> None:
         self.counters[ignored.reason] += 1
@@ -199,6 +231,11 @@ class BackpackFeed:
         if len(self._errors_logged) < _LOGGED_ERRORS:
             self._errors_logged.add(ignored.detail)
             _log.warning("feed_venue_error", url=self._url, said=ignored.detail)
+
+    def _note_jump(self, quote: Quote, tick: PriceTick) -> None:
+        """Once when a suspicion begins and once when it ends, whichever way."""
+        event = "feed_price_suspect" if tick.suspect else "feed_price_believed"
+        _log.warning(event, url=self._url, symbol=quote.symbol, bid=quote.bid, ask=quote.ask)
 
     def _note_up(self) -> None:
         self.connected = True
@@ -214,8 +251,8 @@ class BackpackFeed:
             _log.warning("feed_disconnected", url=self._url, reason=str(why) or type(why).__name__)
 
 
-def _subscription(symbol: str) -> str:
-    return msgspec.json.encode({"method": "SUBSCRIBE", "params": [f"bookTicker.{symbol}"]}).decode()
+def _request(method: str, symbol: str) -> str:
+    return msgspec.json.encode({"method": method, "params": [f"bookTicker.{symbol}"]}).decode()
 
 
 def _check_url(url: str) -> None:

@@ -1,7 +1,7 @@
 """One frame of the Backpack venue as a quote, or as the reason why it is none.
 
 Pure: bytes in, a value out. Nothing a venue can put in a frame raises here, and what is no sound best bid
-and ask never becomes a `Quote`. Order and duplicates are a matter of the connection, hence of the feed.
+and ask never becomes a `Quote`. Order, duplicates, spread and jumps are a matter of what came before: see `guard`.
 
 The protocol: text frames `{"stream": "bookTicker.SOL_USDC", "data": {...}}` read by key, unknown keys ignored;
 an error frame has `error` and no stream.
@@ -54,10 +54,14 @@ class Reason(StrEnum):
     """A price that is 0 or less, at the asset's decimals."""
     CROSSED = "crossed"
     """The bid is above the ask."""
+    SPREAD_TOO_WIDE = "spread_too_wide"
+    """Bid and ask further apart than `feed.max_spread`. This and the following are found by the guard."""
     OUT_OF_ORDER = "out_of_order"
-    """An older update than the last one of this symbol. Found by the feed."""
+    """An older update than the last one of this symbol."""
     DUPLICATE = "duplicate"
-    """The same update as the last one of this symbol. Found by the feed."""
+    """The same update as the last one of this symbol."""
+    JUMP = "jump"
+    """Further from the last accepted mark than `jump_share`, and not confirmed yet."""
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):

@@ -53,6 +53,8 @@ class RecordedTick(msgspec.Struct, frozen=True, gc=False):
     ask: int
     gap_us: int | None
     """The longest time to the asset's next tick that is no hole in the recording; None when it has no such cadence."""
+    volume: int = 0
+    """Traded since the tick before, in hundred-millionths of the asset."""
 
 
 class _BadLine(ValueError):
@@ -114,18 +116,20 @@ class _Candles:
         self._earliest_us = 0
 
     def ticks(self, line: str) -> Iterator[RecordedTick]:
-        start_s, opened, high, low, closed, _volume = _fields(line, 6)
+        start_s, opened, high, low, closed, volume = _fields(line, 6)
         start_us = _timestamp_us(start_s, unit_us=1_000_000)
         if start_us < self._earliest_us:
             raise _BadLine("the candle begins before the one on the line above it ends")
         self._earliest_us = start_us + self._interval_us
         path = _walk(opened, high, low, closed, self._instrument.decimals)
+        # A quarter of the candle's volume each: when it was traded is not in the recording.
+        quarter = _volume(volume) // len(self._offsets_us)
         for offset_us, (mid, unit) in zip(self._offsets_us, path, strict=True):
             bid, ask = _around(mid, unit)
-            yield self._tick(start_us + offset_us, bid, ask)
+            yield self._tick(start_us + offset_us, bid, ask, quarter)
 
-    def _tick(self, time_us: int, bid: int, ask: int) -> RecordedTick:
-        return RecordedTick(time_us, self._instrument.asset, self._instrument.symbol, bid, ask, self._gap_us)
+    def _tick(self, time_us: int, bid: int, ask: int, volume: int) -> RecordedTick:
+        return RecordedTick(time_us, self._instrument.asset, self._instrument.symbol, bid, ask, self._gap_us, volume)
 
 
 class _Quotes:
@@ -187,6 +191,14 @@ def _plain(text: str) -> str:
     if not _PLAIN_DECIMAL.fullmatch(text):
         raise _BadLine(f"{text[:40]!r} is not a price")
     return text
+
+
+def _volume(text: str) -> int:
+    """Hundred-millionths, rounded down. No price depends on it, so what is no plain decimal counts as none."""
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        return 0
+    whole, _, fraction = text.partition(".")
+    return int(whole + fraction[:8].ljust(8, "0"))
 
 
 def _walk(opened: str, high: str, low: str, closed: str, decimals: int) -> Iterator[tuple[int, int]]:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import structlog
 
-from exness.mail.masking import masked
 from exness.mail.mime import as_message, parse_sender
+from exness.runtime.masking import masked
 from exness.runtime.ports import Mail, MailError
 
 KEPT = 1000

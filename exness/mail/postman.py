@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random_exponential
 
-from exness.mail.masking import masked
+from exness.runtime.masking import masked
 from exness.runtime.ports import Mail, Mailer, MailError
 
 HELD = 1000

@@ -44,3 +44,7 @@ class Exchange:
         while seq < account.seq:  # it may have changed again between the commit and this reader's turn
             seq = account.seq
             await self.writer.durable(seq)
+
+    async def written(self, account: Account) -> None:
+        """Wait until the tables hold everything this account has done, however trades are acknowledged."""
+        await self.writer.on_disk(account.seq)

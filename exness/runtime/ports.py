@@ -9,9 +9,11 @@ from typing import Protocol
 import msgspec
 
 from exness.core.capture import Header
-from exness.core.commands import PriceTick
+from exness.core.commands import Command, PriceTick
+from exness.core.engine import Outcome
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.state import State
 
 
 class Clock(Protocol):
@@ -212,6 +214,9 @@ class PriceFeed(Protocol):
     simulated: bool
     """True when the prices are not a real market's of now."""
 
+    connected: bool
+    """False while there is no way to the source. Says nothing of prices: those grow stale by themselves."""
+
     counters: Counter[str]
     """Messages by what became of them: `ticks`, and the reason of everything ignored."""
 
@@ -221,6 +226,20 @@ class PriceFeed(Protocol):
 
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Emit ticks until cancelled, or until a recording ends. Does not raise for what the venue does."""
+        ...
+
+
+class Stage(Protocol):
+    """The engine, for a source that owns the time: a replay on the recording's clock."""
+
+    @property
+    def state(self) -> State:
+        """To read."""
+        ...
+
+    async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+        """Have a command executed at `at` (microseconds), before whatever waits. Returns once it is decided, which can
+        be before it is durable. Raises Halted when the exchange has stopped."""
         ...
 
 
@@ -262,4 +281,72 @@ class Mailer(Protocol):
 
     async def send(self, mail: Mail) -> None:
         """Hand the mail over, once. Raises MailError."""
+        ...
+
+
+# --- who may come in ----------------------------------------------------------------------------------------------
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link that was mailed: the SHA-256 of its token, never the token. Times are microseconds."""
+
+    token_hash: bytes
+    email: str
+    purpose: str
+    created_at: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        """Without the address: what has a repr ends up in a log."""
+        return f"Link(purpose={self.purpose!r}, <hidden>)"
+
+
+class Revocations(msgspec.Struct, frozen=True):
+    """Sessions that ended before their time. `sessions`: by id, when each would have expired. `addresses`: by mail
+    address, the microsecond up to which everything issued for it is ended."""
+
+    sessions: dict[str, int]
+    addresses: dict[str, int]
+
+
+class AuthStore(Protocol):
+    """Mailed links and ended sessions, on disk. Other processes (the command line) write to it too."""
+
+    async def put_link(self, link: Link) -> None:
+        """Keep a link. It voids every older one of its address, and the oldest of all when there are too many."""
+        ...
+
+    async def find_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
+        """The link of a token, when it was made for one of these purposes and still works. Uses nothing up."""
+        ...
+
+    async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
+        """Like `find_link`, and the link is used up: of several callers at once, one gets it."""
+        ...
+
+    async def end_session(self, session_id: str, expires_at: int) -> None:
+        """Durable when it returns."""
+        ...
+
+    async def end_sessions_of(self, email: str, before: int) -> None:
+        """End everything that was issued for an address at `before` or earlier. Durable when it returns, and every
+        process that has the store open is told."""
+        ...
+
+    async def revocations(self, now: int) -> Revocations:
+        """All that matter at `now`."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether a process ended sessions since `revocations` was asked last. Cheap: asked once per request."""
+        ...
+
+
+class LinkMails(Protocol):
+    """Mails with a sign-in link."""
+
+    def write(self, purpose: str, email: str, token: str) -> Mail: ...
+
+    def post(self, mail: Mail) -> bool:
+        """Send it off the request. False when there is no room for it."""
         ...

@@ -17,6 +17,7 @@ from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.rejects import Refusal
+from exness.core.state import State
 from exness.runtime.ports import Clock
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
@@ -106,6 +107,35 @@ class Sequencer:
         self._ticks.put(tick)
         self._wake.set()
 
+    @property
+    def state(self) -> State:
+        """What the engine knows. To read."""
+        return self._engine.state
+
+    async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+        """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
+        brings its ticks this way only.
+
+        Returns once it is decided, which can be before it is durable; waits only while the writer has no room.
+        Raises Halted when the process has stopped.
+        """
+        while not self._writer.has_room and not self._writer.halted:
+            await self._writer.on_disk(self._writer.durable_seq + 1)
+        if self._writer.halted:
+            raise Halted
+        outcome = self._engine.execute(command, at, request)
+        if not isinstance(outcome, Done):
+            return outcome
+        records = outcome.records
+        while outcome.more:  # without an await: nothing comes between the steps of one tick
+            step = self._engine.execute(command, at, request)
+            assert isinstance(step, Done), "a tick is never refused"
+            records, outcome = records + step.records, step
+        if records:
+            self._writer.put(records)
+        self.ticks_checked += isinstance(command, PriceTick)
+        return Done(records)
+
     async def run(self) -> None:
         """Execute what comes until `close`, and then what has come before it."""
         try:
@@ -143,14 +173,17 @@ class Sequencer:
         self._refuse_overdue()
 
     async def _check_ticks(self) -> None:
-        """Every tick that has come, each with all that it sets off, before anything else."""
-        checked = 0
-        while self._ticks:
+        """Every tick that has come, each with all that it sets off, before anything else.
+
+        Those that come meanwhile wait for the next turn, after a slice of requests: a flood of ticks starves nobody.
+        """
+        for checked in range(1, len(self._ticks) + 1):
+            if not self._ticks:  # a full queue was thinned out while the loop turned
+                return
             await self._check(self._ticks.pop())
-            checked += 1
+            self.ticks_checked += 1
             if checked % self._slice == 0:
                 await asyncio.sleep(0)
-        self.ticks_checked += checked
 
     async def _check(self, tick: PriceTick) -> None:
         at = self._clock.now_us()

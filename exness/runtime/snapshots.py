@@ -42,15 +42,20 @@ class Snapshotter:
         self.stats = SnapshotStats()
 
     async def run(self) -> None:
-        """Every interval, if anything changed, until cancelled. A snapshot that fails is logged and tried again at the
-        next turn: the journal alone is enough to recover from."""
+        """Every interval, if anything changed, until cancelled. One that fails is tried again at the next turn: the
+        journal alone is enough to recover from."""
         while True:
             await asyncio.sleep(self._interval_s)
-            try:
-                await self.take()
-            except Exception as failure:  # noqa: BLE001 - whatever it was, the journal has everything
-                self.stats.failed += 1
-                _log.error("snapshot failed", error=str(failure))
+            await self.try_take()
+
+    async def try_take(self) -> SnapshotInfo | None:
+        """Like `take`, but a failure is counted and logged. Returns None then."""
+        try:
+            return await self.take()
+        except Exception as failure:  # noqa: BLE001 - whatever it was, the journal has everything
+            self.stats.failed += 1
+            _log.error("snapshot failed", error=str(failure))
+            return None
 
     async def take(self) -> SnapshotInfo | None:
         """Take one now. None when nothing has changed since the last."""

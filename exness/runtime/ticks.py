@@ -1,7 +1,8 @@
 """Ticks on their way to the engine. Bounded, and no wick is ever lost.
 
-When an asset's queue is full it is thinned to the tick with its lowest mark, the one with its highest and the
-last one, in the order they came: whatever any of the shed ticks would have set off, one of these sets off.
+When an asset's queue is full it is thinned to the tick with its lowest mark, the one with its highest, the last one
+accepted and the last one, in the order they came: whatever any of the shed ticks would have set off, one of these sets
+off, and the price is the last one accepted, as if none had been shed.
 """
 
 from collections import Counter, deque
@@ -12,7 +13,7 @@ from exness.core.margin import mark_price
 
 
 class TickQueue:
-    """First in, first out over all assets; at most `bound` (3 or more) of one asset."""
+    """First in, first out over all assets; at most `bound` (3 or more) of one asset, one more while suspect."""
 
     def __init__(self, bound: int) -> None:
         if bound < 3:
@@ -41,11 +42,14 @@ class TickQueue:
     def _thin(self, asset: Asset) -> None:
         ticks = list(self._ticks)
         own = [place for place, tick in enumerate(ticks) if tick.asset == asset]
-        marks = {place: _mark(ticks[place]) for place in own}
-        keep = {min(own, key=marks.__getitem__), max(own, key=marks.__getitem__), own[-1]}
-        self._ticks = deque(tick for place, tick in enumerate(ticks) if place not in marks or place in keep)
+        marks = {place: _mark(ticks[place]) for place in own if not ticks[place].suspect}
+        keep = {own[-1]}
+        if marks:
+            keep |= {min(marks, key=marks.__getitem__), max(marks, key=marks.__getitem__), max(marks)}
+        shed = set(own) - keep
+        self._ticks = deque(tick for place, tick in enumerate(ticks) if place not in shed)
         self._waiting[asset] = len(keep)
-        self.shed += len(own) - len(keep)
+        self.shed += len(shed)
 
 
 def _mark(tick: PriceTick) -> int:

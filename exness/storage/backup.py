@@ -5,7 +5,6 @@ not in it: after a restore on another machine everyone signs in again.
 """
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -36,14 +35,14 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
         raise StorageError(f"{source} is not there: nothing to back up")
     draft = file.with_name(f".{file.name}.part")
     try:
-        _copy(source, draft, progress)
-        with draft.open("rb") as handle:
-            os.fsync(handle.fileno())
+        _copy_running(source, draft, progress)
+        _flush(draft)
         os.link(draft, file)  # fails if someone made it meanwhile
+        _flush(file.parent)
     except FileExistsError as error:
         raise StorageError(f"{file} is there already: name a new file") from error
-    except sqlite3.Error as error:
-        raise explain(source, error) from error
+    except sqlite3.Error as error:  # of either file: SQLite does not say which
+        raise StorageError(f"the backup {file} can't be made: {explain(source, error)}") from error
     except OSError as error:
         raise StorageError(f"the backup {file} can't be written: {error.strerror}") from error
     finally:
@@ -51,39 +50,60 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
             draft.unlink()
 
 
-def _copy(source: Path, draft: Path, progress: Progress) -> None:
-    draft.touch(mode=0o600)
-    with (
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as origin,
-        closing(sqlite3.connect(draft, isolation_level=None)) as copy,
-    ):
-        check_ours(origin, source, MAIN)
+def _copy_running(source: Path, draft: Path, progress: Progress) -> None:
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as origin:
+        if check_ours(origin, source, MAIN) == 0:
+            raise StorageError(f"{source} is empty: nothing to back up")
         origin.execute("BEGIN")
         origin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        origin.backup(copy, pages=PAGES_PER_STEP, progress=lambda _, left, total: progress(total - left, total))
+        _copy(origin, draft, progress)
         origin.execute("COMMIT")
+
+
+def _copy(origin: sqlite3.Connection, draft: Path, progress: Progress) -> None:
+    draft.touch(mode=0o600)
+    with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
+        origin.backup(copy, pages=PAGES_PER_STEP, progress=lambda _, left, total: progress(total - left, total))
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
 
 
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk itself."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def restore(file: Path, data_dir: Path) -> None:
-    """Make `file` the journal of a data directory that holds none yet. Raises StorageError and then changes nothing."""
-    with open_offline(file, MAIN) as copy:
-        result = copy.execute("PRAGMA quick_check").fetchone()[0]
+    """Make `file` the journal of a data directory that holds none yet. Raises StorageError and then changes nothing.
+
+    It is copied through SQLite: a main.db that was taken from a data directory as it lay may have a log beside it.
+    """
+    with open_offline(file, MAIN) as backup:
+        result = backup.execute("PRAGMA quick_check").fetchone()[0]
         if result != "ok":
-            raise StorageError(f"{file} is damaged ({result}): use another backup")
-    prepare(data_dir)
-    with locked(data_dir):
-        for name in (MAIN_DB, SNAPSHOTS_DB):
+            raise StorageError(f"{file} is damaged ({' '.join(result.split())}): use another backup")
+        prepare(data_dir)
+        with locked(data_dir):
+            _refuse_exchange(data_dir)
+            draft = data_dir / f"{MAIN_DB}.part"
+            try:
+                _copy(backup, draft, lambda done, total: None)
+                _flush(draft)
+                draft.rename(data_dir / MAIN_DB)
+                _flush(data_dir)
+            except (OSError, sqlite3.Error) as error:
+                with suppress(OSError):
+                    draft.unlink()
+                raise StorageError(f"{file} can't be restored to {data_dir / MAIN_DB}: {error}") from error
+
+
+def _refuse_exchange(data_dir: Path) -> None:
+    """Also a log that was left behind when its database was moved away: SQLite would play it into the backup."""
+    for database in (MAIN_DB, SNAPSHOTS_DB):
+        for name in (database, f"{database}-wal", f"{database}-journal"):
             if (data_dir / name).exists():
                 raise StorageError(f"{data_dir} holds an exchange already ({name}): restore into an empty directory")
-        draft = data_dir / f"{MAIN_DB}.part"
-        try:
-            shutil.copyfile(file, draft)
-            draft.chmod(0o600)
-            with draft.open("rb") as handle:
-                os.fsync(handle.fileno())
-            draft.rename(data_dir / MAIN_DB)
-        except OSError as error:
-            with suppress(OSError):
-                draft.unlink()
-            raise StorageError(f"{data_dir / MAIN_DB} can't be written: {error.strerror}") from error

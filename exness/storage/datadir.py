@@ -9,7 +9,8 @@ from pathlib import Path
 
 from exness.runtime.ports import StorageError
 
-SECRET_FILE = "secret"
+SECRET_FILE = "secret"  # the name of a file  # nosec B105
+PREVIOUS_SECRET_FILE = "secret.previous"  # the name of a file  # nosec B105
 LOCK_FILE = "lock"
 _SECRET_BYTES = 48
 
@@ -83,6 +84,21 @@ def read_secret(data_dir: Path) -> bytes:
         secret = path.read_bytes().strip()
     except OSError as error:
         raise StorageError(f"the secret {path} can't be read or made: {error.strerror}") from error
+    return _checked(path, secret)
+
+
+def read_previous_secret(data_dir: Path) -> bytes | None:
+    """The secret before that, whose tokens stay good; None when there is none. Raises StorageError."""
+    path = data_dir / PREVIOUS_SECRET_FILE
+    try:
+        return _checked(path, path.read_bytes().strip())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"the previous secret {path} can't be read: {error.strerror}") from error
+
+
+def _checked(path: Path, secret: bytes) -> bytes:
     if len(secret) < 32:
         raise StorageError(f"the secret {path} is too short to be one: remove it, and everyone signs in again")
     return secret

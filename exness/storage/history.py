@@ -45,7 +45,7 @@ PAGES = {
 
 DECIMALS = "SELECT symbol, decimals FROM assets"
 
-ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"
+ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
 
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 

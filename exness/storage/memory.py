@@ -154,7 +154,12 @@ def _opened(event: TradeOpened, decimals: int) -> TradeRow:
 
 def _closed(row: TradeRow, record: Record, event: TradeClosed) -> TradeRow:
     return msgspec.structs.replace(
-        row, close_price=event.price, pnl=event.pnl, returned=event.returned, closed_at=record.at
+        row,
+        close_price=event.price,
+        pnl=event.pnl,
+        returned=event.returned,
+        shortfall=event.shortfall,
+        closed_at=record.at,
     )
 
 

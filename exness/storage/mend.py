@@ -1,12 +1,16 @@
 """Writes a damaged newest record anew from the tables, which were written in the same transaction.
 
-Nothing is guessed: a record is only taken when it has the checksum that the damaged one was written with, or, when that
-is what was damaged, when it is the payload that is still there. This is for what follows a bad disk, so it may look at
-much.
+Nothing is guessed: a record is taken when it has the checksum that the damaged one was written with. Time and request
+are then as they are stored, as the tables say, or as they are but for one bit. Else, if the payload is still there and
+the tables know its time too, it was the checksum that was damaged (or the request, which changes nothing in the books).
+This is for what follows a bad disk, so it may look at much.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, product
+from typing import NamedTuple
 
 import msgspec
 
@@ -36,11 +40,13 @@ OPENED_TRADE = """
     FROM trades WHERE opened_seq = ?"""
 
 CLIENT_ORDERS = """
-    SELECT client_order_id FROM trades
-    WHERE account_id = ? AND opened_seq < ? AND client_order_id IS NOT NULL ORDER BY opened_seq"""
+    SELECT payload ->> '$.trade.client_order', coalesce(payload -> 'forgets', '[]') FROM journal
+    WHERE seq < ? AND kind = 'trade_opened' AND payload ->> '$.trade.account' = ?
+        AND payload ->> '$.trade.client_order' IS NOT NULL
+    ORDER BY seq"""
 
 CLOSED_TRADE = """
-    SELECT id, trades.account_id, asset, close_price, margin, pnl, returned, free, closed_at
+    SELECT id, trades.account_id, asset, close_price, margin, pnl, returned, free, shortfall, closed_at
     FROM trades JOIN balances USING (account_id) WHERE closed_seq = ? AND status = 'closed'"""
 
 LIQUIDATED_TRADE = """
@@ -62,24 +68,67 @@ def mend(connection: sqlite3.Connection, seq: int) -> bool:
     damaged = connection.execute(SELECT_DAMAGED, (seq,)).fetchone()
     if damaged is None:
         return False
-    at, payload, request, checksum = damaged
+    try:
+        row = _row_as_written(connection, seq, _Damaged(*damaged))
+    except (sqlite3.OperationalError, msgspec.MsgspecError):
+        return False  # an earlier payload is damaged too: that is for the replay to find
+    if row is not None:
+        connection.execute(REPLACE, (*row[1:], seq))
+    return row is not None
+
+
+class _Damaged(NamedTuple):
+    """What is stored. Damage may have made a value one of another type."""
+
+    at: object
+    payload: object
+    request: object
+    checksum: object
+
+
+def _row_as_written(connection: sqlite3.Connection, seq: int, damaged: _Damaged) -> Row | None:
     for event, table_at in _candidates(connection, seq):
-        for row in _rows(seq, event, {at, table_at}, request):
-            if row[5] == checksum or row[3].encode() == payload:
-                connection.execute(REPLACE, (*row[1:], seq))
-                return True
-    return False
+        for row in _rows(seq, event, [damaged.at, table_at], [damaged.request]):
+            if row[5] == damaged.checksum:
+                return row
+        if _payload_of(event) == damaged.payload:
+            return _row_around_payload(seq, event, table_at, damaged)
+    return None
 
 
-def _rows(seq: int, event: Event, times: set[object], request: object) -> Iterator[Row]:
+def _row_around_payload(seq: int, event: Event, table_at: int | None, damaged: _Damaged) -> Row | None:
+    """The row of an event whose payload is not what was damaged."""
+    flipped_times = _rows(seq, event, _one_bit_off(damaged.at), [damaged.request])
+    flipped_requests = _rows(seq, event, [damaged.at], _one_bit_off(damaged.request))
+    for row in chain(flipped_times, flipped_requests):
+        if row[5] == damaged.checksum:
+            return row
+    for row in _rows(seq, event, [damaged.at if table_at is None else table_at], [damaged.request]):
+        if table_at is not None or damaged.checksum in _one_bit_off(row[5]):
+            return row
+    return None
+
+
+def _rows(seq: int, event: Event, times: Iterable[object], requests: Iterable[object]) -> Iterator[Row]:
     """The rows this event could have been written as. What lost its type to damage is left out."""
-    text = request.decode("utf-8", "replace") if isinstance(request, bytes) else ""
-    for at in times:
-        if isinstance(at, int):
-            try:
-                yield encode(Record(seq, at, event, text))
-            except StorageError:
-                continue
+    for at, request in product(times, requests):
+        if isinstance(at, int) and isinstance(request, bytes):
+            with suppress(StorageError):
+                yield encode(Record(seq, at, event, request.decode("utf-8", "replace")))
+
+
+def _payload_of(event: Event) -> bytes:
+    return encode(Record(0, 0, event))[3].encode()
+
+
+def _one_bit_off(value: object) -> Sequence[object]:
+    """A number or a text with any one bit of it changed."""
+    if isinstance(value, int):
+        return [value ^ 1 << bit for bit in range(63)] + [value ^ -1 << 63]
+    if isinstance(value, bytes):
+        number, size = int.from_bytes(value), len(value)
+        return [(number ^ 1 << bit).to_bytes(size) for bit in range(8 * size)]
+    return []
 
 
 def _candidates(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[Event, int | None]]:
@@ -92,16 +141,13 @@ def _candidates(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[Even
         yield TradeClosed(OrderId(order), AccountId(account), Asset(asset), *figures), at
     for order, account, asset, *figures, at in connection.execute(LIQUIDATED_TRADE, (seq,)).fetchall():
         yield TradeLiquidated(OrderId(order), AccountId(account), Asset(asset), *figures), at
-    try:
-        deposits = connection.execute(DEPOSITED, (seq,)).fetchall()
-    except sqlite3.OperationalError:  # an earlier payload is no JSON: that is for the replay to find
-        return
+    deposits = connection.execute(DEPOSITED, (seq,)).fetchall()
     for account, amount, free in deposits:
         yield Deposited(AccountId(account), amount, free), None
 
 
 def _opened(connection: sqlite3.Connection, row: tuple[object, ...]) -> Iterator[TradeOpened]:
-    """The opening as it was; but which client order id it pushed out of the window may be any earlier one, or none."""
+    """The opening as it was; but how many client order ids it pushed out of the window is not known."""
     *fields, balance, fingerprint = row
     trade = msgspec.convert(dict(zip(Trade.__struct_fields__, fields, strict=True)), Trade)
     assert isinstance(balance, int)
@@ -109,5 +155,16 @@ def _opened(connection: sqlite3.Connection, row: tuple[object, ...]) -> Iterator
     assert isinstance(trade.side, Side)
     yield TradeOpened(trade, balance, fingerprint)
     if trade.client_order is not None:
-        for (earlier,) in connection.execute(CLIENT_ORDERS, (trade.account, trade.seq)).fetchall():
-            yield TradeOpened(trade, balance, fingerprint, (earlier,))
+        window = _window(connection, trade)
+        for forgotten in range(1, len(window) + 1):
+            yield TradeOpened(trade, balance, fingerprint, tuple(window[:forgotten]))
+
+
+def _window(connection: sqlite3.Connection, trade: Trade) -> list[str]:
+    """The client order ids that were remembered when this trade was opened, oldest first."""
+    seen: dict[str, None] = {}
+    for client_order, forgets in connection.execute(CLIENT_ORDERS, (trade.seq, trade.account)):
+        for forgotten in msgspec.json.decode(forgets, type=list[str]):
+            seen.pop(forgotten, None)
+        seen[client_order] = None
+    return list(seen)

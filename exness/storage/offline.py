@@ -11,24 +11,32 @@ from exness.storage.database import Schema, check_ours, explain
 from exness.storage.snapshots import check_row, read_chunk, select_all
 
 
+class DatabaseEmpty(StorageError):
+    """The file is a database without a table in it."""
+
+
 @contextmanager
 def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
-    """A connection that only reads, also what a killed server left in the write-ahead log. Raises StorageError.
+    """A connection that only reads, also what a killed server left in the write-ahead log. Raises StorageError,
+    DatabaseEmpty when nothing was ever in it.
 
-    With no such log the file is read as it lies. With one, SQLite needs its index beside it, which goes again.
+    With no such log the file is read as it lies. With one, SQLite makes an index of it beside it, which goes again; an
+    index that a killed server left is not believed and not touched either.
     """
     if not path.is_file():
         raise StorageError(f"{path} is not there")
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
     has_log = log.exists() and log.stat().st_size > 0
     leave_index = index.exists()
-    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+    mode = "mode=ro&immutable=1"
+    if has_log:
+        mode = "mode=ro&readonly_shm=1" if leave_index else "mode=ro"
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
         ) as connection:
             if check_ours(connection, path, schema) == 0:
-                raise StorageError(f"{path} is empty")
+                raise DatabaseEmpty(f"{path} is empty")
             yield connection
     except sqlite3.Error as error:
         raise explain(path, error) from error

@@ -113,7 +113,9 @@ def _open(rows: Rows, trade: Trade, event: TradeOpened) -> None:
 
 
 def _close(rows: Rows, record: Record, event: TradeClosed) -> None:
-    rows.ended.append(("closed", event.price, event.pnl, event.returned, 0, record.at, record.seq, event.order))
+    rows.ended.append(
+        ("closed", event.price, event.pnl, event.returned, event.shortfall, record.at, record.seq, event.order)
+    )
     rows.pay(event.account, event.returned, -event.margin, 0)
     rows.house_pnl -= event.pnl
 

@@ -8,8 +8,9 @@ journal.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -33,10 +34,23 @@ from exness.runtime.ports import JournalDamaged, SnapshotDamaged
 from exness.storage.codec import decode
 from exness.storage.database import MAIN, SNAPSHOTS
 from exness.storage.journal import LAST_SEQ, SELECT_RECORDS
-from exness.storage.offline import StoredSnapshot, open_offline, stored_snapshots
+from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_offline, stored_snapshots
 from exness.storage.projection import HOUSE
 
 PROGRESS_EVERY = 5_000
+
+USERS = "SELECT id, email, created_at, opened_seq FROM users WHERE kind = 'trader' ORDER BY opened_seq"
+
+TRADES = """
+    SELECT opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
+           client_order_id, coalesce(fingerprint, ''), balance_after
+    FROM trades ORDER BY opened_seq"""
+
+HALF_ENDED = """
+    SELECT count(*) FROM trades
+    WHERE status = 'open' AND (coalesce(close_price, pnl, returned, closed_at) IS NOT NULL OR shortfall <> 0)"""
+
+BALANCE = "SELECT free, locked, deposited FROM balances WHERE account_id = ?"
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -72,9 +86,10 @@ def verify(main_db: Path, snapshots_db: Path | None, progress: Progress) -> Repo
     """
     with ExitStack() as stack:
         main = stack.enter_context(open_offline(main_db, MAIN))
-        snapshots = None
+        snapshots: list[StoredSnapshot] = []
         if snapshots_db is not None and snapshots_db.exists():
-            snapshots = stack.enter_context(open_offline(snapshots_db, SNAPSHOTS))
+            with suppress(DatabaseEmpty):  # a server that was killed when it had just made it
+                snapshots = stored_snapshots(stack.enter_context(open_offline(snapshots_db, SNAPSHOTS)))
         check = _Check(main, snapshots)
         try:
             return check.run(progress)
@@ -83,17 +98,19 @@ def verify(main_db: Path, snapshots_db: Path | None, progress: Progress) -> Repo
 
 
 class _Check:
-    def __init__(self, main: sqlite3.Connection, snapshots: sqlite3.Connection | None) -> None:
+    def __init__(self, main: sqlite3.Connection, snapshots: list[StoredSnapshot]) -> None:
         self.state = State()
         self.report = Report()
         self._main = main
-        self._last_seq: int = main.execute(LAST_SEQ).fetchone()[0]
+        self._last_seq = 0
         self._tables = _Tables(main)
-        self._snapshots = {} if snapshots is None else {stored.seq: stored for stored in stored_snapshots(snapshots)}
+        self._snapshots = {stored.seq: stored for stored in snapshots}
         self._tick: tuple[Asset, int, int] | None = None
         """Asset, time and mark of the tick whose liquidations are being read."""
 
     def run(self, progress: Progress) -> Report:
+        self._last_seq = self._main.execute(LAST_SEQ).fetchone()[0]
+        self._tables.begin()
         for seq in self._snapshots:
             if seq > self._last_seq:
                 raise Difference(self._last_seq, f"snapshot {seq} is ahead of the journal")
@@ -166,12 +183,13 @@ class _Check:
 
     def _check_closed(self, record: Record, event: TradeClosed) -> Trade:
         trade = self._open_trade(record, event)
-        pnl = margin.pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.price)
+        uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.price)
+        pnl = max(-trade.margin, uncapped)
         _same(
             record,
-            "margin, pnl and returned",
-            (event.margin, event.pnl, event.returned),
-            (trade.margin, pnl, trade.margin + pnl),
+            "asset, margin, pnl, returned and shortfall",
+            (event.asset, event.margin, event.pnl, event.returned, event.shortfall),
+            (trade.asset, trade.margin, pnl, trade.margin + pnl, margin.shortfall(trade.margin, uncapped)),
         )
         return trade
 
@@ -185,9 +203,9 @@ class _Check:
         uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.mark)
         _same(
             record,
-            "margin and shortfall",
-            (event.margin, event.shortfall),
-            (trade.margin, margin.shortfall(trade.margin, uncapped)),
+            "asset, margin and shortfall",
+            (event.asset, event.margin, event.shortfall),
+            (trade.asset, trade.margin, margin.shortfall(trade.margin, uncapped)),
         )
         return trade
 
@@ -225,8 +243,7 @@ class _Check:
         stored = self._snapshots.get(self.state.seq)
         if stored is None:
             return
-        replayed = digest_of(self.state)
-        if _restored_digest(stored) != replayed:
+        if _restored(stored) != (self.state.at, digest_of(self.state)):
             raise Difference(self.state.seq, f"snapshot {stored.seq} is not the state that the journal leads to")
         self._audit()
         self.report.snapshots += 1
@@ -238,8 +255,8 @@ class _Check:
             raise Difference(self.state.seq, str(error)) from error
 
 
-def _restored_digest(stored: StoredSnapshot) -> str:
-    """The digest of what a snapshot restores to. It raises Difference when there is damage."""
+def _restored(stored: StoredSnapshot) -> tuple[int, str]:
+    """Time and digest of what a snapshot restores to. It raises Difference when there is damage."""
     try:
         restorer = Restorer(stored.header())
         for accounts in stored.accounts():
@@ -247,8 +264,8 @@ def _restored_digest(stored: StoredSnapshot) -> str:
                 restorer.add(account)
         state = restorer.finish()
         audit(state)
-        return digest_of(state)
-    except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
+        return state.at, digest_of(state)
+    except (sqlite3.DatabaseError, SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
         raise Difference(stored.seq, f"snapshot {stored.seq} does not restore: {damage}") from damage
 
 
@@ -257,25 +274,26 @@ class _Tables:
 
     def __init__(self, main: sqlite3.Connection) -> None:
         self._main = main
-        self._users = main.execute(
-            "SELECT id, email, created_at, opened_seq FROM users WHERE kind = 'trader' ORDER BY opened_seq"
-        )
-        self._trades = main.execute(
-            "SELECT opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, "
-            "created_at, client_order_id, coalesce(fingerprint, ''), balance_after FROM trades ORDER BY opened_seq"
-        )
+        self._users, self._trades = main.cursor(), main.cursor()
+        self._deposited: Counter[str] = Counter()
+        """By account; the state keeps the sum only."""
+
+    def begin(self) -> None:
+        self._users.execute(USERS)
+        self._trades.execute(TRADES)
 
     def check(self, record: Record, trade: Trade | None) -> None:
         """The rows this record wrote. `trade` is the one it is about, as it was opened."""
         event = record.event
         match event:
             case AccountOpened():
+                self._deposited[event.account] += event.deposit
                 expected = (event.account, event.email, record.at, record.seq)
                 _same(record, "row in users", self._users.fetchone(), expected)
             case TradeOpened(trade, balance, fingerprint):
                 _same(record, "row in trades", self._trades.fetchone(), _opened_row(trade, fingerprint, balance))
             case TradeClosed():
-                ended = ("closed", event.price, event.pnl, event.returned, 0, record.at, record.seq)
+                ended = ("closed", event.price, event.pnl, event.returned, event.shortfall, record.at, record.seq)
                 _same(record, "end of its row in trades", self._end_of(event.order), ended)
             case TradeLiquidated():
                 assert trade is not None
@@ -288,7 +306,7 @@ class _Tables:
                     _liquidated_row(record, event, trade),
                 )
             case Deposited():
-                pass  # shows in the balances, at the end
+                self._deposited[event.account] += event.amount  # shows in the balances, at the end
             case _:
                 assert_never(event)
 
@@ -299,10 +317,11 @@ class _Tables:
                 raise Difference(state.seq, f"{table} has a row that no record made: {extra}")
         ended = report.trades_closed + report.liquidations
         for what, query, expected in (
+            ("users, with the house", "SELECT count(*) FROM users", report.users + 1),
             ("ended trades", "SELECT count(*) FROM trades WHERE status <> 'open'", ended),
+            ("open trades that show an end", HALF_ENDED, 0),
             ("liquidations", "SELECT count(*) FROM liquidations", report.liquidations),
             ("balances", "SELECT count(*) FROM balances", report.users + 1),
-            ("deposits", "SELECT sum(deposited) FROM balances", state.deposits),
         ):
             _equal(state.seq, what, self._main.execute(query).fetchone()[0], expected)
         for account in state.account_list:
@@ -310,8 +329,8 @@ class _Tables:
         self._check_balance(state.seq, HOUSE, state.house_pnl, 0)
 
     def _check_balance(self, seq: int, account: str, free: int, locked: int) -> None:
-        row = self._main.execute("SELECT free, locked FROM balances WHERE account_id = ?", (account,)).fetchone()
-        _equal(seq, f"balance of {account} (free, locked)", row, (free, locked))
+        row = self._main.execute(BALANCE, (account,)).fetchone()
+        _equal(seq, f"balance of {account} (free, locked, deposited)", row, (free, locked, self._deposited[account]))
 
     def _end_of(self, order: str) -> object:
         return self._main.execute(

@@ -2,9 +2,15 @@
 
 from email_validator import EmailNotValidError, validate_email
 
+LONGEST = 254
+"""RFC 5321, and what keeps a 64 KiB "address" from being looked at."""
+
+_ENCODED_WORD = "=?"
+"""Begins RFC 2047's spelling of other characters: some mail servers decode it and then read another address."""
+
 
 class AddressError(ValueError):
-    """No mail address. The message says why."""
+    """No mail address. The message says why, and does not repeat it: it may end up in a log."""
 
 
 def normalised(address: str) -> str:
@@ -12,8 +18,13 @@ def normalised(address: str) -> str:
 
     Only its form is checked (by the email-validator library), not whether mail arrives. Raises AddressError.
     """
+    if len(address) > LONGEST:
+        raise AddressError(f"a mail address has at most {LONGEST} characters")
     try:
         valid = validate_email(address, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise AddressError(f"{address[:100]!r} is no mail address: {error}") from error
+    except (EmailNotValidError, UnicodeError):
+        # Not chained: the library's message quotes parts of the address.
+        raise AddressError("this is no mail address like you@example.com") from None
+    if _ENCODED_WORD in valid.local_part:
+        raise AddressError("a mail address can't hold =?")
     return valid.normalized.lower()

@@ -1,16 +1,23 @@
-"""What every handler gets: the exchange, the sessions, the limits. And the two things every handler does."""
+"""What every handler gets: the exchange, the sessions, the limits. And what every handler does with them."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
-from exness.web.auth import Sessions, session_of
+from exness.runtime.ports import AuthStore
+from exness.web.audit import Audit
+from exness.web.auth import Session, Sessions, session_of
+from exness.web.browsers import Browsers
+from exness.web.callers import Callers
+from exness.web.connections import Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
-from exness.web.limits import RateLimits
+from exness.web.limits import Allowance, RateLimits
+from exness.web.links import Links
 
 _encode = msgspec.json.Encoder().encode
 _JSON = "application/json; charset=utf-8"
@@ -18,17 +25,30 @@ _JSON = "application/json; charset=utf-8"
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all handlers of one server."""
+    """Shared by all handlers of one server. `store` keeps what `links` and `sessions` must not forget."""
 
     exchange: Exchange
     sessions: Sessions
+    links: Links
+    store: AuthStore
     limits: RateLimits
     version: str
     max_body_bytes: int
+    body_timeout_s: float = 10.0
+    frontend_url: str = "http://localhost:3000"
+    production: bool = False
+    callers: Callers = field(default_factory=Callers)
+    browsers: Browsers = field(default_factory=Browsers)
+    connections: Connections = field(default_factory=Connections)
+    audit: Audit = field(default_factory=Audit)
 
 
 CONTEXT = web.AppKey("context", Context)
 REQUEST_ID = web.RequestKey("request_id", str)
+CALLER = web.RequestKey("caller", str)
+"""The address that this request is counted for."""
+ALLOWANCE = web.RequestKey("allowance", Allowance)
+"""What the tightest limit still allows its caller."""
 
 
 def context_of(request: web.Request) -> Context:
@@ -41,21 +61,46 @@ def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 async def signed_in(request: web.Request) -> Account:
-    """The account of whoever asks, made at their first request. Raises ApiError(unauthorized)."""
+    """The account of whoever asks, made at their first request. Raises ApiError(unauthorized, rate_limited)."""
     context = context_of(request)
-    session = session_of(request, context.sessions)
-    context.limits.hit_account(session.email)
+    session = await current_session(request)
+    reading = request.method != hdrs.METH_POST
+    note_allowance(request, context.limits.hit_account(session.email, reading=reading, address=request[CALLER]))
     return await context.exchange.account_of(session.email)
 
 
+async def current_session(request: web.Request) -> Session:
+    """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
+    context = context_of(request)
+    if context.store.changed():
+        context.sessions.end_all(await context.store.revocations(context.exchange.clock.now_us()))
+    return session_of(request, context.sessions)
+
+
+def note_allowance(request: web.Request, allowance: Allowance | None) -> None:
+    """Keep the tightest."""
+    if allowance is None:
+        return
+    before = request.get(ALLOWANCE)
+    if before is None or allowance.remaining < before.remaining:
+        request[ALLOWANCE] = allowance
+
+
 async def json_body(request: web.Request) -> bytes:
-    """The body of a JSON request. Raises ApiError(body_too_large, unsupported_media_type, invalid_request)."""
-    limit = context_of(request).max_body_bytes
+    """The body of a JSON request.
+
+    Raises ApiError(body_too_large, unsupported_media_type, request_timeout, invalid_request).
+    """
+    context = context_of(request)
+    limit = context.max_body_bytes
     too_large = ApiError("body_too_large", f"The request body can have at most {limit} bytes")
     if (request.content_length or 0) > limit:
         raise too_large
     try:
-        body = await request.read()
+        async with asyncio.timeout(None if request.content.is_eof() else context.body_timeout_s):
+            body = await request.read()
+    except TimeoutError:
+        raise ApiError("request_timeout") from None
     except web.HTTPRequestEntityTooLarge:  # it did not say its length, or was compressed
         raise too_large from None
     except web.RequestPayloadError:

@@ -14,6 +14,8 @@ RETRY_AFTER_S = 1
 ERRORS: dict[str, tuple[int, str]] = {
     "rate_limited": (429, "Too many requests; wait and try again"),
     "unauthorized": (401, "Sign in first: the session is missing, invalid, expired or ended"),
+    "forbidden_origin": (403, "This page may not do that with your session: its origin is not allowed"),
+    "request_timeout": (408, "The request did not arrive in time"),
     "body_too_large": (413, "The request body is too large"),
     "unsupported_media_type": (415, "The request body must be application/json"),
     "invalid_request": (400, "The request is invalid"),
@@ -28,6 +30,8 @@ ERRORS: dict[str, tuple[int, str]] = {
     "trade_already_closed": (409, "This trade is already closed"),
     Reject.ACCOUNT_NOT_FOUND: (404, "There is no such account"),
     Reject.ACCOUNT_EXISTS: (409, "There is such an account already"),
+    "prefetch_refused": (403, "A sign-in link is for opening and not for fetching ahead; nothing was used up"),
+    "headers_too_large": (431, "The request line or a header is too long"),
     "not_found": (404, "There is nothing at this address"),
     "method_not_allowed": (405, "This method is not allowed here"),
     "not_ready": (503, "The exchange is not ready"),
@@ -67,7 +71,7 @@ class ApiError(Exception):
         self.status, standard = ERRORS[code]
         self.message = message or standard
         self.details = details
-        self.headers = {"Retry-After": str(retry_after_s)} if code in _RETRYABLE else {}
+        self.headers: dict[str, str] = {"Retry-After": str(retry_after_s)} if code in _RETRYABLE else {}
 
     def body(self) -> ErrorBody:
         return ErrorBody(False, self.code, self.message, self.details or UNSET)

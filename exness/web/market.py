@@ -42,5 +42,5 @@ async def price(request: web.Request) -> web.Response:
 
 
 def _price(exchange: Exchange, asset: Asset) -> PriceAnswer:
-    decimals = exchange.rules.instruments[asset].decimals
-    return price_answer(asset, decimals, exchange.state.price(asset), exchange.clock.now_us())
+    decimals, state = exchange.rules.instruments[asset].decimals, exchange.state
+    return price_answer(asset, decimals, state.price(asset), state.price_state(asset, exchange.clock.now_us()))

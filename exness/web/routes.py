@@ -3,11 +3,15 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, market, system, trade
+from exness.web import account, market, openapi, signin, system, trade
 
 API = "/api/v1"
 
 ROUTES: list[tuple[str, str, Handler]] = [
+    (hdrs.METH_POST, f"{API}/signup", signin.signup),
+    (hdrs.METH_POST, f"{API}/signin", signin.signin),
+    (hdrs.METH_GET, f"{API}/signin/post", signin.open_link),
+    (hdrs.METH_POST, f"{API}/logout", signin.logout),
     (hdrs.METH_POST, f"{API}/trade/create", trade.create),
     (hdrs.METH_POST, f"{API}/trade/close", trade.close),
     (hdrs.METH_GET, f"{API}/trade/open", trade.list_open),
@@ -20,4 +24,6 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
     (hdrs.METH_GET, "/healthz", system.healthz),
     (hdrs.METH_GET, "/readyz", system.readyz),
+    (hdrs.METH_GET, "/openapi.json", openapi.openapi_json),
+    (hdrs.METH_GET, "/docs", openapi.docs),
 ]

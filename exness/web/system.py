@@ -3,9 +3,17 @@
 import msgspec
 from aiohttp import web
 
+from exness.core.instruments import Asset
+from exness.core.state import PriceState
 from exness.runtime.exchange import Exchange
 from exness.web.context import answer, context_of
 from exness.web.errors import ERRORS, RETRY_AFTER_S
+
+_MISSING = {
+    PriceState.SUSPECT: "{} shows a jump that is not confirmed: suspect",
+    PriceState.STALE: "{} has no fresh price: stale",
+    PriceState.DOWN: "{} has no fresh price: down",
+}
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -14,13 +22,16 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """`reasons` says what is missing; `code` and `message` are those of every error, null when ready."""
+    """`reasons` says what is missing; `code` and `message` are those of every error, null when ready. `connected`:
+    there is a way to the source of prices; `prices`: what each asset's price is good for, see /prices."""
 
     success: bool
     ready: bool
     reasons: list[str]
     feed: str
     simulated: bool
+    connected: bool
+    prices: dict[str, str]
     code: str | None = None
     message: str | None = None
 
@@ -34,23 +45,29 @@ async def readyz(request: web.Request) -> web.Response:
     """GET /readyz: recovered (the port opens only then), the journal writable, every asset's price fresh."""
     exchange = context_of(request).exchange
     reasons = not_ready(exchange)
-    feed, simulated = exchange.feed.describe(), exchange.feed.simulated
+    feed, states = exchange.feed, _price_states(exchange)
+    prices: dict[str, str] = {asset: state.value for asset, state in states.items()}
+    shown = (feed.describe(), feed.simulated, feed.connected, prices)
     if not reasons:
-        return answer(Readiness(True, True, [], feed, simulated))
+        return answer(Readiness(True, True, [], *shown))
     status, message = ERRORS["not_ready"]
-    body = Readiness(False, False, reasons, feed, simulated, "not_ready", message)
+    body = Readiness(False, False, reasons, *shown, "not_ready", message)
     return answer(body, status, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def not_ready(exchange: Exchange) -> list[str]:
     """What keeps the exchange from trading now, one phrase each."""
-    now = exchange.clock.now_us()
     reasons = []
     if exchange.writer.halted:
         reasons.append("the journal can't be written")
     if not exchange.writer.has_room:
         reasons.append("the journal is behind")
-    for asset in exchange.rules.instruments:
-        if exchange.state.fresh_price(asset, now) is None:
-            reasons.append(f"{asset} has no fresh price")
-    return reasons
+    missing = [_MISSING[state].format(asset) for asset, state in _price_states(exchange).items() if state in _MISSING]
+    if missing and not exchange.feed.connected:
+        reasons.append("the price feed is not connected")
+    return reasons + missing
+
+
+def _price_states(exchange: Exchange) -> dict[Asset, PriceState]:
+    now = exchange.clock.now_us()
+    return {asset: exchange.state.price_state(asset, now) for asset in exchange.rules.instruments}

@@ -88,7 +88,7 @@ async def history(request: web.Request) -> web.Response:
     exchange = context_of(request).exchange
     account = await signed_in(request)
     query = history_query(account.id, request.query, exchange.rules)
-    await exchange.settled(account)
+    await exchange.written(account)
     rows, analytics = await exchange.history.trades(query)
     return answer(_history(query, rows, analytics))
 
@@ -103,7 +103,7 @@ def _price_seen(exchange: Exchange, order: CheckedOrder) -> int | None:
 
 async def _not_open(exchange: Exchange, account: Account, order: OrderId) -> ApiError:
     """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
-    await exchange.settled(account)
+    await exchange.written(account)
     row = await exchange.history.trade(account.id, order)
     if row is None or row.closed_at is None or row.close_price is None or row.pnl is None or row.returned is None:
         return ApiError(Reject.TRADE_NOT_FOUND)

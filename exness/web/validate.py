@@ -16,8 +16,17 @@ from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Si
 from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
 from exness.core.state import Rules
 from exness.runtime.ports import SortBy, TradeQuery
+from exness.web.addresses import AddressError, normalised
 from exness.web.errors import FieldError, InvalidRequest
-from exness.web.wire import CloseTradeBody, CreateTradeBody, microseconds
+from exness.web.wire import (
+    CloseTradeBody,
+    CreateTradeBody,
+    EmailBody,
+    HistoryQuery,
+    OpenTradesQuery,
+    microseconds,
+    names,
+)
 
 MIN_LEVERAGE = LEVERAGE_UNIT
 MAX_LEVERAGE = 100 * LEVERAGE_UNIT
@@ -74,6 +83,7 @@ Choice = TypeVar("Choice")
 
 _decode_create = msgspec.json.Decoder(CreateTradeBody).decode
 _decode_close = msgspec.json.Decoder(CloseTradeBody).decode
+_decode_email = msgspec.json.Decoder(EmailBody).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
@@ -127,20 +137,35 @@ def close_order(body: bytes) -> OrderId:
     return OrderId(fields.order_id)
 
 
+def email_of(body: bytes) -> str:
+    """The body of /signup and /signin: a mail address in the spelling its account is kept under.
+
+    Raises InvalidRequest.
+    """
+    problems = Problems()
+    try:
+        fields = _decode_email(body)
+    except _UNREADABLE:
+        fields = _salvage(body, EmailBody, problems)
+    given: str | None = fields.email
+    email = None
+    if given is not None:
+        try:
+            email = normalised(given)
+        except AddressError:
+            problems.not_allowed("email", "email must be a mail address like you@example.com")
+    problems.raise_if_any()
+    return _present(email)
+
+
 def asset_filter(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
     return None if name is None else _asset(name, rules, problems)
-
-
-_HISTORY_KEYS = (
-    "status", "asset", "tradeType", "profitable", "liquidated", "fromDate", "toDate", "limit", "offset", "sortBy",
-    "sortOrder",
-)  # fmt: skip
 
 
 def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
     """The query of /trade/history. Raises InvalidRequest."""
     problems = Problems()
-    unknown_parameters(query, _HISTORY_KEYS, problems)
+    unknown_parameters(query, names(HistoryQuery), problems)
     status = _one_of(query, "status", {"open": True, "closed": False}, problems)
     checked = TradeQuery(
         account=account,
@@ -163,7 +188,7 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
 def open_query(query: Query, rules: Rules) -> Asset | None:
     """The query of /trade/open. Raises InvalidRequest."""
     problems = Problems()
-    unknown_parameters(query, ("asset",), problems)
+    unknown_parameters(query, names(OpenTradesQuery), problems)
     asset = asset_filter(query.get("asset"), rules, problems)
     problems.raise_if_any()
     return asset

@@ -5,13 +5,14 @@ come in as `Raw` JSON, so that they are read from their text and never pass thro
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.money import format_hundredths, format_scaled
-from exness.core.state import Price
+from exness.core.state import Price, PriceState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -64,7 +65,64 @@ class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     order_id: str
 
 
+class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /signup and /signin."""
+
+    email: str
+
+
+# --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
+
+
+class LinkQuery(msgspec.Struct, frozen=True):
+    """GET /signin/post."""
+
+    token: Annotated[str, Meta(description="From the mailed link", max_length=128)]
+
+
+class OpenTradesQuery(msgspec.Struct, frozen=True):
+    """GET /trade/open."""
+
+    asset: str | UnsetType = UNSET
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """GET /trade/history."""
+
+    status: Literal["open", "closed"] | UnsetType = UNSET
+    asset: str | UnsetType = UNSET
+    trade_type: Literal["long", "short"] | UnsetType = UNSET
+    profitable: Literal["true", "false"] | UnsetType = UNSET
+    liquidated: Literal["true", "false"] | UnsetType = UNSET
+    from_date: Annotated[str, Meta(description="ISO 8601 date or time")] | UnsetType = UNSET
+    to_date: Annotated[str, Meta(description="ISO 8601 date or time; a date means all of it")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=500)] | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
+    sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
+    sort_order: Literal["asc", "desc"] | UnsetType = UNSET
+
+
+@cache
+def names(query: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The parameters of a query, as they are written."""
+    return tuple(field.encode_name for field in msgspec.structs.fields(query))
+
+
 # --- answers ------------------------------------------------------------------------------------------------------
+
+
+class MessageAnswer(msgspec.Struct, frozen=True):
+    success: bool
+    message: str
+
+
+class SignedInAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """`token` is a session, for `Authorization: Bearer`."""
+
+    success: bool
+    email: str
+    token: str
+    expires_at: str
 
 
 class TradeCreated(msgspec.Struct, frozen=True, rename="camel"):
@@ -199,7 +257,8 @@ class SupportedAssets(msgspec.Struct, frozen=True):
 
 
 class PriceAnswer(msgspec.Struct, frozen=True):
-    """`price` is the mark as a scaled integer in a string. All null before the first tick."""
+    """`price` is the mark as a scaled integer in a string. All null before the first tick. `state` is live, suspect (a
+    jump is not confirmed: no trade opens), stale (older than its life) or down (none since the start)."""
 
     asset: str
     price: str | None
@@ -209,11 +268,12 @@ class PriceAnswer(msgspec.Struct, frozen=True):
     mark: str | None
     at: str | None
     stale: bool
+    state: str
 
 
-def price_answer(asset: str, decimals: int, price: Price | None, now_us: int) -> PriceAnswer:
+def price_answer(asset: str, decimals: int, price: Price | None, state: PriceState) -> PriceAnswer:
     if price is None:
-        return PriceAnswer(asset, None, decimals, None, None, None, None, True)
+        return PriceAnswer(asset, None, decimals, None, None, None, None, True, state.value)
     return PriceAnswer(
         asset=asset,
         price=str(price.mark),
@@ -222,5 +282,6 @@ def price_answer(asset: str, decimals: int, price: Price | None, now_us: int) ->
         ask=format_scaled(price.ask, decimals),
         mark=format_scaled(price.mark, decimals),
         at=iso(price.at),
-        stale=now_us > price.fresh_until,
+        stale=state is PriceState.STALE,
+        state=state.value,
     )

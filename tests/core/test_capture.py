@@ -96,7 +96,10 @@ def test_a_step_takes_at_least_one_account_and_stops_when_its_budget_is_used() -
         # a0 counts 1; a1 counts 1 + 4 trades + 4 client order ids; the others 1 each.
         assert [len(capture.take(budget)) for budget in (1, 1, 2, 3, 5, 5)] == [1, 1, 2, 3, 0, 0]
     with Capture(desk.state) as capture:
-        assert [len(capture.take(budget)) for budget in (2, 4, 4)] == [2, 4, 1]
+        assert [len(capture.take(budget)) for budget in (5, 4, 4)] == [2, 4, 1]
+    for budget, taken in ((9, 2), (10, 2), (11, 3), (15, 7)):
+        with Capture(desk.state) as capture:
+            assert len(capture.take(budget)) == taken
     assert_books_balance(desk.state)
 
 

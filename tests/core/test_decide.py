@@ -265,7 +265,7 @@ def test_nothing_is_traded_without_a_price() -> None:
     desk = Desk()
     desk.do(open_account())
     desk.do(tick(ETH, "3000"))
-    refusal = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "no price yet"})
+    refusal = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "down"})
     assert desk.refused(open_trade("t", SOL)) == refusal
     assert_books_balance(desk.state)
 

@@ -381,6 +381,7 @@ def _assert_agrees(twin: Twin, state) -> None:
     }
     assert (state.house_pnl * MICRO, state.shortfall * MICRO) == (twin.house, twin.shortfall)
     assert state.deposits * MICRO == twin.deposited
+    assert state.at == twin.latest
     trades = {trade.order: trade for account in state.account_list for trade in account.trades.values()}
     assert trades.keys() == {trade.order for trade in twin.trades}
     for trade in trades.values():

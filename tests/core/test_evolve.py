@@ -268,7 +268,7 @@ def test_a_recovered_engine_goes_on_exactly_as_the_one_that_never_stopped(
 def test_a_trade_can_be_closed_after_recovery_once_a_price_is_there() -> None:
     desk = _at_work()
     desk.engine = Engine(desk.engine.rules, restored(desk.state))
-    assert desk.refused(close_trade("t")).details == {"asset": "SOL", "reason": "no price yet"}
+    assert desk.refused(close_trade("t")).details == {"asset": "SOL", "reason": "down"}
     desk.do(tick(SOL, "202"))
     assert desk.do(close_trade("t"))[0].event == CLOSED
     assert_books_balance(desk.state)

@@ -207,10 +207,11 @@ class Twin:
         if self.touch:
             exit_ = price.bid if trade.side == "long" else price.ask
         pnl = max(-trade.margin, down(trade.gain(exit_), MICRO))
+        shortfall = max(Fraction(0), up(-trade.gain(exit_), MICRO) - trade.margin)
+        self.shortfall += shortfall
         balance = self._end(trade, pnl)
-        return [
-            ("closed", trade.order, trade.account, trade.asset, exit_, trade.margin, pnl, trade.margin + pnl, balance)
-        ]
+        money = (trade.margin, pnl, trade.margin + pnl, balance, shortfall)
+        return [("closed", trade.order, trade.account, trade.asset, exit_, *money)]
 
     def _tick(self, tick: PriceTick, at: int) -> list[Told]:
         step = unit(tick.asset)
@@ -271,7 +272,8 @@ def _told(event: Event) -> Told:
             )
         case TradeClosed():
             price = event.price * unit(event.asset)
-            money = (each * MICRO for each in (event.margin, event.pnl, event.returned, event.balance))
+            figures = (event.margin, event.pnl, event.returned, event.balance, event.shortfall)
+            money = (each * MICRO for each in figures)
             return ("closed", event.order, event.account, event.asset, price, *money)
         case TradeLiquidated():
             prices = (each * unit(event.asset) for each in (event.bid, event.ask, event.mark))

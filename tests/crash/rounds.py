@@ -72,6 +72,8 @@ class Rounds:
                 self._users = [
                     User(email, await server.token(email)) for email in (f"user{n}@example.com" for n in range(USERS))
                 ]
+                for user in self._users:  # an account is opened by its first request: not by one of a check
+                    await server.get("/balance", user.token)
                 for _ in range(rounds):
                     await self._load_and_kill(server, venue)
                     await self._check(server)

@@ -95,7 +95,7 @@ async def test_when_the_bus_closes_everyone_hears_the_rest_and_then_the_end() ->
 async def test_who_waits_when_the_bus_closes_is_told() -> None:
     bus = Bus(10)
     with bus.subscribe() as subscription:
-        hearing = asyncio.create_task(anext(subscription, None))  # type: ignore[arg-type]
+        hearing = asyncio.create_task(anext(subscription, None))
         await asyncio.sleep(0)
         bus.close()
         assert await hearing is None

@@ -14,6 +14,7 @@ from exness.runtime.recovery import Recovered, recover
 from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.support.books import (
     BOB,
+    ETH,
     SECOND,
     SOL,
     Desk,
@@ -66,7 +67,14 @@ def assert_same(recovered: Recovered, desk: Desk) -> None:
     assert_books_balance(recovered.state)
     after = make_engine()
     after.state = recovered.state
-    for command in (deposit(BOB, "1"), tick(SOL, "200"), open_trade("later"), tick(SOL, "1"), close_trade("o-4", BOB)):
+    for command in (
+        deposit(BOB, "1"),
+        tick(SOL, "200"),
+        open_trade("later"),
+        tick(SOL, "1"),
+        tick(ETH, "2949"),
+        close_trade("o-4", BOB),
+    ):
         here, there = after.execute(command, desk.at), desk.engine.execute(command, desk.at)
         assert here == there
         assert not (isinstance(here, Done) and here.more)
@@ -232,6 +240,32 @@ async def test_damage_in_the_middle_refuses_to_start_and_names_the_record(seq: i
     assert "\n" not in str(refusal.value)
     assert journal.rows == damaged  # nothing was cut or repaired by guessing
     assert journal.rows != rows
+
+
+async def test_a_snapshot_does_not_hide_damage_that_lies_before_it() -> None:
+    """The journal is the audit trail: it must be whole even where it is not needed to get back."""
+    desk = known_history()
+    journal = await journal_of(desk)
+    damage_row(journal, 3)
+    with pytest.raises(StorageError, match="record 3 is damaged"):
+        await recover(journal, await snapshots_of(desk, 5))
+
+
+async def test_a_last_record_that_was_cut_takes_the_snapshot_of_it_along() -> None:
+    desk = known_history()
+    journal, last = await journal_of(desk), len(desk.records)
+    damage_row(journal, last)
+    snapshots = await snapshots_of(desk, 5, last)
+    recovered = await recover(journal, snapshots)
+    assert (recovered.snapshot_seq, recovered.state.seq) == (5, last - 1)
+    assert recovered.digest == digest_of(state_at(desk, last - 1))
+    assert list(snapshots.stored) == [5]
+
+
+async def test_snapshots_without_a_journal_refuse_to_start_as_if_nothing_had_happened() -> None:
+    desk = known_history()
+    with pytest.raises(StorageError, match="the journal is empty, but there is a snapshot of record 5"):
+        await recover(MemoryJournal(), await snapshots_of(desk, 5))
 
 
 async def test_a_hole_in_the_journal_refuses_to_start_and_names_it() -> None:

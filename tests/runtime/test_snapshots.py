@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -36,7 +37,7 @@ class WatchedSnapshots(MemorySnapshots):
         self.on_add: Callable[[], None] = lambda: None
 
     @asynccontextmanager
-    async def draft(self, header: Header) -> AsyncIterator["WatchedDraft"]:  # type: ignore[override]
+    async def draft(self, header: Header) -> AsyncIterator["WatchedDraft"]:
         if self.failure is not None:
             raise StorageError(self.failure)
         yield WatchedDraft(self, header)
@@ -53,7 +54,9 @@ class WatchedDraft(MemoryDraft):
         await super().add(accounts)
 
 
-def snapshotter(exchange: Running, snapshots: MemorySnapshots, last_seq: int = 0, interval_s: float = 3600) -> Snapshotter:
+def snapshotter(
+    exchange: Running, snapshots: MemorySnapshots, last_seq: int = 0, interval_s: float = 3600
+) -> Snapshotter:
     return Snapshotter(exchange.state, exchange.writer, snapshots, interval_s, last_seq)
 
 
@@ -252,7 +255,7 @@ async def test_between_two_steps_the_loop_gets_its_turn() -> None:
         await snapshotter(exchange, snapshots).take()
         counting.cancel()
         assert len(turns_at_part) == 21
-        assert all(later > earlier for earlier, later in zip(turns_at_part, turns_at_part[1:], strict=False))
+        assert all(later > earlier for earlier, later in pairwise(turns_at_part))
 
 
 def test_the_draft_of_these_tests_is_a_snapshot_draft() -> None:

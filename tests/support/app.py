@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from exness.core.commands import PriceTick
@@ -31,16 +32,18 @@ from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
 from exness.runtime.clock import RandomIds
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import History, Journal, Snapshots
+from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
+from exness.storage.auth import MemoryAuth
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
 from exness.storage.sqlite import open_storage
 from exness.web.auth import Sessions
 from exness.web.context import Context
 from exness.web.limits import RateLimits
+from exness.web.links import Links
 from exness.web.server import make_runner
 from tests.support.books import (
     BTC,
@@ -48,6 +51,7 @@ from tests.support.books import (
     PRICE_LIFE,
     SECOND,
     SOL,
+    START,
     assert_books_balance,
     digest_and_interest,
     make_rules,
@@ -59,8 +63,6 @@ SECRET = b"a secret of thirty-two bytes or more"
 API = "/api/v1"
 WAIT_S = 10.0
 """How long a condition may take before the test fails."""
-START = 1_769_850_902_123_456
-"""2026-01-31T09:15:02.123456Z: when the clock of every app starts."""
 
 
 async def until(condition: Callable[[], object], what: str = "") -> None:
@@ -88,6 +90,7 @@ class SilentFeed:
     """A PriceFeed that emits nothing: the test does."""
 
     simulated = True
+    connected = True
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
@@ -97,6 +100,22 @@ class SilentFeed:
 
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Nothing comes."""
+
+
+class MailBox:
+    """LinkMails that keeps what it was given: `mails` were posted; `written` holds those thrown away as well."""
+
+    def __init__(self) -> None:
+        self.written: list[Mail] = []
+        self.mails: list[Mail] = []
+
+    def write(self, purpose: str, email: str, token: str) -> Mail:
+        self.written.append(Mail(to=email, subject=purpose, text="", html="", link=token))
+        return self.written[-1]
+
+    def post(self, mail: Mail) -> bool:
+        self.mails.append(mail)
+        return True
 
 
 class Stores(NamedTuple):
@@ -245,6 +264,7 @@ class App:
         self.exchange = context.exchange
         self.sessions = context.sessions
         self.clock = clock
+        self.mailbox = MailBox()
         self.stores = stores
         self.url = ""
         self.connections: Callable[[], int] = lambda: 0
@@ -351,8 +371,15 @@ async def running_app(
     read_queue: int = 1000,
     acknowledge: str = "durable",
     max_body_bytes: int = 65_536,
+    journal_fails: str | None = None,
+    auth: AuthStore | None = None,
+    **web_options: Any,
 ) -> AsyncIterator[App]:
-    """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end."""
+    """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
+
+    `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
+    `web_options` go to the Context.
+    """
     rules = rules or make_rules()
     stores = stores or Stores.memory(rules)
     clock = clock or SetClock()
@@ -388,14 +415,19 @@ async def running_app(
         ids=RandomIds(),
         initial_balance=usdc(initial_balance),
     )
+    mailbox, auth = MailBox(), auth or MemoryAuth()
     context = Context(
         exchange=exchange,
         sessions=Sessions(SECRET, clock, days=7, remembered=100),
+        links=Links(auth, mailbox, clock, minutes=5),
+        store=auth,
         limits=limits or rate_limits(enabled=False),
         version="1.2.3",
         max_body_bytes=max_body_bytes,
+        **web_options,
     )
     app = App(context, clock, stores)
+    app.mailbox = mailbox
     async with AsyncExitStack() as stack:
         app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
         stack.push_async_callback(_end, app.tasks)
@@ -410,13 +442,22 @@ async def running_app(
         sequencer.close()
         await app.tasks[1]
         writer.close()
-        await app.tasks[0]
         assert_books_balance(state)
-        await _assert_journal_tells_the_same(app)
+        if journal_fails is None:
+            await app.tasks[0]
+            await _assert_journal_tells_the_same(app)
+        else:
+            with pytest.raises(StorageError, match=journal_fails):
+                await app.tasks[0]
 
 
 def rate_limits(
-    *, enabled: bool = True, trade_per_account: str = "1000/day", trade_per_ip: str = "1000/day", read: str = "1000/day"
+    *,
+    enabled: bool = True,
+    trade_per_account: str = "1000/day",
+    trade_per_ip: str = "1000/day",
+    read: str = "1000/day",
+    **others: Any,
 ) -> RateLimits:
     return RateLimits(
         enabled=enabled,
@@ -424,6 +465,7 @@ def rate_limits(
         trade_per_ip=trade_per_ip,
         read_per_ip=read,
         most=1000,
+        **others,
     )
 
 

@@ -15,9 +15,7 @@ async def create_raw(ann: Trader, margin: str, field: str = "margin") -> Any:
     fields = {"margin": "100", "leverage": "10"} | {field: margin}
     rest = ", ".join(f'"{name}": {text}' for name, text in fields.items())
     body = f'{{"asset": "SOL", "type": "long", {rest}}}'
-    return await ann.request(
-        "POST", "/trade/create", data=body.encode(), headers={"Content-Type": "application/json"}
-    )
+    return await ann.request("POST", "/trade/create", data=body.encode(), headers={"Content-Type": "application/json"})
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.support.app import (
     unchanged,
     until,
 )
-from tests.support.books import BTC, PRICE_LIFE, SOL, make_rules
+from tests.support.books import BTC, PRICE_LIFE, SOL, make_rules, tick
 
 # --- before the engine --------------------------------------------------------------------------------------------
 
@@ -40,6 +40,7 @@ async def test_too_many_requests_of_one_account_are_refused_and_others_are_not()
     async with running_app(limits=rate_limits(trade_per_account="2/day")) as app:
         await app.quote_all()
         ann, bob = await app.known("ann", "bob")
+        await ann.create()
         await ann.create()
         with unchanged(app):
             assert_error(await ann.try_create(), 429, "rate_limited", retry=True)
@@ -64,7 +65,7 @@ async def test_a_caller_flood_does_not_grow_the_counters_beyond_their_bound() ->
     limits = rate_limits()
     for number in range(3000):
         limits.hit_address(f"10.0.{number // 256}.{number % 256}", reading=True)
-    assert len(limits._storage.storage) <= 1001
+    assert len(limits._limiter.counters.storage) <= 1001
 
 
 async def test_a_request_without_a_session_is_unauthorized(app: App) -> None:
@@ -314,9 +315,7 @@ async def test_before_its_first_price_an_asset_can_not_be_traded() -> None:
         (ann,) = await app.known("ann")
         with unchanged(app):
             refused = await ann.try_create(asset="SOL")
-        assert_error(
-            refused, 503, "price_unavailable", details={"asset": "SOL", "reason": "no price yet"}, retry=True
-        )
+        assert_error(refused, 503, "price_unavailable", details={"asset": "SOL", "reason": "down"}, retry=True)
 
 
 async def test_a_price_may_be_traded_on_for_30_seconds_and_not_a_microsecond_longer(app: App, ann: Trader) -> None:
@@ -329,6 +328,21 @@ async def test_a_price_may_be_traded_on_for_30_seconds_and_not_a_microsecond_lon
         assert_error(await ann.try_create(), 503, "price_unavailable", details=details, retry=True)
         assert_error(await ann.try_close(trade["orderId"]), 503, "price_unavailable", details=details, retry=True)
     assert len(await ann.open_trades()) == 2
+
+
+async def test_while_a_jump_is_not_confirmed_nothing_opens_and_closing_goes_on_at_the_accepted_price(
+    app: App, ann: Trader
+) -> None:
+    trade = await ann.create()
+    app.sequencer.tick(msgspec.structs.replace(tick(SOL, "200"), life_us=0, suspect=True))
+    await until(lambda: app.state.price_state(SOL, app.clock.now) == "suspect")
+    details = {"asset": "SOL", "reason": "suspect", "age_us": 0}
+    with unchanged(app):
+        assert_error(await ann.try_create(), 503, "price_unavailable", details=details, retry=True)
+    assert (await ann.close(trade["orderId"]))["closePrice"] == "200.000000"
+    assert (await app.get("/prices/SOL")).body["state"] == "suspect"
+    await app.quote(SOL, "260")
+    await ann.create()
 
 
 @pytest.mark.parametrize(("kind", "limit", "over"), [("long", "202", "202.000001"), ("short", "198", "197.999999")])

@@ -64,7 +64,7 @@ async def test_a_dead_feeds_last_price_is_still_shown_with_its_old_time_and_not_
         assert (await ann.try_create(slippage=100, expectedPrice=200)).code == "price_unavailable"
         assert (await ann.try_close(trade["orderId"])).code == "price_unavailable"
     app.clock.advance(3600)
-    assert (await app.get("/prices/SOL")).body == shown | {"stale": True}
+    assert (await app.get("/prices/SOL")).body == shown | {"stale": True, "state": "stale"}
     await app.quote(SOL, "200")
     assert (await ann.close(trade["orderId"]))["pnl"] == "0.000000"
 
@@ -147,6 +147,22 @@ async def test_four_closes_of_one_trade_while_the_disk_stands_still_pay_once(app
     app.release_disk()
     assert sorted([(await answer).status for answer in closing]) == [200, 409, 409, 409]
     assert ann.free == "5000.000000"
+
+
+async def test_that_holds_even_when_trades_are_acknowledged_in_memory() -> None:
+    async with running_app(acknowledge="memory") as app:
+        await app.quote_all()
+        ann = app.trader("ann")
+        trade = await ann.create()
+        app.hold_disk()
+        assert (await ann.close(trade["orderId"]))["balance"] == "5000.000000"
+        again = asyncio.create_task(ann.try_close(trade["orderId"]))
+        reading = asyncio.create_task(ann.get("/trade/history"))
+        await until(lambda: len(app.writer._waiters) == 2, "for both to wait for the tables")
+        app.release_disk()
+        assert (await again).code == "trade_already_closed"
+        assert (await reading).body["data"][0]["status"] == "closed"
+        assert ann.free == "5000.000000"
 
 
 async def test_a_trade_that_was_closed_is_not_closed_a_second_time_at_a_better_price(app: App, ann: Trader) -> None:

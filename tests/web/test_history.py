@@ -53,9 +53,7 @@ async def ann(app: App) -> Trader:
         ("d", "SOL", "short", 20, "1"),
     ]
     for name, asset, kind, margin, leverage in wishes:
-        trades[name] = await ann.create(
-            clientOrderId=name, asset=asset, type=kind, margin=margin, leverage=leverage
-        )
+        trades[name] = await ann.create(clientOrderId=name, asset=asset, type=kind, margin=margin, leverage=leverage)
         app.clock.advance(1)
     await bob.create(margin=77)
     await app.quote(SOL, "210")

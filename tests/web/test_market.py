@@ -31,6 +31,7 @@ async def test_a_price_is_told_as_integer_text_and_as_decimal_text(app: App) -> 
         "mark": "98765.4321",
         "at": "2026-01-31T09:15:02.123456Z",
         "stale": False,
+        "state": "live",
     }
 
 
@@ -65,6 +66,7 @@ async def test_before_its_first_tick_an_assets_price_is_null_and_stale() -> None
             "mark": None,
             "at": None,
             "stale": True,
+            "state": "down",
         }
 
 
@@ -73,7 +75,7 @@ async def test_a_price_is_stale_after_its_life_and_keeps_the_time_it_is_of(app: 
     app.clock.now += PRICE_LIFE
     assert (await app.get("/prices/SOL")).body == fresh
     app.clock.now += 1
-    assert (await app.get("/prices/SOL")).body == fresh | {"stale": True}
+    assert (await app.get("/prices/SOL")).body == fresh | {"stale": True, "state": "stale"}
     await app.quote(SOL, "200")
     assert (await app.get("/prices/SOL")).body == fresh | {"at": "2026-01-31T09:15:32.123457Z"}
 

@@ -69,9 +69,7 @@ TABLE = [
         setting(type="up"),
         message="Invalid trade type. Supported types are long and short",
     ),
-    Row(
-        "leverage", 400, "invalid_request", setting(leverage=101), message="Leverage must be between 1 and 100"
-    ),
+    Row("leverage", 400, "invalid_request", setting(leverage=101), message="Leverage must be between 1 and 100"),
     Row(
         "slippage out of bounds",
         400,

@@ -154,6 +154,19 @@ async def test_at_the_touch_a_trade_opens_and_closes_at_its_side_of_the_book(kin
         assert (await ann.close(created["orderId"]))["closePrice"] == exit_
 
 
+async def test_at_the_touch_a_book_so_wide_that_the_mark_would_liquidate_at_once_is_not_traded_on() -> None:
+    async with running_app(rules=make_rules(execution=Execution.TOUCH)) as app:
+        await app.quote(SOL, "100", "300")
+        (ann,) = await app.known("ann")
+        reason = {"reason": "the spread is wider than this leverage allows"}
+        with unchanged(app):
+            refused = await ann.try_create(leverage=3)  # opened at 300 it would be liquidated at 200, which is the mark
+            assert_error(refused, 503, "price_unavailable", details=reason, retry=True)
+        created = await ann.create(leverage="2.99")
+        assert created["entryPrice"] == "300.000000"
+        assert len(await ann.open_trades()) == 1
+
+
 # --- client order ids ---------------------------------------------------------------------------------------------
 
 
@@ -185,7 +198,9 @@ async def test_the_same_order_again_is_answered_byte_for_byte_and_opens_nothing(
         {"expectedPrice": "200.000000"},
     ],
 )
-async def test_an_equal_body_written_differently_is_the_same_order(ann: Trader, app: App, again: dict[str, Any]) -> None:
+async def test_an_equal_body_written_differently_is_the_same_order(
+    ann: Trader, app: App, again: dict[str, Any]
+) -> None:
     body = order(clientOrderId="mine", margin=12.5, slippage=100, expectedPrice=200)
     first = await ann.post("/trade/create", body)
     reordered = dict(reversed((body | again).items()))

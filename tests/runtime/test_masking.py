@@ -2,7 +2,7 @@
 
 import pytest
 
-from exness.mail.masking import masked
+from exness.runtime.masking import masked
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""`python -m exness venue`: the venue on prices of a simulation or a recording, until SIGTERM or SIGINT."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+
+from exness.config import Config
+from exness.core.instruments import Asset
+from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
+from exness.feeds.simulated import SimulatedFeed
+from exness.venue.faults import Fault
+from exness.venue.server import Venue
+
+__all__ = ["VenueError", "run"]
+
+_LIFE_US = 30_000_000
+"""Only scripts of silence are measured by it: a venue's prices have no life."""
+
+
+class VenueError(Exception):
+    """The venue can't start. The message is one sentence for the operator."""
+
+
+def run(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None]) -> None:
+    """Serve until stopped. `say` prints a line. Raises VenueError."""
+    try:
+        asyncio.run(_serve(config, port, faults, say))
+    except ReplayError as error:
+        raise VenueError(str(error)) from error
+
+
+async def _serve(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None]) -> None:
+    feed = make_source(config)
+    if isinstance(feed, ReplayFeed):
+        await asyncio.to_thread(feed.check)
+    venue = Venue(list(config.instruments().values()), faults=faults, seed=config.feed.seed)
+    try:
+        await venue.start(port)
+    except OSError as error:
+        raise VenueError(f"can't listen on port {port}: {error.strerror or error}") from error
+    stop = _stop_signal()
+    playing = asyncio.create_task(feed.run(venue.take))
+    say(_banner(venue, feed, faults))
+    say(f"listening on {venue.url}")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((playing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()  # raises what ended it
+            say("the recording has ended; the venue stays")
+            await stop.wait()
+    finally:
+        playing.cancel()
+        stopping.cancel()
+        await venue.stop()
+
+
+def make_source(config: Config) -> SimulatedFeed | ReplayFeed:
+    """Prices as they come, unguarded: to judge them is the client's part."""
+    instruments, settings = list(config.instruments().values()), config.feed
+    if settings.source == "replay":
+        options = ReplayOptions(begin_us=settings.replay_from, end_us=settings.replay_to, loop=settings.loop)
+        return ReplayFeed(settings.replay_files, instruments, _LIFE_US, settings.speed, options)
+    return SimulatedFeed(
+        instruments,
+        _LIFE_US,
+        seed=settings.seed,
+        ticks_per_s=settings.ticks_per_s,
+        scenario=settings.scenario,
+        volatility={Asset(name): asset.volatility for name, asset in config.assets.items()},
+    )
+
+
+def _banner(venue: Venue, feed: SimulatedFeed | ReplayFeed, faults: Sequence[Fault]) -> str:
+    lines = [
+        "a venue to test against: Backpack's public protocol, made-up trades",
+        f"  prices   {feed.describe()}",
+        f"  streams  {venue.ws_url}",
+        f"  REST     {venue.url}/api/v1",
+        *(f"  fault    {fault.kind}, at every {fault.every} frames of a connection" for fault in faults),
+        f"  try      python -m exness serve --feed backpack --feed-url {venue.ws_url}",
+    ]
+    return "\n".join(lines)
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,74 @@
+"""Browsers: which pages may call, and what a browser is told to keep apart.
+
+A browser sends the session cookie along with a request whoever's page made it. So a request that changes something
+and is authorised by the cookie must come from a page we know: its Origin is the frontend's or our own. A Bearer token
+is not sent by itself, so who brings one needs no Origin.
+"""
+
+from collections.abc import Collection
+
+from aiohttp import hdrs, web
+
+from exness.web.auth import COOKIE
+from exness.web.errors import ApiError
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""On every answer. Balances and tokens are for no cache."""
+
+HSTS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
+SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+PREFLIGHT_AGE_S = 600
+EXPOSED = "X-Request-ID, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After"
+ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
+
+
+class Browsers:
+    """The rules for browsers. `allowed_origins` are in lower case, as browsers send them."""
+
+    def __init__(self, allowed_origins: Collection[str] = (), *, production: bool = False) -> None:
+        self._allowed = frozenset(allowed_origins)
+        self._scheme = "https" if production else "http"
+        self.headers = SECURITY_HEADERS | (HSTS if production else {})
+
+    def check(self, request: web.Request) -> None:
+        """Raises ApiError(forbidden_origin) for a change that the cookie alone would authorise from a foreign page."""
+        if request.method in SAFE_METHODS or hdrs.COOKIE not in request.headers:
+            return
+        if hdrs.AUTHORIZATION in request.headers or COOKIE not in request.cookies:
+            return
+        if not self._is_ours(request.headers.get(hdrs.ORIGIN, ""), request):
+            raise ApiError("forbidden_origin")
+
+    def cors(self, request: web.Request) -> dict[str, str]:
+        """What a page of an allowed origin needs to read the answer; nothing for others."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or origin not in self._allowed:
+            return {}
+        return {
+            hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin,
+            hdrs.ACCESS_CONTROL_ALLOW_CREDENTIALS: "true",
+            hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: EXPOSED,
+        }
+
+    def preflight(self, request: web.Request, methods: str) -> web.Response | None:
+        """The answer to an allowed page that asks whether it may call; None when this is no such question."""
+        if request.method != hdrs.METH_OPTIONS or hdrs.ACCESS_CONTROL_REQUEST_METHOD not in request.headers:
+            return None
+        if not methods or request.headers.get(hdrs.ORIGIN) not in self._allowed:
+            return None
+        headers = {
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: methods,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: ALLOWED_HEADERS,
+            hdrs.ACCESS_CONTROL_MAX_AGE: str(PREFLIGHT_AGE_S),
+        }
+        return web.Response(status=204, headers=headers)
+
+    def _is_ours(self, origin: str, request: web.Request) -> bool:
+        return origin in self._allowed or origin == f"{self._scheme}://{request.host}"

@@ -1,0 +1,233 @@
+"""Connections: how many there may be, and how long one may take to say something.
+
+aiohttp bounds a request's line and headers; it does not bound the number of connections, nor the time a head may take.
+Both are done here, in a subclass of its protocol. A connection that has begun a request and does not finish its head in
+time, or that is idle too long, is closed by one task that looks at all of them every so often: per request this
+costs two clock readings and no timer. What is not HTTP is answered in JSON, like everything else.
+"""
+
+import asyncio
+import math
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from exness.web.audit import Audit
+from exness.web.browsers import SECURITY_HEADERS
+from exness.web.callers import Callers, counted
+from exness.web.errors import ApiError
+
+MAX_LINE_BYTES = 8190
+"""The request line, so the longest URL."""
+MAX_FIELD_BYTES = 8190
+MAX_HEADERS = 100
+LINGERING_S = 5.0
+"""How long the rest of a body is waited for, to be thrown away, after the answer."""
+
+JSON = "application/json; charset=utf-8"
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """Of all connections. Times are seconds."""
+
+    connections: int = 4000
+    connections_per_ip: int = 1000
+    head_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
+
+
+class Connections:
+    """All open connections of one server."""
+
+    def __init__(
+        self, bounds: Bounds | None = None, callers: Callers | None = None, audit: Audit | None = None
+    ) -> None:
+        self.bounds = bounds or Bounds()
+        self._callers = callers or Callers()
+        self.audit = audit or Audit()
+        self._open: set[Connection] = set()
+        self._per_ip: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, connection: "Connection", peer: str) -> bool:
+        """Count it in, unless there are too many. A trusted proxy's are its callers', and only count as a whole."""
+        ip = counted(peer)
+        if len(self._open) >= self.bounds.connections:
+            self.audit.refused("connections", ip)
+            return False
+        if self._per_ip[ip] >= self.bounds.connections_per_ip and not self._callers.is_proxy(peer):
+            self.audit.refused("connections_per_ip", ip)
+            return False
+        self._open.add(connection)
+        self._per_ip[ip] += 1
+        return True
+
+    def forget(self, connection: "Connection", peer: str) -> None:
+        if connection not in self._open:
+            return
+        ip = counted(peer)
+        self._open.discard(connection)
+        self._per_ip[ip] -= 1
+        if not self._per_ip[ip]:
+            del self._per_ip[ip]
+
+    def refused(self, reason: str, peer: str) -> None:
+        self.audit.refused(reason, counted(peer))
+
+    @asynccontextmanager
+    async def swept(self) -> AsyncIterator[None]:
+        """Close what is overdue, as long as the context is open."""
+        sweeper = asyncio.create_task(self._sweep(), name="connections")
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            await asyncio.gather(sweeper, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        pause_s = min(1.0, self.bounds.head_timeout_s / 4, self.bounds.idle_timeout_s / 4)
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(pause_s)
+            now = loop.time()
+            for connection in [each for each in self._open if each.deadline < now]:
+                connection.overdue()
+
+
+class Connection(web.RequestHandler):
+    """One connection. `began` and `ended` are told by the middleware around every request."""
+
+    def __init__(self, server: web.Server, connections: Connections, **options: Any) -> None:
+        super().__init__(server, **options)
+        self.deadline = math.inf
+        self._connections = connections
+        self._now = self._loop.time
+        self._between_requests = True
+        self._head_began = True  # a new connection has something to say
+        self._admitted = False
+        self._peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) and peer else "unknown"
+        self._admitted = self._connections.admit(self, self._peer)
+        if self._admitted:
+            self.deadline = self._now() + self._connections.bounds.head_timeout_s
+            super().connection_made(transport)
+        else:
+            stream = cast(asyncio.Transport, transport)  # uvloop's has the methods and is no subclass
+            stream.write(_TOO_MANY)
+            stream.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._admitted:
+            self._connections.forget(self, self._peer)
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._admitted:
+            return
+        if self._between_requests and not self._head_began:
+            self._head_began = True
+            self.deadline = self._now() + self._connections.bounds.head_timeout_s
+        super().data_received(data)
+
+    def began(self) -> None:
+        """A whole head is here and a handler works on it."""
+        self._between_requests = False
+        self.deadline = math.inf
+
+    def ended(self) -> None:
+        """The handler is done; its answer goes out, and the next request may come."""
+        self._between_requests = True
+        self._head_began = False
+        self.deadline = self._now() + self._connections.bounds.idle_timeout_s
+
+    def overdue(self) -> None:
+        if self._head_began:
+            self._connections.refused("slow_head", self._peer)
+        self.deadline = math.inf
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What is no HTTP, in our words. aiohttp's own would quote the request, token and all, into answer and log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        error = _http_error(status, exc)
+        self._connections.refused(error.code, self._peer)
+        response = web.Response(body=msgspec.json.encode(error.body()), status=error.status)
+        response.headers["Content-Type"] = JSON
+        response.headers.update(SECURITY_HEADERS | {"Server": "exness", "X-Request-ID": secrets.token_hex(8)})
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    """aiohttp's server with our connections."""
+
+    def __init__(self, plain: web.Server, connections: Connections) -> None:
+        super().__init__(
+            plain.request_handler,
+            request_factory=plain.request_factory,
+            handler_cancellation=plain.handler_cancellation,
+        )
+        self._of_ours = connections
+
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            self._of_ours,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=self._of_ours.bounds.idle_timeout_s,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=MAX_HEADERS,
+            lingering_time=LINGERING_S,
+        )
+
+
+class Runner(web.AppRunner):
+    """aiohttp's runner of an application, on our connections."""
+
+    def __init__(self, app: web.Application, connections: Connections, shutdown_timeout_s: float) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout_s, handler_cancellation=True)
+        self._connections = connections
+
+    async def _make_server(self) -> web.Server:
+        """The one place where aiohttp lets a runner choose its server; hence the underscore."""
+        return _Server(await super()._make_server(), self._connections)
+
+
+def _http_error(status: int, exc: BaseException | None) -> ApiError:
+    if isinstance(exc, LineTooLong):
+        return ApiError("headers_too_large")
+    if 400 <= status < 500:
+        return ApiError("invalid_request", "This is not valid HTTP")
+    return ApiError("internal_error")
+
+
+def _canned(error: ApiError) -> bytes:
+    """A whole answer to a connection that gets no handler."""
+    body = msgspec.json.encode(error.body())
+    headers = SECURITY_HEADERS | error.headers | {"Content-Type": JSON, "Content-Length": str(len(body))}
+    lines = [f"HTTP/1.1 {error.status} Too Many Requests", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join([*lines, "Connection: close", "", ""])).encode() + body
+
+
+_TOO_MANY = _canned(ApiError("rate_limited", "Too many connections; close some and try again"))

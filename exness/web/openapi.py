@@ -1,0 +1,308 @@
+"""GET /openapi.json and GET /docs: what the API is, made from what it does.
+
+Bodies and answers are the structs that decode and encode them, errors are rows of ERRORS, so neither can drift from the
+code. What code can't tell, which errors an endpoint may answer, is one table here; a test holds it against the routes
+and schemathesis against the running server.
+"""
+
+import re
+from functools import cache
+from html import escape
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import hdrs, web
+
+from exness.core.instruments import Side
+from exness.core.rejects import Reject
+from exness.runtime.sequencer import Busy
+from exness.web.auth import COOKIE
+from exness.web.context import context_of
+from exness.web.errors import ERRORS, ErrorBody
+from exness.web.system import Health, Readiness
+from exness.web.wire import (
+    AccountAnswer,
+    AssetBalance,
+    CloseTradeBody,
+    CreateTradeBody,
+    EmailBody,
+    HistoryAnswer,
+    HistoryQuery,
+    LinkQuery,
+    MessageAnswer,
+    OpenTradesAnswer,
+    OpenTradesQuery,
+    PriceAnswer,
+    SignedInAnswer,
+    SupportedAssets,
+    TradeClosedAnswer,
+    TradeCreated,
+    UsdBalance,
+)
+
+API = "/api/v1"
+DOCS_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+class Operation(NamedTuple):
+    """One row of the API. `errors` are codes beside those that every such endpoint has."""
+
+    summary: str
+    answer: Any
+    session: bool = False
+    body: type[msgspec.Struct] | None = None
+    example: str = ""
+    query: type[msgspec.Struct] | None = None
+    parameter: str = ""
+    """The one in the path."""
+    errors: tuple[str, ...] = ()
+    redirects: bool = False
+
+
+GET, POST = hdrs.METH_GET, hdrs.METH_POST
+_EMAIL = '{"email": "you@example.com"}'
+_ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
+_BUSY = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    (POST, f"{API}/signup"): Operation("Mail a link to sign up", MessageAnswer, body=EmailBody, example=_EMAIL),
+    (POST, f"{API}/signin"): Operation("Mail a link to sign in", MessageAnswer, body=EmailBody, example=_EMAIL),
+    (GET, f"{API}/signin/post"): Operation(
+        "Open a mailed link: a session, as a cookie or, with Accept: application/json, in the answer",
+        SignedInAnswer,
+        query=LinkQuery,
+        errors=("unauthorized", "prefetch_refused", *_BUSY),
+        redirects=True,
+    ),
+    (POST, f"{API}/logout"): Operation("End this session", MessageAnswer, session=True),
+    (POST, f"{API}/trade/create"): Operation(
+        "Open a trade",
+        TradeCreated,
+        session=True,
+        body=CreateTradeBody,
+        example=_ORDER,
+        errors=(
+            Reject.CLIENT_ORDER_ID_CONFLICT,
+            Reject.PRICE_UNAVAILABLE,
+            Reject.SLIPPAGE_EXCEEDED,
+            Reject.POSITION_LIMIT,
+            Reject.INSUFFICIENT_MARGIN,
+        ),
+    ),
+    (POST, f"{API}/trade/close"): Operation(
+        "Close a trade",
+        TradeClosedAnswer,
+        session=True,
+        body=CloseTradeBody,
+        example='{"orderId": "..."}',
+        errors=(Reject.TRADE_NOT_FOUND, "trade_already_closed", Reject.PRICE_UNAVAILABLE),
+    ),
+    (GET, f"{API}/trade/open"): Operation("Open trades", OpenTradesAnswer, session=True, query=OpenTradesQuery),
+    (GET, f"{API}/trade/history"): Operation("Trades of all times", HistoryAnswer, session=True, query=HistoryQuery),
+    (GET, f"{API}/balance"): Operation("Free balances", dict[str, AssetBalance], session=True),
+    (GET, f"{API}/balance/usd"): Operation("Free balance in USDC", UsdBalance, session=True),
+    (GET, f"{API}/account"): Operation("The account", AccountAnswer, session=True),
+    (GET, f"{API}/supportedAssets"): Operation("What can be traded", SupportedAssets),
+    (GET, f"{API}/prices"): Operation("Every price", dict[str, PriceAnswer]),
+    (GET, f"{API}/prices/{{asset}}"): Operation("One price", PriceAnswer, parameter="asset", errors=("not_found",)),
+    (GET, "/healthz"): Operation("The process answers", Health),
+    (GET, "/readyz"): Operation("Whether it can trade now", Readiness),
+    (GET, "/openapi.json"): Operation("This document", dict[str, Any]),
+    (GET, "/docs"): Operation("This document as a page", str),
+}
+
+
+async def openapi_json(request: web.Request) -> web.Response:
+    """GET /openapi.json."""
+    return web.Response(
+        body=_encoded(context_of(request).version), headers={"Content-Type": "application/json; charset=utf-8"}
+    )
+
+
+async def docs(request: web.Request) -> web.Response:
+    """GET /docs: one page of plain HTML, without a script and without a request to anywhere."""
+    page = _page(context_of(request).version)
+    return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
+
+
+@cache
+def _encoded(version: str) -> bytes:
+    return msgspec.json.encode(document(version))
+
+
+def document(version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    types = _types()
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    by_type = dict(zip(map(str, types), schemas, strict=True))
+    components["EmailBody"]["properties"]["email"]["format"] = "email"
+    components["CreateTradeBody"]["properties"]["type"]["enum"] = [side.value for side in Side]
+    for struct in types:
+        _mend_schema(struct, components)
+    paths: dict[str, Any] = {}
+    for (method, path), operation in OPERATIONS.items():
+        paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, by_type)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "exness", "version": version, "description": "A leveraged-trading exchange in one process."},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+            },
+        },
+    }
+
+
+def _types() -> list[Any]:
+    given: list[Any] = [ErrorBody]
+    for operation in OPERATIONS.values():
+        given += [each for each in (operation.answer, operation.body, operation.query) if each is not None]
+    return list({str(each): each for each in given}.values())
+
+
+def _mend_schema(struct: Any, components: dict[str, Any]) -> None:
+    """A field that may be left out is not required, though it has no default when we make the struct."""
+    for name, schema in components.items():
+        for kind in (*_nested(struct), struct):
+            if getattr(kind, "__name__", "") == name and "required" in schema:
+                optional = {
+                    field.encode_name for field in msgspec.structs.fields(kind) if "UnsetType" in str(field.type)
+                }
+                schema["required"] = [field for field in schema["required"] if field not in optional]
+
+
+def _nested(struct: Any) -> list[type[msgspec.Struct]]:
+    """Structs that a struct's fields are lists of."""
+    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
+        return []
+    kinds = [getattr(field.type, "__args__", (field.type,)) for field in msgspec.structs.fields(struct)]
+    flat = [kind for group in kinds for kind in group]
+    return [kind for kind in flat if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+
+
+def _operation(method: str, path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path.removeprefix(API)}").strip("_"),
+        "summary": operation.summary,
+        "parameters": _parameters(operation),
+        "responses": _responses(path, operation, schemas) | _errors(method, path, operation),
+    }
+    if operation.session:
+        described["security"] = [{"bearer": []}, {"cookie": []}]
+    if operation.body is not None:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schemas[str(operation.body)]}},
+        }
+    return described
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = []
+    if operation.parameter:
+        parameters.append(
+            {"name": operation.parameter, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        )
+    if operation.query is not None:
+        schema = msgspec.json.schema(operation.query)["$defs"][operation.query.__name__]
+        required = schema.get("required", [])
+        for name, described in schema["properties"].items():
+            parameters.append({"name": name, "in": "query", "required": name in required, "schema": described})
+    return parameters
+
+
+def _responses(path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    good = _json(operation.summary, schemas[str(operation.answer)])
+    responses = {"200": good}
+    if path == "/docs":
+        good["content"] = {"text/html": {"schema": {"type": "string"}}}
+    if operation.redirects:
+        responses["302"] = {"description": "To the frontend, with the session as a cookie"}
+    if path == "/readyz":
+        responses["503"] = _json("Not ready; `reasons` says why", schemas[str(Readiness)])
+    return responses
+
+
+def _errors(method: str, path: str, operation: Operation) -> dict[str, Any]:
+    codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, operation.errors)}
+    if method == POST:
+        codes.add("forbidden_origin")
+    if operation.session:
+        codes |= {"unauthorized", *map(str, _BUSY)}
+    if operation.body is not None:
+        codes |= {"body_too_large", "unsupported_media_type", "request_timeout"}
+    by_status: dict[int, list[str]] = {}
+    for code in sorted(codes):
+        by_status.setdefault(ERRORS[code][0], []).append(code)
+    return {str(status): _error(names) for status, names in sorted(by_status.items())}
+
+
+def _error(codes: list[str]) -> dict[str, Any]:
+    description = "; ".join(f"`{code}`: {ERRORS[code][1]}" for code in codes)
+    schema = {"allOf": [{"$ref": "#/components/schemas/ErrorBody"}], "properties": {"code": {"enum": codes}}}
+    return _json(description, schema)
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>exness {version}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+pre {{ background: #f4f4f4; color: #111; padding: .6rem; overflow-x: auto; }}
+h2 {{ font-size: 1.1rem; margin-top: 2rem; border-top: 1px solid #ccc; padding-top: 1rem; }}
+td, th {{ text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0; }}
+</style></head><body>
+<h1>exness {version}</h1>
+<p>The same for machines: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1). In the lines below,
+<code>$URL</code> is where this page came from and <code>$TOKEN</code> a session: the <code>token</code> of a mailed
+link opened with <code>Accept: application/json</code>, or what <code>python -m exness token EMAIL</code> prints.</p>
+{operations}
+</body></html>
+"""
+
+
+@cache
+def _page(version: str) -> str:
+    paths = document(version)["paths"]
+    sections = [
+        _section(method, path, OPERATIONS[method, path], paths[path][method.lower()]) for method, path in OPERATIONS
+    ]
+    return _PAGE.format(version=escape(version), operations="\n".join(sections))
+
+
+def _section(method: str, path: str, operation: Operation, described: dict[str, Any]) -> str:
+    parameters = ", ".join(f"<code>{escape(parameter['name'])}</code>" for parameter in described["parameters"])
+    rows = "".join(
+        f"<tr><td>{status}</td><td>{escape(response['description'])}</td></tr>"
+        for status, response in described["responses"].items()
+    )
+    return (
+        f"<h2><code>{method} {escape(path)}</code></h2><p>{escape(operation.summary)}"
+        f"{' (needs a session)' if operation.session else ''}</p>"
+        f"{f'<p>Parameters: {parameters}</p>' if parameters else ''}"
+        f"<pre>{escape(_curl(method, path, operation))}</pre><table>{rows}</table>"
+    )
+
+
+def _curl(method: str, path: str, operation: Operation) -> str:
+    words = ["curl -s"]
+    if method == POST:
+        words.append("-X POST")
+    words.append(f'"$URL{path.replace("{asset}", "SOL")}{"?token=..." if operation.query is LinkQuery else ""}"')
+    if operation.session:
+        words.append('-H "Authorization: Bearer $TOKEN"')
+    if operation.query is LinkQuery:
+        words.append('-H "Accept: application/json"')
+    if operation.body is not None:
+        words.append(f"-H \"Content-Type: application/json\" -d '{operation.example}'")
+    return " ".join(words)

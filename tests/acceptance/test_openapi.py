@@ -1,0 +1,57 @@
+"""schemathesis against the real process: what it answers is what its own OpenAPI document says."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import Server
+
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
+    "response_schema_conformance"
+)
+EXAMPLES = 40
+LOGOUT = "/api/v1/logout"
+"""Apart from the rest: it ends the session that all others are tried with."""
+
+DOCUMENT = "/openapi.json"
+"""schemathesis leaves it out unless it is asked for."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "which",
+    [("--exclude-path", LOGOUT), ("--include-path", LOGOUT), ("--include-path", DOCUMENT)],
+    ids=["all others", "logout", "the document"],
+)
+async def test_every_endpoint_answers_as_its_document_says(tmp_path: Path, which: tuple[str, str]) -> None:
+    async with Server(tmp_path / "data") as server:
+        token = await server.token("ann@example.com")
+        code, said = await run_schemathesis(
+            tmp_path, f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {token}", *which
+        )
+        assert code == 0, said
+        match = re.search(r"(\d+) generated, (\d+) passed", said)
+        assert match is not None, said
+        assert match[1] == match[2]
+        assert int(match[1]) >= 10
+        assert not any("request failed" in line for line in server.errors)
+        assert (await server.get("/healthz")).status == 200
+
+
+async def run_schemathesis(folder: Path, *arguments: str) -> tuple[int, str]:
+    """A process of its own: it filters warnings and patches pytest as it likes, which is not for this one."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "schemathesis.cli", "run", *arguments,
+        "--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES),
+        "--seed", "4", "--generation-database", "none", "--no-color",
+        cwd=folder, env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    return await process.wait(), said.decode()

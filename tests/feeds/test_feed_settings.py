@@ -1,0 +1,91 @@
+"""From the settings to a feed with its guard, script and options."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from exness.app import make_feed, make_guard
+from exness.config import ConfigError, load
+from exness.feeds.decode import Quote, Reason
+from exness.feeds.guard import Guard
+from exness.feeds.replay import ReplayFeed
+from exness.feeds.simulated import SimulatedFeed
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def reasons(guard: Guard, *prices: int, spread: int = 0) -> list[Reason | None]:
+    quotes = (Quote("SOL_USDC", price, price + spread, number, 0) for number, price in enumerate(prices))
+    return [guard.take(quote, 1).reason for quote in quotes]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"feed.source": "backpack"}, [None, *[Reason.JUMP] * 3, None]),
+        ({"feed.source": "simulated"}, [None] * 5),
+        ({"feed.source": "simulated", "feed.jump_guard": "all"}, [None, *[Reason.JUMP] * 3, None]),
+        ({"feed.source": "backpack", "assets.SOL.jump_share": "0"}, [None] * 5),
+        ({"feed.source": "backpack", "assets.SOL.jump_confirmations": "1"}, [None, Reason.JUMP, None, None, None]),
+        ({"feed.source": "backpack", "assets.ETH.jump_share": "0"}, [None, *[Reason.JUMP] * 3, None]),
+    ],
+)
+def test_jumps_of_a_live_venue_want_confirmation_and_others_when_told_so(
+    flags: dict[str, str], expected: list[Reason | None]
+) -> None:
+    assert reasons(make_guard(load(None, {}, flags)), 1000, 500, 500, 500, 500) == expected
+
+
+def test_the_widest_spread_is_a_setting_of_every_feed() -> None:
+    assert reasons(make_guard(load(None, {}, {})), 100_000, spread=11_000) == [Reason.SPREAD_TOO_WIDE]
+    assert reasons(make_guard(load(None, {}, {"feed.max_spread": "0"})), 100_000, spread=11_000) == [None]
+
+
+def test_a_scenario_and_each_assets_volatility_reach_the_simulated_feed() -> None:
+    feed = make_feed(load(None, {}, {"feed.scenario": "crash", "assets.SOL.volatility": "2.5"}))
+    assert isinstance(feed, SimulatedFeed)
+    assert feed.describe() == "SIMULATED prices, scenario crash, a random walk with seed 0: no real market"
+
+
+def test_full_speed_is_a_word(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[feed]\nspeed = "max"\n')
+    assert load(None, {}, {}).feed.speed == math.inf
+    assert load(None, {"EXNESS_FEED_SPEED": "2"}, {}).feed.speed == 2
+    assert load(None, {"EXNESS_FEED_SPEED": "2"}, {"feed.speed": "max"}).feed.speed == math.inf
+
+
+def test_the_options_of_a_replay_reach_it(tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text("timestamp_us,symbol,bid,ask\n10,SOL_USDC,1,1\n20,SOL_USDC,2,2\n")
+    flags = {
+        "feed.source": "replay",
+        "feed.replay_files": ["q.csv"],
+        "feed.replay_from": "1970-01-01T00:00:00.000015Z",
+        "feed.speed": "max",
+        "feed.loop": True,
+    }
+    feed = make_feed(load(None, {}, flags))
+    assert isinstance(feed, ReplayFeed)
+    assert [tick[0] for tick in feed.iter_ticks()] == [20]
+    assert feed.clock is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("feed.scenario", "storm", '"stale", "crossed" or "flapping"'),
+        ("feed.max_spread", "1.1", "a share from 0 to 1 with at most 4 decimals"),
+        ("feed.jump_guard", "never", '"live" or "all"'),
+        ("feed.replay_from", "noon", 'a time like 2024-08-05T06:00:00Z, or "" for none'),
+        ("assets.SOL.jump_share", "0.00001", "a share from 0 to 1 with at most 4 decimals"),
+        ("assets.SOL.volatility", "-1", "a factor from 0 to 100 with at most 2 decimals"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(None, {}, {name: value})
+    assert f"{name} must be " in str(error.value)
+    assert allowed in str(error.value)

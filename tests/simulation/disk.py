@@ -1,0 +1,352 @@
+"""A disk that keeps what it was told to keep, takes its time, and now and then does not.
+
+It outlives the processes: each life works on it through its own SimJournal and SimSnapshots, which implement
+`ports.Journal` and `ports.Snapshots`. A transaction is on the disk whole or not at all; only the newest record can be
+torn, and when somebody has been told that it is there, the tables still hold all of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import StrEnum
+from random import Random
+from zlib import crc32
+
+import msgspec
+
+from exness.core.capture import Digest, Header
+from exness.core.events import Record
+from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError
+from exness.storage.codec import Row, decode, encode
+
+
+class Outage(StrEnum):
+    """What becomes of a commit that is under way when the power is cut."""
+
+    LOST = "lost"
+    KEPT = "kept"
+    TORN = "torn"
+
+
+class Decay(StrEnum):
+    """What becomes of the snapshots when the power is cut."""
+
+    NONE = "none"
+    LOSE_NEWEST = "lose newest"
+    LOSE_ALL = "lose all"
+    DAMAGE_NEWEST = "damage newest"
+    DAMAGE_ALL = "damage all"
+
+
+class CommitFault(StrEnum):
+    """A commit that fails: before anything is on the disk, or after all of it is."""
+
+    BEFORE = "before it is durable"
+    AFTER = "after it is durable"
+
+
+class Snapshot(msgspec.Struct):
+    """A snapshot as it lies on the disk. `checksum` is of the header; `digest` of what is in the accounts."""
+
+    header: bytes
+    checksum: int
+    digest: str
+    seq: int
+    at: int
+    accounts: list[bytes]
+
+
+class Disk:
+    """`on_commit` hears of every transaction at the moment it is on the disk, `on_snapshot` of every snapshot."""
+
+    def __init__(self, random: Random, snapshots_kept: int) -> None:
+        self.random = random
+        self.rows: list[Row] = []
+        self.snapshots: dict[int, Snapshot] = {}
+        self.kept = snapshots_kept
+        self.commit_fault: CommitFault | None = None
+        self.snapshot_fails = False
+        self.slow_s = 0.0
+        self.in_flight: list[Row] = []
+        self.snapshot_in_flight: Snapshot | None = None
+        self.failed = False
+        self.mendable: Row | None = None
+        """The newest record as it was, when it is damaged and the tables still hold all of it."""
+        self.torn = False
+        self.on_commit: Callable[[list[Row]], None] = lambda rows: None
+        self.on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
+        self.reached: Callable[[str], None] = lambda what: None
+
+    def copy(self) -> "Disk":
+        """The same content on another disk, for looking at."""
+        other = Disk(Random(0), self.kept)
+        other.rows, other.mendable, other.torn = list(self.rows), self.mendable, self.torn
+        other.snapshots = {seq: _copy(snapshot) for seq, snapshot in self.snapshots.items()}
+        return other
+
+    def latency(self) -> float:
+        """Mostly short, sometimes none, sometimes long."""
+        return self.random.choice((0.0, 0.0, 1e-5, 1e-4, 1e-3, 0.01)) * self.random.uniform(0.5, 2.0)
+
+    def commit(self, rows: list[Row]) -> None:
+        self.rows += rows
+        self.on_commit(rows)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        self.snapshots[snapshot.seq] = snapshot
+        for seq in sorted(self.snapshots)[: -self.kept]:
+            del self.snapshots[seq]
+        self.on_snapshot(snapshot)
+
+    def boot(self) -> None:
+        """A new process: nothing is under way, nothing has failed."""
+        self.in_flight, self.snapshot_in_flight, self.failed = [], None, False
+        self.commit_fault, self.snapshot_fails, self.slow_s = None, False, 0.0
+
+    def cut_power(self, outage: Outage, decay: Decay) -> None:
+        """What a crash leaves."""
+        if self.in_flight:
+            self._end_commit(outage)
+        elif outage is Outage.TORN and self.rows and not self.torn:
+            self._tear(mendable=True)
+        if self.snapshot_in_flight is not None:
+            self.reached("crash while a snapshot is written")
+            if outage is Outage.TORN:
+                torn = _copy(self.snapshot_in_flight)
+                torn.accounts = torn.accounts[:-1]
+                torn.checksum ^= 0 if torn.accounts else 1
+                self.snapshots[torn.seq] = torn
+                self.reached("snapshot torn")
+        self._decay(decay)
+
+    def _end_commit(self, outage: Outage) -> None:
+        on_disk = self.rows[-1:] == self.in_flight[-1:]
+        self.reached("crash after a commit, before its answer" if on_disk else f"crash in a commit: {outage}")
+        if not on_disk and outage is not Outage.LOST:
+            self.commit(self.in_flight)
+        if outage is Outage.TORN:
+            self._tear(mendable=self.random.random() < 0.5)
+
+    def _tear(self, *, mendable: bool) -> None:
+        """Damage the newest record. One that somebody was told of must not be lost: the tables hold it."""
+        self.mendable = self.rows[-1] if mendable else None
+        self.rows[-1] = damaged(self.rows[-1], self.random)
+        self.torn = True
+        self.reached("record torn")
+
+    def _decay(self, decay: Decay) -> None:
+        seqs = sorted(self.snapshots, reverse=True)
+        if decay is Decay.NONE or not seqs:
+            return
+        self.reached(f"snapshots: {decay}")
+        chosen = seqs if decay in (Decay.LOSE_ALL, Decay.DAMAGE_ALL) else seqs[:1]
+        for seq in chosen:
+            if decay in (Decay.LOSE_ALL, Decay.LOSE_NEWEST):
+                del self.snapshots[seq]
+            else:
+                spoil(self.snapshots[seq], self.random)
+
+
+def damaged(row: Row, random: Random) -> Row:
+    """One field of the row, not as it was written."""
+    seq, at, kind, payload, request, checksum = row
+    match random.randrange(6):
+        case 0:
+            return seq, at ^ (1 << random.randrange(40)), kind, payload, request, checksum
+        case 1:
+            return seq, at, kind[:-1], payload, request, checksum
+        case 2:
+            return seq, at, kind, payload[: random.randrange(len(payload))], request, checksum
+        case 3:
+            return seq, at, kind, payload, request + "!", checksum
+        case 4:
+            return seq, at, kind, payload, request, checksum ^ (1 << random.randrange(32))
+        case _:
+            place = random.randrange(len(payload))
+            other = chr((ord(payload[place]) - 31) % 95 + 32)
+            return seq, at, kind, payload[:place] + other + payload[place + 1 :], request, checksum
+
+
+def spoil(snapshot: Snapshot, random: Random) -> None:
+    """Flip a bit somewhere in a snapshot."""
+    if snapshot.accounts and random.random() < 0.8:
+        number = random.randrange(len(snapshot.accounts))
+        snapshot.accounts[number] = _flip(snapshot.accounts[number], random)
+    else:
+        snapshot.header = _flip(snapshot.header, random)
+
+
+def _flip(blob: bytes, random: Random) -> bytes:
+    place = random.randrange(len(blob))
+    return blob[:place] + bytes([blob[place] ^ (1 << random.randrange(8))]) + blob[place + 1 :]
+
+
+def _copy(snapshot: Snapshot) -> Snapshot:
+    return msgspec.structs.replace(snapshot, accounts=list(snapshot.accounts))
+
+
+class SimJournal:
+    """Implements `ports.Journal` for one life."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def append(self, records: Sequence[Record]) -> None:
+        disk = self._disk
+        if disk.failed:
+            raise StorageError("a commit has failed before: start again")
+        fault, disk.commit_fault = disk.commit_fault, None
+        slow_s, disk.slow_s = disk.slow_s, 0.0
+        rows = [encode(record) for record in records]
+        disk.in_flight = rows
+        await asyncio.sleep(disk.latency() + slow_s)
+        if fault is CommitFault.BEFORE:
+            raise self._failure(fault)
+        disk.commit(rows)
+        await asyncio.sleep(disk.latency())
+        if fault is CommitFault.AFTER:
+            raise self._failure(fault)
+        disk.in_flight = []
+
+    def _failure(self, fault: CommitFault) -> StorageError:
+        disk = self._disk
+        disk.failed, disk.in_flight = True, []
+        disk.reached(f"commit failed {fault}")
+        return StorageError(f"the disk failed {fault}")
+
+    async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
+        rows, at_once = self._disk.rows, self._disk.random.choice((1, 3, 1000))
+        for start in range(max(0, after), len(rows), at_once):
+            await asyncio.sleep(self._disk.latency())
+            records: list[Record] = []
+            try:
+                for expected, row in enumerate(rows[start : start + at_once], start + 1):
+                    if row[0] != expected:
+                        raise JournalDamaged(expected, "it is missing")
+                    records.append(_decode(row))
+            except JournalDamaged:
+                if records:
+                    yield records
+                raise
+            yield records
+
+    async def last_seq(self) -> int:
+        await asyncio.sleep(0)
+        return self._disk.rows[-1][0] if self._disk.rows else 0
+
+    async def check(self, up_to: int) -> None:
+        await asyncio.sleep(self._disk.latency())
+        for expected, row in enumerate(self._disk.rows[:up_to], 1):
+            if row[0] != expected:
+                raise JournalDamaged(expected, "it is missing")
+            _decode(row)
+
+    async def mend(self, seq: int) -> bool:
+        await asyncio.sleep(self._disk.latency())
+        row, self._disk.mendable = self._disk.mendable, None
+        if row is None or row[0] != seq:
+            return False
+        self._disk.rows[-1] = row
+        self._disk.torn = False
+        return True
+
+    async def cut(self, seq: int) -> None:
+        await asyncio.sleep(self._disk.latency())
+        if not self._disk.rows or self._disk.rows[-1][0] != seq:
+            raise StorageError(f"record {seq} is not the newest")
+        self._disk.rows.pop()
+        self._disk.torn = False
+        await asyncio.sleep(self._disk.latency())
+
+
+def _decode(row: Row) -> Record:
+    seq, at, kind, payload, request, checksum = row
+    return decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum))
+
+
+class SimSnapshots:
+    """Implements `ports.Snapshots` for one life."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def draft(self, header: Header) -> "SimDraft":
+        return SimDraft(self._disk, header)
+
+    async def infos(self) -> list[SnapshotInfo]:
+        await asyncio.sleep(0)
+        newest_first = sorted(self._disk.snapshots.values(), key=lambda snapshot: -snapshot.seq)
+        return [_info(snapshot) for snapshot in newest_first]
+
+    async def header(self, seq: int) -> Header:
+        await asyncio.sleep(0)
+        return header_of(self._find(seq))
+
+    async def accounts(self, seq: int) -> AsyncIterator[list[bytes]]:
+        snapshot = self._find(seq)
+        digest = Digest(header_of(snapshot))
+        for account in snapshot.accounts:
+            await asyncio.sleep(self._disk.latency())
+            digest.add(account)
+            yield [account]
+        if digest.hex() != snapshot.digest:
+            raise SnapshotDamaged(f"snapshot {seq} does not match its digest")
+
+    async def drop_from(self, seq: int) -> None:
+        await asyncio.sleep(self._disk.latency())
+        for ahead in [each for each in self._disk.snapshots if each >= seq]:
+            del self._disk.snapshots[ahead]
+
+    def _find(self, seq: int) -> Snapshot:
+        if seq not in self._disk.snapshots:
+            raise SnapshotDamaged(f"snapshot {seq} is not there")
+        return self._disk.snapshots[seq]
+
+
+def header_of(snapshot: Snapshot) -> Header:
+    """Raises SnapshotDamaged."""
+    if crc32(snapshot.header) != snapshot.checksum:
+        raise SnapshotDamaged(f"the header of snapshot {snapshot.seq} does not match its checksum")
+    return msgspec.msgpack.decode(snapshot.header, type=Header)
+
+
+def _info(snapshot: Snapshot) -> SnapshotInfo:
+    return SnapshotInfo(snapshot.seq, snapshot.at, snapshot.digest, sum(map(len, snapshot.accounts)))
+
+
+class SimDraft:
+    """Implements `ports.SnapshotDraft`."""
+
+    def __init__(self, disk: Disk, header: Header) -> None:
+        self._disk = disk
+        self._header = header
+        self._accounts: list[bytes] = []
+
+    async def __aenter__(self) -> "SimDraft":
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._disk.snapshot_in_flight = None
+
+    async def add(self, accounts: Sequence[bytes]) -> None:
+        await asyncio.sleep(self._disk.latency())
+        self._accounts += accounts
+
+    async def commit(self) -> SnapshotInfo:
+        disk, snapshot = self._disk, self._whole()
+        disk.snapshot_in_flight = snapshot
+        await asyncio.sleep(20 * disk.latency())
+        if disk.snapshot_fails:
+            disk.snapshot_fails = False
+            disk.reached("snapshot failed")
+            raise StorageError("no room for a snapshot")
+        disk.keep(snapshot)
+        disk.snapshot_in_flight = None
+        await asyncio.sleep(disk.latency())
+        return _info(snapshot)
+
+    def _whole(self) -> Snapshot:
+        header, digest = msgspec.msgpack.encode(self._header), Digest(self._header)
+        for account in self._accounts:
+            digest.add(account)
+        return Snapshot(header, crc32(header), digest.hex(), self._header.seq, self._header.at, self._accounts)

@@ -1,0 +1,324 @@
+"""The simulator finds what it is there for: each defect here is planted into the running exchange, and some seed out of
+the first MOST must break a promise. Without a defect the same seeds hold all of them (see test_simulation)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from exness.core import decide, engine, evolve, margin
+from exness.core.capture import Restorer
+from exness.core.commands import OpenTrade
+from exness.core.decide import Repeated
+from exness.core.events import Record
+from exness.core.instruments import Asset, Side
+from exness.core.state import State
+from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
+from exness.runtime import recovery
+from exness.runtime.bus import Bus
+from exness.runtime.exchange import Exchange
+from exness.runtime.ports import StorageError
+from exness.runtime.sequencer import Busy, Sequencer, _refuse
+from exness.runtime.ticks import TickQueue, _mark
+from exness.runtime.writer import Writer
+from exness.storage import codec
+from tests.simulation.actions import make_history
+from tests.simulation.shrink import broken_by, shrink
+from tests.simulation.watch import Broken
+from tests.simulation.world import LENGTH, simulate_seed
+
+MOST = 60
+Patch = pytest.MonkeyPatch
+DEFECTS: dict[str, Callable[[Patch], None]] = {}
+
+
+def defect(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+    DEFECTS[plant.__name__] = plant
+    return plant
+
+
+@defect
+def an_answer_before_the_commit(patch: Patch) -> None:
+    async def at_once(self: Writer, seq: int) -> None:
+        await asyncio.sleep(0)
+
+    patch.setattr(Writer, "durable", at_once)
+
+
+@defect
+def a_dropped_event(patch: Patch) -> None:
+    """Of a tick that liquidates several trades, the last record does not get into the journal."""
+    put = Writer.put
+    patch.setattr(Writer, "put", lambda self, records: put(self, records[:-1] if len(records) > 2 else records))
+
+
+@defect
+def pnl_rounded_up(patch: Patch) -> None:
+    def uncapped(side: Side, margin_: int, leverage: int, entry: int, exit_: int) -> int:
+        move = exit_ - entry if side is Side.LONG else entry - exit_
+        return -(-margin_ * leverage * move // (entry * 100))
+
+    patch.setattr(margin, "uncapped_pnl", uncapped)
+
+
+@defect
+def a_liquidation_price_rounded_the_other_way(patch: Patch) -> None:
+    def price(side: Side, entry: int, leverage: int) -> int:
+        distance = entry * 100 // leverage
+        return entry - distance if side is Side.LONG else entry + distance
+
+    patch.setattr(margin, "liquidation_price", price)
+
+
+@defect
+def a_missed_wick(patch: Patch) -> None:
+    """A full tick queue keeps the last tick only."""
+
+    def thin(self: TickQueue, asset: Asset) -> None:
+        own = [tick for tick in self._ticks if tick.asset == asset]
+        self._ticks = deque(tick for tick in self._ticks if tick.asset != asset or tick is own[-1])
+        self._waiting[asset] = 1
+        self.shed += len(own) - 1
+
+    patch.setattr(TickQueue, "_thin", thin)
+
+
+@defect
+def the_last_accepted_price_shed(patch: Patch) -> None:
+    """A full tick queue keeps low, high and last, and the last is suspect: found by the simulator, seed 7."""
+
+    def thin(self: TickQueue, asset: Asset) -> None:
+        own = [tick for tick in self._ticks if tick.asset == asset]
+        kept = min(own, key=_mark), max(own, key=_mark), own[-1]
+        self._ticks = deque(tick for tick in self._ticks if tick.asset != asset or any(tick is each for each in kept))
+        self._waiting[asset] = sum(tick.asset == asset for tick in self._ticks)
+        self.shed += len(own) - self._waiting[asset]
+
+    patch.setattr(TickQueue, "_thin", thin)
+
+
+@defect
+def liquidation_only_through_the_price(patch: Patch) -> None:
+    def first_due(self: TriggerIndex, mark: int) -> object:
+        first = self._chunks[0][0] if self._chunks else None
+        if first is None or first >> _SEQ_BITS >= self._sign * mark:
+            return None
+        return self._trades[first & _SEQ_MASK]
+
+    patch.setattr(TriggerIndex, "first_due", first_due)
+
+
+@defect
+def the_farthest_liquidated_first(patch: Patch) -> None:
+    def first_due(self: TriggerIndex, mark: int) -> object:
+        due = [entry for chunk in self._chunks for entry in chunk if entry >> _SEQ_BITS <= self._sign * mark]
+        return self._trades[due[-1] & _SEQ_MASK] if due else None
+
+    patch.setattr(TriggerIndex, "first_due", first_due)
+
+
+@defect
+def recovery_leaves_out_the_last_record(patch: Patch) -> None:
+    async def replay(journal: object, state: State) -> None:
+        tail = [record async for records in journal.read(after=state.seq) for record in records]  # type: ignore[attr-defined]
+        for record in tail[:-1]:
+            evolve.evolve(state, record)
+
+    patch.setattr(recovery, "_replay", replay)
+
+
+@defect
+def client_order_ids_forgotten_on_restart(patch: Patch) -> None:
+    finish = Restorer.finish
+
+    def forgetful(self: Restorer) -> State:
+        state = finish(self)
+        for account in state.account_list:
+            account.seen.clear()
+        return state
+
+    patch.setattr(Restorer, "finish", forgetful)
+
+
+@defect
+def a_snapshot_ahead_of_the_journal(patch: Patch) -> None:
+    async def at_once(self: Writer, seq: int) -> None:
+        await asyncio.sleep(0)
+
+    async def durable(self: Writer, seq: int) -> None:
+        if (future := self.when_on_disk(seq)) is not None:
+            await future
+
+    patch.setattr(Writer, "on_disk", at_once)
+    patch.setattr(Writer, "durable", durable)
+
+
+@defect
+def a_snapshot_of_two_moments(patch: Patch) -> None:
+    """Accounts that change while the picture is taken are not shown to it before."""
+    touch = evolve._touch
+
+    def unseen(state: State, account: str, seq: int) -> object:
+        observer, state.observer = state.observer, None
+        try:
+            return touch(state, account, seq)  # type: ignore[arg-type]
+        finally:
+            state.observer = observer
+
+    patch.setattr(evolve, "_touch", unseen)
+
+
+@defect
+def a_closed_trade_stays_in_the_index(patch: Patch) -> None:
+    patch.setattr(TriggerIndex, "remove", lambda self, trade: None)
+
+
+@defect
+def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
+    real = decide.decide_open
+
+    def twice(state: State, rules: object, command: object, at: int) -> object:
+        outcome = real(state, rules, command, at)  # type: ignore[arg-type]
+        if isinstance(outcome, Repeated):
+            command = msgspec.structs.replace(command, client_order=None)  # type: ignore[type-var]
+            return real(state, rules, command, at)  # type: ignore[arg-type]
+        return outcome
+
+    patch.setitem(engine._DECIDE, OpenTrade, twice)
+
+
+@defect
+def a_conflict_taken_for_a_repeat(patch: Patch) -> None:
+    patch.setattr(decide, "_repeat", lambda seen, command: Repeated(seen))
+
+
+@defect
+def a_price_that_never_gets_old(patch: Patch) -> None:
+    patch.setattr(State, "fresh_price", lambda self, asset, at: self.price(asset))
+
+
+@defect
+def who_has_gone_is_served(patch: Patch) -> None:
+    handle = Sequencer._handle
+
+    def serve(self: Sequencer, waiting: object) -> None:
+        if waiting.reply.done():  # type: ignore[attr-defined]
+            waiting.reply = asyncio.get_running_loop().create_future()  # type: ignore[attr-defined]
+        handle(self, waiting)  # type: ignore[arg-type]
+
+    patch.setattr(Sequencer, "_handle", serve)
+
+
+@defect
+def overloaded_and_executed_all_the_same(patch: Patch) -> None:
+    def refuse_overdue(self: Sequencer) -> None:
+        oldest_allowed = asyncio.get_running_loop().time() - self._inbox_wait_s
+        for waiting in [each for each in self._inbox if each.since < oldest_allowed]:
+            _refuse(waiting, Busy.OVERLOADED)
+            waiting.reply = asyncio.get_running_loop().create_future()
+
+    patch.setattr(Sequencer, "_refuse_overdue", refuse_overdue)
+
+
+@defect
+def a_request_between_two_ticks_that_have_come(patch: Patch) -> None:
+    """Only the first of the waiting ticks is checked before the requests."""
+
+    async def check_one(self: Sequencer) -> None:
+        if self._ticks:
+            await self._check(self._ticks.pop())
+
+    patch.setattr(Sequencer, "_check_ticks", check_one)
+
+
+@defect
+def broadcast_before_the_commit(patch: Patch) -> None:
+    commit = Writer._commit
+
+    async def early(self: Writer, records: list[Record]) -> None:
+        self._bus.publish(records)
+        await asyncio.sleep(0)
+        bus, self._bus = self._bus, Bus(1)
+        try:
+            await commit(self, records)
+        finally:
+            self._bus = bus
+
+    patch.setattr(Writer, "_commit", early)
+
+
+@defect
+def a_reader_sees_what_is_not_durable(patch: Patch) -> None:
+    """One wait for what the account showed when it was asked for: found by the simulator, seed 0."""
+
+    async def once(self: Exchange, account: object) -> None:
+        await self.writer.durable(account.seq)  # type: ignore[attr-defined]
+
+    patch.setattr(Exchange, "settled", once)
+
+
+@defect
+def a_failed_commit_and_on_it_goes(patch: Patch) -> None:
+    commit = Writer._commit
+
+    async def shrug(self: Writer, records: list[Record]) -> None:
+        try:
+            await commit(self, records)
+        except StorageError:
+            self.durable_seq = records[-1].seq
+            self._queued -= len(records)
+            self._wake()
+
+    patch.setattr(Writer, "_commit", shrug)
+
+
+@defect
+def a_checksum_that_nobody_looks_at(patch: Patch) -> None:
+    real = codec.checksum
+    patch.setattr(codec, "checksum", lambda *fields: real(0, 0, b"", b"", b""))
+
+
+@defect
+def a_snapshot_ahead_of_the_journal_is_kept(patch: Patch) -> None:
+    async def keep(snapshots: object, seq: int) -> None:
+        await asyncio.sleep(0)
+
+    patch.setattr(recovery, "_drop_ahead", keep)
+
+
+@defect
+def a_tick_without_its_second_step(patch: Patch) -> None:
+    execute = engine.Engine._tick
+    patch.setattr(
+        engine.Engine, "_tick", lambda self, tick, at: msgspec.structs.replace(execute(self, tick, at), more=False)
+    )
+
+
+def first_broken(most: int = MOST) -> tuple[int, Broken] | None:
+    for seed in range(most):
+        try:
+            simulate_seed(seed)
+        except Broken as broken:
+            return seed, broken
+    return None
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_the_simulator_finds(name: str, monkeypatch: Patch) -> None:
+    DEFECTS[name](monkeypatch)
+    found = first_broken()
+    assert found is not None, f"{MOST} seeds have not found it"
+    print(f"found by seed {found[0]}: {str(found[1])[:200]}")
+
+
+def test_a_failure_shrinks_to_a_few_actions(monkeypatch: Patch) -> None:
+    pnl_rounded_up(monkeypatch)
+    found = first_broken()
+    assert found is not None
+    seed, broken = found
+    shortest = shrink(make_history(seed, LENGTH), broken.what)
+    assert broken_by(shortest) == broken.what
+    # An account, a price, an open, another price and a close, with a turn of the loop here and there.
+    assert len(shortest.actions) <= 12

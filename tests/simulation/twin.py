@@ -1,0 +1,393 @@
+"""The exchange once more, slow and obvious: it predicts every answer, every event and every balance.
+
+Written from the formulas of API.md: whole USDC and whole prices as fractions, exact losses, every trade looked at on
+every tick. It shares the words of the core (commands, events, refusals) and none of its arithmetic, index or limits.
+Its content can be copied at any moment and held against a State.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.decide import Repeated
+from exness.core.events import AccountOpened, Deposited, Event, Trade, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.rejects import Refusal, Reject
+from exness.core.state import Rules, SeenOrder, State
+
+PRICE_LIFE_US = 30_000_000
+MICRO = 10**6
+
+
+@dataclass(frozen=True)
+class Lot:
+    """An open trade: `trade` is what is shown of it, the rest is what it is, in whole units."""
+
+    trade: Trade
+    margin: Fraction
+    leverage: Fraction
+    entry: Fraction
+
+    @property
+    def notional(self) -> Fraction:
+        return self.margin * self.leverage
+
+    def gain(self, price: Fraction) -> Fraction:
+        move = price - self.entry if self.trade.side == "long" else self.entry - price
+        return self.notional * move / self.entry
+
+    def is_lost(self, price: Fraction) -> bool:
+        return -self.gain(price) >= self.margin
+
+
+@dataclass
+class Wallet:
+    number: int
+    email: str
+    opened_at: int
+    free: Fraction
+    seq: int
+    seen: dict[str, SeenOrder] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Quote:
+    bid: Fraction
+    ask: Fraction
+    mark: Fraction
+    at: int
+    is_doubted: bool = False
+
+
+@dataclass
+class Prediction:
+    """What must come of a command: the events, or the refusal or first answer instead of them."""
+
+    answer: list[Event] | Refusal | Repeated
+    more: bool = False
+
+
+class Twin:
+    """`liquidations_per_step` is after how many liquidations a tick takes a breath."""
+
+    def __init__(self, rules: Rules, liquidations_per_step: int) -> None:
+        self.rules = rules
+        self.step = liquidations_per_step
+        self.seq = 0
+        self.at = 0
+        self.wallets: dict[str, Wallet] = {}
+        self.lots: dict[str, Lot] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.house = self.deposits = self.shortfall = Fraction(0)
+
+    def copy(self) -> "Twin":
+        """The same content; prices are left out, as they are not journaled."""
+        other = Twin(self.rules, self.step)
+        other.seq, other.at = self.seq, self.at
+        other.wallets = {name: replace(wallet, seen=dict(wallet.seen)) for name, wallet in self.wallets.items()}
+        other.lots = dict(self.lots)
+        other.house, other.deposits, other.shortfall = self.house, self.deposits, self.shortfall
+        return other
+
+    # --- predicting -----------------------------------------------------------------------------------------------
+
+    def predict(self, command: Command, at: int) -> Prediction:
+        """What must come of it. Prices change here; everything else only by `apply`."""
+        at = max(at, self.at)
+        match command:
+            case OpenAccount():
+                return Prediction(self._join(command))
+            case Deposit():
+                return Prediction(self._deposit(command))
+            case OpenTrade():
+                return Prediction(self._open(command, at))
+            case CloseTrade():
+                return Prediction(self._close(command, at))
+            case PriceTick():
+                return self._tick(command, at)
+
+    def _join(self, command: OpenAccount) -> list[Event] | Refusal:
+        if command.account in self.wallets or any(command.email == each.email for each in self.wallets.values()):
+            return Refusal(Reject.ACCOUNT_EXISTS)
+        return [AccountOpened(command.account, command.email, command.deposit)]
+
+    def _deposit(self, command: Deposit) -> list[Event] | Refusal:
+        if command.account not in self.wallets:
+            return Refusal(Reject.ACCOUNT_NOT_FOUND)
+        return [Deposited(command.account, command.amount, self._balance(command.account, command.amount))]
+
+    def _open(self, command: OpenTrade, at: int) -> list[Event] | Refusal | Repeated:
+        if command.account not in self.wallets:
+            return Refusal(Reject.ACCOUNT_NOT_FOUND)
+        wallet = self.wallets[command.account]
+        if command.client_order in wallet.seen:
+            first = wallet.seen[command.client_order]
+            if first.fingerprint == command.fingerprint:
+                return Repeated(first)
+            return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, {"orderId": first.trade.order})
+        refusal = self._no_price(command.asset, at) or self._doubted_price(command.asset, at)
+        if refusal:
+            return refusal
+        quote = self.quotes[command.asset]
+        entry = quote.mark
+        if self.rules.execution == "touch":
+            entry = quote.ask if command.side == "long" else quote.bid
+        lot = self._lot(command, entry, at)
+        refusal = self._too_wide(lot, quote) or self._slipped(command, entry) or self._over_limit(lot)
+        if refusal:
+            return refusal
+        if lot.margin > wallet.free:
+            return Refusal(
+                Reject.INSUFFICIENT_MARGIN, {"required": text(lot.margin, 6), "available": text(wallet.free, 6)}
+            )
+        balance = self._balance(command.account, -command.margin)
+        if command.client_order is None:
+            return [TradeOpened(lot.trade, balance)]
+        oldest_first = list(wallet.seen)
+        kept = self.rules.client_order_ids_per_account - 1
+        forgets = oldest_first[: max(0, len(oldest_first) - kept)]
+        return [TradeOpened(lot.trade, balance, command.fingerprint, tuple(forgets))]
+
+    def _lot(self, command: OpenTrade, entry: Fraction, at: int) -> Lot:
+        leverage = Fraction(command.leverage, 100)
+        distance = math.ceil(entry / leverage * self._units(command.asset))
+        entry_scaled = int(entry * self._units(command.asset))
+        trade = Trade(
+            order=command.order,
+            account=command.account,
+            asset=command.asset,
+            side=command.side,
+            margin=command.margin,
+            leverage=command.leverage,
+            entry=entry_scaled,
+            liquidation=entry_scaled - distance if command.side == "long" else entry_scaled + distance,
+            opened_at=at,
+            seq=self.seq + 1,
+            client_order=command.client_order,
+        )
+        return Lot(trade, Fraction(command.margin, MICRO), leverage, entry)
+
+    def _no_price(self, asset: str, at: int) -> Refusal | None:
+        if asset not in self.quotes:
+            return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "down"})
+        age = at - self.quotes[asset].at
+        if age > PRICE_LIFE_US:
+            return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "stale", "age_us": age})
+        return None
+
+    def _doubted_price(self, asset: str, at: int) -> Refusal | None:
+        quote = self.quotes[asset]
+        if not quote.is_doubted:
+            return None
+        details: dict[str, str | int] = {"asset": asset, "reason": "suspect", "age_us": at - quote.at}
+        return Refusal(Reject.PRICE_UNAVAILABLE, details)
+
+    def _too_wide(self, lot: Lot, quote: Quote) -> Refusal | None:
+        if not lot.is_lost(quote.mark):
+            return None
+        return Refusal(Reject.PRICE_UNAVAILABLE, {"reason": "the spread is wider than this leverage allows"})
+
+    def _slipped(self, command: OpenTrade, entry: Fraction) -> Refusal | None:
+        if command.slippage is None or command.expected_price is None:
+            return None
+        expected = Fraction(command.expected_price, self._units(command.asset))
+        if abs(entry - expected) / expected <= Fraction(command.slippage, 10_000):
+            return None
+        decimals = self.rules.instruments[command.asset].decimals
+        details: dict[str, str | int] = {
+            "expected": text(expected, decimals),
+            "actual": text(entry, decimals),
+            "allowed": command.slippage,
+        }
+        return Refusal(Reject.SLIPPAGE_EXCEEDED, details)
+
+    def _over_limit(self, lot: Lot) -> Refusal | None:
+        mine = [each for each in self.lots.values() if each.trade.account == lot.trade.account]
+        here = [each for each in self.lots.values() if each.trade.asset == lot.trade.asset]
+        if len(mine) + 1 > self.rules.max_open_trades_per_account:
+            return _limit("max_open_trades_per_account", self.rules.max_open_trades_per_account, len(mine) + 1)
+        for name, allowed, lots in (
+            ("max_notional_per_account", self.rules.max_notional_per_account, mine),
+            ("max_open_interest_per_asset", self.rules.max_open_interest_per_asset, here),
+        ):
+            would_be = sum((each.notional for each in lots), lot.notional)
+            if would_be > Fraction(allowed, MICRO):
+                return _limit(name, text(Fraction(allowed, MICRO), 6), text(would_be, 6))
+        return None
+
+    def _close(self, command: CloseTrade, at: int) -> list[Event] | Refusal:
+        lot = self.lots.get(command.order)
+        if lot is None or lot.trade.account != command.account:
+            return Refusal(Reject.TRADE_NOT_FOUND)
+        trade = lot.trade
+        refusal = self._no_price(trade.asset, at)
+        if refusal:
+            return refusal
+        quote = self.quotes[trade.asset]
+        price = quote.mark
+        if self.rules.execution == "touch":
+            price = quote.bid if trade.side == "long" else quote.ask
+        gain = math.floor(lot.gain(price) * MICRO)
+        pnl = max(-trade.margin, gain)
+        returned = trade.margin + pnl
+        return [
+            TradeClosed(
+                order=trade.order,
+                account=trade.account,
+                asset=trade.asset,
+                price=int(price * self._units(trade.asset)),
+                margin=trade.margin,
+                pnl=pnl,
+                returned=returned,
+                balance=self._balance(trade.account, returned),
+                shortfall=max(0, -trade.margin - gain),
+            )
+        ]
+
+    def _tick(self, tick: PriceTick, at: int) -> Prediction:
+        if tick.suspect:
+            if tick.asset in self.quotes:
+                self.quotes[tick.asset] = replace(self.quotes[tick.asset], is_doubted=True)
+            return Prediction([])
+        units = self._units(tick.asset)
+        mark = self._mark(tick)
+        self.quotes[tick.asset] = Quote(Fraction(tick.bid, units), Fraction(tick.ask, units), mark, at)
+        due = self.due(tick)[: self.step]
+        return Prediction([self._liquidation(lot, tick, mark) for lot in due], more=len(due) == self.step)
+
+    def due(self, tick: PriceTick) -> list[Lot]:
+        """Everything that this tick's mark has taken the whole margin of, in the order it is to be closed."""
+        if tick.suspect:
+            return []
+        mark = self._mark(tick)
+        due = [each for each in self.lots.values() if each.trade.asset == tick.asset and each.is_lost(mark)]
+        longs = [each for each in due if each.trade.side == "long"]
+        shorts = [each for each in due if each.trade.side == "short"]
+        longs.sort(key=lambda each: (-each.trade.liquidation, each.trade.seq))
+        shorts.sort(key=lambda each: (each.trade.liquidation, each.trade.seq))
+        return longs + shorts
+
+    def _liquidation(self, lot: Lot, tick: PriceTick, mark: Fraction) -> TradeLiquidated:
+        return TradeLiquidated(
+            order=lot.trade.order,
+            account=lot.trade.account,
+            asset=tick.asset,
+            mark=int(mark * self._units(tick.asset)),
+            bid=tick.bid,
+            ask=tick.ask,
+            margin=lot.trade.margin,
+            shortfall=math.ceil(-lot.gain(mark) * MICRO) - lot.trade.margin,
+            balance=self._balance(lot.trade.account, 0),
+        )
+
+    def _mark(self, tick: PriceTick) -> Fraction:
+        units = self._units(tick.asset)
+        return Fraction(round(Fraction(tick.bid + tick.ask, 2)), units)  # `round` is half-even
+
+    def _units(self, asset: str) -> int:
+        units: int = 10 ** next(each.decimals for each in self.rules.instruments.values() if each.asset == asset)
+        return units
+
+    def _balance(self, account: str, change: int) -> int:
+        """The free balance in micro-USDC, after a change of so many."""
+        return int(self.wallets[account].free * MICRO) + change
+
+    # --- following ------------------------------------------------------------------------------------------------
+
+    def apply(self, event: Event, at: int) -> None:
+        """What a predicted event does."""
+        self.seq += 1
+        self.at = max(at, self.at)
+        match event:
+            case AccountOpened():
+                deposit = Fraction(event.deposit, MICRO)
+                self.wallets[event.account] = Wallet(len(self.wallets), event.email, self.at, deposit, self.seq)
+                self.deposits += deposit
+            case Deposited():
+                self._pay(event.account, Fraction(event.amount, MICRO))
+                self.deposits += Fraction(event.amount, MICRO)
+            case TradeOpened():
+                self._opened(event)
+            case TradeClosed():
+                self._ended(event.order, Fraction(event.pnl, MICRO))
+                self.shortfall += Fraction(event.shortfall, MICRO)
+            case TradeLiquidated():
+                self._ended(event.order, -Fraction(event.margin, MICRO))
+                self.shortfall += Fraction(event.shortfall, MICRO)
+        assert self._balances(), "the twin's own books do not balance"
+
+    def _opened(self, event: TradeOpened) -> None:
+        trade = event.trade
+        entry = Fraction(trade.entry, self._units(trade.asset))
+        lot = Lot(trade, Fraction(trade.margin, MICRO), Fraction(trade.leverage, 100), entry)
+        self.lots[trade.order] = lot
+        self._pay(trade.account, -lot.margin)
+        if trade.client_order is not None:
+            seen = self.wallets[trade.account].seen
+            for forgotten in event.forgets:
+                del seen[forgotten]
+            seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
+
+    def _ended(self, order: str, pnl: Fraction) -> None:
+        lot = self.lots.pop(order)
+        self.house -= pnl
+        self._pay(lot.trade.account, lot.margin + pnl)
+
+    def _pay(self, account: str, amount: Fraction) -> None:
+        wallet = self.wallets[account]
+        wallet.free += amount
+        wallet.seq = self.seq
+
+    def _balances(self) -> bool:
+        free = [wallet.free for wallet in self.wallets.values()]
+        locked = [lot.margin for lot in self.lots.values()]
+        return min(free, default=0) >= 0 and sum(free) + sum(locked) + self.house == self.deposits
+
+    # --- comparing ------------------------------------------------------------------------------------------------
+
+    def difference(self, state: State) -> str | None:
+        """The first thing in which a State is not what it must be. Prices are left out."""
+        lots = list(self.lots.values())
+        kept = {
+            "seq": (state.seq, self.seq),
+            "at": (state.at, self.at),
+            "house": (state.house_pnl, self.house * MICRO),
+            "deposits": (state.deposits, self.deposits * MICRO),
+            "shortfall": (state.shortfall, self.shortfall * MICRO),
+            "free": (state.free, sum(each.free for each in self.wallets.values()) * MICRO),
+            "locked": (state.locked, sum(lot.margin for lot in lots) * MICRO),
+            "open trades": (state.open_trades, len(lots)),
+            "accounts": ([each.id for each in state.account_list], list(self.wallets)),
+        }
+        for name, wallet in self.wallets.items():
+            if name in state.accounts:
+                kept |= self._wallet_difference(state, name, wallet)
+        for what, (real, expected) in kept.items():
+            if real != expected:
+                return f"{what} is {real}, it must be {expected}"
+        return None
+
+    def _wallet_difference(self, state: State, name: str, wallet: Wallet) -> dict[str, tuple[object, object]]:
+        account = next(each for each in state.account_list if each.id == name)
+        mine = [lot for lot in self.lots.values() if lot.trade.account == name]
+        return {
+            f"{name}'s email": (account.email, wallet.email),
+            f"{name}'s number": (account.number, wallet.number),
+            f"{name}'s opening": (account.opened_at, wallet.opened_at),
+            f"{name}'s free balance": (account.free, wallet.free * MICRO),
+            f"{name}'s locked margin": (account.locked, sum(lot.margin for lot in mine) * MICRO),
+            f"{name}'s notional": (account.notional, sum(lot.notional for lot in mine) * MICRO * 100),
+            f"{name}'s last record": (account.seq, wallet.seq),
+            f"{name}'s trades": (list(account.trades.values()), [lot.trade for lot in mine]),
+            f"{name}'s client orders": (list(account.seen.items()), list(wallet.seen.items())),
+        }
+
+
+def text(value: Fraction, decimals: int) -> str:
+    """A number that is not below 0, with all its decimals; what is less than the last of them counts as one."""
+    scaled = math.ceil(value * 10**decimals)
+    return f"{scaled // 10**decimals}.{scaled % 10**decimals:0{decimals}}"
+
+
+def _limit(name: str, allowed: str | int, would_be: str | int) -> Refusal:
+    return Refusal(Reject.POSITION_LIMIT, {"limit": name, "allowed": allowed, "wouldBe": would_be})

@@ -1,0 +1,420 @@
+"""Watches everything the exchange does and holds it against the twin and against its promises.
+
+It sees: every command the engine executes, every commit and snapshot at the moment it is on the disk, every answer at
+the moment it is given, every record that is broadcast, and what comes back after a crash.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from exness.core.capture import Restorer, digest_of
+from exness.core.commands import Command, OpenTrade, PriceTick
+from exness.core.decide import Repeated
+from exness.core.engine import Done, Engine, Outcome
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.instruments import Asset
+from exness.core.rejects import Refusal
+from exness.core.state import Account, BooksError, Rules, State, audit
+from exness.runtime.ports import StorageError
+from exness.runtime.recovery import Recovered, recover
+from exness.runtime.sequencer import Busy
+from exness.storage.codec import Row, encode
+from tests.simulation.actions import Bounds
+from tests.simulation.disk import Disk, SimJournal, SimSnapshots, Snapshot, damaged, header_of
+from tests.simulation.loop import run_alone
+from tests.simulation.twin import Prediction, Twin
+
+_NOTES = {"snapshot ": "snapshot fallback", "written anew": "record mended", "been cut": "record cut"}
+"""What recovery says of what was not as it should be, by a sign of it."""
+
+
+class Broken(AssertionError):
+    """A promise is broken. `what` names the promise, `why` shows how."""
+
+    def __init__(self, what: str, why: object = "") -> None:
+        super().__init__(f"{what}: {why}")
+        self.what = what
+
+
+class _Offer(NamedTuple):
+    """A tick that has come, when `seq` was the last record and so many requests had been served."""
+
+    tick: PriceTick
+    seq: int
+    served: int
+
+
+class WatchedEngine(Engine):
+    """The engine, with someone looking."""
+
+    def __init__(self, rules: Rules, state: State, liquidations_per_step: int, watch: "Watch") -> None:
+        super().__init__(rules, state, liquidations_per_step)
+        self._watch = watch
+
+    def execute(self, command: Command, at: int, request: str = "") -> Outcome:
+        prediction = self._watch.predict(command, at, request)
+        outcome = super().execute(command, at, request)
+        self._watch.executed(command, at, request, outcome, prediction, self.state)
+        return outcome
+
+
+class Watch:
+    """One history's witness. `trace` is told one line for everything that happens; its hash is `fingerprint`."""
+
+    def __init__(self, bounds: Bounds, disk: Disk, trace: Callable[[str], None]) -> None:
+        self.bounds = bounds
+        self.disk = disk
+        self.twin = Twin(bounds.rules, bounds.liquidations_per_step)
+        self.counters: Counter[str] = Counter()
+        self.broken: Broken | None = None
+        self.now: Callable[[], float] = lambda: 0.0
+        self._trace = trace
+        self._sha256 = hashlib.sha256()
+        self._random = Random(f"probes {disk.random.random()}")
+        self._log: list[Record] = []
+        self._rows: list[Row] = []
+        self._checkpoints = [self.twin.copy()]
+        self._promised = 0
+        self._outcomes: dict[str, Outcome] = {}
+        self._asked: dict[str, float] = {}
+        self._left: set[str] = set()
+        self._refused: set[str] = set()
+        self.ticks_waiting: Callable[[], list[PriceTick]] = list
+        self._offered: list[_Offer] = []
+        self._served = 0
+        self._in_tick: PriceTick | None = None
+        self._last_at = 0
+        disk.on_commit = self.committed
+        disk.on_snapshot = self.snapshot_kept
+        disk.reached = self.reached
+
+    @property
+    def fingerprint(self) -> str:
+        return self._sha256.hexdigest()
+
+    def reached(self, what: str) -> None:
+        self.counters[what] += 1
+        self.note(what)
+
+    def note(self, line: str) -> None:
+        line = f"{self.now():.6f} {line}"
+        self._sha256.update(line.encode())
+        self._trace(line)
+
+    def check(self, holds: bool, what: str, why: object = "") -> None:
+        """A promise must hold. The first that does not is kept, whoever swallows the exception."""
+        if holds:
+            return
+        broken = Broken(what, why)
+        self.broken = self.broken or broken
+        raise broken
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def offered(self, tick: PriceTick) -> None:
+        """A price has come in."""
+        self.counters["ticks"] += 1
+        self._offered.append(_Offer(tick, self.twin.seq, self._served))
+
+    def predict(self, command: Command, at: int, request: str) -> Prediction:
+        """Before a command is executed: what must come of it."""
+        self.check(at >= self._last_at, "time does not go back", at - self._last_at)
+        self._last_at = at
+        self.check(request not in self._left, "who has gone before their turn is not served", request)
+        self.check(request not in self._refused, "what was refused as overloaded is not executed", request)
+        self.check(request == "" or request not in self._outcomes, "a request is executed once", request)
+        self._in_time(request)
+        if not isinstance(command, PriceTick):
+            self.check(self._in_tick is None, "nothing comes between the steps of a tick", command)
+            self._no_tick_waits_for_long()
+            self._served += 1
+        return self.twin.predict(command, at)
+
+    def executed(
+        self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction, state: State
+    ) -> None:
+        """After it: what came of it."""
+        self.note(f"{request} {command} at {at} -> {outcome}")
+        self._count(command, outcome)
+        self._compare(command, at, request, outcome, prediction)
+        if request:
+            self._outcomes[request] = outcome
+        if isinstance(command, PriceTick):
+            self._after_tick(command, outcome, state)
+        self._every_tick_was_checked(state)
+        self._compare_totals(state)
+
+    def asked(self, request: str) -> None:
+        self._asked[request] = self.now()
+
+    def _in_time(self, request: str) -> None:
+        """Nobody is kept in the inbox for much longer than is allowed."""
+        waited_s = self.now() - self._asked.get(request, self.now())
+        limit_s = 1.25 * self.bounds.inbox_wait_s + 0.02
+        self.check(waited_s <= limit_s, "nobody waits in the inbox for longer than is allowed", waited_s)
+
+    def _compare(self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction) -> None:
+        expected = prediction.answer
+        if not isinstance(expected, list):
+            self.check(outcome == expected, "an answer is what it must be", f"{outcome}, must be {expected}")
+            return
+        at = max(at, self.twin.at)
+        records = [Record(self.twin.seq + n, at, event, request) for n, event in enumerate(expected, 1)]
+        whole = Done(records, prediction.more)
+        if isinstance(command, PriceTick):
+            self.check(_orders(outcome) == _orders(whole), "a tick liquidates what is due", f"{outcome}, {whole}")
+        self.check(outcome == whole, "an answer is what it must be", f"{outcome}, must be {whole}")
+        for record in records:
+            self.twin.apply(record.event, at)
+            self._log.append(record)
+            self._rows.append(encode(record))
+            self._checkpoints.append(self.twin.copy())
+
+    def _after_tick(self, tick: PriceTick, outcome: Outcome, state: State) -> None:
+        more = isinstance(outcome, Done) and outcome.more
+        self._in_tick = tick if more else None
+        if more:
+            self.reached("tick done in steps")
+            return
+        overdue = [lot.trade.order for lot in self.twin.due(tick)]
+        self.check(not overdue, "nothing is overdue after a tick", overdue)
+        known = [trade.order for account in state.account_list for trade in account.trades.values()]
+        self.check(len(known) == len(self.twin.lots), "the open trades are what they must be", known)
+
+    def _no_tick_waits_for_long(self) -> None:
+        """A tick that has come waits for one slice of requests, at most."""
+        waiting = {id(tick) for tick in self.ticks_waiting()}
+        for offer in self._offered:
+            if id(offer.tick) in waiting:
+                served = self._served - offer.served
+                self.check(served < self.bounds.slice_commands, "ticks go before requests", f"{offer.tick}: {served}")
+
+    def _every_tick_was_checked(self, state: State) -> None:
+        """Once no tick waits any more, whatever any that came would have set off is set off, also if it was shed; and
+        the price is the last one accepted."""
+        if self._in_tick is not None or self.ticks_waiting() or not self._offered:
+            return
+        last: dict[Asset, PriceTick] = {}
+        for tick, seq, _ in self._offered:
+            missed = [lot.trade.order for lot in self.twin.due(tick) if lot.trade.seq <= seq]
+            self.check(not missed, "no tick is missed", f"{tick} would have liquidated {missed}")
+            if not tick.suspect:
+                last[tick.asset] = tick
+        for asset, tick in last.items():
+            price = state.price(asset)
+            known = price and (price.bid, price.ask)
+            self.check(known == (tick.bid, tick.ask), "the price is the last one accepted", f"{known}, not {tick}")
+        self._offered.clear()
+        self.counters["ticks drained"] += 1
+
+    def _compare_totals(self, state: State) -> None:
+        twin = self.twin
+        free, locked = sum(each.free for each in twin.wallets.values()), sum(x.margin for x in twin.lots.values())
+        real = state.seq, state.free, state.locked, state.house_pnl, state.deposits, state.shortfall
+        expected = (
+            twin.seq,
+            *(int(money * 10**6) for money in (free, locked, twin.house, twin.deposits, twin.shortfall)),
+        )
+        self.check(real == expected, "the totals are what they must be", f"{real}, must be {expected}")
+
+    def _count(self, command: Command, outcome: Outcome) -> None:
+        counters = self.counters
+        counters["commands"] += not isinstance(command, PriceTick)
+        match outcome:
+            case Refusal(reject, details):
+                counters[f"refused: {reject}"] += 1
+                for word in (details.get("reason"), details.get("limit")):
+                    if word is not None:
+                        counters[f"refused: {reject}, {word}"] += 1
+            case Repeated():
+                counters["repeats answered"] += 1
+            case Done(records):
+                counters["events"] += len(records)
+                for record in records:
+                    self._count_event(record)
+
+    def _count_event(self, record: Record) -> None:
+        match record.event:
+            case TradeOpened() as event:
+                self.counters["trades opened"] += 1
+                self.counters["client order ids forgotten"] += len(event.forgets)
+            case TradeClosed() as event:
+                self.counters["trades closed"] += 1
+                self.counters["trades closed with everything lost"] += event.pnl == -event.margin
+                self.counters["trades closed with a shortfall"] += event.shortfall > 0
+            case TradeLiquidated() as event:
+                self.counters["trades liquidated"] += 1
+                self.counters["liquidated with a shortfall"] += event.shortfall > 0
+                self.counters["liquidated without a shortfall"] += event.shortfall == 0
+            case AccountOpened() | Deposited():
+                pass
+
+    # --- disk -----------------------------------------------------------------------------------------------------
+
+    def committed(self, rows: list[Row]) -> None:
+        """Rows are on the disk: the next ones, as they were executed."""
+        self.note(f"committed {rows[0][0]} to {rows[-1][0]}")
+        end = len(self.disk.rows)
+        expected = self._rows[end - len(rows) : end]
+        self.check(rows == expected, "the journal holds what was executed", f"{rows}, must be {expected}")
+
+    def snapshot_kept(self, snapshot: Snapshot) -> None:
+        """A snapshot is on the disk: of a moment that was, and not ahead of the journal."""
+        self.reached("snapshots taken")
+        self.check(snapshot.seq <= len(self.disk.rows), "no snapshot is ahead of the journal", snapshot.seq)
+        restorer = Restorer(header_of(snapshot))
+        for account in snapshot.accounts:
+            restorer.add(account)
+        try:
+            state = restorer.finish()
+        except (BooksError, ValueError) as error:
+            self.check(False, "a snapshot is of one moment", error)
+            raise
+        difference = self._checkpoints[snapshot.seq].difference(state)
+        self.check(difference is None, "a snapshot is of one moment", difference)
+        self.check(digest_of(state) == snapshot.digest, "a snapshot's digest is its state's", snapshot.seq)
+
+    # --- answers --------------------------------------------------------------------------------------------------
+
+    def answered(self, request: str, command: Command, outcome: Outcome) -> None:
+        """Somebody was told this outcome. From now on it must be true for ever."""
+        self.note(f"{request} answered")
+        self.check(self._outcomes.get(request) == outcome, "the answer is that of the engine", request)
+        match outcome:
+            case Done(records):
+                for record in records:
+                    self._promise(record)
+            case Repeated(seen):
+                first = self._log[seen.trade.seq - 1]
+                assert isinstance(command, OpenTrade)
+                told = isinstance(first.event, TradeOpened) and (first.event.trade, first.event.balance)
+                self.check(told == (seen.trade, seen.balance), "a repeat gets the first answer", seen)
+                self._promise(first)
+            case Refusal():
+                pass
+
+    def _promise(self, record: Record) -> None:
+        on_disk = self.disk.rows[record.seq - 1 : record.seq]
+        self.check(on_disk == [encode(record)], "no answer before it is durable", record)
+        self._promised = max(self._promised, record.seq)
+
+    def not_taken(self, request: str, why: Busy, waited_s: float, inbox_full: bool) -> None:
+        self.reached(f"not taken: {why}" + (", after waiting" if waited_s else ""))
+        self._in_time(request)
+        self.check(request not in self._outcomes, "what was not taken was not executed", request)
+        self._refused.add(request)
+        if why is Busy.OVERLOADED:
+            fair = waited_s >= self.bounds.inbox_wait_s if waited_s else inbox_full
+            self.check(fair, "overloaded is said for a reason", f"{request} after {waited_s} s")
+
+    def left(self, request: str) -> None:
+        """Whoever asked has gone away."""
+        served = request in self._outcomes
+        self.reached("client left, already executed" if served else "client left before their turn")
+        if not served:
+            self._left.add(request)
+
+    def shown(self, account: Account) -> None:
+        """Somebody sees this account."""
+        self.check(account.seq <= len(self.disk.rows), "nobody sees what a crash could take back", account.id)
+        self._promised = max(self._promised, account.seq)
+
+    def broadcast(self, record: Record, expected_seq: int) -> None:
+        """A subscriber got this record."""
+        self.check(record.seq == expected_seq, "a broadcast has no gap", f"{record.seq}, must be {expected_seq}")
+        on_disk = self.disk.rows[record.seq - 1 : record.seq]
+        self.check(on_disk == [encode(record)], "only what is durable is broadcast", record)
+        self.counters["records broadcast"] += 1
+
+    # --- recovery -------------------------------------------------------------------------------------------------
+
+    def recovered(self, recovered: Recovered) -> None:
+        """A process has come back: with everything that was promised, and with what was executed, in that order."""
+        rows, state = self.disk.rows, recovered.state
+        self.note(f"recovered {recovered.digest} from {recovered.snapshot_seq}, {recovered.notes}")
+        self._count_notes(recovered)
+        self.check(len(rows) >= self._promised, "what was promised is there", f"{len(rows)} of {self._promised}")
+        self.check(rows == self._rows[: len(rows)], "the journal holds what was executed")
+        self.check(state.seq == len(rows), "all of the journal is recovered", f"{state.seq} of {len(rows)}")
+        self._go_back_to(len(rows))
+        difference = self.twin.difference(state)
+        self.check(difference is None, "what is recovered is what was durable", difference)
+        self._sound(state)
+        self._probe(recovered)
+
+    def _go_back_to(self, seq: int) -> None:
+        self.counters["records lost that nobody was told of"] += len(self._log) - seq
+        del self._log[seq:], self._rows[seq:], self._checkpoints[seq + 1 :]
+        self.twin = self._checkpoints[seq].copy()
+        self._offered.clear()
+        self._in_tick, self._last_at = None, 0
+        # A request of the life before can come to nothing any more.
+        self._outcomes.clear()
+
+    def _sound(self, state: State) -> None:
+        try:
+            audit(state)
+        except BooksError as error:
+            self.check(False, "the books balance", error)
+        self.check(all(market.price is None for market in state.markets.values()), "prices are not recovered")
+
+    def _count_notes(self, recovered: Recovered) -> None:
+        self.reached("recovered from a snapshot" if recovered.snapshot_seq else "recovered without a snapshot")
+        self.counters["records replayed"] += recovered.replayed
+        for note in recovered.notes:
+            self.reached(_NOTES[next(sign for sign in _NOTES if sign in note)])
+
+    def _probe(self, recovered: Recovered) -> None:
+        """Copies of the disk are opened in other ways. A replay from the first event is the same; so is a second
+        restart; damage in the middle is refused."""
+        without = self.disk.copy()
+        without.snapshots.clear()
+        again = self._open(without)
+        self.check(again.digest == recovered.digest, "a full replay gives the same state")
+        again = self._open(self.disk.copy())
+        self.check(again.digest == recovered.digest, "a second restart changes nothing")
+        self.check(not any("cut" in note for note in again.notes), "what is cut is cut once", again.notes)
+        if len(self.disk.rows) > 1 and self._random.random() < 0.5:
+            self._probe_damage(without)
+        if len(self.disk.rows) > 1 and self._random.random() < 0.5:
+            self._probe_shorter(self.disk.copy())
+
+    def _open(self, disk: Disk) -> Recovered:
+        try:
+            return run_alone(recover(SimJournal(disk), SimSnapshots(disk)))
+        except Exception as error:
+            self.check(False, "what was recovered can be opened again", error)
+            raise
+
+    def _probe_damage(self, disk: Disk) -> None:
+        place = self._random.randrange(len(disk.rows) - 1)
+        if self._random.random() < 0.8:
+            disk.rows[place] = damaged(disk.rows[place], self._random)
+        else:
+            del disk.rows[place]
+        refused = ""
+        try:
+            run_alone(recover(SimJournal(disk), SimSnapshots(disk)))
+        except StorageError as error:
+            refused = str(error)
+        self.check(f"record {place + 1} " in refused, "damage in the middle is refused by name", refused)
+        self.reached("damage in the middle refused")
+
+    def _probe_shorter(self, disk: Disk) -> None:
+        """An older journal under newer snapshots, as from a backup: what is ahead of it counts for nothing."""
+        del disk.rows[self._random.randrange(1, len(disk.rows)) :]
+        ahead = [seq for seq in disk.snapshots if seq > len(disk.rows)]
+        state = self._open(disk).state
+        difference = self._checkpoints[len(disk.rows)].difference(state)
+        self.check(difference is None, "a snapshot ahead of the journal counts for nothing", difference)
+        kept = [seq for seq in disk.snapshots if seq > len(disk.rows)]
+        self.check(not kept, "a snapshot ahead of the journal does not wait for its time", kept)
+        self.counters["snapshot ahead of the journal left out"] += bool(ahead)
+
+
+def _orders(outcome: Outcome) -> list[str]:
+    assert isinstance(outcome, Done), outcome
+    return [record.event.order for record in outcome.records if isinstance(record.event, TradeLiquidated)]

@@ -1,0 +1,92 @@
+"""Data directories made by the real engine, and what can befall them."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from exness.core.events import Record
+from exness.core.evolve import evolve
+from exness.core.state import State
+from exness.runtime.ports import Snapshots
+from exness.storage.codec import Row, encode
+from exness.storage.sqlite import MAIN_DB, open_storage
+from tests.contracts.backends import INSTRUMENTS
+from tests.contracts.trading import append_all, picture
+
+REPLACE = "REPLACE INTO journal (seq, at, kind, payload, request, checksum) VALUES (?, ?, ?, ?, ?, ?)"
+
+
+async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at: Sequence[int] = ()) -> None:
+    """A stopped exchange's databases with these records, and snapshots of the states after some of them."""
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        await append_all(storage.journal, records)
+        state = State()
+        for record in records:
+            evolve(state, record)
+            if record.seq in snapshots_at:
+                await save(storage.snapshots, state)
+
+
+async def save(snapshots: Snapshots, state: State) -> None:
+    header, chunks = picture(state)
+    async with snapshots.draft(header) as draft:
+        for accounts in chunks:
+            await draft.add(accounts)
+        await draft.commit()
+
+
+@contextmanager
+def tampering(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that heeds neither foreign keys nor checks."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        yield connection
+
+
+def tamper(path: Path, statement: str, *parameters: object) -> None:
+    """One statement that must change something."""
+    with tampering(path) as connection:
+        assert connection.execute(statement, parameters).rowcount != 0, f"nothing to tamper with: {statement}"
+
+
+def flip_bit(value: Any, place: float) -> Any:
+    """The value with one bit changed, at `place` of its length: 0 is its beginning, 1 its end."""
+    if isinstance(value, int):
+        return value ^ 1 << round(place * 40)
+    data = bytearray(value.encode())
+    data[min(int(place * len(data)), len(data) - 1)] ^= 1
+    return data.decode()
+
+
+def row_of(data_dir: Path, seq: int) -> Row:
+    with tampering(data_dir / MAIN_DB) as connection:
+        row: Row = connection.execute("SELECT * FROM journal WHERE seq = ?", (seq,)).fetchone()
+    return row
+
+
+def flip_in_record(data_dir: Path, seq: int, column: str, place: float = 0.5) -> None:
+    """One bit of one column of a record."""
+    columns = ("seq", "at", "kind", "payload", "request", "checksum")
+    value = row_of(data_dir, seq)[columns.index(column)]
+    tamper(data_dir / MAIN_DB, f"UPDATE journal SET {column} = ? WHERE seq = ?", flip_bit(value, place), seq)
+
+
+def forge(data_dir: Path, record: Record) -> None:
+    """Put a record in the place of the one that is there, with the right checksum: damage that somebody meant."""
+    tamper(data_dir / MAIN_DB, REPLACE, *encode(record))
+
+
+def contents(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """Every file: what is in it, how long it is and when it was changed."""
+    return {
+        str(path.relative_to(folder)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_size,
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,583 @@
+"""verify: passes on what our own program wrote, changes nothing, and finds whatever does not agree."""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from zlib import crc32
+
+import msgspec
+import pytest
+
+from exness.core.capture import digest_of
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.evolve import evolve
+from exness.core.instruments import Side
+from exness.core.state import State
+from exness.runtime.ports import StorageError
+from exness.storage.datadir import locked
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.storage.verify import Difference, Report, verify
+from tests.contracts.backends import INSTRUMENTS
+from tests.contracts.trading import random_trading
+from tests.storage.damage import contents, flip_in_record, forge, make_directory, row_of, save, tamper
+from tests.support.books import (
+    ANN,
+    SOL,
+    Desk,
+    assert_books_balance,
+    close_trade,
+    deposit,
+    desk_with,
+    open_trade,
+    tick,
+)
+from tests.support.process import Server, finished
+
+DESK = random_trading(21)
+"""Read only. Its records are the journal of most directories here."""
+LAST = DESK.state.seq
+MIDDLE = LAST // 2
+SNAPSHOTS_AT = (1, MIDDLE, LAST - 1, LAST)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that nobody changes."""
+    data_dir = tmp_path_factory.mktemp("original") / "data"
+    asyncio.run(make_directory(data_dir, DESK.records, SNAPSHOTS_AT))
+    return data_dir
+
+
+@pytest.fixture
+def data_dir(original: Path, tmp_path: Path) -> Path:
+    """A directory of its own for each test, in which everything agrees."""
+    shutil.copytree(original, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def checked(data_dir: Path) -> Report:
+    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
+
+
+def difference(data_dir: Path) -> Difference:
+    with pytest.raises(Difference) as found:
+        checked(data_dir)
+    assert "\n" not in str(found.value)
+    return found.value
+
+
+# --- what agrees ----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_engine_wrote_agrees_and_is_counted(data_dir: Path) -> None:
+    report = checked(data_dir)
+    events = [record.event for record in DESK.records]
+    assert report.records == LAST
+    assert report.snapshots == len(SNAPSHOTS_AT)
+    assert report.users == len(DESK.state.account_list)
+    assert report.trades_opened == sum(isinstance(event, TradeOpened) for event in events)
+    assert report.trades_closed == sum(isinstance(event, TradeClosed) for event in events)
+    assert report.liquidations == sum(isinstance(event, TradeLiquidated) for event in events) > 5
+    assert 1 < report.liquidating_ticks <= report.liquidations
+    assert report.open_trades == DESK.state.open_trades
+    assert report.deposits == DESK.state.deposits
+    assert report.digest == digest_of(DESK.state)
+    assert_books_balance(DESK.state)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_any_trading_agrees_at_every_snapshot(tmp_path: Path, seed: int) -> None:
+    desk = random_trading(seed + 100, steps=150)
+    await make_directory(tmp_path, desk.records, range(1, desk.state.seq + 1, 7))
+    assert checked(tmp_path).digest == digest_of(desk.state)
+
+
+async def test_a_journal_alone_agrees(data_dir: Path) -> None:
+    (data_dir / SNAPSHOTS_DB).unlink()
+    assert checked(data_dir).snapshots == 0
+    (data_dir / SNAPSHOTS_DB).touch()  # a server was killed when it had just made it
+    assert checked(data_dir).snapshots == 0
+
+
+async def test_an_exchange_in_which_nothing_happened_agrees(tmp_path: Path) -> None:
+    await make_directory(tmp_path, [])
+    assert checked(tmp_path).digest == digest_of(State())
+
+
+def test_progress_ends_with_everything_done(data_dir: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    verify(data_dir / MAIN_DB, None, lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (LAST, LAST)
+
+
+def test_it_changes_neither_a_byte_nor_a_time_nor_the_list_of_files(data_dir: Path) -> None:
+    before = contents(data_dir)
+    checked(data_dir)
+    assert contents(data_dir) == before
+
+
+async def killed_server(data_dir: Path) -> str:
+    """What a kill leaves behind: records in the write-ahead log. Returns what a start recovers from it."""
+    async with Server(data_dir, env={"EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.05"}) as server:
+        token = await server.token("ann@example.com")
+        for number in range(5):
+            body = {"asset": "SOL", "type": "long", "margin": 1 + number, "leverage": 2}
+            answer = await server.post("/trade/create", token, body)
+            assert answer.status == 200
+        server.kill()
+        await server.restart()
+        state = server.banner("state")
+        server.kill()
+        await server.wait()
+    assert (data_dir / f"{MAIN_DB}-wal").stat().st_size > 0
+    return state
+
+
+@pytest.mark.parametrize("index", ["left", "lost"])
+async def test_what_a_killed_server_left_agrees_with_the_next_banner_and_stays_untouched(
+    tmp_path: Path, index: str
+) -> None:
+    data_dir = tmp_path / "data"
+    state = await killed_server(data_dir)
+    if index == "lost":
+        for database in (MAIN_DB, SNAPSHOTS_DB):
+            (data_dir / f"{database}-shm").unlink()
+    before = contents(data_dir)
+    done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+    assert contents(data_dir) == before
+    assert re.search(rf"^  state +{state}$", done.output, re.MULTILINE)
+    assert "  journal       6 records" in done.output
+
+
+async def test_a_directory_in_use_is_refused_through_the_command_line(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with Server(data_dir) as server:
+        done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
+        assert (done.code, done.output) == (1, "")
+        assert f"is in use by another exness server (process {server.pid})" in done.errors
+        state = server.banner("state")
+        assert await server.stop() == 0
+    done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
+    assert done.code == 0
+    assert state in done.output
+
+
+async def test_a_verify_that_runs_keeps_servers_out(data_dir: Path) -> None:
+    from exness.storage.datadir import held
+
+    (data_dir / "lock").touch()
+    with held(data_dir), held(data_dir), pytest.raises(StorageError, match="is in use"), locked(data_dir):
+        pass
+
+
+async def test_the_command_line_says_what_was_checked_or_what_differs(data_dir: Path) -> None:
+    done = await finished("verify", "--data-dir", str(data_dir), cwd=data_dir.parent)
+    assert (done.code, done.errors) == (0, "")
+    for part in (f"{LAST:,} records", f"{len(SNAPSHOTS_AT)}, each the state", digest_of(DESK.state), "none overdue"):
+        assert part in done.output
+    flip_in_record(data_dir, MIDDLE, "payload")
+    done = await finished("verify", "--data-dir", str(data_dir), cwd=data_dir.parent)
+    assert (done.code, done.output) == (1, "")
+    assert f"at journal record {MIDDLE}: journal record {MIDDLE} is damaged" in done.errors
+    assert len(done.errors.splitlines()) == 1
+    done = await finished("verify", "--data-dir", str(data_dir.parent / "nowhere"), cwd=data_dir.parent)
+    assert (done.code, done.output) == (1, "")
+    assert "is not there" in done.errors
+    assert not (data_dir.parent / "nowhere").exists()
+
+
+# --- damage ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["at", "kind", "payload", "request", "checksum"])
+@pytest.mark.parametrize("seq", [1, MIDDLE, LAST])
+def test_a_flipped_bit_in_any_record_is_found(data_dir: Path, seq: int, column: str) -> None:
+    if column == "request":
+        tamper(data_dir / MAIN_DB, "UPDATE journal SET request = request || 'x' WHERE seq = ?", seq)
+    else:
+        flip_in_record(data_dir, seq, column)
+    found = difference(data_dir)
+    assert found.seq == seq
+    assert f"journal record {seq} is damaged" in str(found)
+
+
+@pytest.mark.parametrize("seq", [1, MIDDLE])
+def test_a_lost_record_is_found(data_dir: Path, seq: int) -> None:
+    tamper(data_dir / MAIN_DB, "DELETE FROM journal WHERE seq = ?", seq)
+    found = difference(data_dir)
+    assert (found.seq, f"the record is missing, the next one is {seq + 1}" in str(found)) == (seq, True)
+
+
+def test_lost_records_at_the_end_are_found_by_the_snapshots_or_the_tables(data_dir: Path) -> None:
+    tamper(data_dir / MAIN_DB, "DELETE FROM journal WHERE seq = ?", LAST)
+    assert f"snapshot {LAST} is ahead of the journal" in str(difference(data_dir))
+    (data_dir / SNAPSHOTS_DB).unlink()
+    assert difference(data_dir).seq == LAST - 1
+
+
+def first(kind: type[object], after: int = 0) -> Record:
+    return next(record for record in DESK.records if isinstance(record.event, kind) and record.seq > after)
+
+
+def changed(record: Record, **fields: object) -> Record:
+    return msgspec.structs.replace(record, event=msgspec.structs.replace(record.event, **fields))
+
+
+def with_trade(record: Record, **fields: object) -> Record:
+    assert isinstance(record.event, TradeOpened)
+    return changed(record, trade=msgspec.structs.replace(record.event.trade, **fields))
+
+
+OPENED, CLOSED, LIQUIDATED = first(TradeOpened), first(TradeClosed), first(TradeLiquidated)
+ACCOUNT, PAID = first(AccountOpened), first(Deposited)
+assert isinstance(CLOSED.event, TradeClosed)
+assert isinstance(LIQUIDATED.event, TradeLiquidated)
+assert isinstance(OPENED.event, TradeOpened)
+assert isinstance(PAID.event, Deposited)
+OTHER_ASSET = next(asset for asset in INSTRUMENTS if asset not in (CLOSED.event.asset, LIQUIDATED.event.asset))
+HALF = LIQUIDATED.event.bid + LIQUIDATED.event.ask
+
+FORGED = {
+    "a pnl": changed(CLOSED, pnl=CLOSED.event.pnl + 1),
+    "what was returned": changed(CLOSED, returned=CLOSED.event.returned + 1),
+    "pnl, returned and balance together": changed(
+        CLOSED,
+        pnl=CLOSED.event.pnl + 1,
+        returned=CLOSED.event.returned + 1,
+        balance=CLOSED.event.balance + 1,
+    ),
+    "a shortfall at a close": changed(CLOSED, shortfall=CLOSED.event.shortfall + 1),
+    "a balance after a close": changed(CLOSED, balance=CLOSED.event.balance + 1),
+    "a closing price": changed(CLOSED, price=CLOSED.event.price * 2),
+    "the asset of a close": changed(CLOSED, asset=OTHER_ASSET),
+    "a close of somebody else's trade": changed(CLOSED, account="nobody"),
+    "a close of a trade that is not open": changed(CLOSED, order="never-opened"),
+    "a liquidation price": with_trade(OPENED, liquidation=OPENED.event.trade.liquidation - 1),
+    "an entry price": with_trade(OPENED, entry=OPENED.event.trade.entry + 1_000_000),
+    "a margin": with_trade(OPENED, margin=OPENED.event.trade.margin + 1),
+    "a margin of nothing": with_trade(OPENED, margin=0),
+    "the record a trade says it is": with_trade(OPENED, seq=OPENED.seq + 1),
+    "when a trade says it was opened": with_trade(OPENED, opened_at=OPENED.event.trade.opened_at - 1),
+    "a balance after opening": changed(OPENED, balance=OPENED.event.balance - 1),
+    "a client order id": with_trade(OPENED, client_order="another"),
+    "what a trade pushes out of the window": changed(with_trade(OPENED, client_order="x"), forgets=("unknown",)),
+    "a shortfall": changed(LIQUIDATED, shortfall=LIQUIDATED.event.shortfall + 1),
+    "a mark that is not the middle": changed(LIQUIDATED, mark=LIQUIDATED.event.mark + 1),
+    "bid and ask around the same mark": changed(LIQUIDATED, bid=LIQUIDATED.event.bid - 1, ask=LIQUIDATED.event.ask + 1),
+    "the asset of a liquidation": changed(LIQUIDATED, asset=OTHER_ASSET),
+    "the margin of a liquidation": changed(LIQUIDATED, margin=LIQUIDATED.event.margin - 1),
+    "a balance after a liquidation": changed(LIQUIDATED, balance=LIQUIDATED.event.balance + 1),
+    "a deposit": changed(PAID, amount=PAID.event.amount + 1),
+    "a deposit of less than nothing": changed(PAID, amount=-1, balance=PAID.event.balance - PAID.event.amount - 1),
+    "whose account was opened": changed(ACCOUNT, email="mallory@example.com"),
+    "an account opened twice": msgspec.structs.replace(DESK.records[1], event=DESK.records[0].event),
+    "a time before the one before it": msgspec.structs.replace(CLOSED, at=1),
+    "a time after the trade": msgspec.structs.replace(CLOSED, at=CLOSED.at + 1),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_forged_record_with_the_right_checksum_is_found(data_dir: Path, what: str) -> None:
+    """Also without the snapshots, by the arithmetic, the state and the tables alone."""
+    record = FORGED[what]
+    forge(data_dir, record)
+    (data_dir / SNAPSHOTS_DB).unlink()
+    found = difference(data_dir)
+    assert found.seq == record.seq
+
+
+def test_payloads_that_changed_places_are_found(data_dir: Path) -> None:
+    """Each with the checksum of its new place."""
+    one, other = DESK.records[MIDDLE], DESK.records[MIDDLE + 1]
+    forge(data_dir, msgspec.structs.replace(one, event=other.event))
+    forge(data_dir, msgspec.structs.replace(other, event=one.event))
+    assert difference(data_dir).seq in (one.seq, other.seq)
+
+
+async def test_a_liquidation_that_was_not_due_is_found(tmp_path: Path) -> None:
+    """Made with an engine whose formula is one unit off: everything else fits."""
+    desk = desk_with(ANN)
+    trade = desk.open(open_trade("o-1", leverage="10"))
+    mark = trade.liquidation + 1
+    early = TradeLiquidated(trade.order, ANN, SOL, mark, mark, mark, trade.margin, 0, desk.state.accounts[ANN].free)
+    record = Record(desk.state.seq + 1, desk.at, early)
+    evolve(desk.state, record)
+    await make_directory(tmp_path, [*desk.records, record])
+    found = difference(tmp_path)
+    assert found.seq == record.seq
+    assert "trade o-1 was liquidated at 180000001, before its price 180000000" in str(found)
+
+
+@pytest.mark.parametrize("then", ["nothing", "a deposit", "another tick"])
+async def test_a_trade_overdue_at_a_liquidating_tick_is_found(tmp_path: Path, then: str) -> None:
+    """A tick that should have liquidated two, and did one."""
+    desk = desk_with(ANN)
+    for order in ("o-1", "o-2", "o-3"):
+        desk.open(open_trade(order, leverage="100" if order == "o-3" else "10"))
+    other = desk.do(tick(SOL, "180"))[:-1]
+    records = [*desk.records[:-3], *other]
+    state = State()
+    for record in records:
+        evolve(state, record)
+    for event in {
+        "nothing": [],
+        "a deposit": [Deposited(ANN, 1, state.accounts[ANN].free + 1)],
+        "another tick": [msgspec.structs.replace(desk.records[-1].event, mark=179, bid=179, ask=179)],
+    }[then]:
+        records.append(Record(state.seq + 1, desk.at + 1, event))
+    if then == "another tick":
+        shortfall = 10_000_000 * 10 * (200_000_000 - 179) // 200_000_000 - 10_000_000
+        records[-1] = changed(records[-1], shortfall=shortfall)
+    evolve(state, records[-1]) if then != "nothing" else None
+    await make_directory(tmp_path, records)
+    found = difference(tmp_path)
+    assert "was due at 180000000 and was not liquidated" in str(found)
+    assert found.seq == other[-1].seq
+
+
+TABLES = {
+    "users: an address": "UPDATE users SET email = 'other@example.com' WHERE opened_seq = 1",
+    "users: when it was opened": "UPDATE users SET created_at = created_at + 1 WHERE opened_seq = 1",
+    "users: which record opened it": "UPDATE users SET opened_seq = 999999 WHERE opened_seq = 1",
+    "users: another id": "UPDATE users SET id = 'someone' WHERE opened_seq = 1",
+    "users: a trader turned into a house": "UPDATE users SET kind = 'house' WHERE opened_seq = 1",
+    "users: one too many": "INSERT INTO users VALUES ('x', 'x@example.com', 'trader', 0, 999999)",
+    "users: a second house": "INSERT INTO users VALUES ('casino', NULL, 'house', 0, -1)",
+    "users: one is gone": "DELETE FROM users WHERE opened_seq = 1",
+    "users: the house is gone": "DELETE FROM users WHERE kind = 'house'",
+    "balances: free": "UPDATE balances SET free = free + 1 WHERE account_id = 'trader-1'",
+    "balances: locked": "UPDATE balances SET locked = locked + 1 WHERE account_id = 'trader-1'",
+    "balances: deposited": "UPDATE balances SET deposited = deposited + 1 WHERE account_id = 'trader-1'",
+    "balances: deposits that changed owners": "UPDATE balances SET deposited = deposited + CASE account_id "
+    "WHEN 'trader-0' THEN 1 ELSE -1 END WHERE account_id IN ('trader-0', 'trader-1')",
+    "balances: the house's pnl": "UPDATE balances SET free = free - 1 WHERE account_id = 'house'",
+    "balances: the house has locked something": "UPDATE balances SET locked = 1 WHERE account_id = 'house'",
+    "balances: one is gone": "DELETE FROM balances WHERE account_id = 'trader-1'",
+    "balances: the house's is gone": "DELETE FROM balances WHERE account_id = 'house'",
+    "balances: one too many": "INSERT INTO balances VALUES ('x', 0, 0, 0)",
+    "trades: one is gone": "DELETE FROM trades WHERE status = 'open' AND id = (SELECT max(id) FROM trades WHERE "
+    "status = 'open')",
+    "trades: the newest is gone": "DELETE FROM trades WHERE opened_seq = (SELECT max(opened_seq) FROM trades)",
+    "trades: one too many": "INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, "
+    "entry_price, liquidation_price, created_at, balance_after) "
+    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1)",
+    "trades: an open one shows a pnl": "UPDATE trades SET pnl = 1 WHERE status = 'open'",
+    "trades: an open one shows a shortfall": "UPDATE trades SET shortfall = 1 WHERE status = 'open'",
+    "trades: an open one shows an end": "UPDATE trades SET closed_at = 1 WHERE status = 'open'",
+    "trades: an open one is said to be closed": "UPDATE trades SET status = 'closed', closed_seq = 1 "
+    "WHERE status = 'open'",
+    "trades: a closed one is open again": "UPDATE trades SET status = 'open', closed_seq = NULL "
+    "WHERE status = 'closed'",
+    "trades: a liquidated one is only closed": "UPDATE trades SET status = 'closed' WHERE status = 'liquidated'",
+    "liquidations: one is gone": "DELETE FROM liquidations WHERE seq = (SELECT max(seq) FROM liquidations)",
+    "liquidations: one too many": "INSERT INTO liquidations SELECT 'x', account_id, asset, side, margin, entry_price, "
+    "liquidation_price, mark, bid, ask, pnl, shortfall, at, seq FROM liquidations LIMIT 1",
+    **{
+        f"trades: {column}": f"UPDATE trades SET {column} = {new} WHERE opened_seq = {OPENED.seq}"
+        for column, new in {
+            "opened_seq": "-opened_seq",
+            "id": "id || 'x'",
+            "account_id": "'trader-9'",
+            "asset": "CASE asset WHEN 'SOL' THEN 'ETH' ELSE 'SOL' END",
+            "side": "CASE side WHEN 'long' THEN 'short' ELSE 'long' END",
+            "margin": "margin + 1",
+            "leverage": "leverage + 1",
+            "entry_price": "entry_price + 1",
+            "liquidation_price": "liquidation_price + 1",
+            "created_at": "created_at + 1",
+            "client_order_id": "coalesce(client_order_id, '') || 'x'",
+            "fingerprint": "coalesce(fingerprint, '') || 'x'",
+            "balance_after": "balance_after + 1",
+        }.items()
+    },
+    **{
+        f"trades: {column} of a closed one": f"UPDATE trades SET {column} = {column} + 1 WHERE status = 'closed'"
+        for column in ("close_price", "pnl", "returned", "shortfall", "closed_at", "closed_seq")
+    },
+    **{
+        f"liquidations: {column}": f"UPDATE liquidations SET {column} = {column} + 1"
+        for column in (
+            *("margin", "entry_price", "liquidation_price", "mark", "bid", "ask", "pnl", "shortfall", "at", "seq"),
+        )
+    },
+    **{
+        f"liquidations: {column}": f"UPDATE liquidations SET {column} = {column} || 'x'"
+        for column in ("trade_id", "account_id", "asset", "side")
+    },
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_a_table_that_was_tampered_with_is_found(data_dir: Path, what: str) -> None:
+    tamper(data_dir / MAIN_DB, TABLES[what])
+    table = what.partition(":")[0]
+    sentence = str(difference(data_dir))
+    assert re.search(rf"{table}|trades|{table[:-1]}", sentence), sentence
+    assert re.search(r"at journal record \d+: ", sentence)
+
+
+# --- snapshots ------------------------------------------------------------------------------------------------------
+
+SNAPSHOT_DAMAGE = {
+    "a byte of an account": "UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || x'00' || "
+    "substr(accounts, 11) AS BLOB)",
+    "a chunk is gone": "DELETE FROM chunks",
+    "a byte of the header": "UPDATE snapshots SET header = CAST(substr(header, 1, 20) || x'00' || "
+    "substr(header, 22) AS BLOB)",
+    "the digest": "UPDATE snapshots SET digest = 'f' || substr(digest, 2) || 'f'",
+    "the number of chunks": "UPDATE snapshots SET chunks = chunks + 1",
+    "the checksum": "UPDATE snapshots SET checksum = checksum + 1",
+}
+
+
+@pytest.mark.parametrize("what", SNAPSHOT_DAMAGE)
+@pytest.mark.parametrize("seq", [1, LAST])
+def test_a_damaged_snapshot_is_found(data_dir: Path, what: str, seq: int) -> None:
+    tamper(data_dir / SNAPSHOTS_DB, f"{SNAPSHOT_DAMAGE[what]} WHERE seq = ?", seq)
+    found = difference(data_dir)
+    assert found.seq == seq
+    assert f"snapshot {seq} does not restore: " in str(found)
+
+
+async def test_a_snapshot_of_another_state_is_found_though_its_checksums_are_right(data_dir: Path) -> None:
+    other = random_trading(22)
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        other.state.seq = MIDDLE
+        await save(storage.snapshots, other.state)
+    found = difference(data_dir)
+    assert (found.seq, f"snapshot {MIDDLE} is not the state that the journal leads to" in str(found)) == (MIDDLE, True)
+
+
+async def test_a_snapshot_with_another_time_is_found(data_dir: Path) -> None:
+    """The digest does not cover it; but the clock would go on from there."""
+    state = State()
+    for record in DESK.records[:MIDDLE]:
+        evolve(state, record)
+    state.at += 1
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        await save(storage.snapshots, state)
+    assert f"snapshot {MIDDLE} is not the state" in str(difference(data_dir))
+
+
+async def test_a_snapshot_ahead_of_the_journal_is_found(data_dir: Path) -> None:
+    ahead = Desk()
+    ahead.engine.state = State()
+    for record in DESK.records:
+        evolve(ahead.state, record)
+    ahead.at = DESK.at
+    ahead.do(deposit(DESK.state.account_list[0].id, "1"))
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        await save(storage.snapshots, ahead.state)
+    found = difference(data_dir)
+    assert (found.seq, f"snapshot {LAST + 1} is ahead of the journal" in str(found)) == (LAST, True)
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+def refusal(data_dir: Path) -> str:
+    with pytest.raises((StorageError, Difference)) as found:
+        checked(data_dir)
+    return str(found.value)
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
+def test_a_truncated_database_is_found(data_dir: Path, kept: float) -> None:
+    path = data_dir / MAIN_DB
+    with path.open("r+b") as file:
+        file.truncate(int(path.stat().st_size * kept))
+    assert refusal(data_dir)
+
+
+def test_a_page_of_nonsense_is_found(data_dir: Path) -> None:
+    path = data_dir / MAIN_DB
+    root = _root_page(path, "journal")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    assert "can't be read further" in refusal(data_dir)
+
+
+def _root_page(path: Path, table: str) -> int:
+    with sqlite3.connect(path) as connection:
+        page: int = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+    connection.close()
+    return page
+
+
+@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+def test_a_file_that_is_no_database_is_named(data_dir: Path, database: str) -> None:
+    (data_dir / database).write_bytes(b"this is no database, however long one reads it" * 1000)
+    assert f"{database} is damaged or no SQLite database" in refusal(data_dir)
+
+
+@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+def test_a_newer_version_is_named(data_dir: Path, database: str) -> None:
+    tamper(data_dir / database, "PRAGMA user_version = 99")
+    assert f"{database} was written by a newer version of exness" in refusal(data_dir)
+
+
+@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+def test_another_applications_database_is_named(data_dir: Path, database: str) -> None:
+    tamper(data_dir / database, "PRAGMA application_id = 7")
+    assert f"{database} belongs to another application" in refusal(data_dir)
+
+
+def test_an_empty_or_missing_journal_is_named(data_dir: Path) -> None:
+    (data_dir / MAIN_DB).write_bytes(b"")
+    assert refusal(data_dir).endswith("main.db is empty")
+    (data_dir / MAIN_DB).unlink()
+    assert refusal(data_dir).endswith("main.db is not there")
+
+
+def test_the_checksum_is_the_documented_one(data_dir: Path) -> None:
+    """Anyone can check a journal with nothing but SQLite and a CRC-32."""
+    seq, at, kind, payload, request, checksum = row_of(data_dir, MIDDLE)
+    written = f"{seq} {at} {kind} {len(request.encode())} {request}{payload}"
+    assert checksum == crc32(written.encode())
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def churn(rounds: int) -> Iterator[Record]:
+    """Records of an exchange whose state stays small, however long it runs."""
+    desk = desk_with(ANN)
+    yield from desk.records
+    desk.records.clear()
+    for number in range(rounds):
+        desk.at += 1
+        desk.do(open_trade(f"o-{number}", side=Side.LONG if number % 2 else Side.SHORT, margin="1", leverage="2"))
+        desk.do(close_trade(f"o-{number}"))
+        yield from desk.records
+        desk.records.clear()
+
+
+async def peak_of_verify(data_dir: Path, rounds: int) -> int:
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        batch: list[Record] = []
+        for record in churn(rounds):
+            batch.append(record)
+            if len(batch) >= 2000:
+                await storage.journal.append(batch)
+                batch = []
+        await storage.journal.append(batch)
+    tracemalloc.start()
+    try:
+        assert checked(data_dir).records > 2 * rounds
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+async def test_its_memory_grows_with_the_state_and_not_with_the_journal(tmp_path: Path) -> None:
+    await peak_of_verify(tmp_path / "warm", 10)
+    short = await peak_of_verify(tmp_path / "short", 1_500)
+    long = await peak_of_verify(tmp_path / "long", 15_000)
+    print(f"peak over 3,000 records {short:,} bytes, over 30,000 records {long:,} bytes")
+    assert long < 2 * short + 200_000

@@ -1,0 +1,68 @@
+"""web/openapi.py: the document and the page cover every route and every error, and need nothing from elsewhere."""
+
+import re
+from typing import Any
+
+from exness.web.errors import ERRORS
+from exness.web.openapi import OPERATIONS, document
+from exness.web.routes import ROUTES
+from tests.support.app import App, running_app
+
+NOT_ANSWERED = {"account_not_found", "account_exists", "method_not_allowed", "not_ready"}
+"""The engine's own, methods that no route has, and what /readyz puts into its own answer."""
+
+
+def responses() -> list[dict[str, Any]]:
+    paths = document("1")["paths"]
+    return [operation["responses"] for methods in paths.values() for operation in methods.values()]
+
+
+def test_every_route_is_described_and_nothing_else_is() -> None:
+    assert {(method, path) for method, path, _ in ROUTES} == set(OPERATIONS)
+
+
+def test_every_error_is_documented_at_its_status_with_the_body_of_all_errors() -> None:
+    documented = set()
+    for by_status in responses():
+        for status, response in by_status.items():
+            schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+            if "allOf" in schema:
+                assert schema["allOf"] == [{"$ref": "#/components/schemas/ErrorBody"}]
+                for code in schema["properties"]["code"]["enum"]:
+                    documented.add(code)
+                    assert int(status) == ERRORS[code][0]
+    assert documented == {str(code) for code in ERRORS} - NOT_ANSWERED
+
+
+def test_every_reference_leads_somewhere_and_no_operation_shares_its_id() -> None:
+    whole = document("1")
+    for reference in re.findall(r"'\$ref': '([^']+)'", str(whole)):
+        assert reference.removeprefix("#/components/schemas/") in whole["components"]["schemas"]
+    ids = [operation["operationId"] for methods in whole["paths"].values() for operation in methods.values()]
+    assert len(set(ids)) == len(ids)
+
+
+def test_what_needs_a_session_says_so() -> None:
+    paths = document("1")["paths"]
+    for (method, path), operation in OPERATIONS.items():
+        described = paths[path][method.lower()]
+        assert ("security" in described) == operation.session
+        assert ("requestBody" in described) == (operation.body is not None)
+
+
+async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
+    async with running_app() as app:
+        got = await served(app, "/openapi.json")
+        assert got.startswith(b'{"openapi":"3.1.0"')
+        page = (await served(app, "/docs")).decode()
+        assert "<script" not in page
+        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["/openapi.json"]
+        for method, path in OPERATIONS:
+            assert f"{method} {path}" in page
+
+
+async def served(app: App, path: str) -> bytes:
+    assert app.http is not None
+    async with app.http.get(app.url + path) as response:
+        assert response.status == 200
+        return await response.read()
