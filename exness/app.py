@@ -8,7 +8,6 @@ import asyncio
 import os
 import resource
 import secrets
-import shlex
 import signal
 import sys
 import time
@@ -20,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from exness import __version__
+from exness.banner import banner
 from exness.config import Config
 from exness.core.capture import digest_of
 from exness.core.engine import Engine
@@ -157,8 +157,10 @@ class _LinkMails:
         self._postman.post(mail)
 
 
-async def serve(config: Config, say: Callable[[str], None]) -> None:
+async def serve(config: Config, say: Callable[[str], None], config_file: Path | None = None) -> None:
     """Run the exchange until SIGTERM or SIGINT. `say` prints a line to the operator.
+
+    `config_file` is where the settings came from, for the banner.
 
     Raises StartError or StorageError when it can't start, and whatever stopped it when it could not go on.
     """
@@ -172,7 +174,7 @@ async def serve(config: Config, say: Callable[[str], None]) -> None:
             recovered.notes[:0] = notes
             _check_assets(recovered.state, config)
             _check_time(recovered.state, feed)
-            await _run(config, storage, store, mailer, recovered, feed, say)
+            await _run(config, storage, store, mailer, recovered, feed, say, config_file)
 
 
 @asynccontextmanager
@@ -360,6 +362,7 @@ async def _run(
     recovered: Recovered,
     feed: PriceFeed,
     say: Callable[[str], None],
+    config_file: Path | None,
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
     exchange = make_exchange(config, storage, recovered, feed)
@@ -384,7 +387,7 @@ async def _run(
         tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange)
         async with _listening(config, exchange, store, postman) as url:
-            say(banner(config, exchange, mailer, recovered, url))
+            say(banner(config, exchange, mailer, recovered, url, config_file))
             say(f"listening on {url}")
             opened.set()
             await stop.wait()
@@ -517,45 +520,7 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
-def banner(config: Config, exchange: Exchange, mailer: Mailer, recovered: Recovered, url: str) -> str:
-    """What an operator wants to know at start, and a first trade to paste."""
-    data_dir = config.storage.data_dir.resolve()
-    state = exchange.state
-    python, url_api = sys.executable, f"{url}/api/v1"
-    source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
-    asset = next(iter(exchange.rules.instruments))
-    lines = [
-        f"exness {__version__}",
-        f"  data       {data_dir}",
-        f"  feed       {exchange.feed.describe()}",
-        f"  mail       {mailer.describe()}",
-        f"  recovered  {source} + {recovered.replayed} events = seq {state.seq}: {len(state.account_list)} accounts, "
-        f"{state.open_trades} open trades in {recovered.seconds:.3f} s",
-        f"  state      {recovered.digest}",
-        *(f"  note       {note}" for note in recovered.notes),
-        *_warnings(config),
-        "  first trade, in another terminal:",
-        f"    TOKEN=$({_quoted(python)} -m exness token you@example.com --data-dir {_quoted(data_dir)})",
-        f'    curl -s {url_api}/trade/create -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\',
-        f'      -d \'{{"asset": "{asset}", "type": "long", "margin": 100, "leverage": 10}}\'',
-    ]
-    return "\n".join(lines)
-
-
-def _warnings(config: Config) -> list[str]:
-    warnings = []
-    if config.storage.acknowledge == "memory":
-        warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
-    if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
-        warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
-    return warnings
-
-
-def _quoted(path: Path | str) -> str:
-    return shlex.quote(str(path))
-
-
-def run(config: Config, say: Callable[[str], None]) -> None:
+def run(config: Config, say: Callable[[str], None], config_file: Path | None = None) -> None:
     """`serve` on uvloop where it installs."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _allow_open_files(config.server.max_connections)
@@ -565,7 +530,7 @@ def run(config: Config, say: Callable[[str], None]) -> None:
 
         new_loop = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(serve(config, say))
+        runner.run(serve(config, say, config_file))
 
 
 def _allow_open_files(connections: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exness import __version__
-from exness.config import Config, ConfigError, UsageError, load
+from exness.config import Config, ConfigError, UsageError, config_file, load
 from exness.core.money import format_usdc
 from exness.feeds.scenarios import table
 from exness.runtime.ports import StorageError
@@ -206,7 +206,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     configure(config.log.level, config.log.format)
     try:
-        app.run(config, lambda line: print(line, flush=True))
+        app.run(config, lambda line: print(line, flush=True), config_file(options.config))
     except (app.StartError, app.StorageError) as error:
         return _fail(str(error))
     except BaseExceptionGroup as group:

@@ -4,7 +4,7 @@
 it; `load` puts the sources together. A setting that is unknown, ill-typed or out of bounds is a `ConfigError`.
 """
 
-from exness.config.load import load
+from exness.config.load import config_file, load
 from exness.config.rules import ConfigError, UsageError
 from exness.config.schema import (
     AssetConfig,
@@ -34,5 +34,6 @@ __all__ = [
     "StorageConfig",
     "TradingConfig",
     "UsageError",
+    "config_file",
     "load",
 ]

@@ -74,11 +74,17 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 # Sources
 
 
-def _from_file(path: Path | None) -> Iterator[Setting]:
+def config_file(given: Path | None) -> Path | None:
+    """The file that settings come from: the one given, else ./config.toml if there is one."""
+    if given is None and DEFAULT_PATH.exists():
+        return DEFAULT_PATH
+    return given
+
+
+def _from_file(given: Path | None) -> Iterator[Setting]:
+    path = config_file(given)
     if path is None:
-        if not DEFAULT_PATH.exists():
-            return
-        path = DEFAULT_PATH
+        return
     where = str(path)
     for section, table in _parse(path).items():
         if not isinstance(table, dict):

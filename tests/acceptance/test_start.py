@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import statistics
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exness import __version__
-from tests.support.process import Recovered, Server
+from tests.support.process import Recovered, Server, finished
 
 STARTS = 5
 SANE_S = 15.0
@@ -79,6 +80,18 @@ async def test_the_pasted_commands_open_a_trade(tmp_path: Path, folder: str) -> 
         token = await server.token("you@example.com")
         (row,) = (await server.get("/trade/open", token)).body["data"]
         assert row["orderId"] == created["orderId"]
+
+
+async def test_the_pasted_token_command_finds_a_secret_that_is_configured(tmp_path: Path) -> None:
+    config = tmp_path / "mine.toml"
+    config.write_text('[auth]\nsecret = "only the configuration knows this secret"\n')
+    async with Server(tmp_path / "data", "--config", str(config)) as server:
+        (line,) = [line for line in server.output if line.startswith("    TOKEN=$(")]
+        command = shlex.split(line.strip().removeprefix("TOKEN=$(").removesuffix(")"))
+        assert command[1:4] == ["-m", "exness", "token"]
+        done = await finished(*command[3:], env=server.env, cwd=Path("/"))
+        assert done.code == 0, done.errors
+        assert (await server.get("/balance/usd", done.output.strip())).status == 200
 
 
 async def test_a_start_on_an_empty_directory_is_quick(tmp_path: Path) -> None:

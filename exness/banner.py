@@ -1,0 +1,56 @@
+"""What an operator reads at start."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from exness import __version__
+from exness.config import Config
+from exness.runtime.exchange import Exchange
+from exness.runtime.ports import Mailer
+from exness.runtime.recovery import Recovered
+
+
+def banner(
+    config: Config, exchange: Exchange, mailer: Mailer, recovered: Recovered, url: str, config_file: Path | None
+) -> str:
+    """What an operator wants to know at start, and a first trade to paste."""
+    data_dir = config.storage.data_dir.resolve()
+    state = exchange.state
+    url_api = f"{url}/api/v1"
+    source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
+    asset = next(iter(exchange.rules.instruments))
+    lines = [
+        f"exness {__version__}",
+        f"  data       {data_dir}",
+        f"  feed       {exchange.feed.describe()}",
+        f"  mail       {mailer.describe()}",
+        f"  recovered  {source} + {recovered.replayed} events = seq {state.seq}: {len(state.account_list)} accounts, "
+        f"{state.open_trades} open trades in {recovered.seconds:.3f} s",
+        f"  state      {recovered.digest}",
+        *(f"  note       {note}" for note in recovered.notes),
+        *_warnings(config),
+        "  first trade, in another terminal:",
+        f"    TOKEN=$({_token_command(config, config_file)})",
+        f'    curl -s {url_api}/trade/create -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\',
+        f'      -d \'{{"asset": "{asset}", "type": "long", "margin": 100, "leverage": 10}}\'',
+    ]
+    return "\n".join(lines)
+
+
+def _token_command(config: Config, config_file: Path | None) -> str:
+    """How to get a token, from any directory. A secret that is configured is found where it was found now."""
+    words = [sys.executable, "-m", "exness", "token", "you@example.com"]
+    words += ["--data-dir", str(config.storage.data_dir.resolve())]
+    if config.auth.secret and config_file is not None:
+        words += ["--config", str(config_file.resolve())]
+    return shlex.join(words)
+
+
+def _warnings(config: Config) -> list[str]:
+    warnings = []
+    if config.storage.acknowledge == "memory":
+        warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
+    if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
+        warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
+    return warnings
