@@ -83,4 +83,5 @@ class Snapshotter:
             longest_step_s=longest,
             stored_bytes=info.stored_bytes,
         )
+        _log.info("snapshot taken", seq=info.seq, state=info.digest, bytes=info.stored_bytes)
         return info

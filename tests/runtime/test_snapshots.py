@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from exness.core.capture import Header, digest_of
 from exness.core.instruments import AccountId
@@ -91,6 +92,16 @@ async def test_when_nothing_has_changed_none_is_taken() -> None:
         assert info.seq == exchange.state.seq
         assert await taking.take() is None
         assert (list(snapshots.stored), taking.stats.taken) == ([info.seq], 1)
+
+
+async def test_every_snapshot_says_the_digest_of_its_state() -> None:
+    async with running() as exchange:
+        await many_accounts(exchange)
+        with capture_logs() as logs:
+            info = await snapshotter(exchange, MemorySnapshots()).take()
+        assert info is not None
+        (line,) = [line for line in logs if line["event"] == "snapshot taken"]
+        assert (line["seq"], line["state"]) == (exchange.state.seq, digest_of(exchange.state))
 
 
 async def test_a_stored_snapshot_is_the_state() -> None:
