@@ -35,6 +35,7 @@ from exness.mail.postman import Postman
 from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds, SystemClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import AuthStore, Clock, Mail, Mailer, PriceFeed, StorageError
@@ -288,6 +289,8 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
         slice_commands=config.engine.slice_commands,
         tick_queue=config.engine.tick_queue_per_asset,
     )
+    candles = CandleBook()
+    sequencer.watchers.append(candles.watch)
     return Exchange(
         rules=rules,
         state=state,
@@ -299,6 +302,7 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
         clock=clock,
         ids=RandomIds(),
         initial_balance=config.trading.initial_balance,
+        candles=candles,
     )
 
 

@@ -1,11 +1,12 @@
 """What the routes work with: the running exchange, behind a few calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exness.core.commands import OpenAccount
 from exness.core.instruments import AccountId
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBook
 from exness.runtime.ports import Clock, History, Ids, PriceFeed
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
@@ -25,6 +26,7 @@ class Exchange:
     clock: Clock
     ids: Ids
     initial_balance: int
+    candles: CandleBook = field(default_factory=CandleBook)
 
     async def account_of(self, email: str) -> Account:
         """The account of a signed-in user, opened with its first deposit when this is the first time.

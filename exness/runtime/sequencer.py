@@ -8,6 +8,7 @@ of requests, every tick that has come is checked. Whoever asked is answered once
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -36,6 +37,10 @@ class NotTaken(Exception):
     def __init__(self, why: Busy) -> None:
         super().__init__(why)
         self.why = why
+
+
+Watcher = Callable[[PriceTick, int], None]
+"""Told of a tick and when the engine took it (microseconds). Must be quick, and must not raise."""
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -72,6 +77,8 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._closing = False
         writer.on_progress = self._wake.set
+        self.watchers: list[Watcher] = []
+        """Called with every tick that was checked, once all that it set off is decided."""
         self.ticks_checked = 0
         self.overloads = 0
 
@@ -131,9 +138,10 @@ class Sequencer:
             step = self._engine.execute(command, at, request)
             assert isinstance(step, Done), "a tick is never refused"
             records, outcome = records + step.records, step
+        if isinstance(command, PriceTick):
+            self._checked(command, at)
         if records:
             self._writer.put(records)
-        self.ticks_checked += isinstance(command, PriceTick)
         return Done(records)
 
     async def run(self) -> None:
@@ -181,7 +189,6 @@ class Sequencer:
             if not self._ticks:  # a full queue was thinned out while the loop turned
                 return
             await self._check(self._ticks.pop())
-            self.ticks_checked += 1
             if checked % self._slice == 0:
                 await asyncio.sleep(0)
 
@@ -195,8 +202,14 @@ class Sequencer:
             if not outcome.more:
                 break
             await asyncio.sleep(0)
+        self._checked(tick, at)
         if records:
             self._writer.put(records)
+
+    def _checked(self, tick: PriceTick, at: int) -> None:
+        self.ticks_checked += 1
+        for watcher in self.watchers:
+            watcher(tick, at)
 
     def _handle_slice(self) -> None:
         for _ in range(min(self._slice, len(self._inbox))):
