@@ -73,6 +73,11 @@ class Writer:
         heapq.heappush(self._waiters, (seq, self._waiter_number, future))
         return future
 
+    def when_durable(self, seq: int) -> asyncio.Future[None] | None:
+        """Like `when_on_disk`, for the moment when everything up to `seq` may be told; None when nobody waits for the
+        disk."""
+        return self.when_on_disk(seq) if self._wait_for_disk else None
+
     async def durable(self, seq: int) -> None:
         """Return when everything up to `seq` may be told: it is on disk, or nobody waits for that. Raises Halted."""
         if self._wait_for_disk:

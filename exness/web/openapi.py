@@ -112,14 +112,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
 }
 
 
-async def openapi_json(request: web.Request) -> web.Response:
+async def openapi_json(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json."""
     return web.Response(
         body=_encoded(context_of(request).version), headers={"Content-Type": "application/json; charset=utf-8"}
     )
 
 
-async def docs(request: web.Request) -> web.Response:
+async def docs(request: web.Request) -> web.StreamResponse:
     """GET /docs: one page of plain HTML, without a script and without a request to anywhere."""
     page = _page(context_of(request).version)
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})

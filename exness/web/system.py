@@ -36,12 +36,12 @@ class Readiness(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(request: web.Request) -> web.StreamResponse:
     """GET /healthz: the process answers."""
     return answer(Health("ok", context_of(request).version))
 
 
-async def readyz(request: web.Request) -> web.Response:
+async def readyz(request: web.Request) -> web.StreamResponse:
     """GET /readyz: recovered (the port opens only then), the journal writable, every asset's price fresh."""
     exchange = context_of(request).exchange
     reasons = not_ready(exchange)
