@@ -8,6 +8,7 @@ is answered once the events are durable.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -20,6 +21,7 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.rejects import Refusal
 from exness.core.state import State
+from exness.runtime.meters import Spread
 from exness.runtime.ports import Clock
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
@@ -85,11 +87,23 @@ class Sequencer:
         """Called with every tick that was checked, once all that it set off is decided."""
         self.ticks_checked = 0
         self.overloads = 0
+        self.decide_s = Spread()
+        """What a request's decision took."""
+        self.ack_s = Spread()
+        """From a decision until it was durable."""
 
     @property
     def waiting(self) -> int:
         """Requests in the inbox."""
         return len(self._inbox)
+
+    @property
+    def inbox_size(self) -> int:
+        return self._inbox_size
+
+    @property
+    def ticks_waiting(self) -> int:
+        return len(self._ticks)
 
     @property
     def ticks_shed(self) -> int:
@@ -108,7 +122,9 @@ class Sequencer:
             outcome = await self._queued(command, request)
         durable = self._writer.when_durable(_last_seq(outcome))
         if durable is not None:
+            decided = time.perf_counter()
             await durable
+            self.ack_s.note(time.perf_counter() - decided)
         return outcome
 
     @property
@@ -251,12 +267,14 @@ class Sequencer:
 
     def _execute(self, command: Command, request: str) -> Outcome:
         """Raises Halted for a bug in the engine, which `run` then raises: the process stops."""
+        started = time.perf_counter()
         try:
             outcome = self._engine.execute(command, self._clock.now_us(), request)
         except BaseException as error:
             self._broken, self._closing = error, True
             self._wake.set()
             raise Halted from error
+        self.decide_s.note(time.perf_counter() - started)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
         return outcome

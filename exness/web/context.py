@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
+from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore
 from exness.web.answers import ALLOWANCE, REQUEST_ID, answer
 from exness.web.audit import Audit
@@ -18,6 +19,7 @@ from exness.web.connections import Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
 from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
+from exness.web.metrics import Metrics, Requests
 
 __all__ = [
     "ALLOWANCE",
@@ -57,6 +59,9 @@ class Context:
     connections: Connections = field(default_factory=Connections)
     audit: Audit = field(default_factory=Audit)
     revocations_look_s: float = 0.01
+    requests: Requests = field(default_factory=Requests)
+    loop: LoopWatch = field(default_factory=LoopWatch)
+    metrics: Metrics | None = None
     look: "Look" = field(default_factory=lambda: Look())
 
 

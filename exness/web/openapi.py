@@ -60,6 +60,7 @@ class Operation(NamedTuple):
 
 
 GET, POST = hdrs.METH_GET, hdrs.METH_POST
+_TEXTS = {"/docs": "text/html", "/metrics": "text/plain"}
 _EMAIL = '{"email": "you@example.com"}'
 _ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
 _BUSY = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
@@ -107,6 +108,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     (GET, f"{API}/prices/{{asset}}"): Operation("One price", PriceAnswer, parameter="asset", errors=("not_found",)),
     (GET, "/healthz"): Operation("The process answers", Health),
     (GET, "/readyz"): Operation("Whether it can trade now", Readiness),
+    (GET, "/metrics"): Operation("Prometheus metrics, for the configured networks", str, errors=("not_found",)),
     (GET, "/openapi.json"): Operation("This document", dict[str, Any]),
     (GET, "/docs"): Operation("This document as a page", str),
 }
@@ -218,8 +220,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _responses(path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     good = _json(operation.summary, schemas[str(operation.answer)])
     responses = {"200": good}
-    if path == "/docs":
-        good["content"] = {"text/html": {"schema": {"type": "string"}}}
+    if path in _TEXTS:
+        good["content"] = {_TEXTS[path]: {"schema": {"type": "string"}}}
     if operation.redirects:
         responses["302"] = {"description": "To the frontend, with the session as a cookie"}
     if path == "/readyz":

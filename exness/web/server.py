@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from time import perf_counter
 
 import structlog
 from aiohttp import hdrs, web
@@ -16,6 +17,7 @@ from exness.web.connections import Connection, RequestHandler, Runner
 from exness.web.context import CALLER, CONTEXT, Context, context_of, note_allowance
 from exness.web.errors import ApiError
 from exness.web.limits import Blocked
+from exness.web.metrics import UNROUTED
 from exness.web.routes import API, ROUTES
 
 _log = structlog.get_logger()
@@ -34,6 +36,10 @@ _OUTCOME_UNKNOWN = (
 )
 
 
+ROUTE = web.RequestKey("route", str)
+OTHER = "OTHER"
+"""Metrics have room for so many methods."""
+
 FAST = {
     (hdrs.METH_POST, f"{API}/trade/create"),
     (hdrs.METH_POST, f"{API}/trade/close"),
@@ -46,7 +52,7 @@ FAST = {
 
 def make_app(context: Context) -> web.Application:
     """The routes on one running exchange, as aiohttp serves them. `Door` stands before it."""
-    app = web.Application(middlewares=[_preflight], client_max_size=context.max_body_bytes)
+    app = web.Application(middlewares=[_routed], client_max_size=context.max_body_bytes)
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, handler)
         if method == hdrs.METH_GET:
@@ -84,6 +90,7 @@ class Door:
             connection = request.protocol
             assert isinstance(connection, Connection), "make_runner gives every request one of ours"
             connection.began()
+            began_s, route = perf_counter(), ""
             request[CONTEXT] = context
             request[BROWSERS] = context.browsers
             request[REQUEST_ID] = _request_id(request)
@@ -96,19 +103,28 @@ class Door:
                 context.browsers.check(request)
                 handler = fast.get((request.method, path))
                 if handler is None or hdrs.EXPECT in request.headers:
-                    return await aiohttp_handler(request)
-                return await handler(request)
+                    response = await aiohttp_handler(request)
+                else:
+                    route = path
+                    response = await handler(request)
             except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
-                return await _refused(request, error)
+                response = await _refused(request, error)
             finally:
                 connection.ended()
+            method = request.method if request.method in hdrs.METH_ALL else OTHER
+            note(method, route or request.get(ROUTE, UNROUTED), response.status, perf_counter() - began_s)
+            return response
 
-        context, fast = self._context, self._fast
+        context, fast, note = self._context, self._fast, self._context.requests.note
         return handle
 
 
 @web.middleware
-async def _preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _routed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keeps the route as the table has it (an address may hold anything), and answers a browser that asks ahead."""
+    resource = request.match_info.route.resource
+    if resource is not None:
+        request[ROUTE] = resource.canonical
     if request.method == hdrs.METH_OPTIONS:
         answered = context_of(request).browsers.preflight(request, _methods_of(request))
         if answered is not None:
