@@ -2,12 +2,18 @@
 
 import importlib
 import json
+import logging
 import sys
+
+import structlog
 
 
 def main() -> None:
     module, function, arguments = sys.argv[1:]
-    print(json.dumps(getattr(importlib.import_module(module), function)(**json.loads(arguments))), flush=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    out, sys.stdout = sys.stdout, sys.stderr
+    result = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+    print(json.dumps(result), file=out, flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ Measure = Callable[[Settings, Progress], Awaitable[list[Figure]]]
 MEASURES: dict[str, str] = {
     "trades": "http:measure_trades",
     "reads": "http:measure_reads",
+    "engine": "engine:measure_pairs",
+    "ticks": "engine:measure_ticks",
+    "feed": "feed:measure_feed",
 }
 """Where each group is measured. Imported when it is its turn."""
 

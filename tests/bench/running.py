@@ -75,7 +75,7 @@ class Progress:
 
     def __init__(self, groups: int) -> None:
         self._started = time.monotonic()
-        self._bar = tqdm(total=groups, unit=" groups", file=sys.stderr, mininterval=1)
+        self._bar = tqdm(total=groups, unit=" groups", file=sys.stderr, mininterval=1, disable=None)
 
     def say(self, text: str) -> None:
         self._bar.write(f"[{time.monotonic() - self._started:5.0f} s] {text}", file=sys.stderr)
