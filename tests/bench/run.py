@@ -14,7 +14,7 @@ import msgspec
 from tests.bench.conditions import conditions
 from tests.bench.figures import Figure
 from tests.bench.rows import GROUPS, judged
-from tests.bench.running import QUICK, Progress, Settings
+from tests.bench.running import QUICK, Progress, Settings, keep_off_the_server
 from tests.bench.table import table
 
 PREVIOUS = Path(__file__).with_name("previous.json")
@@ -27,6 +27,11 @@ MEASURES: dict[str, str] = {
     "engine": "engine:measure_pairs",
     "ticks": "engine:measure_ticks",
     "feed": "feed:measure_feed",
+    "stream": "stream:measure_stream",
+    "stall": "snapshot:measure_stall",
+    "recovery": "recovery:measure_recovery",
+    "memory": "memory:measure_memory",
+    "day": "day:measure_day",
 }
 """Where each group is measured. Imported when it is its turn."""
 
@@ -61,6 +66,7 @@ def main(arguments: Sequence[str]) -> int:
 async def measure(groups: Sequence[str], settings: Settings) -> Report:
     """One group after the other. One that fails is named, and the others go on."""
     report = Report(conditions(settings), [])
+    keep_off_the_server(settings)
     progress, started = Progress(len(groups)), time.monotonic()
     for group in groups:
         progress.say(f"{group} ...")

@@ -115,6 +115,12 @@ def started_on(wanted: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def keep_off_the_server(settings: Settings) -> None:
+    """This process, which plays the venue and waits, stays on the cores of the load from now on."""
+    if load_cores(settings):
+        os.sched_setaffinity(0, load_cores(settings))
+
+
 def server_cores(settings: Settings) -> set[int]:
     return cores()[0] if settings.pin else set()
 
