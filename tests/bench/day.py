@@ -31,7 +31,6 @@ from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child, rss_bytes
 from tests.support.books import SECOND, START
 
-DAY_S = 86_400
 ACCOUNTS = 200
 HELD_S = 900
 SNAPSHOT_EVERY_S = 300
@@ -45,7 +44,8 @@ async def measure_day(settings: Settings, progress: Progress) -> list[Figure]:
     """One process, one day."""
     progress.say(f"day: 24 h with {settings.day_pairs:,} trades")
     with tempfile.TemporaryDirectory(prefix="exness-bench-") as folder:
-        done = await in_child(settings, __name__, "day", pairs=settings.day_pairs, data_dir=Path(folder) / "data")
+        size = {"pairs": settings.day_pairs, "seconds": settings.day_s}
+        done = await in_child(settings, __name__, "day", **size, data_dir=Path(folder) / "data")
     quarters = done["quarters"]
     first, half, last = quarters[0], quarters[1], quarters[-1]
     per_trade = (last["file_bytes"] - first["file_bytes"]) / (last["trades"] - first["trades"])
@@ -60,13 +60,13 @@ async def measure_day(settings: Settings, progress: Progress) -> list[Figure]:
 # --- in a process of its own ----------------------------------------------------------------------------------------
 
 
-def day(pairs: int, data_dir: str) -> dict[str, Any]:
+def day(pairs: int, seconds: int, data_dir: str) -> dict[str, Any]:
     """Memory and size of the files at the end of each quarter of the day, and what was traded."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_day(pairs, Path(data_dir)))
+        return runner.run(_day(pairs, seconds, Path(data_dir)))
 
 
-async def _day(pairs: int, data_dir: Path) -> dict[str, Any]:
+async def _day(pairs: int, seconds: int, data_dir: Path) -> dict[str, Any]:
     flags = {"storage.data_dir": data_dir, "trading.client_order_ids_per_account": REMEMBERED}
     config = load(None, {}, flags)
     async with open_storage(data_dir, config.instruments()) as storage:
@@ -75,17 +75,18 @@ async def _day(pairs: int, data_dir: Path) -> dict[str, Any]:
         snapshotter = Snapshotter(exchange.state, exchange.writer, storage.snapshots, 1.0, 0)
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(exchange.writer.run())
-            done = await _Day(exchange, snapshotter, pairs, data_dir).run()
+            done = await _Day(exchange, snapshotter, pairs, seconds, data_dir).run()
             exchange.writer.close()
             await writing
     return done
 
 
 class _Day:
-    def __init__(self, exchange: Exchange, snapshotter: Snapshotter, pairs: int, data_dir: Path) -> None:
+    def __init__(self, exchange: Exchange, snapshotter: Snapshotter, pairs: int, seconds: int, data_dir: Path) -> None:
         self._exchange = exchange
         self._snapshotter = snapshotter
-        self._per_second = pairs / DAY_S
+        self._seconds = seconds
+        self._per_second = pairs / seconds
         self._data_dir = data_dir
         self._chance = random.Random(6)
         self._prices = dict(PRICES)
@@ -96,13 +97,13 @@ class _Day:
     async def run(self) -> dict[str, Any]:
         started, quarters = time.perf_counter(), []
         await self._open_accounts()
-        for second in range(1, DAY_S + 1):
+        for second in range(1, self._seconds + 1):
             await self._second(second, START + second * SECOND)
             if second % 10 == 0:
                 await asyncio.sleep(0)
             if second % SNAPSHOT_EVERY_S == 0:
                 await self._snapshotter.take()
-            if second % (DAY_S // 4) == 0:
+            if second % (self._seconds // 4) == 0:
                 quarters.append(await self._sample())
         return {
             "quarters": quarters,

@@ -34,6 +34,9 @@ class Plan(msgspec.Struct):
     requests: list[str]
     closes: list[str] = []
     warm_s: float = 0.3
+    per_second: float = 0.0
+    """Requests a second over all connections, each counted from when it was due, so that a stall shows in all that it
+    delays; 0: as fast as they are answered."""
 
 
 class Run(msgspec.Struct):
@@ -60,12 +63,22 @@ def post(path: str, token: str, body: str, length: int | None = None) -> str:
 class Lines:
     """What the connections of one round share."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_second: float) -> None:
         self.latencies = array("q")
+        self._gap_s = 1 / per_second if per_second else 0.0
+        self._due = 0.0
         self.errors: Counter[str] = Counter()
         self.stopping = False
         self.open = 0
         self.idle = asyncio.Event()
+
+    def wait_s(self) -> float:
+        """How long until the next request is due; below 0 when it is late. Takes that place in the row."""
+        if not self._gap_s:
+            return 0.0
+        now = time.perf_counter()
+        self._due = self._due + self._gap_s if self._due else now
+        return self._due - now
 
     def left(self) -> None:
         self.open -= 1
@@ -90,8 +103,12 @@ class Line(asyncio.Protocol):
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass of it
 
     def ask(self, request: bytes) -> None:
-        self._began = time.perf_counter_ns()
-        self._transport.write(request)
+        wait_s = self._lines.wait_s()
+        self._began = time.perf_counter_ns() + int(wait_s * 1e9)
+        if wait_s > 0:
+            asyncio.get_running_loop().call_later(wait_s, self._transport.write, request)
+        else:
+            self._transport.write(request)
 
     def start(self) -> None:
         self._lines.open += 1
@@ -139,7 +156,7 @@ class Line(asyncio.Protocol):
 
 async def run(plan: Plan) -> Run:
     """One round: connect, warm up, measure, take leave."""
-    lines, loop = Lines(), asyncio.get_running_loop()
+    lines, loop = Lines(plan.per_second), asyncio.get_running_loop()
     connections = [await _connect(loop, lines, plan, number) for number in range(plan.connections)]
     for line in connections:
         line.start()

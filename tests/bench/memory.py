@@ -9,8 +9,6 @@ from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child, rss_bytes
 from tests.support.books import make_engine
 
-ROUNDS = 2
-
 
 async def measure_memory(settings: Settings, progress: Progress) -> list[Figure]:
     """Each round in a process of its own: freed memory is seldom given back."""
@@ -20,7 +18,9 @@ async def measure_memory(settings: Settings, progress: Progress) -> list[Figure]
         ("memory.account", "bytes_per_account", settings.memory_accounts),
     ):
         progress.say(f"memory: {function.replace('_', ' ')}, of {count:,}")
-        rounds = [Round(await in_child(settings, __name__, function, count=count)) for _ in range(ROUNDS)]
+        rounds = []
+        for _ in range(settings.memory_rounds):
+            rounds.append(Round(await in_child(settings, __name__, function, count=count)))
         figures.append(figure(name, "B", rounds, of=count))
     return figures
 

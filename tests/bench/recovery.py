@@ -12,6 +12,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ async def _recover(place: Path) -> tuple[float, dict[str, int]]:
 def decode_snapshot(place: Path) -> float:
     """Seconds to read, inflate and decode the accounts of the one snapshot there is."""
     chunks, account = msgspec.msgpack.Decoder(list[bytes]).decode, msgspec.msgpack.Decoder(PlainAccount).decode
-    with sqlite3.connect(place / SNAPSHOTS_DB) as connection:
+    with closing(sqlite3.connect(place / SNAPSHOTS_DB)) as connection:
         began = time.perf_counter()
         for (data,) in connection.execute("SELECT accounts FROM chunks ORDER BY seq, n"):
             for encoded in chunks(zlib.decompress(data)):
@@ -115,7 +116,7 @@ def decode_snapshot(place: Path) -> float:
 
 def decode_journal(place: Path) -> float:
     """Seconds to read, check and decode every record."""
-    with sqlite3.connect(place / MAIN_DB) as connection:
+    with closing(sqlite3.connect(place / MAIN_DB)) as connection:
         began = time.perf_counter()
         for row in connection.execute(SELECT_RECORDS, (0, -1)):
             decode(row)

@@ -121,7 +121,9 @@ def _summary(report: Report, before: Report | None) -> str:
         f"load average {known['load_average'][0]} before, {known['load_average_after'][0]} after; {known['seconds']} s",
     ]
     if before is not None:
-        lines.append(f"change: against {before.conditions['started']}, commit {before.conditions['commit'][:10]}")
+        other = "" if before.conditions["settings"] == known["settings"] else ", WITH OTHER SETTINGS"
+        then = before.conditions
+        lines.append(f"change: against {then['started']}, commit {then['commit'][:10]}{other}")
     lines += [f"NOT MEASURED {group}: {why}" for group, why in report.errors.items()]
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -128,5 +129,5 @@ async def _trade(exchange: Exchange) -> None:
 def _pretend_journal_up_to(data_dir: Path, seq: int) -> None:
     """A last record for the journal to go on from: what is measured never reads those before it."""
     record = Record(seq, 1, AccountOpened(account_id(0), "nobody@example.com", 0))
-    with sqlite3.connect(data_dir / MAIN_DB) as connection:
+    with closing(sqlite3.connect(data_dir / MAIN_DB)) as connection, connection:
         connection.execute(INSERT_RECORD, encode(record))

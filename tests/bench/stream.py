@@ -81,6 +81,7 @@ async def _rounds(settings: Settings, progress: Progress, desk: "Desk", load: Lo
 async def under_load(settings: Settings, desk: "Desk", load: Load, traders: list[str]) -> tuple[list[int], Run]:
     """Liquidations for as long as a round of the load takes, at most so many."""
     plan = trade_plan(settings, traders, CONNECTIONS)
+    plan.port, plan.seconds = desk.port, settings.stream_seconds
     loading = asyncio.create_task(load.run(plan))
     await asyncio.sleep(WARM_S)
     busy: list[int] = []
@@ -96,6 +97,7 @@ class Desk:
 
     def __init__(self, server: Server, venue: Venue, stream: ClientConnection, token: str) -> None:
         self._server = server
+        self.port = int(server.url.rpartition(":")[2])
         self._venue = venue
         self._stream = stream
         self._token = token
