@@ -80,8 +80,11 @@ def ticks(sizes: Sequence[int], count: int, rounds: int, liquidations: Sequence[
     _settle()
     idle: list[list[float]] = [[] for _ in sizes]
     commands = [tick(asset, WAVER[number % len(WAVER)]) for number in range(count // 3) for asset in PRICES]
-    for _ in range(rounds):
-        for values, engine in zip(idle, engines, strict=True):
+    for engine in engines:
+        seconds_of(engine, commands)  # warm
+    for number in range(rounds):
+        in_turn = list(zip(idle, engines, strict=True))
+        for values, engine in in_turn if number % 2 else in_turn[::-1]:
             values.append(seconds_of(engine, commands) / len(commands) * 1e9)
     liquidating = [[liquidate(engines[-1], k) for _ in range(rounds)] for k in liquidations]
     return {"idle": idle, "liquidating": liquidating}
