@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+
 
 class Round(msgspec.Struct, frozen=True):
     """One round's value, and what it is held against, measured right beside it."""
@@ -34,7 +36,12 @@ class Figure(msgspec.Struct, kw_only=True):
     low: float | None = None
     high: float | None = None
     rounds: list[Round] = []
+    latencies_ms: dict[str, float] = {}
+    """p50, p99 and p99.9 where answers were timed: medians over the rounds. So are the baseline's."""
+    baseline_latencies_ms: dict[str, float] = {}
     details: dict[str, Any] = {}
+    doubtful: bool = False
+    """Measured while others were in the way, by the figure's own account: not judged."""
     note: str = ""
     """Why there is no value, or what bounds it."""
 
@@ -58,6 +65,16 @@ def figure(name: str, unit: str, rounds: Sequence[Round], **details: Any) -> Fig
     )
 
 
+def timed(made: Figure, ours: Sequence[dict[str, float]], theirs: Sequence[dict[str, float]]) -> Figure:
+    """With the latencies of its rounds, which are in microseconds as `latencies_us` tells them."""
+    made.latencies_ms, made.baseline_latencies_ms = _medians_ms(ours), _medians_ms(theirs)
+    return made
+
+
+def _medians_ms(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in rounds) / 1000 for name in SHARES if name != "max"}
+
+
 def unavailable(name: str, unit: str, why: str) -> Figure:
     """A figure that can't be measured here."""
     return Figure(name=name, unit=unit, note=why)
@@ -77,5 +94,4 @@ def latencies_us(values_ns: Sequence[int]) -> dict[str, float]:
     if not values_ns:
         return {"n": 0}
     ordered = sorted(values_ns)
-    shares = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-    return {"n": len(ordered)} | {name: percentile(ordered, share) / 1000 for name, share in shares.items()}
+    return {"n": len(ordered)} | {name: percentile(ordered, share) / 1000 for name, share in SHARES.items()}

@@ -40,9 +40,11 @@ class Plan(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """`cpu_share` is how much of a core the generator itself used: well below 1, or it was what bounded the round."""
+    """`requests` were timed; `answered` are all, those before and after the measured time too. `cpu_share` is how much
+    of a core the generator itself used: well below 1, or it was what bounded the round."""
 
     requests: int
+    answered: int
     seconds: float
     cpu_share: float
     errors: dict[str, int]
@@ -65,6 +67,7 @@ class Lines:
 
     def __init__(self, per_second: float) -> None:
         self.latencies = array("q")
+        self.answered = 0
         self._gap_s = 1 / per_second if per_second else 0.0
         self._due = 0.0
         self.errors: Counter[str] = Counter()
@@ -127,6 +130,7 @@ class Line(asyncio.Protocol):
 
     def _answered(self, data: bytes, took_ns: int) -> None:
         ok = data[9:12] == b"200"
+        self._lines.answered += 1
         if not ok:
             self._lines.errors[data[9:12].decode(errors="replace")] += 1
         elif not self._lines.stopping:
@@ -174,7 +178,7 @@ async def run(plan: Plan) -> Run:
         lines.errors["unanswered"] += lines.open
     with Path(plan.latencies).open("wb") as file:  # noqa: ASYNC230 - the round is over
         lines.latencies.tofile(file)
-    return Run(len(lines.latencies), seconds, cpu / seconds, dict(lines.errors))
+    return Run(len(lines.latencies), lines.answered, seconds, cpu / seconds, dict(lines.errors))
 
 
 async def _connect(loop: asyncio.AbstractEventLoop, lines: Lines, plan: Plan, number: int) -> Line:

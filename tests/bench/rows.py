@@ -49,9 +49,15 @@ def _at_most(bound: float, of: str = "ratio") -> tuple[Reach, ...]:
 _AIOHTTP = "aiohttp, same body"
 _ALWAYS = (
     Row("trades.1.p50", "trades", "the same, p50, 1 connection", "commit + no-op", _at_most(1.3), True),
-    Row("reads.balance", "reads", "GET /balance, 64 connections", _AIOHTTP, _at_least(0.8)),
-    Row("reads.open", "reads", "GET /trade/open, 10 trades", _AIOHTTP, _at_least(0.8)),
-    Row("reads.prices", "reads", "GET /prices", _AIOHTTP, _at_least(0.8)),
+    *(
+        row
+        for name, path in (("balance", "/balance"), ("open", "/trade/open, 10 trades"), ("prices", "/prices"))
+        for row in (
+            Row(f"reads.{name}.rate", "reads", f"GET {path}", _AIOHTTP, _at_least(0.8)),
+            Row(f"reads.{name}.p99", "reads", "the same, p99", _AIOHTTP, (), True),
+            Row(f"reads.{name}.cpu", "reads", "the same, processor time a request", _AIOHTTP, (), True),
+        )
+    ),
     Row("engine.pairs", "engine", "engine: open+close pairs/s, one core", "", _at_least(60_000, "measured")),
     Row("feed", "feed", "feed: ticks/s, socket to checked, 3 assets", "received, decoded", _at_least(0.5)),
     Row("stream.p99", "stream", "tick to liquidation p99, HTTP saturated", "idle", _at_most(5), True),
@@ -67,6 +73,7 @@ _ALWAYS = (
 _SIZED = {
     "trades.{}.rate": Row("", "trades", "durable create+close, {} connections", _AIOHTTP),
     "trades.{}.p99": Row("", "trades", "the same, p99, {} connections", _AIOHTTP, (), True),
+    "trades.{}.cpu": Row("", "trades", "the same, processor time a request, {}", _AIOHTTP, (), True),
     "ticks.{}": Row("", "ticks", "tick liquidating none, {} open", "at the fewest open", (), True),
     "liquidations.{}": Row("", "ticks", "tick liquidating {} of the most", "as many closes", _at_most(1.2), True),
     "stall.{}": Row("", "stall", "longest stall by a snapshot, {} open", "no snapshot", (), True),
@@ -101,8 +108,10 @@ def value_of(figure: Figure, of: str) -> float | None:
 
 
 def judged(figure: Figure) -> bool | None:
-    """Whether the reach is met; None where there is none, or no value."""
+    """Whether the reach is met; None where there is none, no value, or a doubtful one."""
     row = row_of(figure.name)
+    if figure.doubtful:
+        return None
     values = [(reach, value_of(figure, reach.of)) for reach in row.reach]
     if not values or any(value is None for _, value in values):
         return None

@@ -19,6 +19,9 @@ from tests.bench.table import table
 
 PREVIOUS = Path(__file__).with_name("previous.json")
 
+QUIET_LOAD = 0.35
+"""Load average per core before the run above which others were at work."""
+
 Measure = Callable[[Settings, Progress], Awaitable[list[Figure]]]
 
 MEASURES: dict[str, str] = {
@@ -124,6 +127,8 @@ def _summary(report: Report, before: Report | None) -> str:
         other = "" if before.conditions["settings"] == known["settings"] else ", WITH OTHER SETTINGS"
         then = before.conditions
         lines.append(f"change: against {then['started']}, commit {then['commit'][:10]}{other}")
+    if known["load_average"][0] > QUIET_LOAD * known["cores"]:
+        lines.append("THE MACHINE WAS NOT IDLE: what is held against a baseline over HTTP suffers most, see the notes")
     lines += [f"NOT MEASURED {group}: {why}" for group, why in report.errors.items()]
     return "\n".join(lines)
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.bench.figures import Figure, Round, figure, latencies_us, unavailable
+from tests.bench.figures import Figure, Round, figure, latencies_us, timed, unavailable
 from tests.bench.http import first_prices, trade_plan
 from tests.bench.load import Run
 from tests.bench.running import QUOTES, Load, Progress, Settings, exness, load_generator, quote, quoting, tokens
@@ -73,7 +73,7 @@ async def _rounds(settings: Settings, progress: Progress, desk: "Desk", load: Lo
         "each_round": [msgspec.to_builtins(each) for each in rounds],
     }
     return [
-        figure("stream.p99", "ms", [whole], **details),
+        timed(figure("stream.p99", "ms", [whole], **details), [details["saturated"]], [details["idle"]]),
         figure("stream.p99_ms", "ms", [Round(whole.measured)]),
     ]
 

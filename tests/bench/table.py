@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 from tests.bench.figures import Figure
 from tests.bench.rows import change, judged, row_of
 
-HEAD = ("figure", "measured", "against", "baseline", "ratio", "spread", "reach", "met", "change")
+HEAD = (
+    "figure",
+    "measured",
+    "against",
+    "baseline",
+    "ratio",
+    "spread",
+    "reach",
+    "met",
+    "change",
+    "p50/p99/p99.9 ms",
+    "baseline's",
+)
 LEFT = {0, 2}
 
 
@@ -30,9 +42,15 @@ def _cells(figure: Figure, before: Figure | None) -> tuple[str, ...]:
         "" if figure.ratio is None else f"{figure.ratio:.2f}x",
         spread,
         ", ".join(map(str, row.reach)),
-        {True: "yes", False: "NO", None: ""}[met],
+        {True: "yes", False: "NO", None: "?" if figure.doubtful and row.reach else ""}[met],
         "" if moved is None else f"{moved:+.0%}{_verdict(moved, less_is_better=row.less_is_better)}",
+        _percentiles(figure.latencies_ms),
+        _percentiles(figure.baseline_latencies_ms),
     )
+
+
+def _percentiles(latencies_ms: Mapping[str, float]) -> str:
+    return " / ".join(map(number, latencies_ms.values()))
 
 
 def _verdict(moved: float, *, less_is_better: bool) -> str:

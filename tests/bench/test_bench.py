@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from tests.bench.figures import Figure, Round, figure, latencies_us, percentile, unavailable
+from tests.bench.figures import Figure, Round, figure, latencies_us, percentile, timed, unavailable
+from tests.bench.http import http_figures
 from tests.bench.rows import GROUPS, change, judged, row_of, value_of
 from tests.bench.run import MEASURES, PREVIOUS, Report, main, measure, read, rounded, write
 from tests.bench.running import Settings
@@ -58,6 +59,23 @@ def test_latencies_are_told_in_microseconds() -> None:
     assert shares == {"n": 3, "p50": 2.0, "p99": 4000.0, "p99.9": 4000.0, "max": 4000.0}
 
 
+def test_a_baseline_that_was_kept_from_its_core_is_told() -> None:
+    """Seen when others used the machine: the load was starved, the baseline waited for it, and 0.2 became 0.6."""
+
+    def side(server_cores: float) -> dict[str, float]:
+        return {"rate": 1.0, "p50": 1.0, "p99": 1.0, "p99.9": 1.0, "cpu_us": 1.0, "server_cores": server_cores}
+
+    idle, busy = [side(0.6)], [side(0.98)]
+    rate, tail, cpu = http_figures("trades.64", {"exness": busy, "baseline": idle}, 64)
+    assert (rate.doubtful, tail.doubtful, cpu.doubtful) == (True, True, False)
+    assert "60%" in rate.note
+    assert judged(rate) is None
+    assert "?" in table([rate], {}).splitlines()[2].split()
+    assert not any(each.doubtful for each in http_figures("trades.64", {"exness": busy, "baseline": busy}, 64))
+    one_connection = http_figures("trades.1", {"exness": idle, "baseline": idle}, 1)
+    assert not any(each.doubtful for each in one_connection), "one connection leaves any server idle"
+
+
 def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
     """The machine was half as fast in the second round, for both: that moves no ratio."""
     rounds = [Round(80.0, 100.0), Round(40.0, 50.0), Round(90.0, 100.0)]
@@ -107,8 +125,8 @@ def test_what_could_not_be_measured_is_not_judged() -> None:
 
 
 def test_change_is_of_the_ratio_where_there_is_one() -> None:
-    before = figure("reads.prices", "req/s", [Round(50.0, 100.0)])
-    slower_machine = figure("reads.prices", "req/s", [Round(30.0, 50.0)])
+    before = figure("reads.prices.rate", "req/s", [Round(50.0, 100.0)])
+    slower_machine = figure("reads.prices.rate", "req/s", [Round(30.0, 50.0)])
     assert change(slower_machine, before) == pytest.approx(0.2)
     assert change(slower_machine, None) is None
     alone = figure("engine.pairs", "pairs/s", [Round(50.0)])
@@ -131,12 +149,25 @@ def test_the_table_shows_reach_and_change_and_says_what_is_missing() -> None:
         unavailable("stream.p99", "ms", "there is no stream"),
     ]
     before = {"ticks.1000000": figure("ticks.1000000", "ns", [Round(200.0, 100.0)])}
+    timed(figures[0], [{"p50": 500.0, "p99": 1_500.0, "p99.9": 20_000.0}], [{"p50": 1.0, "p99": 2.0, "p99.9": 3.0}])
     head, rule, trades, ticks, stream, empty, note = table(figures, before).splitlines()
-    assert head.split() == ["figure", "measured", "against", "baseline", "ratio", "spread", "reach", "met", "change"]
+    assert head.split()[:9] == [
+        "figure",
+        "measured",
+        "against",
+        "baseline",
+        "ratio",
+        "spread",
+        "reach",
+        "met",
+        "change",
+    ]
     assert set(rule) == {"-", " "}
     assert "7,500 req/s" in trades
-    assert trades.split()[-5:] == ["0.75x", "0.70..0.80", ">=", "0.7x", "yes"]
+    assert "0.75x  0.70..0.80  >= 0.7x  yes" in trades
+    assert "0.50 / 1.50 / 20.0" in trades
     assert ticks.endswith("<= 1.5x   NO  +50% worse")
+    assert stream.endswith("<= 5x")
     assert " - " in stream
     assert (empty, note) == ("", "tick to liquidation p99, HTTP saturated: there is no stream")
 
@@ -171,8 +202,9 @@ def test_every_group_is_measured_somewhere(capsys) -> None:
 # --- the rows -------------------------------------------------------------------------------------------------------
 
 EXPECTED = {
-    "trades": {f"trades.{connections}.{what}" for connections in (1, 4) for what in ("rate", "p99")} | {"trades.1.p50"},
-    "reads": {"reads.balance", "reads.open", "reads.prices"},
+    "trades": {f"trades.{connections}.{what}" for connections in (1, 4) for what in ("rate", "p99", "cpu")}
+    | {"trades.1.p50"},
+    "reads": {f"reads.{name}.{what}" for name in ("balance", "open", "prices") for what in ("rate", "p99", "cpu")},
     "engine": {"engine.pairs"},
     "ticks": {"ticks.200", "ticks.400", "liquidations.1", "liquidations.5"},
     "feed": {"feed"},
