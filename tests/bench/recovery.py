@@ -53,7 +53,7 @@ async def measure_recovery(settings: Settings, progress: Progress) -> list[Figur
                 rounds.append(Round(done["ours_s"], done["theirs_s"]))
                 notes.append(done["recovered"])
                 progress.say(f"recovery: {kind} {done['ours_s']:.2f} s, decoding {done['theirs_s']:.2f} s")
-            figures.append(figure(f"recovery.{kind}", "s", rounds, size=size, recovered=notes[0]))
+            figures.append(figure(f"recovery.{kind}", "s", rounds, size=size, recovered=notes))
     return figures
 
 
@@ -94,13 +94,17 @@ def recovery(data_dir: str, kind: str, ours_first: bool) -> dict[str, Any]:
     return {"ours_s": ours_s, "theirs_s": theirs_s or decoding(place), "recovered": recovered}
 
 
-async def _recover(place: Path) -> tuple[float, dict[str, int]]:
+async def _recover(place: Path) -> tuple[float, dict[str, float]]:
     async with storage_in(place) as storage:
         began = time.perf_counter()
         done = await recover(storage.journal, storage.snapshots)
         seconds = time.perf_counter() - began
+        began = time.perf_counter()
+        await storage.journal.check(up_to=done.snapshot_seq)
+        check_s = time.perf_counter() - began
     assert not done.notes, done.notes
-    return seconds, {"snapshot": done.snapshot_seq, "replayed": done.replayed, "open": done.state.open_trades}
+    counts = {"snapshot": done.snapshot_seq, "replayed": done.replayed, "open": done.state.open_trades}
+    return seconds, {**counts, "of_it_checking_the_journal_s": check_s}
 
 
 def decode_snapshot(place: Path) -> float:
