@@ -4,7 +4,7 @@ SQLite's Python module lets go of Python's lock and takes it again around every 
 (`executemany`) makes the writing thread ask a busy loop for that lock once a row, and wait each time; many rows in one
 statement make it ask once. Beside a loop that never idles 1000 records take 24 ms this way, 255 the other.
 
-A statement is prepared for its number of rows and kept, so a batch is cut into a few of ever the same sizes.
+A statement is prepared for its number of rows and kept, so a large batch is cut into a few of ever the same sizes.
 """
 
 import sqlite3
@@ -16,10 +16,10 @@ ROWS = "{rows}"
 
 MOST_ROWS = 512
 """In one statement. SQLite binds up to 32,766 values; a row of ours has at most 13."""
-STEP = 16
-"""Sizes are 1 to 16, then multiples of 16 up to 128, then 256 and 512."""
+WHOLE = 64
+"""Up to so many rows go into one statement of exactly their number; more are cut into 512, 256, 128, 64, the rest."""
 
-SIZES = 25
+SIZES = WHOLE + 3
 """That many there are."""
 
 
@@ -36,11 +36,9 @@ def execute_batch(connection: sqlite3.Connection, statement: str, rows: Sequence
 
 def _size(rows: int) -> int:
     """How many of these rows the next statement takes."""
-    if rows <= STEP:
+    if rows <= WHOLE:
         return rows
-    if rows < 8 * STEP:
-        return rows // STEP * STEP
-    return next(size for size in (MOST_ROWS, 256, 8 * STEP) if size <= rows)
+    return next(size for size in (MOST_ROWS, 256, 128, WHOLE) if size <= rows)
 
 
 @cache

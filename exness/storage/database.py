@@ -21,7 +21,7 @@ T = TypeVar("T")
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another connection's lock before it fails."""
 
-STATEMENTS_KEPT = 256
+STATEMENTS_KEPT = 500
 """Prepared, per connection: a batch of rows has one for each of its sizes."""
 
 WAL_KEPT_BYTES = 16 * 1024 * 1024
