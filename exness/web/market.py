@@ -1,4 +1,4 @@
-"""What anybody may see: assets and prices."""
+"""What anybody may see: assets, prices and candles."""
 
 from aiohttp import web
 
@@ -6,7 +6,8 @@ from exness.core.instruments import Asset
 from exness.runtime.exchange import Exchange
 from exness.web.context import answer, context_of
 from exness.web.errors import ApiError
-from exness.web.wire import PriceAnswer, SupportedAsset, SupportedAssets, leverage_out, price_answer
+from exness.web.validate import klines_query
+from exness.web.wire import PriceAnswer, SupportedAsset, SupportedAssets, kline_row, leverage_out, price_answer
 
 
 async def supported_assets(request: web.Request) -> web.Response:
@@ -39,6 +40,14 @@ async def price(request: web.Request) -> web.Response:
         supported = ", ".join(exchange.rules.instruments)
         raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
     return answer(_price(exchange, asset))
+
+
+async def klines(request: web.Request) -> web.Response:
+    """GET /klines."""
+    exchange = context_of(request).exchange
+    query = klines_query(request.query, exchange.rules)
+    decimals = exchange.rules.instruments[query.asset].decimals
+    return answer([kline_row(candle, decimals) for candle in await exchange.klines(query)])
 
 
 def _price(exchange: Exchange, asset: Asset) -> PriceAnswer:
