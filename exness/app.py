@@ -25,6 +25,7 @@ from exness.core.capture import digest_of
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.state import Rules, State
+from exness.feeds.backfill import Backfill
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
@@ -332,6 +333,14 @@ async def _resume(storage: Storage, state: State) -> Resume:
     return resume
 
 
+async def _backfill(config: Config, exchange: Exchange) -> None:
+    """Fetch candles from before the start, when that is configured and prices are that venue's."""
+    settings = config.feed
+    if settings.source == "backpack" and settings.backfill_url:
+        backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
+        await backfill.run(exchange.clock.now_us() // 1_000_000, exchange.candles.backfill)
+
+
 async def _feed_prices(
     exchange: Exchange, resume: Resume, opened: asyncio.Event, ended: Callable[[float], None]
 ) -> None:
@@ -396,6 +405,7 @@ async def _run(
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
+        backfilling = tasks.create_task(_backfill(config, exchange), name="backfill")
         tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange)
         async with _listening(config, exchange, store, postman) as url:
@@ -406,6 +416,7 @@ async def _run(
             _log.info("stopping: answering what is in flight")
         await postman.drain(config.server.shutdown_timeout_s)
         feeding.cancel()
+        backfilling.cancel()
         snapshotting.cancel()
         sequencer.close()
         await sequencing

@@ -112,6 +112,7 @@ class CandleBook:
 
     def __init__(self, stored: CandleBatch | None = None, *, is_replayed: bool = False) -> None:
         self._series: dict[Asset, _Series] = {}
+        self._backfilled: list[Candle] = []
         self.full = False
         """More candles than MOST_UNWRITTEN wait for the disk: whoever can should wait for `take_dirty`."""
         if stored is None:
@@ -148,12 +149,16 @@ class CandleBook:
         if len(series.finished) >= MOST_UNWRITTEN:
             self.full = True
 
+    def backfill(self, candles: list[Candle]) -> None:
+        """Have a venue's own candles written; those of our own at the same place stay."""
+        self._backfilled += candles
+
     def take_dirty(self) -> CandleBatch | None:
         """Copies of all candles that have grown since this was called last, to be written; None when there are none.
 
         What was taken before must have been written by then.
         """
-        batch = CandleBatch([], [])
+        batch, self._backfilled = CandleBatch(self._backfilled, []), []
         for series in self._series.values():
             series.take_dirty(batch)
         self.full = False

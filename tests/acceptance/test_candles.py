@@ -2,6 +2,7 @@
 both give what the ticks say. And a running minute of a live exchange goes on after a `kill -9`."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -12,10 +13,12 @@ from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.runtime.candles import Candle, Interval
 from exness.storage.sqlite import MAIN_DB
+from exness.venue.server import Venue
 from tests.contracts.backends import with_own_connection
 from tests.support.candles import LENGTHS, Key, straight
 from tests.support.process import Server, finished
 from tests.support.recorded import DECIMALS, candle_ticks, decimal_text, read_candles, recorded
+from tests.venue.helpers import quote_all, running_venue
 
 INTERVAL_S = 300
 WAIT_S = 60
@@ -177,3 +180,34 @@ async def test_a_recording_that_is_older_than_the_candles_is_refused(tmp_path: P
     done = await finished("serve", *flags, cwd=tmp_path)
     assert (done.code, done.output) == (1, "")
     assert "a replay at its own time needs a data directory of its own" in done.errors
+
+
+async def test_history_from_before_the_start_comes_from_the_venue_when_asked_for(tmp_path: Path) -> None:
+    """Marked as such, beside our own, and by default not at all."""
+    an_hour_ago_us = time.time_ns() // 1_000 - 3_600_000_000
+    now_us = [an_hour_ago_us]
+    async with running_venue(now_us=lambda: now_us[0]) as venue:
+        for _ in range(61):
+            quote_all(venue)
+            now_us[0] += 60_000_000
+        now_us[0] = time.time_ns() // 1_000
+        flags = ("--feed", "backpack", "--feed-url", venue.ws_url)
+        async with Server(tmp_path / "plain", *flags) as server:
+            assert await backfilled(venue, server, {None}) == {None}
+            assert await server.stop() == 0, server.errors
+        asked = {"EXNESS_FEED_BACKFILL_URL": venue.url, "EXNESS_FEED_BACKFILL_CANDLES": "30"}
+        async with Server(tmp_path / "asked", *flags, env=asked) as server:
+            assert await backfilled(venue, server, {None, True}) == {None, True}
+            rows = await klines(server, "asset=SOL&interval=1m&limit=1000")
+            assert sum("backfilled" in row for row in rows) == 30
+            assert await server.stop() == 0, server.errors
+
+
+async def backfilled(venue: Venue, server: Server, wanted: set[bool | None]) -> set[bool | None]:
+    """What the candles of minutes say of themselves, once there are such as are wanted. Meanwhile the venue quotes."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            quote_all(venue)
+            found = {row.get("backfilled") for row in await klines(server, "asset=SOL&interval=1m")}
+            if found >= wanted:
+                return found
