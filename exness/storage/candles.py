@@ -5,19 +5,20 @@ from typing import Any
 
 from exness.core.instruments import Asset
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.storage.batch import execute_batch
 from exness.storage.database import one_view
 
 COLUMNS = "asset, interval, start, open, high, low, close, volume, trades, backfilled"
 
 UPSERT_CANDLE = f"""
-    INSERT INTO candles ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO candles ({COLUMNS}) VALUES {{rows}}
     ON CONFLICT (asset, interval, start) DO UPDATE SET open = excluded.open, high = excluded.high,
         low = excluded.low, close = excluded.close, volume = excluded.volume, trades = excluded.trades,
         backfilled = excluded.backfilled
     WHERE backfilled OR NOT excluded.backfilled"""  # of constants alone; nothing replaces our own  # nosec B608
 
 UPSERT_COUNTED = """
-    INSERT INTO counted (asset, at, marks) VALUES (?, ?, ?)
+    INSERT INTO counted (asset, at, marks) VALUES {rows}
     ON CONFLICT (asset) DO UPDATE SET at = excluded.at, marks = excluded.marks"""
 
 # Two texts, so that each walks the primary key from the end that is asked for and stops at the limit.
@@ -39,8 +40,8 @@ _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 def write_candles(connection: sqlite3.Connection, batch: CandleBatch) -> None:
     """Within the caller's transaction. A candle of our own is never replaced by a backfilled one."""
-    connection.executemany(UPSERT_CANDLE, [_row(candle) for candle in batch.candles])
-    connection.executemany(UPSERT_COUNTED, [(each.asset, each.at, each.marks) for each in batch.counted])
+    execute_batch(connection, UPSERT_CANDLE, [_row(candle) for candle in batch.candles])
+    execute_batch(connection, UPSERT_COUNTED, [(each.asset, each.at, each.marks) for each in batch.counted])
 
 
 def select_candles(connection: sqlite3.Connection, query: CandleQuery) -> list[Candle]:

@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 100
 """Candles written as text, 8 us each, before the loop gets a turn: 1000 at once would hold it for 8 ms."""
 
 
-async def supported_assets(request: web.Request) -> web.Response:
+async def supported_assets(request: web.Request) -> web.StreamResponse:
     """GET /supportedAssets."""
     instruments = context_of(request).exchange.rules.instruments.values()
     assets = [
@@ -39,13 +39,13 @@ async def supported_assets(request: web.Request) -> web.Response:
     return answer(SupportedAssets(assets))
 
 
-async def prices(request: web.Request) -> web.Response:
+async def prices(request: web.Request) -> web.StreamResponse:
     """GET /prices: every asset's, by asset."""
     exchange = context_of(request).exchange
     return answer({asset: _price(exchange, asset) for asset in exchange.rules.instruments})
 
 
-async def price(request: web.Request) -> web.Response:
+async def price(request: web.Request) -> web.StreamResponse:
     """GET /prices/{asset}."""
     exchange = context_of(request).exchange
     asset = Asset(request.match_info["asset"])
@@ -55,7 +55,7 @@ async def price(request: web.Request) -> web.Response:
     return answer(_price(exchange, asset))
 
 
-async def klines(request: web.Request) -> web.Response:
+async def klines(request: web.Request) -> web.StreamResponse:
     """GET /klines."""
     exchange = context_of(request).exchange
     query = klines_query(request.query, exchange.rules)
