@@ -33,12 +33,17 @@ class Exchange:
 
         Raises NotTaken or Halted like `Sequencer.submit`.
         """
-        known = self.state.by_email.get(email)
+        known = self.known_account(email)
         if known is None:
             account = AccountId(self.ids.new())
             await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
-            known = self.state.by_email[email]  # ours, or that of a request that came at the same time
-        return self.state.accounts[known]
+            known = self.known_account(email)  # ours, or that of a request that came at the same time
+            assert known is not None, "it was opened just now"
+        return known
+
+    def known_account(self, email: str) -> Account | None:
+        account = self.state.by_email.get(email)
+        return self.state.accounts[account] if account is not None else None
 
     async def settled(self, account: Account) -> None:
         """Wait until everything this account shows is durable: a reader never sees what a crash could take back."""
