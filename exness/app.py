@@ -27,6 +27,7 @@ from exness.core.capture import digest_of
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.state import Rules, State
+from exness.feeds.backfill import Backfill
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
@@ -37,9 +38,10 @@ from exness.mail.postman import Postman
 from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
 from exness.runtime.bus import Bus
-from exness.runtime.candles import CandleBook
+from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Clock, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.reads import BoundedHistory
@@ -188,9 +190,10 @@ async def serve(config: Config, say: Callable[[str], None], config_file: Path | 
             recovered = await recover(storage.journal, storage.snapshots)
             recovered.notes[:0] = notes
             _check_assets(recovered.state, config)
-            _check_time(recovered.state, feed)
+            candles = await storage.history.newest_candles()
+            _check_time(max(recovered.state.at, candles.at), feed)
             _spare_the_collector()
-            await _run(config, storage, store, mailer, recovered, feed, say, config_file)
+            await _run(config, storage, store, mailer, recovered, candles, feed, say, config_file)
 
 
 @asynccontextmanager
@@ -261,11 +264,11 @@ async def _check_feed(feed: PriceFeed) -> None:
         raise StartError(str(error)) from error
 
 
-def _check_time(state: State, feed: PriceFeed) -> None:
+def _check_time(newest_us: int, feed: PriceFeed) -> None:
     """A recording that sets the clock can't be played on top of what came later. Raises StartError."""
     try:
         if isinstance(feed, ReplayFeed):
-            feed.refuse_newer(state.at)
+            feed.refuse_newer(newest_us)
     except ReplayError as error:
         raise StartError(str(error)) from error
 
@@ -283,10 +286,15 @@ def make_rules(config: Config) -> Rules:
     )
 
 
-def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed) -> Exchange:
-    """The exchange on a recovered state, nothing running yet."""
+def make_exchange(
+    config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed, stored: CandleBatch | None = None
+) -> Exchange:
+    """The exchange on a recovered state and its newest candles, nothing running yet."""
     state, rules = recovered.state, make_rules(config)
-    clock, bus = _clock_of(feed) or SystemClock(not_before_us=state.at), Bus(config.engine.subscriber_queue)
+    owns_time = _clock_of(feed) is not None
+    candles = CandleBook(stored, is_replayed=owns_time)
+    newest_us = max(state.at, stored.at if stored is not None else 0)
+    clock, bus = _clock_of(feed) or SystemClock(not_before_us=newest_us), Bus(config.engine.subscriber_queue)
     writer = Writer(
         storage.journal,
         bus,
@@ -294,6 +302,7 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
         bound=config.storage.writer_queue,
         batch=config.storage.writer_batch,
         wait_for_disk=config.storage.acknowledge == "durable",
+        candles=CandleFlush(candles, with_every_commit=owns_time),
     )
     sequencer = Sequencer(
         Engine(rules, state, liquidations_per_step=config.engine.slice_liquidations),
@@ -304,7 +313,6 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
         slice_commands=config.engine.slice_commands,
         tick_queue=config.engine.tick_queue_per_asset,
     )
-    candles = CandleBook()
     sequencer.watchers.append(candles.watch)
     return Exchange(
         rules=rules,
@@ -338,6 +346,14 @@ async def _resume(storage: Storage, state: State) -> Resume:
     async for records in storage.journal.read(after=max(0, state.seq - 1)):
         resume = resume_after(state.at, records[-1].request)
     return resume
+
+
+async def _backfill(config: Config, exchange: Exchange) -> None:
+    """Fetch candles from before the start, when that is configured and prices are that venue's."""
+    settings = config.feed
+    if settings.source == "backpack" and settings.backfill_url:
+        backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
+        await backfill.run(exchange.clock.now_us() // 1_000_000, exchange.candles.backfill)
 
 
 async def _feed_prices(
@@ -379,12 +395,13 @@ async def _run(
     store: AuthStore,
     mailer: Mailer,
     recovered: Recovered,
+    candles: CandleBatch,
     feed: PriceFeed,
     say: Callable[[str], None],
     config_file: Path | None,
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    exchange = make_exchange(config, storage, recovered, feed)
+    exchange = make_exchange(config, storage, recovered, feed, candles)
     sequencer, writer = exchange.sequencer, exchange.writer
     snapshotter = Snapshotter(
         exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
@@ -404,6 +421,7 @@ async def _run(
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
+        backfilling = tasks.create_task(_backfill(config, exchange), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange)
@@ -419,6 +437,7 @@ async def _run(
             _log.info("stopping: answering what is in flight")
         await postman.drain(config.server.shutdown_timeout_s)
         feeding.cancel()
+        backfilling.cancel()
         snapshotting.cancel()
         watching.cancel()
         sequencer.close()

@@ -106,6 +106,10 @@ class FeedConfig(msgspec.Struct, frozen=True):
     """Whose jumps want confirmation: those of a live venue, or a simulation's and a recording's too."""
     resubscribe_after_s: Annotated[float, Number(at_most=DAY_S)] = 60.0
     """Backpack: how long one symbol may be silent while others tick."""
+    backfill_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
+    """Backpack: where candles from before the start come from. Empty: from nowhere."""
+    backfill_candles: Annotated[int, Integer(1, 1000)] = 500
+    """Backpack: how many of each asset and interval."""
     replay_files: Annotated[tuple[Path, ...], ListOf(rules.path())] = ()
     speed: Annotated[float, rules.Speed()] = 1.0
     """Replay: 1 is real time, 10 ten times as fast, infinity as fast as it goes."""

@@ -369,7 +369,7 @@ class _Performance:
         for ticks in self._latest.values():
             for time_us, tick in ticks:
                 left_us = tick.life_us - (at_us - time_us)
-                outcome = await self._stage.perform(msgspec.structs.replace(tick, life_us=left_us), at_us)
+                outcome = await self._stage.perform(msgspec.structs.replace(tick, life_us=left_us), at_us, again=True)
                 assert outcome == Done([]), "a price that was seen sets nothing off"
 
     async def _tick(self, tick: RecordedTick) -> None:

@@ -6,7 +6,7 @@ from exness.core.commands import OpenAccount
 from exness.core.instruments import AccountId
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
-from exness.runtime.candles import CandleBook
+from exness.runtime.candles import Candle, CandleBook, CandleQuery
 from exness.runtime.ports import Clock, History, Ids, PriceFeed
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
@@ -55,3 +55,8 @@ class Exchange:
     async def written(self, account: Account) -> None:
         """Wait until the tables hold everything this account has done, however trades are acknowledged."""
         await self.writer.on_disk(account.seq)
+
+    async def klines(self, query: CandleQuery) -> list[Candle]:
+        """Candles as they are now, the running one too. Raises NotTaken when too many reads wait."""
+        growing = self.candles.unwritten(query.asset, query.interval)  # before the read: none can fall between the two
+        return query.choose(await self.history.candles(query), growing)

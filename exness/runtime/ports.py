@@ -14,6 +14,7 @@ from exness.core.engine import Outcome
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.state import State
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 
 
 class Clock(Protocol):
@@ -46,10 +47,11 @@ class JournalDamaged(StorageError):
 
 
 class Journal(Protocol):
-    """The events, in order, and the tables made from them."""
+    """The events, in order, the tables made from them, and the candles beside them."""
 
-    async def append(self, records: Sequence[Record]) -> None:
-        """Write records and their effect on the tables in one transaction.
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+        """Write records, their effect on the tables, and candles in the place of their earlier states, in one
+        transaction. Either may be missing.
 
         Durable when it returns. Raises StorageError when that is not certain: the process must stop then.
         """
@@ -145,7 +147,7 @@ class Analytics(msgspec.Struct, frozen=True):
 
 
 class History(Protocol):
-    """Trades of all times, open and closed. Reads what is durable, on its own connection."""
+    """Trades of all times, open and closed, and candles. Reads what is durable, on its own connection."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         """One page and the sums over all matches. Ties in the order are broken by when the trade was opened."""
@@ -153,6 +155,14 @@ class History(Protocol):
 
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         """One trade of this account. Somebody else's is None, like one that does not exist."""
+        ...
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        """See CandleQuery. An asset that is not known has none."""
+        ...
+
+    async def newest_candles(self) -> CandleBatch:
+        """The newest candle of our own of each asset and interval, and how far each asset is counted."""
         ...
 
 
@@ -237,9 +247,10 @@ class Stage(Protocol):
         """To read."""
         ...
 
-    async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         """Have a command executed at `at` (microseconds), before whatever waits. Returns once it is decided, which can
-        be before it is durable. Raises Halted when the exchange has stopped."""
+        be before it is durable. `again` marks a tick that an earlier run has executed. Raises Halted when the exchange
+        has stopped."""
         ...
 
 

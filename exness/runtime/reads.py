@@ -1,6 +1,7 @@
 """A bound in front of the history: when too many reads wait, the next one is refused at once."""
 
 from exness.core.instruments import AccountId, OrderId
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, History, TradeQuery, TradeRow
 from exness.runtime.sequencer import Busy, NotTaken
 
@@ -28,3 +29,11 @@ class BoundedHistory:
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         with self:
             return await self._history.trade(account, order)
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        with self:
+            return await self._history.candles(query)
+
+    async def newest_candles(self) -> CandleBatch:
+        with self:
+            return await self._history.newest_candles()

@@ -153,15 +153,15 @@ class Sequencer:
         """What the engine knows. To read."""
         return self._engine.state
 
-    async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
-        brings its ticks this way only.
+        brings its ticks this way only. `again`: an earlier run has checked this tick, so no watcher is told of it.
 
         Returns once it is decided, which can be before it is durable; waits only while the writer has no room.
         Raises Halted when the process has stopped.
         """
-        while not self._writer.has_room and not self._writer.halted:
-            await self._writer.on_disk(self._writer.durable_seq + 1)
+        while self._writer.is_behind and not self._writer.halted:
+            await self._writer.progress()
         if self._writer.halted:
             raise Halted
         outcome = self._engine.execute(command, at, request)
@@ -172,7 +172,7 @@ class Sequencer:
             step = self._engine.execute(command, at, request)
             assert isinstance(step, Done), "a tick is never refused"
             records, outcome = records + step.records, step
-        if isinstance(command, PriceTick):
+        if isinstance(command, PriceTick) and not again:
             self._checked(command, at)
         if records:
             self._writer.put(records)

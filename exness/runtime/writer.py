@@ -5,6 +5,7 @@ by everyone who came meanwhile. The durable watermark is the `seq` up to which e
 """
 
 import asyncio
+import contextlib
 import heapq
 import time
 from collections import Counter, deque
@@ -12,6 +13,8 @@ from collections.abc import Callable
 
 from exness.core.events import Event, Record
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBatch
+from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import BATCHES, Spread
 from exness.runtime.ports import Journal, StorageError
 
@@ -23,23 +26,33 @@ class Halted(Exception):
 class Writer:
     """Owns the journal. `bound` and `batch` count records; a tick's records are never split over two transactions.
 
-    With `wait_for_disk` False (`acknowledge = "memory"`) no answer waits for the watermark.
+    With `wait_for_disk` False (`acknowledge = "memory"`) no answer waits for the watermark. `candles` ride along.
     """
 
     def __init__(
-        self, journal: Journal, bus: Bus, *, durable_seq: int, bound: int, batch: int, wait_for_disk: bool = True
+        self,
+        journal: Journal,
+        bus: Bus,
+        *,
+        durable_seq: int,
+        bound: int,
+        batch: int,
+        wait_for_disk: bool = True,
+        candles: CandleFlush | None = None,
     ) -> None:
         self._journal = journal
         self._bus = bus
         self._bound = bound
         self._batch = batch
         self._wait_for_disk = wait_for_disk
+        self._candles = candles
         self._groups: deque[list[Record]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waiter_number = 0
         self._closing = False
+        self._progressed = asyncio.Event()
         self.durable_seq = durable_seq
         self.halted = False
         self.on_progress: Callable[[], None] = lambda: None
@@ -72,6 +85,17 @@ class Writer:
     @property
     def has_room(self) -> bool:
         return self._queued < self._bound
+
+    @property
+    def is_behind(self) -> bool:
+        """There is no room for records, or for candles: who brings ticks as fast as they are taken waits a while."""
+        return not self.has_room or (self._candles is not None and self._candles.is_full)
+
+    async def progress(self) -> None:
+        """Return after the next commit, or when the writer halts."""
+        self._arrived.set()
+        if not self.halted:
+            await self._progressed.wait()
 
     def put(self, records: list[Record]) -> None:
         """Queue what one command brought about. It goes into one transaction, whole."""
@@ -113,6 +137,8 @@ class Writer:
         try:
             while await self._something_to_write():
                 await self._commit(self._next_batch())
+            if self._candles is not None:
+                await self._write_candles(self._candles.take())
         finally:
             self._halt()
 
@@ -126,8 +152,21 @@ class Writer:
             if self._closing:
                 return False
             self._arrived.clear()
-            await self._arrived.wait()
+            if self._candles is None:
+                await self._arrived.wait()
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._candles.pause_s()):
+                    await self._arrived.wait()
+            if not self._groups:
+                await self._write_candles(self._candles.overdue())
         return True
+
+    async def _write_candles(self, candles: CandleBatch | None) -> None:
+        """Candles alone, when there is no commit for them to ride on."""
+        if candles is not None:
+            await self._append([], candles)
+            self._made_progress()
 
     def _next_batch(self) -> list[Record]:
         records = list(self._groups.popleft())
@@ -138,10 +177,8 @@ class Writer:
     async def _commit(self, records: list[Record]) -> None:
         if records[0].seq != self.durable_seq + 1:
             raise StorageError(f"record {records[0].seq} does not follow {self.durable_seq} on disk")
-        self._commit_began_s = began_s = time.monotonic()
-        await self._journal.append(records)
-        self._commit_began_s = None
-        self.commit_s.note(time.monotonic() - began_s)
+        candles = self._candles.riding(records) if self._candles is not None else None
+        self.commit_s.note(await self._append(records, candles))
         self.batches.note(len(records))
         self.events.update([type(record.event) for record in records])
         self.durable_seq = records[-1].seq
@@ -149,7 +186,19 @@ class Writer:
         self.largest_batch = max(self.largest_batch, len(records))
         self._wake()
         self._bus.publish(records)
+        self._made_progress()
+
+    def _made_progress(self) -> None:
+        self._progressed.set()
+        self._progressed = asyncio.Event()
         self.on_progress()
+
+    async def _append(self, records: list[Record], candles: CandleBatch | None) -> float:
+        """Returns how many seconds it took."""
+        self._commit_began_s = began_s = time.monotonic()
+        await self._journal.append(records, candles)
+        self._commit_began_s = None
+        return time.monotonic() - began_s
 
     def _wake(self) -> None:
         waiters = self._waiters
@@ -165,4 +214,4 @@ class Writer:
                 future.set_exception(Halted())
                 future.exception()  # whoever asked may have gone; that is no error of its own
         self._waiters.clear()
-        self.on_progress()
+        self._made_progress()

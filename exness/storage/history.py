@@ -1,10 +1,12 @@
-"""Trades of all times, from the tables of main.db."""
+"""Trades of all times and candles, from the tables of main.db."""
 
 import sqlite3
 from itertools import product
 
 from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
+from exness.storage.candles import select_candles, select_newest
 from exness.storage.database import Database, one_view
 
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
@@ -61,6 +63,12 @@ class SqliteHistory:
 
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         return await self._reader.run(_trade, account, order)
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        return await self._reader.run(select_candles, query)
+
+    async def newest_candles(self) -> CandleBatch:
+        return await self._reader.run(select_newest)
 
 
 def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:

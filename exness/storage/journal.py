@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
 from exness.core.events import Record
+from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import JournalDamaged, StorageError
 from exness.storage.batch import execute_batch
+from exness.storage.candles import write_candles
 from exness.storage.codec import check_row, decode, encode
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
 from exness.storage.mend import mend
@@ -63,11 +65,11 @@ class SqliteJournal:
         self._last = last_seq
         self._failed = False
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
         """See `ports.Journal`. After a failure every further append is refused: what is on disk is then only known
         to whoever reads it again."""
-        if records:
-            await self._writer.run(self._append, records)
+        if records or candles is not None:
+            await self._writer.run(self._append, records, candles)
 
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         """See `ports.Journal`. Whole records before a damaged one are handed out first."""
@@ -98,7 +100,7 @@ class SqliteJournal:
         """See `ports.Journal`. The payload can't be trusted: the record's effect is found by its seq in the tables."""
         await self._writer.run(self._cut, seq)
 
-    def _append(self, connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    def _append(self, connection: sqlite3.Connection, records: Sequence[Record], candles: CandleBatch | None) -> None:
         if self._failed:
             raise StorageError(f"{self._writer.path} takes no more records since a write failed: start again")
         try:
@@ -108,12 +110,16 @@ class SqliteJournal:
             with transaction(connection):
                 execute_batch(connection, INSERT_RECORD, rows)
                 _write_tables(connection, tables)
+                if candles is not None:
+                    write_candles(connection, candles)
         except BaseException as error:
             self._failed = True
             if isinstance(error, OverflowError):
-                raise StorageError(f"records {records[0].seq} and on hold a number over 64 bits") from error
+                what = f"records {records[0].seq} and on hold" if records else "candles hold"
+                raise StorageError(f"{what} a number over 64 bits") from error
             raise
-        self._last = records[-1].seq
+        if records:
+            self._last = records[-1].seq
 
     def _mend(self, connection: sqlite3.Connection, seq: int) -> bool:
         if seq != self._last:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from exness.core.capture import Digest, Header
 from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId, Asset, Instrument, OrderId
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.ports import (
     Analytics,
     JournalDamaged,
@@ -33,12 +35,14 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.candles: dict[tuple[Asset, Interval, int], Candle] = {}
+        self.counted: dict[Asset, Counted] = {}
         self.disk = asyncio.Event()
         self.disk.set()
         self.failure: str | None = None
         self._failed = False
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
         if self._failed:
             raise StorageError("the journal takes no more records since a write failed: start again")
         try:
@@ -51,6 +55,15 @@ class MemoryJournal:
             self._failed = True
             raise
         self.rows += rows
+        if candles is not None:
+            self._keep(candles)
+
+    def _keep(self, batch: CandleBatch) -> None:
+        for candle in batch.candles:
+            before = self.candles.get((candle.asset, candle.interval, candle.start))
+            if before is None or before.backfilled or not candle.backfilled:
+                self.candles[candle.asset, candle.interval, candle.start] = candle
+        self.counted |= {counted.asset: counted for counted in batch.counted}
 
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         records: list[Record] = []
@@ -98,7 +111,7 @@ def _decode(row: Row) -> Record:
 
 
 class MemoryHistory:
-    """Implements `ports.History` over a MemoryJournal, from its first record each time it is asked."""
+    """Implements `ports.History` over a MemoryJournal, from its first record each time it is asked for trades."""
 
     def __init__(self, journal: MemoryJournal, instruments: Mapping[Asset, Instrument]) -> None:
         self._journal = journal
@@ -112,6 +125,23 @@ class MemoryHistory:
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         row = self._all().get(order)
         return row if row is not None and row.account == account else None
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        return query.choose([], self._candles(query.asset, query.interval))
+
+    async def newest_candles(self) -> CandleBatch:
+        counted = [self._journal.counted[asset] for asset in sorted(self._journal.counted)]
+        newest = [self._own_newest(each.asset, interval) for each in counted for interval in Interval]
+        return CandleBatch([candle for candle in newest if candle is not None], counted)
+
+    def _candles(self, asset: Asset, interval: Interval) -> list[Candle]:
+        """Copies, as who asks may let them grow."""
+        stored = self._journal.candles
+        return [copy(stored[key]) for key in sorted(stored) if key[:2] == (asset, interval)]
+
+    def _own_newest(self, asset: Asset, interval: Interval) -> Candle | None:
+        own = [candle for candle in self._candles(asset, interval) if not candle.backfilled]
+        return own[-1] if own else None
 
     def _all(self) -> dict[OrderId, TradeRow]:
         """Every trade as it is now, in the order they were opened."""

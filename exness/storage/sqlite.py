@@ -25,6 +25,7 @@ SNAPSHOTS_DB = "snapshots.db"
 
 SELECT_DECIMALS = "SELECT decimals FROM assets WHERE symbol = ?"
 HAS_TRADES = "SELECT EXISTS (SELECT 1 FROM trades WHERE asset = ?)"
+HAS_CANDLES = "SELECT EXISTS (SELECT 1 FROM candles WHERE asset = ?)"
 UPSERT_ASSET = """
     INSERT INTO assets (symbol, name, decimals, venue_symbol, image_url, max_leverage) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (symbol) DO UPDATE SET name = excluded.name, decimals = excluded.decimals,
@@ -115,8 +116,9 @@ def _check_decimals(connection: sqlite3.Connection, path: Path, instrument: Inst
     known = connection.execute(SELECT_DECIMALS, (instrument.asset,)).fetchone()
     if known is None or known[0] == instrument.decimals:
         return
-    if connection.execute(HAS_TRADES, (instrument.asset,)).fetchone()[0]:
-        raise DatabaseRefused(
-            f"{path} holds trades of {instrument.asset} at {known[0]} decimals, the configuration says "
-            f"{instrument.decimals}: set assets.{instrument.asset}.decimals back to {known[0]}"
-        )
+    for what, query in (("trades", HAS_TRADES), ("candles", HAS_CANDLES)):
+        if connection.execute(query, (instrument.asset,)).fetchone()[0]:
+            raise DatabaseRefused(
+                f"{path} holds {what} of {instrument.asset} at {known[0]} decimals, the configuration says "
+                f"{instrument.decimals}: set assets.{instrument.asset}.decimals back to {known[0]}"
+            )

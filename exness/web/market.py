@@ -1,4 +1,6 @@
-"""What anybody may see: assets and prices."""
+"""What anybody may see: assets, prices and candles."""
+
+import asyncio
 
 from aiohttp import web
 
@@ -6,7 +8,19 @@ from exness.core.instruments import Asset
 from exness.runtime.exchange import Exchange
 from exness.web.context import answer, context_of
 from exness.web.errors import ApiError
-from exness.web.wire import PriceAnswer, SupportedAsset, SupportedAssets, leverage_out, price_answer
+from exness.web.validate import klines_query
+from exness.web.wire import (
+    KlineRow,
+    PriceAnswer,
+    SupportedAsset,
+    SupportedAssets,
+    kline_row,
+    leverage_out,
+    price_answer,
+)
+
+ROWS_AT_ONCE = 100
+"""Candles written as text, 8 us each, before the loop gets a turn: 1000 at once would hold it for 8 ms."""
 
 
 async def supported_assets(request: web.Request) -> web.StreamResponse:
@@ -39,6 +53,19 @@ async def price(request: web.Request) -> web.StreamResponse:
         supported = ", ".join(exchange.rules.instruments)
         raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
     return answer(_price(exchange, asset))
+
+
+async def klines(request: web.Request) -> web.StreamResponse:
+    """GET /klines."""
+    exchange = context_of(request).exchange
+    query = klines_query(request.query, exchange.rules)
+    decimals = exchange.rules.instruments[query.asset].decimals
+    rows: list[KlineRow] = []
+    for candle in await exchange.klines(query):
+        rows.append(kline_row(candle, decimals))
+        if len(rows) % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return answer(rows)
 
 
 def _price(exchange: Exchange, asset: Asset) -> PriceAnswer:

@@ -15,14 +15,17 @@ from msgspec import UNSET, Raw, UnsetType
 from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Side
 from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
 from exness.core.state import Rules
+from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.ports import SortBy, TradeQuery
 from exness.web.addresses import AddressError, normalised
 from exness.web.errors import FieldError, InvalidRequest
 from exness.web.wire import (
+    MAX_SECOND,
     CloseTradeBody,
     CreateTradeBody,
     EmailBody,
     HistoryQuery,
+    KlinesQuery,
     OpenTradesQuery,
     microseconds,
     names,
@@ -33,6 +36,7 @@ MAX_LEVERAGE = 100 * LEVERAGE_UNIT
 MIN_SLIPPAGE = 10
 MAX_SLIPPAGE = 10_000
 MAX_LIMIT = 500
+MAX_CANDLES = 1000
 MAX_OFFSET = 10**12
 MAX_ORDER_ID = 64
 
@@ -194,6 +198,22 @@ def open_query(query: Query, rules: Rules) -> Asset | None:
     return asset
 
 
+def klines_query(query: Query, rules: Rules) -> CandleQuery:
+    """The query of /klines. Raises InvalidRequest."""
+    problems = Problems()
+    unknown_parameters(query, names(KlinesQuery), problems)
+    for name in ("asset", "interval"):
+        if name not in query:
+            problems.malformed(name, f"{name} is required")
+    asset = asset_filter(query.get("asset"), rules, problems)
+    interval = _one_of(query, "interval", {each.value: each for each in Interval}, problems)
+    first = _second(query, "startTime", problems)
+    end = _second(query, "endTime", problems)
+    limit = _whole(query, "limit", 500, 1, MAX_CANDLES, problems)
+    problems.raise_if_any()
+    return CandleQuery(_present(asset), _present(interval), first, end, limit)
+
+
 def unknown_parameters(query: Query, known: tuple[str, ...], problems: Problems) -> None:
     for name in query:
         if name not in known:
@@ -353,6 +373,11 @@ def _whole(query: Query, name: str, default: int, least: int, most: int, problem
         problems.not_allowed(name, f"{name} must be a whole number from {least} to {most}")
         return default
     return int(text)
+
+
+def _second(query: Query, name: str, problems: Problems) -> int | None:
+    """Whole seconds since the epoch."""
+    return _whole(query, name, 0, 0, MAX_SECOND, problems) if name in query else None
 
 
 def _moment(query: Query, name: str, problems: Problems, *, end_of_day: bool) -> int | None:

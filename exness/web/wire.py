@@ -13,9 +13,15 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.money import format_hundredths, format_scaled
 from exness.core.state import Price, PriceState
+from exness.runtime.candles import Candle
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+VOLUME_DECIMALS = 8
+
+MAX_SECOND = 253_402_300_799
+"""The last second of the year 9999: more is no time in seconds, but milliseconds most likely."""
 
 
 def iso(at_us: int) -> str:
@@ -106,6 +112,16 @@ class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
     offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
     sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
     sort_order: Literal["asc", "desc"] | UnsetType = UNSET
+
+
+class KlinesQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """GET /klines. Times are whole seconds since the epoch, UTC."""
+
+    asset: str
+    interval: Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+    start_time: Annotated[int, Meta(ge=0, le=MAX_SECOND, description="They begin then or later")] | UnsetType = UNSET
+    end_time: Annotated[int, Meta(ge=0, le=MAX_SECOND, description="They begin before then")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
 
 
 @cache
@@ -275,6 +291,35 @@ class PriceAnswer(msgspec.Struct, frozen=True):
     at: str | None
     stale: bool
     state: str
+
+
+class KlineRow(msgspec.Struct, frozen=True):
+    """Marks from `start` up to `end`. `trades` counts them; `volume` is in the asset, 0 where the source tells none.
+    `backfilled` is only there where it is true: the venue's own candle, of trades there."""
+
+    start: str
+    end: str
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    trades: int
+    backfilled: bool | UnsetType = UNSET
+
+
+def kline_row(candle: Candle, decimals: int) -> KlineRow:
+    return KlineRow(
+        start=iso(candle.start * 1_000_000),
+        end=iso((candle.start + candle.interval.seconds) * 1_000_000),
+        open=format_scaled(candle.open, decimals),
+        high=format_scaled(candle.high, decimals),
+        low=format_scaled(candle.low, decimals),
+        close=format_scaled(candle.close, decimals),
+        volume=format_scaled(candle.volume, VOLUME_DECIMALS),
+        trades=candle.trades,
+        backfilled=candle.backfilled or UNSET,
+    )
 
 
 def price_answer(asset: str, decimals: int, price: Price | None, state: PriceState) -> PriceAnswer:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from exness.core.events import Record
+from exness.runtime.candles import CandleBatch
 from exness.storage.sqlite import SqliteJournal
 from tests.support.app import Answer, App, Stores, assert_error, running_app, until
 from tests.support.books import SOL
@@ -34,10 +35,10 @@ class SlowJournal:
         self.disk.set()
         self.writing = 0
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
         self.writing += 1
         await self.disk.wait()
-        await self._journal.append(records)
+        await self._journal.append(records, candles)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._journal, name)

@@ -67,7 +67,7 @@ class Desk:
     def resume(self) -> Resume:
         return resume_after(self.state.at, self.records[-1].request) if self.records else Resume()
 
-    async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:
             raise Cut
         outcome = self.engine.execute(command, at, request)
@@ -231,7 +231,7 @@ async def test_the_clock_is_the_recordings(tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Watching(Desk):
-        async def perform(self, command: Command, at: int, request: str = "") -> Outcome:
+        async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
             assert feed.clock is not None
             seen.append(feed.clock.now_us() // SECOND)
             return await super().perform(command, at, request)

@@ -10,6 +10,7 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.state import State
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import Clock
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
@@ -25,8 +26,8 @@ class NotingJournal(MemoryJournal):
         super().__init__()
         self.batches: list[list[int]] = []
 
-    async def append(self, records: Sequence[Record]) -> None:
-        await super().append(records)
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+        await super().append(records, candles)
         self.batches.append([record.seq for record in records])
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from exness.core.capture import Digest, Header
 from exness.core.events import Record
+from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError
 from exness.storage.codec import Row, decode, encode
 
@@ -190,7 +191,7 @@ class SimJournal:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    async def append(self, records: Sequence[Record]) -> None:
+    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
         disk = self._disk
         if disk.failed:
             raise StorageError("a commit has failed before: start again")

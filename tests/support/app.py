@@ -30,8 +30,10 @@ from exness.core.instruments import Asset
 from exness.core.money import format_usdc
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds
 from exness.runtime.exchange import Exchange
+from exness.runtime.flush import CandleFlush
 from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import recover
@@ -374,12 +376,14 @@ async def running_app(
     acknowledge: str = "durable",
     max_body_bytes: int = 65_536,
     journal_fails: str | None = None,
+    flush_candles: bool = False,
     auth: AuthStore | None = None,
     **web_options: Any,
 ) -> AsyncIterator[App]:
     """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
+    `flush_candles`: the journal gets the candles too, which brings appends that nobody asked for.
     `web_options` go to the Context.
     """
     rules = rules or make_rules()
@@ -388,6 +392,7 @@ async def running_app(
     recovered = await recover(stores.journal, stores.snapshots)
     state = recovered.state
     bus = Bus(1000)
+    candles = CandleBook(await stores.history.newest_candles())
     writer = Writer(
         stores.journal,
         bus,
@@ -395,6 +400,7 @@ async def running_app(
         bound=writer_queue,
         batch=2000,
         wait_for_disk=acknowledge == "durable",
+        candles=CandleFlush(candles) if flush_candles else None,
     )
     sequencer = Sequencer(
         Engine(rules, state),
@@ -405,6 +411,7 @@ async def running_app(
         slice_commands=200,
         tick_queue=1000,
     )
+    sequencer.watchers.append(candles.watch)
     exchange = Exchange(
         rules=rules,
         state=state,
@@ -416,6 +423,7 @@ async def running_app(
         clock=clock,
         ids=RandomIds(),
         initial_balance=usdc(initial_balance),
+        candles=candles,
     )
     mailbox, auth = MailBox(), auth or MemoryAuth()
     context = Context(

@@ -208,13 +208,13 @@ class Server:
 
 
 async def run_exness(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
-    """Start `python -m exness ...` with its output in pipes."""
+    """Start `python -m exness ...` of the tree this file lies in, with its output in pipes."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "exness",
         *arguments,
-        env=dict(env),
+        env={**env, "PYTHONPATH": f"{env.get('PYTHONPATH', '')}{os.pathsep}{ROOT}".lstrip(os.pathsep)},
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,87 @@
+"""Candles in main.db: written whole in the journal's transactions, read by range."""
+
+import sqlite3
+from typing import Any
+
+from exness.core.instruments import Asset
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.storage.batch import execute_batch
+from exness.storage.database import one_view
+
+COLUMNS = "asset, interval, start, open, high, low, close, volume, trades, backfilled"
+
+UPSERT_CANDLE = f"""
+    INSERT INTO candles ({COLUMNS}) VALUES {{rows}}
+    ON CONFLICT (asset, interval, start) DO UPDATE SET open = excluded.open, high = excluded.high,
+        low = excluded.low, close = excluded.close, volume = excluded.volume, trades = excluded.trades,
+        backfilled = excluded.backfilled
+    WHERE backfilled OR NOT excluded.backfilled"""  # of constants alone; nothing replaces our own  # nosec B608
+
+UPSERT_COUNTED = """
+    INSERT INTO counted (asset, at, marks) VALUES {rows}
+    ON CONFLICT (asset) DO UPDATE SET at = excluded.at, marks = excluded.marks"""
+
+# Two texts, so that each walks the primary key from the end that is asked for and stops at the limit.
+SELECT_OLDEST, SELECT_NEWEST = (
+    f"""
+    SELECT {COLUMNS} FROM candles
+    WHERE asset = ? AND interval = ? AND start >= ? AND start < ? ORDER BY start {way} LIMIT ?"""  # of constants alone  # nosec B608
+    for way in ("ASC", "DESC")
+)
+
+SELECT_OWN_NEWEST = f"""
+    SELECT {COLUMNS} FROM candles
+    WHERE asset = ? AND interval = ? AND NOT backfilled ORDER BY start DESC LIMIT 1"""  # of constants alone  # nosec B608
+
+SELECT_COUNTED = "SELECT asset, at, marks FROM counted ORDER BY asset"
+
+_EARLIEST, _LATEST = -(2**63), 2**63 - 1
+
+
+def write_candles(connection: sqlite3.Connection, batch: CandleBatch) -> None:
+    """Within the caller's transaction. A candle of our own is never replaced by a backfilled one."""
+    execute_batch(connection, UPSERT_CANDLE, [_row(candle) for candle in batch.candles])
+    execute_batch(connection, UPSERT_COUNTED, [(each.asset, each.at, each.marks) for each in batch.counted])
+
+
+def select_candles(connection: sqlite3.Connection, query: CandleQuery) -> list[Candle]:
+    """See `ports.History.candles`."""
+    first = _EARLIEST if query.first is None else query.first
+    end = _LATEST if query.end is None else query.end
+    statement = SELECT_NEWEST if query.first is None else SELECT_OLDEST
+    rows = connection.execute(statement, (query.asset, query.interval.value, first, end, query.limit)).fetchall()
+    return [_candle(row) for row in (rows[::-1] if query.first is None else rows)]
+
+
+def select_newest(connection: sqlite3.Connection) -> CandleBatch:
+    """See `ports.History.newest_candles`."""
+    with one_view(connection):
+        counted = [Counted(Asset(asset), at, marks) for asset, at, marks in connection.execute(SELECT_COUNTED)]
+        rows = [
+            connection.execute(SELECT_OWN_NEWEST, (each.asset, interval.value)).fetchone()
+            for each in counted
+            for interval in Interval
+        ]
+    return CandleBatch([_candle(row) for row in rows if row is not None], counted)
+
+
+def _row(candle: Candle) -> tuple[object, ...]:
+    """In the order of COLUMNS."""
+    return (
+        candle.asset,
+        candle.interval.value,
+        candle.start,
+        candle.open,
+        candle.high,
+        candle.low,
+        candle.close,
+        candle.volume,
+        candle.trades,
+        int(candle.backfilled),
+    )
+
+
+def _candle(row: tuple[Any, ...]) -> Candle:
+    """From a row of COLUMNS."""
+    asset, interval, start, opened, high, low, close, volume, trades, backfilled = row
+    return Candle(Asset(asset), Interval(interval), start, opened, high, low, close, volume, trades, bool(backfilled))

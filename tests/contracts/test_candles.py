@@ -1,0 +1,110 @@
+"""Every storage keeps candles beside the journal, in the same transactions, and answers for any window of them."""
+
+import pytest
+from msgspec.structs import replace
+
+from exness.core.events import Record
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.runtime.ports import StorageError
+from tests.contracts.backends import Stored
+from tests.contracts.trading import read_all
+from tests.support.books import ETH, SOL, known_history
+
+M1, H1 = Interval.M1, Interval.H1
+
+
+def candle(start: int, close: int = 5, **changed: object) -> Candle:
+    return replace(Candle(SOL, M1, start, 4, 9, 1, close, volume=12, trades=3), **changed)
+
+
+def batch(*candles: Candle, at: int = 1, marks: int = 1) -> CandleBatch:
+    return CandleBatch(list(candles), [Counted(asset, at, marks) for asset in {each.asset for each in candles}])
+
+
+async def all_of(stored: Stored) -> list[Candle]:
+    return await stored.history.candles(CandleQuery(SOL, M1))
+
+
+async def test_candles_come_back_as_they_were_written_by_asset_and_interval(stored: Stored) -> None:
+    written = [candle(60), candle(0), candle(0, interval=H1), candle(0, asset=ETH), candle(120, backfilled=True)]
+    await stored.journal.append([], batch(*written))
+    assert await all_of(stored) == [candle(0), candle(60), candle(120, backfilled=True)]
+    assert await stored.history.candles(CandleQuery(SOL, H1)) == [candle(0, interval=H1)]
+    assert await stored.history.candles(CandleQuery(ETH, M1)) == [candle(0, asset=ETH)]
+    assert await stored.history.candles(CandleQuery(ETH, H1)) == []
+
+
+async def test_candles_and_records_go_in_together(stored: Stored) -> None:
+    records = known_history().records
+    await stored.journal.append(records[:3], batch(candle(0)))
+    await stored.journal.append(records[3:5])
+    assert (await read_all(stored.journal), await all_of(stored)) == (records[:5], [candle(0)])
+
+
+async def test_writing_a_candle_again_changes_nothing_and_a_later_state_replaces_it(stored: Stored) -> None:
+    for _ in range(2):
+        await stored.journal.append([], batch(candle(0)))
+        assert await all_of(stored) == [candle(0)]
+    grown = Candle(SOL, M1, 0, 4, 10, 0, 8, volume=20, trades=6)
+    await stored.journal.append([], batch(grown))
+    assert await all_of(stored) == [grown]
+
+
+async def test_no_candle_of_a_refused_append_is_kept(stored: Stored) -> None:
+    records = known_history().records
+    with pytest.raises(StorageError, match="can't be written"):
+        await stored.journal.append(records[1:3], batch(candle(0)))
+    assert await all_of(stored) == []
+    with pytest.raises(StorageError, match="takes no more records"):
+        await stored.journal.append([], batch(candle(0)))
+
+
+async def test_candles_alone_leave_the_journal_as_it_is(stored: Stored) -> None:
+    records: list[Record] = known_history().records
+    await stored.journal.append(records[:3])
+    await stored.journal.append([], batch(candle(0)))
+    await stored.journal.append(records[3:5])
+    assert await stored.journal.last_seq() == 5
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "limit", "starts"),
+    [
+        (None, None, 500, [0, 60, 120, 180]),
+        (None, None, 2, [120, 180]),
+        (None, 180, 2, [60, 120]),
+        (60, None, 2, [60, 120]),
+        (1, 120, 500, [60]),
+        (120, 120, 500, []),
+        (181, None, 500, []),
+    ],
+)
+async def test_a_window_includes_its_beginning_and_not_its_end(
+    stored: Stored, first: int | None, end: int | None, limit: int, starts: list[int]
+) -> None:
+    await stored.journal.append([], batch(*(candle(start) for start in (0, 60, 120, 180)), candle(60, interval=H1)))
+    found = await stored.history.candles(CandleQuery(SOL, M1, first, end, limit))
+    assert [each.start for each in found] == starts
+
+
+async def test_a_backfilled_candle_never_replaces_our_own_and_ours_replaces_it(stored: Stored) -> None:
+    theirs, ours = candle(0, close=7, backfilled=True), candle(0)
+    await stored.journal.append([], CandleBatch([theirs], []))
+    assert await all_of(stored) == [theirs]
+    newer = candle(0, close=8, backfilled=True)
+    await stored.journal.append([], CandleBatch([newer], []))
+    assert await all_of(stored) == [newer]
+    await stored.journal.append([], batch(ours))
+    await stored.journal.append([], CandleBatch([theirs], []))
+    assert await all_of(stored) == [ours]
+
+
+async def test_the_newest_of_our_own_are_found_with_how_far_they_are_counted(stored: Stored) -> None:
+    assert await stored.history.newest_candles() == CandleBatch([], [])
+    await stored.journal.append([], batch(candle(0), candle(60), candle(0, interval=H1), at=61, marks=1))
+    await stored.journal.append([], batch(candle(60, close=9), candle(0, asset=ETH), at=62, marks=2))
+    await stored.journal.append([], CandleBatch([candle(180, backfilled=True)], []))
+    newest = await stored.history.newest_candles()
+    assert newest.counted == [Counted(ETH, 62, 2), Counted(SOL, 62, 2)]
+    assert newest.candles == [candle(0, asset=ETH), candle(60, close=9), candle(0, interval=H1)]
+    assert newest.at == 62
