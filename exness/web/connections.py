@@ -10,7 +10,7 @@ import asyncio
 import math
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -114,6 +114,8 @@ class Connection(web.RequestHandler):
         self._head_began = True  # a new connection has something to say
         self._admitted = False
         self._peer = ""
+        self.on_writable: Callable[[], None] = lambda: None
+        """Called when the wire takes more again, after it was full."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
@@ -139,6 +141,10 @@ class Connection(web.RequestHandler):
             self._head_began = True
             self.deadline = self._now() + self._connections.bounds.head_timeout_s
         super().data_received(data)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.on_writable()
 
     def began(self) -> None:
         """A whole head is here and a handler works on it."""

@@ -16,6 +16,7 @@ from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
+from exness.web.frames import StreamBounds
 from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
 
@@ -41,6 +42,7 @@ class Context:
     browsers: Browsers = field(default_factory=Browsers)
     connections: Connections = field(default_factory=Connections)
     audit: Audit = field(default_factory=Audit)
+    stream: StreamBounds = field(default_factory=StreamBounds)
 
 
 CONTEXT = web.AppKey("context", Context)

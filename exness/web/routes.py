@@ -3,7 +3,7 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, market, openapi, signin, system, trade
+from exness.web import account, asyncapi, market, openapi, signin, stream, system, trade
 
 API = "/api/v1"
 
@@ -22,8 +22,10 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/supportedAssets", market.supported_assets),
     (hdrs.METH_GET, f"{API}/prices", market.prices),
     (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
+    (hdrs.METH_GET, f"{API}/stream", stream.stream),
     (hdrs.METH_GET, "/healthz", system.healthz),
     (hdrs.METH_GET, "/readyz", system.readyz),
     (hdrs.METH_GET, "/openapi.json", openapi.openapi_json),
+    (hdrs.METH_GET, "/asyncapi.json", asyncapi.asyncapi_json),
     (hdrs.METH_GET, "/docs", openapi.docs),
 ]

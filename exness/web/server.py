@@ -14,6 +14,7 @@ from exness.runtime.writer import Halted
 from exness.web.connections import Connection, Runner
 from exness.web.context import ALLOWANCE, CALLER, CONTEXT, REQUEST_ID, Context, answer, context_of, note_allowance
 from exness.web.errors import ApiError
+from exness.web.hub import HUB, Hub
 from exness.web.limits import Blocked
 from exness.web.routes import API, ROUTES
 
@@ -43,6 +44,9 @@ def make_app(context: Context) -> web.Application:
             app.router.add_route(hdrs.METH_HEAD, path, handler)
     app.on_response_prepare.append(_complete)
     app.cleanup_ctx.append(_connections_swept)
+    app[HUB] = Hub(context.exchange, context.sessions, context.store, context.stream)
+    app.cleanup_ctx.append(_streaming)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -55,6 +59,15 @@ def make_runner(context: Context, shutdown_timeout_s: float) -> web.AppRunner:
 async def _connections_swept(app: web.Application) -> AsyncIterator[None]:
     async with app[CONTEXT].connections.swept():
         yield
+
+
+async def _streaming(app: web.Application) -> AsyncIterator[None]:
+    async with app[HUB].running():
+        yield
+
+
+async def _end_streams(app: web.Application) -> None:
+    await app[HUB].stop()
 
 
 @web.middleware

@@ -30,6 +30,7 @@ from exness.core.instruments import Asset
 from exness.core.money import format_usdc
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
@@ -403,6 +404,8 @@ async def running_app(
         slice_commands=200,
         tick_queue=1000,
     )
+    candles = CandleBook()
+    sequencer.watchers.append(candles.watch)
     exchange = Exchange(
         rules=rules,
         state=state,
@@ -414,6 +417,8 @@ async def running_app(
         clock=clock,
         ids=RandomIds(),
         initial_balance=usdc(initial_balance),
+        candles=candles,
+        journal=stores.journal,
     )
     mailbox, auth = MailBox(), auth or MemoryAuth()
     context = Context(
