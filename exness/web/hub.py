@@ -486,8 +486,8 @@ class Hub:
         try:
             if capture.changed_at > after:
                 await self._replay(reader, capture, after)
-        except (StorageError, KeyError):  # KeyError: a trade of an asset that is not configured any more
-            _log.warning("a stream could not be resumed", after=after, exc_info=True)
+        except (StorageError, KeyError) as error:  # KeyError: a trade of an asset that is not configured any more
+            _log.warning("a stream could not be resumed", after=after, why=repr(error))
             self._say_no_resume(reader, message_id)
             await self._show(reader, self._capture(reader, account, capture.channels, with_snapshots=True))
             return
@@ -570,11 +570,11 @@ class Hub:
     def _check(self, reader: Reader, now_s: float) -> None:
         if reader.session is not None and not self._sessions.holds(reader.session):
             reader.end(CloseCode.SESSION_ENDED)
-        silent_s = now_s - reader.heard_s
-        if silent_s >= self.bounds.ping_interval_s + self.bounds.ping_timeout_s:
-            reader.end(CloseCode.NO_PONG)
-        elif silent_s >= self.bounds.ping_interval_s and not reader.pinged:
-            reader.ping()
+        if reader.pinged_s is not None:
+            if now_s - reader.pinged_s >= self.bounds.ping_timeout_s:
+                reader.end(CloseCode.NO_PONG)
+        elif now_s - reader.heard_s >= self.bounds.ping_interval_s:
+            reader.ping(now_s)
 
 
 HUB = web.AppKey("hub", Hub)

@@ -44,7 +44,8 @@ class Reader:
         self.private: dict[str, int] = {}
         """Likewise for `trades` and `account`; the seq is the journal's."""
         self.heard_s = now_s
-        self.pinged = False
+        self.pinged_s: float | None = None
+        """When it was pinged, if nothing has come since."""
         self.close_code: CloseCode | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when nothing more will be sent."""
@@ -115,14 +116,14 @@ class Reader:
         for slot in [each for each in self._newest if each[0] == channel]:
             del self._newest[slot]
 
-    def ping(self) -> None:
-        self.pinged = True
+    def ping(self, now_s: float) -> None:
+        self.pinged_s = now_s
         self._line.write(ping_frame())
 
     def heard(self, now_s: float) -> None:
         """It said something, so it is there."""
         self.heard_s = now_s
-        self.pinged = False
+        self.pinged_s = None
 
     # --- when the wire takes more ---------------------------------------------------------------------------------
 

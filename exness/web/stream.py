@@ -71,8 +71,9 @@ def _nothing() -> None: ...
 
 
 def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> None:
-    if socket.can_prepare(request):
-        return
+    with contextlib.suppress(ValueError):  # a key that is not even ASCII
+        if socket.can_prepare(request):
+            return
     if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
         error = ApiError("upgrade_required")
         error.headers |= {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"}
