@@ -14,7 +14,7 @@ from exness.web.browsers import Browsers
 from exness.web.connections import Bounds, Connections
 from exness.web.frames import CloseCode, StreamBounds
 from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
-from tests.support.books import BTC, ETH, SOL, tick
+from tests.support.books import BTC, ETH, SOL
 from tests.web.streams import Client, Json, hub_of, listening
 
 OURS = "http://localhost:3000"
@@ -559,14 +559,16 @@ async def test_stopping_says_goodbye_after_what_is_durable() -> None:
         (ann,) = await app.known("ann")
         async with listening(app, ann) as client:
             await client.snapshot("trades")
-            for _ in range(20):
-                app.sequencer.tick(tick(SOL, "200"))
-            created = [await ann.create(margin=1) for _ in range(20)]
-            await hub_of(app).stop()
+            app.hold_disk()
+            asking = [asyncio.create_task(ann.create(margin=1)) for _ in range(20)]
+            await until(lambda: len(ann.account.trades) == 20)
+            stopping = asyncio.create_task(hub_of(app).stop())
+            await until(lambda: hub_of(app).stopping)
+            app.release_disk()
             assert await client.closed() == CloseCode.GOING_AWAY
-            assert [frame["data"]["orderId"] for frame in client.told("trades")] == [
-                each["orderId"] for each in created
-            ]
+            created = {each["orderId"] for each in await asyncio.gather(*asking)}
+            assert {frame["data"]["orderId"] for frame in client.told("trades")} == created
+            await stopping
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 async with listening(app):
                     pass

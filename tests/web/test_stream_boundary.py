@@ -240,6 +240,36 @@ async def test_neither_when_the_bus_can_not_keep_up(seed: int) -> None:
     await interleaved(seed, steps=100, bus_bound=2)
 
 
+async def test_a_snapshot_in_the_middle_of_a_broadcast_is_not_followed_by_what_it_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exness.web.hub.READERS_PER_TURN", 1)
+    async with running_app() as app:
+        await app.quote_all()
+        hub, (ann,) = hub_of(app), await app.known("ann")
+        wires = [Wire(app, ann) for _ in range(20)]
+        for wire in wires:
+            wire.reader = hub.join(wire)
+            await hub.subscribe(wire.reader, ["prices.SOL"], None)
+        for wire in wires:
+            wire.frames.clear()
+        app.sequencer.tick(tick(SOL, "201"))
+        while not wires[0].frames:  # noqa: ASYNC110 - each turn of the loop counts
+            await asyncio.sleep(0)
+        last = wires[-1]
+        assert last.frames == [], "its turn has not come"
+        assert last.reader is not None
+        await hub.subscribe(last.reader, ["prices.SOL"], None)
+        await until(lambda: wires[-2].frames)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [frame["type"] for frame in last.frames] == ["subscribed", "snapshot"]
+        assert last.frames[1]["data"]["mark"] == "201.000000"
+        await app.quote(SOL, "202")
+        await until(lambda: len(last.frames) == 3)
+        assert last.frames[2]["data"]["mark"] == "202.000000"
+
+
 async def test_one_tick_that_liquidates_more_than_the_bus_holds_is_told_whole() -> None:
     async with running_app() as app:
         await app.quote_all()

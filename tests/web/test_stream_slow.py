@@ -81,13 +81,18 @@ async def test_a_reader_with_too_many_events_waiting_is_closed_and_others_are_no
 async def test_a_reader_that_reads_nothing_at_all_is_cut_off_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exness.web.hub.SWEEP_S", 0.01)
     monkeypatch.setattr("exness.web.stream.GOODBYE_S", 0.01)
-    async with running_app(stream=StreamBounds(ping_interval_s=0.01, ping_timeout_s=0.01)) as app:
+    async with running_app() as app:
         await app.quote_all()
         slow = await RawClient.connect(app)
-        slow.say("subscribe", channels=["prices"])
-        await until(lambda: any(reader.market for reader in hub_of(app).readers) or not hub_of(app).readers)
+        slow.say("subscribe", channels=["prices.SOL"])
+        await until(lambda: all(reader.market for reader in hub_of(app).readers))
         narrow(app)
-        await until(lambda: app.connections() == 0)
+        (reader,) = hub_of(app).readers
+        while reader._line.writable:
+            await quotes(app, 10)
+        assert len(app.context.connections) == 1
+        hub_of(app).bounds = StreamBounds(ping_interval_s=0.01, ping_timeout_s=0.01)
+        await until(lambda: len(app.context.connections) == 0)
         slow.close()
 
 
