@@ -59,6 +59,7 @@ from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Bounds, Connections
 from exness.web.context import Context
+from exness.web.frames import StreamBounds
 from exness.web.limits import RateLimits
 from exness.web.links import SIGNUP, Links
 from exness.web.metrics import Metrics, Watched
@@ -326,6 +327,7 @@ def make_exchange(
         ids=RandomIds(),
         initial_balance=config.trading.initial_balance,
         candles=candles,
+        journal=storage.journal,
     )
 
 
@@ -515,6 +517,21 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         browsers=Browsers(server.allowed_origins, production=server.production),
         connections=Connections(bounds, callers, audit),
         audit=audit,
+        stream=make_stream_bounds(config),
+    )
+
+
+def make_stream_bounds(config: Config) -> StreamBounds:
+    stream = config.stream
+    return StreamBounds(
+        readers=stream.max_readers,
+        subscriptions=stream.subscriptions,
+        message_bytes=stream.message_bytes,
+        messages_per_s=stream.messages_per_s,
+        queue=stream.queue,
+        resume_records=stream.resume_records,
+        ping_interval_s=stream.ping_interval_s,
+        ping_timeout_s=stream.ping_timeout_s,
     )
 
 

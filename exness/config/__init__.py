@@ -17,6 +17,7 @@ from exness.config.schema import (
     LogConfig,
     ServerConfig,
     StorageConfig,
+    StreamConfig,
     TradingConfig,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "LogConfig",
     "ServerConfig",
     "StorageConfig",
+    "StreamConfig",
     "TradingConfig",
     "UsageError",
     "config_file",

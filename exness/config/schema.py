@@ -184,6 +184,27 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     """Callers counted at once, at most."""
 
 
+class StreamConfig(msgspec.Struct, frozen=True):
+    """Bounds of the WebSocket stream."""
+
+    max_readers: Annotated[int, Integer(1)] = 2000
+    """Streams open at once."""
+    subscriptions: Annotated[int, Integer(1)] = 100
+    """Channels that one connection may listen to."""
+    message_bytes: Annotated[int, Integer(128)] = 8192
+    """A larger message of a client ends its connection. A session token must fit."""
+    messages_per_s: Annotated[int, Integer(1)] = 50
+    """Messages of one client that are answered, per second."""
+    queue: Annotated[int, Integer(1)] = 5000
+    """Frames that may wait for one client; prices and candles do not count."""
+    resume_records: Annotated[int, Integer(0)] = 100_000
+    """How many of the journal's newest records are searched to resume a stream."""
+    ping_interval_s: Annotated[float, Number(at_most=3600)] = 20.0
+    """A client that is silent for so long is pinged."""
+    ping_timeout_s: Annotated[float, Number(at_most=3600)] = 20.0
+    """How long it may take to answer that."""
+
+
 class DevConfig(msgspec.Struct, frozen=True):
     """For tests and development, never for a public server."""
 
@@ -238,6 +259,7 @@ class Config(msgspec.Struct, frozen=True):
     trading: TradingConfig = TradingConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    stream: StreamConfig = StreamConfig()
     dev: DevConfig = DevConfig()
     log: LogConfig = LogConfig()
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))
@@ -266,6 +288,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "trading": TradingConfig,
     "auth": AuthConfig,
     "limits": LimitsConfig,
+    "stream": StreamConfig,
     "dev": DevConfig,
     "log": LogConfig,
 }

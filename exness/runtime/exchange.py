@@ -7,7 +7,7 @@ from exness.core.instruments import AccountId
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery
-from exness.runtime.ports import Clock, History, Ids, PriceFeed
+from exness.runtime.ports import Clock, History, Ids, Journal, PriceFeed
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
 
@@ -27,6 +27,8 @@ class Exchange:
     ids: Ids
     initial_balance: int
     candles: CandleBook = field(default_factory=CandleBook)
+    journal: Journal | None = None
+    """To read what happened before; only the writer appends to it."""
 
     async def account_of(self, email: str) -> Account:
         """The account of a signed-in user, opened with its first deposit when this is the first time.

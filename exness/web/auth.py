@@ -7,7 +7,7 @@ The memory is bounded.
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jwt
@@ -55,6 +55,8 @@ class Sessions:
         self._checked: OrderedDict[str, Session] = OrderedDict()
         self._ended_sessions: dict[str, int] = {}
         self._ended_addresses: dict[str, int] = {}
+        self.watchers: list[Callable[[], None]] = []
+        """Called when sessions have ended before their time."""
 
     def issue(self, email: str) -> str:
         """A new session token for a (normalised) mail address."""
@@ -80,9 +82,14 @@ class Sessions:
             return None
         return session
 
+    def holds(self, session: Session) -> bool:
+        """Whether a session that was checked before is still one."""
+        return session.expires_at > self._clock.now_us() and not self._is_ended(session)
+
     def end(self, session: Session) -> None:
         """From now on it is none."""
         self._ended_sessions[session.id] = session.expires_at
+        self._tell_watchers()
 
     def end_all(self, revocations: Revocations) -> None:
         """From now on none of these is one."""
@@ -90,6 +97,11 @@ class Sessions:
         self._ended_addresses |= revocations.addresses
         now = self._clock.now_us()
         self._ended_sessions = {name: end for name, end in self._ended_sessions.items() if end > now}
+        self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def _is_ended(self, session: Session) -> bool:
         if session.id in self._ended_sessions:

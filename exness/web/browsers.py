@@ -47,6 +47,18 @@ class Browsers:
         if not self._is_ours(request.headers.get(hdrs.ORIGIN, ""), request):
             raise ApiError("forbidden_origin")
 
+    def check_stream(self, request: web.Request) -> None:
+        """Raises ApiError(forbidden_origin) for a WebSocket that the cookie would authorise from a foreign page.
+
+        A browser names the page's origin with every WebSocket, and no CORS keeps that page from reading it. Who names
+        none is no browser.
+        """
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or hdrs.AUTHORIZATION in request.headers or COOKIE not in request.cookies:
+            return
+        if not self._is_ours(origin, request):
+            raise ApiError("forbidden_origin")
+
     def cors(self, request: web.BaseRequest) -> dict[str, str]:
         """What a page of an allowed origin needs to read the answer; nothing for others."""
         origin = request.headers.get(hdrs.ORIGIN)

@@ -118,6 +118,8 @@ class Connection(web.RequestHandler):
         self._head_began = True  # a new connection has something to say
         self._admitted = False
         self._peer = ""
+        self.on_writable: Callable[[], None] = lambda: None
+        """Called when the wire takes more again, after it was full."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
@@ -143,6 +145,10 @@ class Connection(web.RequestHandler):
             self._head_began = True
             self.deadline = self._now() + self._connections.bounds.head_timeout_s
         super().data_received(data)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.on_writable()
 
     def began(self) -> None:
         """A whole head is here and a handler works on it."""

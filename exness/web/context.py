@@ -17,6 +17,7 @@ from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
+from exness.web.frames import StreamBounds
 from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
 from exness.web.metrics import Metrics, Requests
@@ -60,6 +61,7 @@ class Context:
     loop: LoopWatch = field(default_factory=LoopWatch)
     metrics: Metrics | None = None
     look: "Look" = field(default_factory=lambda: Look())
+    stream: StreamBounds = field(default_factory=StreamBounds)
 
 
 @dataclass

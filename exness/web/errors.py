@@ -32,6 +32,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     Reject.ACCOUNT_EXISTS: (409, "There is such an account already"),
     "prefetch_refused": (403, "A sign-in link is for opening and not for fetching ahead; nothing was used up"),
     "headers_too_large": (431, "The request line or a header is too long"),
+    "upgrade_required": (426, "This address speaks WebSocket: ask for the upgrade"),
     "not_found": (404, "There is nothing at this address"),
     "method_not_allowed": (405, "This method is not allowed here"),
     "not_ready": (503, "The exchange is not ready"),

@@ -16,9 +16,11 @@ from aiohttp import hdrs, web
 from exness.core.instruments import Side
 from exness.core.rejects import Reject
 from exness.runtime.sequencer import Busy
+from exness.web import asyncapi
 from exness.web.auth import COOKIE
 from exness.web.context import context_of
 from exness.web.errors import ERRORS, ErrorBody
+from exness.web.schemas import schemas_of
 from exness.web.system import Health, Readiness
 from exness.web.wire import (
     AccountAnswer,
@@ -59,6 +61,7 @@ class Operation(NamedTuple):
     """The one in the path."""
     errors: tuple[str, ...] = ()
     redirects: bool = False
+    upgrades: bool = False
 
 
 GET, POST = hdrs.METH_GET, hdrs.METH_POST
@@ -109,10 +112,17 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     (GET, f"{API}/prices"): Operation("Every price", dict[str, PriceAnswer]),
     (GET, f"{API}/prices/{{asset}}"): Operation("One price", PriceAnswer, parameter="asset", errors=("not_found",)),
     (GET, f"{API}/klines"): Operation("Candles", list[KlineRow], query=KlinesQuery, errors=(Busy.OVERLOADED,)),
+    (GET, f"{API}/stream"): Operation(
+        "The stream, a WebSocket: see /asyncapi.json",
+        None,
+        errors=("unauthorized", "forbidden_origin", "upgrade_required", *_BUSY),
+        upgrades=True,
+    ),
     (GET, "/healthz"): Operation("The process answers", Health),
     (GET, "/readyz"): Operation("Whether it can trade now", Readiness),
     (GET, "/metrics"): Operation("Prometheus metrics, for the configured networks", str, errors=("not_found",)),
     (GET, "/openapi.json"): Operation("This document", dict[str, Any]),
+    (GET, "/asyncapi.json"): Operation("The stream's document", dict[str, Any]),
     (GET, "/docs"): Operation("This document as a page", str),
 }
 
@@ -138,12 +148,9 @@ def _encoded(version: str) -> bytes:
 def document(version: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     types = _types()
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    by_type = dict(zip(map(str, types), schemas, strict=True))
+    by_type, components = schemas_of(types)
     components["EmailBody"]["properties"]["email"]["format"] = "email"
     components["CreateTradeBody"]["properties"]["type"]["enum"] = [side.value for side in Side]
-    for struct in types:
-        _mend_schema(struct, components)
     paths: dict[str, Any] = {}
     for (method, path), operation in OPERATIONS.items():
         paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, by_type)
@@ -167,26 +174,6 @@ def _types() -> list[Any]:
     for operation in OPERATIONS.values():
         given += [each for each in (operation.answer, operation.body, operation.query) if each is not None]
     return list({str(each): each for each in given}.values())
-
-
-def _mend_schema(struct: Any, components: dict[str, Any]) -> None:
-    """A field that may be left out is not required, though it has no default when we make the struct."""
-    for name, schema in components.items():
-        for kind in (*_nested(struct), struct):
-            if getattr(kind, "__name__", "") == name and "required" in schema:
-                optional = {
-                    field.encode_name for field in msgspec.structs.fields(kind) if "UnsetType" in str(field.type)
-                }
-                schema["required"] = [field for field in schema["required"] if field not in optional]
-
-
-def _nested(struct: Any) -> list[type[msgspec.Struct]]:
-    """Structs that a struct's fields are lists of."""
-    if not (isinstance(struct, type) and issubclass(struct, msgspec.Struct)):
-        return []
-    kinds = [getattr(field.type, "__args__", (field.type,)) for field in msgspec.structs.fields(struct)]
-    flat = [kind for group in kinds for kind in group]
-    return [kind for kind in flat if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
 
 
 def _operation(method: str, path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -221,6 +208,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _responses(path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    if operation.upgrades:
+        return {"101": {"description": "Switching to WebSocket"}}
     good = _json(operation.summary, schemas[str(operation.answer)])
     responses = {"200": good}
     if path in _TEXTS:
@@ -268,10 +257,12 @@ h2 {{ font-size: 1.1rem; margin-top: 2rem; border-top: 1px solid #ccc; padding-t
 td, th {{ text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0; }}
 </style></head><body>
 <h1>exness {version}</h1>
-<p>The same for machines: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1). In the lines below,
+<p>The same for machines: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1);
+<a href="#stream">the stream</a> is at the end. In the lines below,
 <code>$URL</code> is where this page came from and <code>$TOKEN</code> a session: the <code>token</code> of a mailed
 link opened with <code>Accept: application/json</code>, or what <code>python -m exness token EMAIL</code> prints.</p>
 {operations}
+{stream}
 </body></html>
 """
 
@@ -282,7 +273,7 @@ def _page(version: str) -> str:
     sections = [
         _section(method, path, OPERATIONS[method, path], paths[path][method.lower()]) for method, path in OPERATIONS
     ]
-    return _PAGE.format(version=escape(version), operations="\n".join(sections))
+    return _PAGE.format(version=escape(version), operations="\n".join(sections), stream=asyncapi.section())
 
 
 def _section(method: str, path: str, operation: Operation, described: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, market, openapi, signin, system, trade
+from exness.web import account, asyncapi, market, openapi, signin, stream, system, trade
 
 API = "/api/v1"
 
@@ -23,9 +23,11 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/prices", market.prices),
     (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
     (hdrs.METH_GET, f"{API}/klines", market.klines),
+    (hdrs.METH_GET, f"{API}/stream", stream.stream),
     (hdrs.METH_GET, "/healthz", system.healthz),
     (hdrs.METH_GET, "/readyz", system.readyz),
     (hdrs.METH_GET, "/metrics", system.metrics),
     (hdrs.METH_GET, "/openapi.json", openapi.openapi_json),
+    (hdrs.METH_GET, "/asyncapi.json", asyncapi.asyncapi_json),
     (hdrs.METH_GET, "/docs", openapi.docs),
 ]

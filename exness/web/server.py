@@ -16,12 +16,14 @@ from exness.web.answers import VISIT, Visit, answer, complete
 from exness.web.connections import Connection, RequestHandler, Runner
 from exness.web.context import Context, context_of, note_allowance
 from exness.web.errors import ApiError
+from exness.web.hub import HUB, Hub
 from exness.web.limits import Blocked
 from exness.web.routes import API, ROUTES
 
 _log = structlog.get_logger()
 _random = RandomBits()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_UPGRADED = 101
 AT_THE_DOOR = frozenset(
     {"rate_limited", "unauthorized", "forbidden_origin", "body_too_large", "unsupported_media_type", "request_timeout"}
 )
@@ -60,6 +62,9 @@ def make_app(context: Context) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
+    app[HUB] = Hub(context.exchange, context.sessions, context.store, context.stream)
+    app.cleanup_ctx.append(_streaming)
+    app.on_shutdown.append(_end_streams)
     return app
 
 
@@ -104,12 +109,22 @@ class Door:
                 response = await _refused(request, error)
             finally:
                 connection.ended()
-            context.requests.note(method, visit.route, response.status, perf_counter() - began_s)
+            if response.status != _UPGRADED:  # a stream lasts as long as it likes
+                context.requests.note(method, visit.route, response.status, perf_counter() - began_s)
             return response
 
         context, fast = self._context, self._fast
         callers, hit_address = context.callers, context.limits.hit_address
         return handle
+
+
+async def _streaming(app: web.Application) -> AsyncIterator[None]:
+    async with app[HUB].running():
+        yield
+
+
+async def _end_streams(app: web.Application) -> None:
+    await app[HUB].stop()
 
 
 @web.middleware

@@ -79,7 +79,7 @@ async def list_open(request: web.Request) -> web.StreamResponse:
     await exchange.settled(account)
     now = exchange.clock.now_us()
     trades = [trade for trade in account.trades.values() if asset is None or trade.asset == asset]
-    rows = [_open_row(trade, exchange.state.price(trade.asset), exchange.rules, now) for trade in trades]
+    rows = [open_row(trade, exchange.state.price(trade.asset), exchange.rules, now) for trade in trades]
     return answer(OpenTradesAnswer(True, rows))
 
 
@@ -166,7 +166,8 @@ def _closed(event: TradeClosed, at: int, rules: Rules) -> TradeClosedAnswer:
     )
 
 
-def _open_row(trade: Trade, price: Price | None, rules: Rules, now: int) -> OpenTradeRow:
+def open_row(trade: Trade, price: Price | None, rules: Rules, now: int) -> OpenTradeRow:
+    """An open trade as it stands now, at the latest price of its asset."""
     decimals = rules.instruments[trade.asset].decimals
     pnl = None
     if price is not None:

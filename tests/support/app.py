@@ -44,6 +44,7 @@ from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
 from exness.storage.sqlite import open_storage
 from exness.web.auth import Sessions
 from exness.web.context import Context
+from exness.web.hub import HUB, Hub
 from exness.web.limits import RateLimits
 from exness.web.links import Links
 from exness.web.server import make_runner
@@ -271,6 +272,8 @@ class App:
         self.url = ""
         self.connections: Callable[[], int] = lambda: 0
         """How many clients are connected."""
+        self.hub: Hub | None = None
+        """Of /stream."""
         self.http: aiohttp.ClientSession | None = None
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -424,6 +427,7 @@ async def running_app(
         ids=RandomIds(),
         initial_balance=usdc(initial_balance),
         candles=candles,
+        journal=stores.journal,
     )
     mailbox, auth = MailBox(), auth or MemoryAuth()
     context = Context(
@@ -441,7 +445,7 @@ async def running_app(
     async with AsyncExitStack() as stack:
         app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
         stack.push_async_callback(_end, app.tasks)
-        app.url, app.connections = await stack.enter_async_context(_served(context))
+        app.url, app.connections, app.hub = await stack.enter_async_context(_served(context))
         app.http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
         )
@@ -480,14 +484,14 @@ def rate_limits(
 
 
 @asynccontextmanager
-async def _served(context: Context) -> AsyncIterator[tuple[str, Callable[[], int]]]:
+async def _served(context: Context) -> AsyncIterator[tuple[str, Callable[[], int], Hub]]:
     runner = make_runner(context, shutdown_timeout_s=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         server = runner.server
         assert server is not None
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", lambda: len(server.connections)
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", lambda: len(server.connections), runner.app[HUB]
     finally:
         await runner.cleanup()
 

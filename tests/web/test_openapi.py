@@ -56,7 +56,7 @@ async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
         assert got.startswith(b'{"openapi":"3.1.0"')
         page = (await served(app, "/docs")).decode()
         assert "<script" not in page
-        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["/openapi.json"]
+        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["/openapi.json", "#stream", "/asyncapi.json"]
         for method, path in OPERATIONS:
             assert f"{method} {path}" in page
 

@@ -1,0 +1,288 @@
+"""GET /stream: the handshake, the conversation with one client, its goodbye. Who gets what is the hub's business."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+from aiohttp import WSMsgType, hdrs, web
+from msgspec import UNSET, UnsetType
+
+from exness.core.state import Account
+from exness.runtime.sequencer import NotTaken
+from exness.runtime.writer import Halted
+from exness.web.auth import Session, Sessions
+from exness.web.connections import Connection
+from exness.web.context import Context, context_of, current_session
+from exness.web.errors import ERRORS, ApiError
+from exness.web.frames import (
+    PRIVATE,
+    STREAM_ERRORS,
+    Auth,
+    AuthenticatedData,
+    CloseCode,
+    Message,
+    MessageId,
+    Ping,
+    PongData,
+    StreamError,
+    Subscribe,
+    Unsubscribe,
+    UnsubscribedData,
+    decode_message,
+)
+from exness.web.hub import HUB, Hub
+from exness.web.readers import Reader
+from exness.web.wire import iso
+
+BAD_MESSAGES = 20
+"""How many messages of one connection may be unreadable."""
+GOODBYE_S = 10.0
+"""How long a client may take to answer our Close, and to read what stands before it."""
+LAST_GOODBYE_S = 1.0
+"""The same while the server is stopping."""
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    """GET /stream. Raises ApiError before the upgrade; after it, errors are frames and close codes."""
+    context, hub = context_of(request), request.app[HUB]
+    socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=hub.bounds.message_bytes + 1)
+    _check_handshake(request, socket)
+    context.browsers.check_stream(request)
+    session = await _session_of(request)
+    line = _Line(request)
+    reader = hub.join(line)
+    reader.session = session
+    try:
+        await socket.prepare(request)
+        line.connection.on_writable = reader.flush
+        await _Conversation(context, hub, reader, socket).run()
+    finally:
+        line.connection.on_writable = _nothing
+        hub.leave(reader)
+    await _say_goodbye(socket, reader, LAST_GOODBYE_S if hub.stopping else GOODBYE_S)
+    if not line.writable:
+        line.abort()
+    return socket
+
+
+def _nothing() -> None: ...
+
+
+def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> None:
+    with contextlib.suppress(ValueError):  # a key that is not even ASCII
+        if socket.can_prepare(request):
+            return
+    if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
+        error = ApiError("upgrade_required")
+        error.headers |= {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"}
+        raise error
+    raise ApiError("invalid_request", "This is no valid WebSocket handshake")
+
+
+async def _session_of(request: web.Request) -> Session | None:
+    """The session that the request brings. A bad token is refused; a cookie that has ended is as good as none."""
+    try:
+        return await current_session(request)
+    except ApiError:
+        if hdrs.AUTHORIZATION in request.headers:
+            raise
+        return None
+
+
+async def _say_goodbye(socket: web.WebSocketResponse, reader: Reader, within_s: float) -> None:
+    """Close with the reader's code, and wait for the client's own Close, so that it has read all before it."""
+    code = reader.close_code or CloseCode.NORMAL
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(within_s):
+            await socket.close(code=code, message=code.name.lower().encode(), drain=False)
+
+
+class _Line:
+    """The connection of one reader."""
+
+    def __init__(self, request: web.Request) -> None:
+        connection, transport = request.protocol, request.transport
+        assert isinstance(connection, Connection), "make_runner gives every request one of ours"
+        if transport is None:
+            raise ConnectionResetError("it is gone already")
+        self.connection = connection
+        self._transport = transport
+        self.write: Callable[[bytes], None] = self._transport.write
+        """The transport's own: one call less for each frame and reader."""
+
+    @property
+    def writable(self) -> bool:
+        return not (self.connection.writing_paused or self._transport.is_closing())
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class _Rate:
+    """Counts what comes within each second."""
+
+    def __init__(self, per_s: int) -> None:
+        self.per_s = per_s
+        self._second = 0
+        self.count = 0
+
+    def hit(self) -> None:
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._second, self.count = second, 0
+        self.count += 1
+
+    @property
+    def exceeded(self) -> bool:
+        return self.count > self.per_s
+
+    @property
+    def exceeded_twice(self) -> bool:
+        return self.count > 2 * self.per_s
+
+
+class _Refused(Exception):
+    """This message is answered with an error."""
+
+    def __init__(self, code: str, message: str | None = None) -> None:
+        super().__init__(code)
+        self.code = str(code)
+        self.message = message or STREAM_ERRORS.get(code) or ERRORS[code][1]
+
+
+class _Conversation:
+    """What one client says, until one side has had enough."""
+
+    def __init__(self, context: Context, hub: Hub, reader: Reader, socket: web.WebSocketResponse) -> None:
+        self._context = context
+        self._hub = hub
+        self._reader = reader
+        self._socket = socket
+        self._rate = _Rate(hub.bounds.messages_per_s)
+        self._bad = 0
+
+    async def run(self) -> None:
+        listening = asyncio.create_task(self._listen())
+        try:
+            await asyncio.wait([listening, self._reader.over], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            ended = (await asyncio.gather(listening, return_exceptions=True))[0]
+        if isinstance(ended, Exception):
+            self._reader.end(CloseCode.INTERNAL_ERROR)
+            if not isinstance(ended, Halted | ConnectionError):
+                raise ended
+
+    async def _listen(self) -> None:
+        """One message after the other: the next one is read when the last one is answered."""
+        loop = asyncio.get_running_loop()
+        async for message in self._socket:
+            self._reader.heard(loop.time())
+            if message.type is WSMsgType.ERROR:  # larger than allowed, or no WebSocket: aiohttp has said why
+                return
+            if message.type is WSMsgType.PONG:
+                continue
+            self._rate.hit()
+            if self._rate.exceeded_twice:
+                self._reader.end(CloseCode.TOO_MANY_MESSAGES)
+                return
+            if message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif self._rate.exceeded:
+                self._hub.refuse(self._reader, "rate_limited", ERRORS["rate_limited"][1])
+            else:
+                await self._take(message.data)
+
+    async def _take(self, text: str | bytes) -> None:
+        """Do what a message says, or say why not."""
+        message_id: MessageId | UnsetType = UNSET
+        try:
+            message = _read(text)
+            message_id = message.id
+            await self._do(message)
+        except _Refused as refusal:
+            self._hub.refuse(self._reader, refusal.code, refusal.message, message_id)
+            if refusal.code in ("invalid_request", "unauthorized"):
+                self._count_bad()
+        except NotTaken as refusal:
+            self._hub.refuse(self._reader, refusal.why, ERRORS[refusal.why][1], message_id)
+
+    def _count_bad(self) -> None:
+        self._bad += 1
+        if self._bad > BAD_MESSAGES:
+            self._reader.end(CloseCode.BAD_MESSAGES)
+
+    async def _do(self, message: Message) -> None:
+        hub, reader = self._hub, self._reader
+        match message:
+            case Ping():
+                hub.control(reader, "pong", PongData(message.id), hub.position(reader))
+            case Auth():
+                await self._sign_in(message)
+            case Subscribe():
+                await self._subscribe(message)
+            case Unsubscribe():
+                channels = self._known(message.channels)
+                hub.unsubscribe(reader, channels)
+                hub.control(reader, "unsubscribed", UnsubscribedData(channels, message.id))
+            case _:
+                assert_never(message)
+
+    async def _subscribe(self, message: Subscribe) -> None:
+        reader = self._reader
+        channels = self._known(message.channels)
+        added = [channel for channel in channels if channel not in reader.market and channel not in reader.private]
+        if reader.subscriptions + len(added) > self._hub.bounds.subscriptions:
+            raise _Refused(StreamError.TOO_MANY_SUBSCRIPTIONS)
+        account = await self._account() if any(channel in PRIVATE for channel in channels) else None
+        resume = message.resume if message.resume is not UNSET else None
+        await self._hub.subscribe(reader, channels, account, resume, message.id)
+
+    async def _account(self) -> Account:
+        """Whose private channels they are. Raises _Refused(unauthorized)."""
+        session = self._reader.session
+        if session is None or not self._context.sessions.holds(session):
+            raise _Refused("unauthorized")
+        return await self._context.exchange.account_of(session.email)
+
+    async def _sign_in(self, message: Auth) -> None:
+        context, reader = self._context, self._reader
+        if context.store.changed():
+            context.sessions.end_all(await context.store.revocations(context.exchange.clock.now_us()))
+        session = _checked(context.sessions, message.token)
+        if reader.private and reader.session is not None and reader.session.email != session.email:
+            raise _Refused("invalid_request", "Unsubscribe from trades and account before you sign in as another")
+        reader.session = session
+        data = AuthenticatedData(session.email, iso(session.expires_at), message.id)
+        self._hub.control(reader, "authenticated", data)
+
+    def _known(self, names: list[str]) -> list[str]:
+        """The channels, each once. Raises _Refused(invalid_request) for one that there is not."""
+        channels = list(dict.fromkeys(names))
+        for channel in channels:
+            if not self._hub.is_channel(channel):
+                shown = ascii(channel)
+                raise _Refused("invalid_request", f"There is no channel {shown}; see /asyncapi.json for all of them")
+        return channels
+
+
+def _read(text: str | bytes) -> Message:
+    """A client's message. Raises _Refused(invalid_request)."""
+    if not isinstance(text, str):
+        raise _Refused("invalid_request", "A message must be text, and a JSON object")
+    try:
+        message: Message = decode_message(text)
+    except msgspec.ValidationError as error:
+        raise _Refused("invalid_request", f"This message is not understood: {error}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise _Refused("invalid_request", "A message must be a JSON object") from None
+    return message
+
+
+def _checked(sessions: Sessions, token: str) -> Session:
+    session = sessions.check(token)
+    if session is None:
+        raise _Refused("unauthorized")
+    return session

@@ -1,0 +1,575 @@
+"""web/stream.py and web/hub.py over real WebSockets: who gets what, in which order, and who is refused."""
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exness.core.commands import PriceTick
+from exness.web.browsers import Browsers
+from exness.web.connections import Bounds, Connections
+from exness.web.frames import CloseCode, StreamBounds
+from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
+from tests.support.books import BTC, ETH, SOL
+from tests.web.streams import Client, Json, hub_of, listening
+
+OURS = "http://localhost:3000"
+HOUR_S = 3600
+
+
+async def orders(trader: Trader, count: int) -> list[str]:
+    """Open and close so many trades; their ids."""
+    ids = [(await trader.create(margin=1))["orderId"] for _ in range(count)]
+    for order_id in ids:
+        await trader.close(order_id)
+    return ids
+
+
+# --- market -------------------------------------------------------------------------------------------------------
+
+
+async def test_prices_begin_with_all_of_them_and_go_on_with_each_that_changes(app: App) -> None:
+    async with listening(app) as client:
+        snapshot = await client.snapshot("prices")
+        assert snapshot["data"] == (await app.get("/prices")).body
+        await app.quote(SOL, "201.5")
+        price = await client.next("prices")
+        assert (price["type"], price["data"]) == ("price", (await app.get("/prices/SOL")).body)
+        assert price["seq"] > snapshot["seq"]
+        await app.quote(BTC, "99999")
+        assert (await client.next("prices"))["data"]["asset"] == "BTC"
+
+
+async def test_one_assets_prices_are_its_own_only(app: App) -> None:
+    async with listening(app) as client:
+        snapshot = await client.snapshot("prices.SOL")
+        assert snapshot["data"] == (await app.get("/prices/SOL")).body
+        await app.quote(ETH, "3001")
+        await app.quote(SOL, "202")
+        assert (await client.next("prices.SOL"))["data"]["mark"] == "202.000000"
+        await client.pong()
+        assert {frame["channel"] for frame in client.frames} == {"control", "prices.SOL"}
+
+
+async def test_a_suspect_price_and_one_that_only_aged_are_told_by_their_state(app: App) -> None:
+    async with listening(app) as client:
+        await client.snapshot("prices.SOL")
+        app.sequencer.tick(PriceTick(SOL, 200_000_000, 200_000_000, 30_000_000, suspect=True))
+        assert (await client.next("prices.SOL"))["data"]["state"] == "suspect"
+        app.let_prices_age()
+        stale = await client.next("prices.SOL")
+        assert (stale["data"]["state"], stale["data"]["stale"]) == ("stale", True)
+
+
+async def test_candles_grow_with_the_marks_and_a_suspect_tick_is_no_mark(app: App) -> None:
+    async with listening(app) as client:
+        channel = "candles.1m.SOL"
+        snapshot = await client.snapshot(channel)
+        assert (snapshot["data"]["open"], snapshot["data"]["trades"]) == ("200.000000", 1)
+        app.sequencer.tick(PriceTick(SOL, 1, 1, 30_000_000, suspect=True))
+        await app.quote(SOL, "190")
+        candle = await client.next(channel, "candle")
+        assert (candle["data"]["low"], candle["data"]["close"]) == ("190.000000", "190.000000")
+        app.clock.advance(60)
+        await app.quote(SOL, "210")
+        following = (await client.next(channel, "candle"))["data"]
+        assert (following["start"], following["open"]) == (candle["data"]["end"], "210.000000")
+        assert [frame["data"]["trades"] for frame in client.told(channel)] == [2, 1]
+
+
+async def test_a_candle_channel_without_a_mark_shows_null() -> None:
+    async with running_app() as app, listening(app) as client:
+        assert (await client.snapshot("candles.1d.BTC"))["data"] is None
+        assert (await client.snapshot("prices.BTC"))["data"]["state"] == "down"
+
+
+async def test_a_frame_is_encoded_once_however_many_listen(app: App) -> None:
+    async with listening(app) as one, listening(app) as other, listening(app) as third:
+        for client in (one, other, third):
+            await client.snapshot("prices")
+            await client.pong()
+        before = hub_of(app).frames_made
+        await app.quote(SOL, "201")
+        for client in (one, other, third):
+            assert (await client.next("prices"))["data"]["mark"] == "201.000000"
+        assert hub_of(app).frames_made == before + 1
+
+
+async def test_nobody_listens_and_nothing_is_made(app: App) -> None:
+    before = hub_of(app).frames_made
+    await app.quote_all()
+    (ann,) = await app.known("ann")
+    await orders(ann, 3)
+    await until(lambda: hub_of(app).routed == app.writer.durable_seq)
+    assert hub_of(app).frames_made == before
+
+
+# --- one's own ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_happens_to_ones_trades_is_told_in_the_words_of_the_answers(app: App, ann: Trader) -> None:
+    async with listening(app, ann) as client:
+        await client.subscribed("trades", "account")
+        await client.next("account", "snapshot")
+        created = await ann.create(clientOrderId="mine")
+        opened = await client.next("trades")
+        assert opened["type"] == "opened"
+        assert {"success": True, **opened["data"]} == created
+        balance = await client.next("account")
+        assert balance["data"] == {"balance": "4900.000000", "lockedMargin": "100.000000", "openTrades": 1}
+        assert balance["seq"] == opened["seq"] == app.state.seq
+        answer = await ann.close(created["orderId"])
+        closed = await client.next("trades")
+        assert closed["type"] == "closed"
+        assert {"success": True, **closed["data"]} == answer | {"asset": "SOL", "shortfall": "0.000000"}
+        await client.next("account")
+        doomed = await ann.create(leverage=100)
+        await client.next("account")
+        await app.quote(SOL, "150")
+        liquidated = await client.next("trades")
+        assert (liquidated["type"], liquidated["data"]["orderId"]) == ("liquidated", doomed["orderId"])
+        (row,) = [each for each in await history(ann) if each["orderId"] == doomed["orderId"]]
+        same = ("asset", "closePrice", "pnl", "shortfall", "liquidated", "closedAt")
+        assert [liquidated["data"][name] for name in same] == [row[name] for name in same]
+        assert liquidated["data"]["mark"] == "150.000000"
+        assert (await client.next("account"))["data"]["lockedMargin"] == "0.000000"
+
+
+async def history(trader: Trader) -> list[Json]:
+    rows: list[Json] = (await trader.get("/trade/history?status=closed")).body["data"]
+    return rows
+
+
+async def test_snapshots_show_what_is_open_and_what_is_left(app: App, ann: Trader) -> None:
+    created = [await ann.create(margin=margin) for margin in (1, 2, 3)]
+    async with listening(app, ann) as client:
+        trades = await client.snapshot("trades")
+        assert [row["orderId"] for row in trades["data"]] == [each["orderId"] for each in created]
+        assert trades["data"] == [{**row, "leverage": 10} for row in await ann.open_trades()]
+        assert trades["seq"] == app.state.seq
+        account = await client.snapshot("account")
+        assert account["data"] == {"balance": "4994.000000", "lockedMargin": "6.000000", "openTrades": 3}
+
+
+async def test_events_come_in_the_order_of_the_journal_and_each_once(app: App) -> None:
+    traders = await app.known("ann", "bob", "cid")
+    async with listening(app, traders[0]) as client:
+        first = (await client.snapshot("trades"))["seq"]
+        await asyncio.gather(*(orders(trader, 40) for trader in traders))
+        await client.pong()
+        seqs = [frame["seq"] for frame in client.told("trades")]
+        own = [record.seq async for record in records_of(app, traders[0]) if record.seq > first]
+        assert seqs == own
+        assert len(seqs) == 80
+
+
+async def records_of(app: App, trader: Trader) -> Any:
+    async for records in app.stores.journal.read():
+        for record in records:
+            if record.event.account == trader.account.id:
+                yield record
+
+
+async def test_nothing_is_told_before_it_is_on_disk(app: App, ann: Trader) -> None:
+    async with listening(app, ann) as client:
+        await client.subscribed("trades", "account")
+        await client.next("account", "snapshot")
+        app.hold_disk()
+        asking = asyncio.create_task(ann.create())
+        await until(lambda: app.state.seq > app.writer.durable_seq)
+        await client.pong()
+        assert client.told("trades") == []
+        async with listening(app, ann) as late:
+            await late.subscribed("trades")  # its snapshot would show the trade
+            app.release_disk()
+            assert len((await late.next("trades", "snapshot"))["data"]) == 1
+            await late.pong()
+            assert late.told("trades") == [], "it is in the snapshot already"
+        await asking
+        assert (await client.next("trades"))["type"] == "opened"
+
+
+async def test_everybody_gets_their_own_and_nothing_else(app: App) -> None:
+    ann, bob = await app.known("ann", "bob")
+    async with listening(app, ann) as hers, listening(app, bob) as his, listening(app) as stranger:
+        await hers.subscribed("trades", "account", "prices")
+        await his.subscribed("trades", "account")
+        await stranger.subscribed("prices")
+        mine, yours = await asyncio.gather(orders(ann, 5), orders(bob, 5))
+        for client in (hers, his, stranger):
+            await client.pong()
+        assert {frame["data"]["orderId"] for frame in hers.told("trades")} == set(mine)
+        assert {frame["data"]["orderId"] for frame in his.told("trades")} == set(yours)
+        assert len(hers.told("account")) == len(his.told("account")) == 10
+        assert stranger.told("trades") == stranger.told("account") == []
+
+
+async def test_without_a_session_ones_own_is_refused_and_the_connection_stays(app: App) -> None:
+    async with listening(app) as client:
+        for channels in (["trades"], ["account"], ["prices", "trades"]):
+            assert (await client.error("subscribe", channels=channels))["code"] == "unauthorized"
+        await client.snapshot("prices")
+        assert {frame["channel"] for frame in client.frames} == {"control", "prices"}
+
+
+async def test_a_session_is_brought_by_cookie_header_or_message(app: App, ann: Trader) -> None:
+    async with listening(app, headers={"Cookie": f"authToken={ann.token}"}) as client:
+        await client.snapshot("account")
+    async with listening(app) as client:
+        assert (await client.error("auth", token="no token"))["code"] == "unauthorized"
+        answer = await client.asked("auth", token=ann.token, id=7)
+        assert (answer["type"], answer["data"]["email"], answer["data"]["id"]) == ("authenticated", ann.email, 7)
+        await client.snapshot("account")
+
+
+async def test_the_first_subscription_of_a_new_user_opens_the_account(app: App) -> None:
+    async with listening(app, app.trader("new")) as client:
+        assert (await client.snapshot("account"))["data"]["balance"] == "5000.000000"
+
+
+async def test_an_account_cannot_be_changed_while_its_events_are_listened_to(app: App, ann: Trader) -> None:
+    bob = app.trader("bob")
+    async with listening(app, ann) as client:
+        await client.snapshot("trades")
+        assert (await client.error("auth", token=bob.token))["code"] == "invalid_request"
+        await ann.create()
+        await client.next("trades", "opened")
+        await client.asked("unsubscribe", channels=["trades"])
+        assert (await client.asked("auth", token=bob.token))["type"] == "authenticated"
+        await client.snapshot("trades")
+        await ann.create()
+        created = await bob.create()
+        assert (await client.next("trades", "opened"))["data"]["orderId"] == created["orderId"]
+
+
+# --- sessions that end --------------------------------------------------------------------------------------------
+
+
+async def test_after_logout_nothing_more_comes(app: App, ann: Trader) -> None:
+    other = app.trader("ann")  # another session of the same account
+    async with listening(app, ann) as client, listening(app, other) as stays:
+        for each in (client, stays):
+            await each.subscribed("trades")
+            await each.next("trades", "snapshot")
+        assert (await ann.post("/logout", {})).status == 200
+        created = await other.create()
+        assert (await stays.next("trades"))["data"]["orderId"] == created["orderId"]
+        assert await client.closed() == CloseCode.SESSION_ENDED
+        assert client.told("trades") == []
+
+
+async def test_a_session_that_expires_or_is_ended_elsewhere_ends_its_streams(app: App, ann: Trader) -> None:
+    async with listening(app, ann) as client:
+        await client.snapshot("trades")
+        await app.context.store.end_sessions_of(ann.email, app.clock.now_us())
+        assert await client.closed() == CloseCode.SESSION_ENDED
+    app.clock.advance(1)
+    async with listening(app, app.trader("ann")) as client:
+        await client.snapshot("trades")
+        app.clock.advance(8 * 24 * HOUR_S)
+        assert await client.closed() == CloseCode.SESSION_ENDED
+
+
+async def test_an_event_after_the_end_of_a_session_is_not_told_even_before_anybody_has_looked(
+    app: App, ann: Trader
+) -> None:
+    other = app.trader("ann")
+    async with listening(app, ann) as client:
+        await client.snapshot("trades")
+        app.sessions.watchers.clear()  # nobody is told; only the event itself can find out
+        session = app.sessions.check(ann.token)
+        assert session is not None
+        app.sessions.end(session)
+        await other.create()
+        assert await client.closed() == CloseCode.SESSION_ENDED
+        assert client.told("trades") == []
+        app.sessions.watchers.append(hub_of(app)._look.set)
+
+
+# --- the door -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_plain_request_is_told_to_upgrade(app: App) -> None:
+    refused = await app.get("/stream")
+    assert_error(refused, 426, "upgrade_required")
+    assert refused.headers["Upgrade"] == "websocket"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"Sec-WebSocket-Version": "1"}, {"Sec-WebSocket-Key": "short"}, {"Sec-WebSocket-Key": "\xe4" * 8}]
+)
+async def test_a_bad_handshake_is_refused(app: App, changed: dict[str, str]) -> None:
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    assert_error(await app.get("/stream", headers=headers | changed), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost:3001", ""])
+async def test_a_foreign_page_cannot_use_the_cookie(origin: str) -> None:
+    async with running_app(browsers=Browsers([OURS])) as app:
+        (ann,) = await app.known("ann")
+        headers = {"Cookie": f"authToken={ann.token}", "Origin": origin}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with listening(app, headers=headers):
+                pass
+        assert caught.value.status == 403
+        assert app.context.audit.counters["refused_forbidden_origin"] == 1
+        async with listening(app, headers={"Origin": origin}) as client:  # without it there is nothing to steal
+            await client.snapshot("prices")
+            assert (await client.error("subscribe", channels=["trades"]))["code"] == "unauthorized"
+
+
+async def test_our_own_pages_can_use_the_cookie() -> None:
+    async with running_app(browsers=Browsers([OURS])) as app:
+        (ann,) = await app.known("ann")
+        for origin in (OURS, app.url):
+            async with listening(app, headers={"Cookie": f"authToken={ann.token}", "Origin": origin}) as client:
+                await client.snapshot("trades")
+
+
+async def test_a_bad_token_is_refused_and_a_bad_cookie_is_none(app: App) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        async with listening(app, headers={"Authorization": "Bearer x"}):
+            pass
+    assert caught.value.status == 401
+    async with listening(app, headers={"Cookie": "authToken=x"}) as client:
+        await client.snapshot("prices")
+
+
+# --- limits -------------------------------------------------------------------------------------------------------
+
+
+async def test_one_reader_too_many_is_refused_and_a_place_that_is_left_can_be_taken() -> None:
+    async with running_app(stream=StreamBounds(readers=2)) as app, listening(app):
+        async with listening(app):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                async with listening(app):
+                    pass
+            assert caught.value.status == 503
+        await until(lambda: len(hub_of(app).readers) == 1)
+        async with listening(app) as client:
+            await client.pong()
+
+
+async def test_one_subscription_too_many_is_refused_as_a_whole() -> None:
+    async with running_app(stream=StreamBounds(subscriptions=2)) as app:
+        await app.quote_all()
+        async with listening(app) as client:
+            await client.snapshot("prices.SOL")
+            refused = await client.error("subscribe", channels=["prices.SOL", "prices.ETH", "prices.BTC"], id="x")
+            assert (refused["code"], refused["id"]) == ("too_many_subscriptions", "x")
+            await client.subscribed("prices.SOL", "prices.ETH")  # one of them it has already
+            await client.asked("unsubscribe", channels=["prices.SOL"])
+            await client.subscribed("prices.BTC")
+
+
+async def test_a_message_that_is_too_large_ends_the_connection() -> None:
+    async with running_app(stream=StreamBounds(message_bytes=200)) as app, listening(app) as client:
+        await client.socket.send_str('{"op":"ping"}'.ljust(200))
+        assert (await client.next("control"))["type"] == "pong"
+        await client.socket.send_str('{"op":"ping"}'.ljust(201))
+        assert await client.closed() == CloseCode.TOO_BIG
+
+
+async def test_too_many_messages_are_refused_and_then_end_the_connection() -> None:
+    async with running_app(stream=StreamBounds(messages_per_s=5)) as app, listening(app) as client:
+        for _ in range(40):  # at least 20 of them within one second
+            await client.say("ping")
+        assert await client.closed() == CloseCode.TOO_MANY_MESSAGES
+        codes = {frame["data"].get("code") for frame in client.frames}
+        assert codes == {None, "rate_limited"}
+
+
+async def test_too_many_bad_messages_end_the_connection(app: App) -> None:
+    async with listening(app) as client:
+        for _ in range(21):
+            await client.socket.send_str("what?")
+        assert await client.closed() == CloseCode.BAD_MESSAGES
+        assert {frame["data"]["code"] for frame in client.frames} == {"invalid_request"}
+
+
+async def test_a_silent_client_is_pinged_and_one_that_does_not_answer_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exness.web.hub.SWEEP_S", 0.01)
+    bounds = StreamBounds(ping_interval_s=0.01, ping_timeout_s=0.3)
+    async with (
+        running_app(stream=bounds) as app,
+        listening(app) as answers,
+        listening(app, autoping=False) as silent,
+    ):
+        answering = asyncio.create_task(answers.socket.receive())  # which answers pings, and returns nothing
+        seen = [await silent.socket.receive(), await silent.socket.receive()]
+        assert seen[0].type is aiohttp.WSMsgType.PING
+        assert silent.socket.close_code == CloseCode.NO_PONG
+        answering.cancel()
+        await asyncio.gather(answering, return_exceptions=True)
+        await answers.pong()
+
+
+async def test_a_stream_outlives_the_time_that_an_idle_connection_has() -> None:
+    async with running_app(connections=Connections(Bounds(idle_timeout_s=0.01, head_timeout_s=0.01))) as app:
+        await app.quote_all()
+        async with listening(app) as client:
+            await client.snapshot("prices")
+            started = asyncio.get_running_loop().time()
+            await until(lambda: asyncio.get_running_loop().time() > started + 0.1)
+            await app.quote(SOL, "201")
+            assert (await client.next("prices"))["data"]["mark"] == "201.000000"
+            assert len(app.context.connections) == 1, "it counts as a connection"
+
+
+# --- messages -----------------------------------------------------------------------------------------------------
+
+
+async def test_answers_bring_the_id_back_and_subscriptions_end(app: App) -> None:
+    async with listening(app) as client:
+        assert (await client.subscribed("prices", "prices", id="a"))["data"] == {
+            "channels": ["prices"],
+            "resumed": False,
+            "id": "a",
+        }
+        gone = await client.asked("unsubscribe", channels=["prices", "trades"], id=2)
+        assert (gone["type"], gone["data"]) == ("unsubscribed", {"channels": ["prices", "trades"], "id": 2})
+        await app.quote(SOL, "205")
+        pong = await client.asked("ping", id=3)
+        assert (pong["type"], pong["data"]) == ("pong", {"id": 3})
+        assert client.told("prices") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "[]",
+        "null",
+        "{}",
+        '{"op":"shout"}',
+        '{"op":"subscribe"}',
+        '{"op":"subscribe","channels":[]}',
+        '{"op":"subscribe","channels":"prices"}',
+        '{"op":"subscribe","channels":[1]}',
+        '{"op":"subscribe","channels":["prices."]}',
+        '{"op":"subscribe","channels":["control"]}',
+        '{"op":"subscribe","channels":["prices.sol"]}',
+        '{"op":"subscribe","channels":["candles.2m.SOL"]}',
+        '{"op":"subscribe","channels":["trades"],"resume":-1}',
+        '{"op":"subscribe","channels":["trades"],"resume":1.5}',
+        '{"op":"subscribe","channels":["trades"],"resume":1e400}',
+        '{"op":"subscribe","channels":["trades"],"resume":99999999999999999999}',
+        '{"op":"ping","more":1}',
+        '{"op":"ping","id":[]}',
+        '{"op":"auth"}',
+        '{"op":"auth","token":null}',
+        '{"op":"ping"',
+        '{"op":"\\ud800"}',
+        "[" * 8000,
+    ],
+)
+async def test_what_is_no_message_is_refused_and_nothing_else_happens(app: App, text: str) -> None:
+    async with listening(app) as client:
+        await client.socket.send_str(text)
+        answer = await client.next("control")
+        assert (answer["type"], answer["data"]["code"]) == ("error", "invalid_request")
+        assert (await client.pong())["type"] == "pong"
+
+
+async def test_bytes_are_no_message(app: App) -> None:
+    async with listening(app) as client:
+        await client.socket.send_bytes(b'{"op":"ping"}')
+        assert (await client.next("control"))["data"]["code"] == "invalid_request"
+
+
+WORDS = st.sampled_from(
+    ["op", "id", "channels", "token", "resume", "subscribe", "unsubscribe", "auth", "prices", "trades"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | WORDS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=st.lists(VALUES | st.binary(max_size=50) | st.text(max_size=50), max_size=25))
+def test_no_message_harms_the_server_or_another_reader(messages: list[Any]) -> None:
+    async def scenario() -> None:
+        async with running_app() as app:
+            await app.quote_all()
+            (ann,) = await app.known("ann")
+            async with listening(app, ann) as other, listening(app) as client:
+                await other.subscribed("prices.SOL", "trades")
+                await other.next("trades", "snapshot")
+                with unchanged(app):
+                    for message in messages:
+                        if client.socket.closed:
+                            break
+                        await send(client, message)
+                    if len(messages) <= 20:  # more bad ones may end it
+                        while (await client.pong())["type"] != "pong":
+                            pass
+                await app.quote(SOL, "222")
+                assert (await other.next("prices.SOL"))["data"]["mark"] == "222.000000"
+                await ann.create()
+                assert (await other.next("trades"))["type"] == "opened"
+                assert not any(task.done() for task in app.tasks)
+
+    asyncio.run(scenario())
+
+
+async def send(client: Client, message: Any) -> None:
+    if isinstance(message, bytes):
+        await client.socket.send_bytes(message)
+    elif isinstance(message, str):
+        await client.socket.send_str(message.encode("utf-8", "replace").decode())
+    else:
+        await client.socket.send_str(json.dumps(message))
+
+
+async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_exchange_nothing(
+    app: App, ann: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = hub_of(app)
+    async with listening(app, ann) as client:
+        await client.snapshot("trades")
+        with monkeypatch.context() as patched:
+            patched.setattr("exness.web.hub.RETRY_S", 0.0)
+            patched.setattr(hub, "_event_frame", lambda *_: 1 / 0)
+            await ann.create()
+            assert await client.closed() == CloseCode.INTERNAL_ERROR
+    async with listening(app, ann) as client:
+        before = await client.snapshot("trades")
+        await until(lambda: hub.routed >= before["seq"])
+        await ann.create()
+        assert (await client.next("trades"))["type"] == "opened"
+
+
+async def test_stopping_says_goodbye_after_what_is_durable() -> None:
+    async with running_app() as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        async with listening(app, ann) as client:
+            await client.snapshot("trades")
+            app.hold_disk()
+            asking = [asyncio.create_task(ann.create(margin=1)) for _ in range(20)]
+            await until(lambda: len(ann.account.trades) == 20)
+            stopping = asyncio.create_task(hub_of(app).stop())
+            await until(lambda: hub_of(app).stopping)
+            app.release_disk()
+            assert await client.closed() == CloseCode.GOING_AWAY
+            created = {each["orderId"] for each in await asyncio.gather(*asking)}
+            assert {frame["data"]["orderId"] for frame in client.told("trades")} == created
+            await stopping
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                async with listening(app):
+                    pass
+            assert caught.value.status == 503
