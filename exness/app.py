@@ -27,6 +27,7 @@ from exness.core.instruments import Asset
 from exness.core.state import Rules, State
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.manual import ManualFeed
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
 from exness.feeds.simulated import SimulatedFeed
 from exness.mail.messages import link_mail
@@ -53,7 +54,7 @@ from exness.web.auth import Sessions
 from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Bounds, Connections
-from exness.web.context import Context
+from exness.web.context import Context, Dev
 from exness.web.limits import RateLimits
 from exness.web.links import SIGNUP, Links
 from exness.web.routes import API
@@ -226,6 +227,8 @@ def make_feed(config: Config) -> PriceFeed:
                 return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             except ReplayError as error:
                 raise StartError(str(error)) from error
+        case "manual":
+            return ManualFeed(life_us)
 
 
 def make_guard(config: Config) -> Guard:
@@ -291,6 +294,8 @@ def make_exchange(config: Config, storage: Storage, recovered: Recovered, feed: 
     )
     candles = CandleBook()
     sequencer.watchers.append(candles.watch)
+    if isinstance(feed, ManualFeed):
+        feed.hold(sequencer)
     return Exchange(
         rules=rules,
         state=state,
@@ -467,7 +472,15 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         browsers=Browsers(server.allowed_origins, production=server.production),
         connections=Connections(bounds, callers, audit),
         audit=audit,
+        dev=make_dev(config, exchange.feed),
     )
+
+
+def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
+    """Dev control, where it is on; price and clock are in its hand when the feed is manual."""
+    if not config.dev.control:
+        return None
+    return Dev(feed if isinstance(feed, ManualFeed) else None)
 
 
 def make_limits(config: Config) -> RateLimits:

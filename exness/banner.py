@@ -51,6 +51,9 @@ def _warnings(config: Config) -> list[str]:
     warnings = []
     if config.storage.acknowledge == "memory":
         warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
+    if config.dev.control:
+        can = "set prices and the clock, pay money in" if config.feed.source == "manual" else "pay money in"
+        warnings.append(f"  warning    dev control: any program on this machine can {can} and start afresh, unasked")
     if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
         warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
     return warnings

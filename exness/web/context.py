@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import AuthStore
+from exness.runtime.ports import AuthStore, Hand
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
 from exness.web.browsers import Browsers
@@ -21,6 +21,13 @@ from exness.web.links import Links
 
 _encode = msgspec.json.Encoder().encode
 _JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Dev:
+    """That dev control is on. `hand` is None unless the feed is manual."""
+
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Context:
     browsers: Browsers = field(default_factory=Browsers)
     connections: Connections = field(default_factory=Connections)
     audit: Audit = field(default_factory=Audit)
+    dev: Dev | None = None
+    """None: dev control is off, and its addresses are none."""
 
 
 CONTEXT = web.AppKey("context", Context)
@@ -73,7 +82,7 @@ async def current_session(request: web.Request) -> Session:
     """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
     context = context_of(request)
     if context.store.changed():
-        context.sessions.end_all(await context.store.revocations(context.exchange.clock.now_us()))
+        context.sessions.end_all(await context.store.revocations(context.sessions.now_us()))
     return session_of(request, context.sessions)
 
 

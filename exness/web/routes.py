@@ -3,7 +3,7 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, market, openapi, signin, system, trade
+from exness.web import account, dev, market, openapi, signin, system, trade
 
 API = "/api/v1"
 
@@ -27,3 +27,12 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, "/openapi.json", openapi.openapi_json),
     (hdrs.METH_GET, "/docs", openapi.docs),
 ]
+
+DEV_ROUTES: list[tuple[str, str, Handler]] = [
+    (hdrs.METH_PUT, f"{API}/dev/prices/{{asset}}", dev.set_price),
+    (hdrs.METH_POST, f"{API}/dev/prices/script", dev.run_script),
+    (hdrs.METH_GET, f"{API}/dev/clock", dev.get_clock),
+    (hdrs.METH_POST, f"{API}/dev/clock", dev.set_clock),
+    (hdrs.METH_POST, f"{API}/dev/deposit", dev.deposit),
+]
+"""Where dev control is on. Elsewhere there is nothing at these addresses."""

@@ -15,7 +15,7 @@ from exness.web.connections import Connection, Runner
 from exness.web.context import ALLOWANCE, CALLER, CONTEXT, REQUEST_ID, Context, answer, context_of, note_allowance
 from exness.web.errors import ApiError
 from exness.web.limits import Blocked
-from exness.web.routes import API, ROUTES
+from exness.web.routes import API, DEV_ROUTES, ROUTES
 
 SERVER = "exness"
 _log = structlog.get_logger()
@@ -37,7 +37,7 @@ def make_app(context: Context) -> web.Application:
     """The application on one running exchange."""
     app = web.Application(middlewares=[_around], client_max_size=context.max_body_bytes)
     app[CONTEXT] = context
-    for method, path, handler in ROUTES:
+    for method, path, handler in ROUTES + (DEV_ROUTES if context.dev is not None else []):
         app.router.add_route(method, path, handler)
         if method == hdrs.METH_GET:
             app.router.add_route(hdrs.METH_HEAD, path, handler)
