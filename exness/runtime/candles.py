@@ -61,6 +61,10 @@ class CandleBook:
         """The newest candle, which grows with the next mark. To read."""
         return self._current.get((asset, interval))
 
+    def forget(self) -> None:
+        """Begin anew with the next mark."""
+        self._current.clear()
+
     def watch(self, tick: PriceTick, at: int) -> None:
         """Count a checked tick in (a `Sequencer` watcher). One that is suspect is no mark."""
         if tick.suspect:

@@ -33,11 +33,10 @@ class Exchange:
 
         Raises NotTaken or Halted like `Sequencer.submit`.
         """
-        known = self.state.by_email.get(email)
-        if known is None:
+        while (known := self.state.by_email.get(email)) is None:  # again, if all was forgotten before we are told
             account = AccountId(self.ids.new())
             await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
-            known = self.state.by_email[email]  # ours, or that of a request that came at the same time
+        # ours, or that of a request that came at the same time
         return self.state.accounts[known]
 
     async def settled(self, account: Account) -> None:

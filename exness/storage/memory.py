@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Record,
+    StartedAfresh,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
 from exness.core.instruments import AccountId, Asset, Instrument, OrderId
 from exness.runtime.ports import (
     Analytics,
@@ -126,6 +134,8 @@ class MemoryHistory:
                     rows[event.order] = _liquidated(rows[event.order], record, event)
                 case AccountOpened() | Deposited():
                     pass
+                case StartedAfresh():
+                    rows.clear()
         return rows
 
 

@@ -9,12 +9,13 @@ from ipaddress import ip_address
 
 from aiohttp import hdrs, web
 
-from exness.core.commands import Deposit
+from exness.core.commands import Deposit, StartAfresh
 from exness.core.engine import Done
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
+from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Hand, OutOfTime
 from exness.web.callers import FORWARDED
@@ -24,6 +25,7 @@ from exness.web.dev_bodies import (
     ClockSetAnswer,
     DepositAnswer,
     PriceSetAnswer,
+    ResetAnswer,
     ScriptAnswer,
     clock_order,
     deposit_of,
@@ -31,7 +33,7 @@ from exness.web.dev_bodies import (
     script_of,
     speed_out,
 )
-from exness.web.errors import ApiError, FieldError, InvalidRequest
+from exness.web.errors import ApiError, FieldError, InvalidRequest, refused
 from exness.web.wire import iso
 
 MOST_DEPOSITED = 8 * 10**18
@@ -122,8 +124,24 @@ async def deposit(request: web.Request) -> web.Response:
             return answer(
                 DepositAnswer(True, email, format_usdc(amount), format_usdc(record.event.balance), iso(record.at))
             )
+        case Refusal():  # it was forgotten meanwhile
+            raise refused(outcome)
         case _:
             raise AssertionError(f"a deposit can't have {outcome!r}")
+
+
+async def reset(request: web.Request) -> web.Response:
+    """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
+    hand, exchange = _let_in(request).hand, _exchange(request)
+    if hand is not None:
+        await hand.start_afresh()
+    outcome = await exchange.sequencer.submit(StartAfresh(), request[REQUEST_ID])
+    exchange.candles.forget()
+    match outcome:
+        case Done([record]):
+            return answer(ResetAnswer(True, record.seq, iso(record.at)))
+        case _:
+            raise AssertionError(f"a reset can't have {outcome!r}")
 
 
 # --- who may ------------------------------------------------------------------------------------------------------

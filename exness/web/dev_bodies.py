@@ -116,6 +116,14 @@ class DepositAnswer(msgspec.Struct, frozen=True):
     at: str
 
 
+class ResetAnswer(msgspec.Struct, frozen=True):
+    """`seq` is the journal record that everything before is forgotten by."""
+
+    success: bool
+    seq: int
+    at: str
+
+
 # --- checks -------------------------------------------------------------------------------------------------------
 
 

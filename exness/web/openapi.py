@@ -27,6 +27,7 @@ from exness.web.dev_bodies import (
     DepositBody,
     PriceBody,
     PriceSetAnswer,
+    ResetAnswer,
     ScriptAnswer,
     ScriptBody,
 )
@@ -154,7 +155,10 @@ DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
         DepositAnswer,
         body=DepositBody,
         example='{"email": "you@example.com", "amount": 1000}',
-        errors=("local_only", *_BUSY),
+        errors=("local_only", Reject.ACCOUNT_NOT_FOUND, *_BUSY),
+    ),
+    (POST, f"{API}/dev/reset"): Operation(
+        "Dev control: forget every account, trade and price", ResetAnswer, errors=("local_only", *_BUSY)
     ),
 }
 """Of DEV_ROUTES."""

@@ -34,5 +34,6 @@ DEV_ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/dev/clock", dev.get_clock),
     (hdrs.METH_POST, f"{API}/dev/clock", dev.set_clock),
     (hdrs.METH_POST, f"{API}/dev/deposit", dev.deposit),
+    (hdrs.METH_POST, f"{API}/dev/reset", dev.reset),
 ]
 """Where dev control is on. Elsewhere there is nothing at these addresses."""

@@ -102,6 +102,33 @@ async def test_what_it_did_outlives_kill_nine(tmp_path: Path) -> None:
         assert (await server.get("/prices/SOL")).body["state"] == "down"
 
 
+async def test_a_fresh_start_outlives_kill_nine_and_what_came_after_it_too(tmp_path: Path) -> None:
+    """Snapshots all the time, so that one is under way when everything is forgotten."""
+    env = {"EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.01"}
+    async with Server(tmp_path / "data", *MANUAL, env=env) as server:
+        token = await server.token("ann@example.com")
+        for balance in ("4900.000000", "4900.000000", "4900.000000"):
+            for _ in range(5):
+                await done(server, "PUT", "/dev/prices/SOL", {"mid": 200})
+                await done(server, "POST", "/trade/create", ORDER, token)
+                assert (await done(server, "POST", "/dev/reset", None))["success"] is True
+            await done(server, "PUT", "/dev/prices/SOL", {"mid": 200})
+            trade = await done(server, "POST", "/trade/create", ORDER, token)
+            server.kill()
+            await server.wait()
+            await assert_verified(server)
+            await server.start()
+            assert (await server.get("/balance/usd", token)).body["usd"] == balance
+            (row,) = (await server.get("/trade/history", token)).body["data"]
+            assert row["orderId"] == trade["orderId"]
+        await done(server, "POST", "/dev/reset", None)
+        server.kill()
+        await server.restart()
+        assert server.recovered.accounts == 0
+        assert await server.stop() == 0
+        await assert_verified(server)
+
+
 async def test_sessions_go_by_real_time_however_far_the_clock_is_stepped(tmp_path: Path) -> None:
     async with Server(tmp_path / "data", *MANUAL) as server:
         ann, bob = await server.token("ann@example.com"), await server.token("bob@example.com")

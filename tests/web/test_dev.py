@@ -10,6 +10,7 @@ import pytest
 
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
+from exness.runtime.candles import Interval
 from exness.web.context import Dev
 from exness.web.dev_bodies import MOST_SCRIPTED
 from exness.web.routes import DEV_ROUTES
@@ -395,6 +396,64 @@ async def test_a_deposit_needs_no_manual_feed(app: App) -> None:
         assert (await simulated.post("/dev/deposit", {"email": "a@example.com", "amount": 1})).status == 200
 
 
+# --- starting afresh ----------------------------------------------------------------------------------------------
+
+
+async def test_after_a_reset_nothing_is_left_and_the_session_begins_anew(dev: App) -> None:
+    dev.sequencer.watchers.append(dev.exchange.candles.watch)
+    await set_price(dev, "SOL", "200")
+    ann = await known(dev)
+    trade = await ann.create()
+    await ann.close((await ann.create())["orderId"])
+    await run_script(dev, entry(5))
+    await clock(dev, speed=3)
+    assert dev.exchange.candles.current(SOL, Interval.M1) is not None
+    before = (await dev.get("/dev/clock")).body
+    answer = await dev.post("/dev/reset")
+    assert (answer.status, answer.body["success"], answer.body["seq"]) == (200, True, 5)
+    assert dev.writer.durable_seq == 5
+    shown = (await dev.get("/dev/clock")).body
+    assert (shown["paused"], shown["speed"], shown["scriptLeft"]) == (False, 1, 0)
+    assert shown["now"] >= answer.body["at"] >= before["now"], "time does not go back"
+    assert (await dev.get("/prices/SOL")).body["state"] == "down"
+    assert dev.exchange.candles.current(SOL, Interval.M1) is None
+    assert (await ann.get("/balance/usd")).body["usd"] == "5000.000000", "an account as at a first sign-in"
+    assert await ann.open_trades() == []
+    assert (await ann.get("/trade/history")).body["analytics"]["totalTrades"] == 0
+    assert_error(await ann.try_close(trade["orderId"]), 404, "trade_not_found")
+    await set_price(dev, "SOL", "1")
+    assert (await ann.create(margin=5000))["balance"] == "0.000000"
+
+
+async def test_a_client_order_id_of_before_a_reset_opens_a_new_trade(dev: App) -> None:
+    await set_price(dev, "SOL", "200")
+    ann = await known(dev)
+    first = await ann.create(clientOrderId="mine")
+    await dev.post("/dev/reset")
+    await set_price(dev, "SOL", "100")
+    assert (await ann.create(clientOrderId="mine", margin=7))["orderId"] != first["orderId"]
+
+
+async def test_requests_that_meet_a_reset_are_done_before_it_or_after_it_or_refused_by_name(dev: App) -> None:
+    await set_price(dev, "SOL", "200")
+    traders = [dev.trader(f"t{number}") for number in range(20)]
+    asked = [trader.try_create() for trader in traders]
+    asked[7:7] = [dev.post("/dev/reset")]
+    asked[15:15] = [dev.post("/dev/reset")]
+    asked += [dev.post("/dev/deposit", {"email": trader.email, "amount": 1}) for trader in traders]
+    for answer in await asyncio.gather(*asked):
+        assert answer.status == 200 or answer.code in ("price_unavailable", "account_not_found"), answer
+
+
+async def test_a_reset_needs_no_manual_feed(app: App) -> None:
+    async with running_app(dev=Dev()) as simulated:
+        await simulated.quote_all()
+        (ann,) = await simulated.known("ann")
+        await ann.create()
+        assert (await simulated.post("/dev/reset")).body["seq"] == 3
+        assert simulated.state.account_list == []
+
+
 # --- who may ------------------------------------------------------------------------------------------------------
 
 ASKED = [(method, path.removeprefix("/api/v1").replace("{asset}", "SOL")) for method, path, _ in DEV_ROUTES]
@@ -472,7 +531,7 @@ async def test_price_and_clock_are_in_no_hand_unless_the_feed_is_manual(method: 
 
 async def test_bodies_must_be_json(dev: App) -> None:
     for method, path in ASKED:
-        if method == "GET":
+        if method == "GET" or path == "/dev/reset":
             continue
         for headers in ({}, {"Content-Type": "text/plain"}):
             refused = await dev.request(method, path, data=b'{"mid": 1}', headers=headers)

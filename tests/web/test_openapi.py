@@ -8,7 +8,7 @@ from exness.web.openapi import DEV_OPERATIONS, OPERATIONS, document
 from exness.web.routes import DEV_ROUTES, ROUTES
 from tests.support.app import App, running_app
 
-NOT_ANSWERED = {"account_not_found", "account_exists", "method_not_allowed", "not_ready"}
+NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
 """The engine's own, methods that no route has, and what /readyz puts into its own answer."""
 
 
