@@ -31,11 +31,19 @@ def banner(
         *(f"  note       {note}" for note in recovered.notes),
         *_warnings(config),
         "  first trade, in another terminal:",
+        *([_price_command(url_api, asset)] if config.feed.source == "manual" else []),
         f"    TOKEN=$({_token_command(config, config_file)})",
         f'    curl -s {url_api}/trade/create -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\',
         f'      -d \'{{"asset": "{asset}", "type": "long", "margin": 100, "leverage": 10}}\'',
     ]
     return "\n".join(lines)
+
+
+def _price_command(url_api: str, asset: str) -> str:
+    """Nobody else sets one."""
+    return (
+        f"""    curl -s -X PUT {url_api}/dev/prices/{asset} -H "Content-Type: application/json" -d '{{"mid": 200}}'"""
+    )
 
 
 def _token_command(config: Config, config_file: Path | None) -> str:

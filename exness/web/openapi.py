@@ -124,7 +124,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     (GET, "/docs"): Operation("This document as a page", str),
 }
 
-_HELD = ("local_only", "forbidden_origin", "not_manual", Busy.SHUTTING_DOWN)
+_HELD = ("local_only", "forbidden_origin", "not_manual")
 
 DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
     (PUT, f"{API}/dev/prices/{{asset}}"): Operation(
@@ -142,7 +142,7 @@ DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
         example='{"prices": [{"offset": 1.5, "asset": "SOL", "price": "180.25"}]}',
         errors=_HELD,
     ),
-    (GET, f"{API}/dev/clock"): Operation("Dev control: the exchange's time", ClockAnswer, errors=_HELD[:3]),
+    (GET, f"{API}/dev/clock"): Operation("Dev control: the exchange's time", ClockAnswer, errors=_HELD),
     (POST, f"{API}/dev/clock"): Operation(
         "Dev control: pause, resume, speed up or step the exchange's time",
         ClockSetAnswer,

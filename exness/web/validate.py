@@ -75,7 +75,7 @@ class Problems:
         self._not_allowed.append(FieldError(field, message))
 
     def raise_if_any(self) -> None:
-        if self.all:
+        if self._malformed or self._not_allowed:
             raise InvalidRequest(self.all[: self._most])
 
     @property

@@ -1,5 +1,7 @@
 """Dev control in the real process: how it is switched on, and that a crash takes nothing back that it did."""
 
+import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,21 @@ async def test_the_banner_warns_of_it_and_no_price_is_there_before_one_is_set(
         for asset in ("SOL", "ETH", "BTC"):
             await done(server, "PUT", f"/dev/prices/{asset}", {"mid": 100})
         assert (await server.get("/readyz")).status == 200
+
+
+async def test_the_pasted_commands_set_a_price_and_open_a_trade(tmp_path: Path) -> None:
+    if shutil.which("bash") is None or shutil.which("curl") is None:
+        pytest.skip("bash and curl are not both here")
+    async with Server(tmp_path / "data", *MANUAL) as server:
+        start = server.output.index("  first trade, in another terminal:") + 1
+        shell = await asyncio.create_subprocess_exec(
+            "bash", "-c", "\n".join(server.output[start:-1]), env=server.env, cwd="/",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        output, errors = await shell.communicate()
+        assert (shell.returncode, errors) == (0, b"")
+        assert b'"mark":"200.000000"' in output
+        assert b'"entryPrice":"200.000000"' in output
 
 
 async def test_it_is_off_by_default(tmp_path: Path) -> None:

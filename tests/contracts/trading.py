@@ -28,8 +28,10 @@ _PRICES = {SOL: 200_000_000, ETH: 3_000_000_000, BTC: 1_000_000_000}
 
 def random_trading(seed: int, steps: int = 300, desk: Desk | None = None) -> Desk:
     """A desk after `steps` random commands of a few traders: round amounts (so that figures tie), jumping prices (so
-    that much is liquidated, with shortfalls), client order ids, several commands at one time, request ids. `desk`: one to go on
-    with, on which there is no account yet."""
+    that much is liquidated, with shortfalls), client order ids, several commands at one time, request ids.
+
+    `desk`: one to go on with, on which there is no account yet.
+    """
     rng = random.Random(seed)
     desk = desk or Desk()
     prices = dict(_PRICES)
