@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -39,6 +40,7 @@ from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds, SystemClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Clock, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import Recovered, recover
@@ -57,6 +59,7 @@ from exness.web.connections import Bounds, Connections
 from exness.web.context import Context, Dev
 from exness.web.limits import RateLimits
 from exness.web.links import SIGNUP, Links
+from exness.web.metrics import Metrics, Watched
 from exness.web.routes import API
 from exness.web.server import make_runner
 
@@ -380,6 +383,7 @@ async def _run(
         exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
     )
     postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
+    loop = LoopWatch()
     stop, opened = _stop_signal(), asyncio.Event()
     resume = await _resume(storage, recovered.state)
 
@@ -393,9 +397,14 @@ async def _run(
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
+        watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange)
-        async with _listening(config, exchange, store, postman) as url:
+
+        def watched(context: Context) -> Metrics:
+            return make_metrics(config, context, snapshotter, recovered, postman)
+
+        async with _listening(config, exchange, store, postman, loop, watched) as url:
             say(banner(config, exchange, mailer, recovered, url, config_file))
             say(f"listening on {url}")
             opened.set()
@@ -404,6 +413,7 @@ async def _run(
         await postman.drain(config.server.shutdown_timeout_s)
         feeding.cancel()
         snapshotting.cancel()
+        watching.cancel()
         sequencer.close()
         await sequencing
         writer.close()
@@ -414,7 +424,14 @@ async def _run(
 
 
 @asynccontextmanager
-async def _listening(config: Config, exchange: Exchange, store: AuthStore, postman: Postman) -> AsyncIterator[str]:
+async def _listening(
+    config: Config,
+    exchange: Exchange,
+    store: AuthStore,
+    postman: Postman,
+    loop: LoopWatch,
+    watched: Callable[[Context], Metrics],
+) -> AsyncIterator[str]:
     """Serve HTTP; yields the address. Leaving stops accepting and waits for what is in flight. Raises StartError."""
     runner: web.AppRunner
 
@@ -422,9 +439,9 @@ async def _listening(config: Config, exchange: Exchange, store: AuthStore, postm
         return config.server.public_url.rstrip("/") or _address_of(runner)
 
     mails = _LinkMails(postman, base_url, config.auth.link_minutes)
-    context = make_context(
-        config, exchange, store, Links(store, mails, _wall_clock(exchange), minutes=config.auth.link_minutes)
-    )
+    links = Links(store, mails, _wall_clock(exchange), minutes=config.auth.link_minutes)
+    context = replace(make_context(config, exchange, store, links), loop=loop)
+    context = replace(context, metrics=watched(context))
     runner = make_runner(context, config.server.shutdown_timeout_s)
     await runner.setup()
     try:
@@ -481,6 +498,31 @@ def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
     if not config.dev.control:
         return None
     return Dev(feed if isinstance(feed, ManualFeed) else None)
+
+
+def make_metrics(
+    config: Config, context: Context, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
+) -> Metrics:
+    """What /metrics tells."""
+    exchange, data_dir = context.exchange, config.storage.data_dir
+    history = exchange.history
+    assert isinstance(history, BoundedHistory)
+    watched = Watched(
+        exchange=exchange,
+        snapshotter=snapshotter,
+        recovered=recovered,
+        loop=context.loop,
+        requests=context.requests,
+        connections=lambda: len(context.connections),
+        door=context.audit.counters,
+        files=lambda: {file.name: file.stat().st_size for file in sorted(data_dir.glob("*.db*"))},
+        queues={
+            "history": (lambda: history.waiting, config.storage.read_queue),
+            "mail": (lambda: postman.held, postman.bound),
+        },
+        counters={"mails": postman.counters},
+    )
+    return Metrics(watched, config.server.metrics_networks)
 
 
 def make_limits(config: Config) -> RateLimits:

@@ -31,6 +31,10 @@ class ServerConfig(msgspec.Struct, frozen=True):
     allowed_origins: Annotated[tuple[str, ...], ListOf(rules.origin())] = ("http://localhost:3000",)
     """Browser origins that may call with credentials, in lower case."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = ()
+    metrics_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = (
+        IPv4Network("127.0.0.0/8"),
+        IPv6Network("::/64"),
+    )
     """Peers whose X-Forwarded-For is believed."""
     public_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
     """How users reach it; mailed links begin with it. Empty: the address it listens on."""

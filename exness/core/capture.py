@@ -182,7 +182,9 @@ class Restorer:
         for (asset, side), trades in self._trades.items():
             market = state.market(asset)
             market.index(side).load(trades)
-            market.open_interest += sum(trade.margin * trade.leverage for trade in trades)
+            notional = sum(trade.margin * trade.leverage for trade in trades)
+            market.open_interest += notional
+            market.exposure += notional if side is Side.LONG else -notional
         state.seq, state.at = header.seq, header.at
         state.house_pnl, state.deposits, state.shortfall = header.house_pnl, header.deposits, header.shortfall
         state.check_books()

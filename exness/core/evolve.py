@@ -24,7 +24,7 @@ from exness.core.events import (
     TradeStatus,
     next_status,
 )
-from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.state import Account, BooksError, Price, SeenOrder, State
 
 
@@ -143,7 +143,9 @@ def _lock(state: State, account: Account, trade: Trade, sign: int) -> None:
     account.locked += sign * trade.margin
     account.notional += notional
     state.locked += sign * trade.margin
-    state.market(trade.asset).open_interest += notional
+    market = state.market(trade.asset)
+    market.open_interest += notional
+    market.exposure += notional if trade.side is Side.LONG else -notional
     state.open_trades += sign
 
 

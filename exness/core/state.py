@@ -82,12 +82,14 @@ class Account(msgspec.Struct):
 
 
 class Market(msgspec.Struct):
-    """One asset: its price, its open trades by liquidation price, and their summed notional in hundredths."""
+    """One asset: its price, its open trades by liquidation price, and their notional in hundredths: summed
+    (`open_interest`), and that of longs less that of shorts (`exposure`, which the house bears the other side of)."""
 
     longs: TriggerIndex
     shorts: TriggerIndex
     price: Price | None = None
     open_interest: int = 0
+    exposure: int = 0
 
     def index(self, side: Side) -> TriggerIndex:
         return self.longs if side is Side.LONG else self.shorts
@@ -197,6 +199,7 @@ def audit(state: State) -> None:
     _same("free balances", state.free, sum(account.free for account in state.account_list))
     _same("locked margins", state.locked, sum(account.locked for account in state.account_list))
     interest = dict.fromkeys(state.markets, 0)
+    exposure = dict.fromkeys(state.markets, 0)
     open_trades = 0
     for account in state.account_list:
         if account.free < 0:
@@ -205,12 +208,14 @@ def audit(state: State) -> None:
         notional = 0
         for trade in account.trades.values():
             interest[trade.asset] += trade.margin * trade.leverage
+            exposure[trade.asset] += trade.margin * trade.leverage * (1 if trade.side is Side.LONG else -1)
             notional += trade.margin * trade.leverage
         _same(f"notional of {account.id}", account.notional, notional)
         open_trades += len(account.trades)
     _same("open trades", state.open_trades, open_trades)
     for asset, market in state.markets.items():
         _same(f"open interest of {asset}", market.open_interest, interest[asset])
+        _same(f"exposure in {asset}", market.exposure, exposure[asset])
     _same("indexed trades", sum(market.open_trades for market in state.markets.values()), open_trades)
 
 

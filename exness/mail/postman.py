@@ -81,6 +81,10 @@ class Postman:
         """Mails taken and neither sent nor given up."""
         return self._held
 
+    @property
+    def bound(self) -> int:
+        return self._queue_size
+
     def post(self, mail: Mail) -> bool:
         """Take a mail and return at once. False when there is no room for it, or the end has begun."""
         if self._closing or self._held >= self._queue_size:

@@ -54,6 +54,10 @@ class Subscription:
         self._arrived.set()
         return not self._cut_off
 
+    @property
+    def waiting(self) -> int:
+        return len(self._records)
+
     def close(self) -> None:
         self._closed = True
         self._arrived.set()
@@ -67,6 +71,19 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self.cut_off = 0
         """Subscribers that fell behind, so far."""
+
+    @property
+    def bound(self) -> int:
+        return self._bound
+
+    @property
+    def subscribers(self) -> int:
+        return len(self._subscriptions)
+
+    @property
+    def furthest_behind(self) -> int:
+        """Records that wait for the slowest subscriber."""
+        return max((subscription.waiting for subscription in self._subscriptions), default=0)
 
     def subscribe(self) -> Subscription:
         """From now on, every record published."""

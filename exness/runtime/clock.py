@@ -1,7 +1,10 @@
 """Time and ids for the runtime. The core gets both as arguments."""
 
-import secrets
+import os
 import time
+
+_PAGE_BYTES = 4096
+_TIME_BITS = (1 << 40) - 1
 
 
 class SystemClock:
@@ -76,8 +79,32 @@ class ManualClock:
         self._at_us, self._since_ns = self.now_us(), time.monotonic_ns()
 
 
+class RandomBits:
+    """Random bytes from the system, fetched by the page: one call for 256 ids instead of one for each."""
+
+    def __init__(self) -> None:
+        self._page = b""
+        self._at = 0
+
+    def hex(self, size: int) -> str:
+        """`size` bytes in hex, never the same ones again."""
+        begin = self._at
+        end = begin + size
+        if end > len(self._page):
+            self._page, begin, end = os.urandom(_PAGE_BYTES), 0, size
+        self._at = end
+        return self._page[begin:end].hex()
+
+
 class RandomIds:
-    """128 random bits in hex: nobody can guess one."""
+    """128 bits in hex: 40 of time (milliseconds, coming round after 34 years), 88 random ones that nobody can guess.
+
+    Ids that rise with time lie side by side in the tables' indexes, so a commit of many trades writes a few pages
+    instead of one for each trade.
+    """
+
+    def __init__(self) -> None:
+        self._bits = RandomBits()
 
     def new(self) -> str:
-        return secrets.token_hex(16)
+        return f"{time.time_ns() // 1_000_000 & _TIME_BITS:010x}{self._bits.hex(11)}"

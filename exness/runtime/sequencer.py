@@ -1,12 +1,14 @@
 """The one way into the engine: ticks and requests in, in a total order, each stamped with its time.
 
-Requests wait in a bounded inbox; a request that finds it full, or waits too long in it, is refused untouched, so
-"overloaded" always means that nothing happened. Ticks have a queue of their own and go first: between any two slices
-of requests, every tick that has come is checked. Whoever asked is answered once the events are durable.
+A request is executed where it stands when nothing is before it. Else it waits in a bounded inbox; one that finds it
+full, or waits too long in it, is refused untouched, so "overloaded" always means that nothing happened. Ticks have a
+queue of their own and go first: between any two slices of requests, every tick that has come is checked. Whoever asked
+is answered once the events are durable.
 """
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,6 +21,7 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.rejects import Refusal
 from exness.core.state import State
+from exness.runtime.meters import Spread
 from exness.runtime.ports import Clock
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
@@ -75,17 +78,32 @@ class Sequencer:
         self._slice = slice_commands
         self._ticks = TickQueue(tick_queue)
         self._wake = asyncio.Event()
+        self._running = False
+        self._checking = False
+        self._broken: BaseException | None = None
         self._closing = False
         writer.on_progress = self._wake.set
         self.watchers: list[Watcher] = []
         """Called with every tick that was checked, once all that it set off is decided."""
         self.ticks_checked = 0
         self.overloads = 0
+        self.decide_s = Spread()
+        """What a request's decision took."""
+        self.ack_s = Spread()
+        """From a decision until it was durable."""
 
     @property
     def waiting(self) -> int:
         """Requests in the inbox."""
         return len(self._inbox)
+
+    @property
+    def inbox_size(self) -> int:
+        return self._inbox_size
+
+    @property
+    def ticks_waiting(self) -> int:
+        return len(self._ticks)
 
     @property
     def ticks_shed(self) -> int:
@@ -98,6 +116,24 @@ class Sequencer:
         """
         if self._closing or self._writer.halted:
             raise NotTaken(Busy.SHUTTING_DOWN)
+        if self._nothing_waits:
+            outcome = self._execute(command, request)
+        else:
+            outcome = await self._queued(command, request)
+        durable = self._writer.when_durable(_last_seq(outcome))
+        if durable is not None:
+            decided = time.perf_counter()
+            await durable
+            self.ack_s.note(time.perf_counter() - decided)
+        return outcome
+
+    @property
+    def _nothing_waits(self) -> bool:
+        """Whether a request may be executed where it stands: no tick and no request is before it, and none is half
+        done (a tick that sets very much off lets the loop turn between its steps)."""
+        return not (self._inbox or self._ticks or self._checking) and self._running and self._writer.has_room
+
+    async def _queued(self, command: Command, request: str) -> Outcome:
         if len(self._inbox) >= self._inbox_size:
             self.overloads += 1
             raise NotTaken(Busy.OVERLOADED)
@@ -105,9 +141,7 @@ class Sequencer:
         waiting = Waiting(command, request, loop.time(), loop.create_future())
         self._inbox.append(waiting)
         self._wake.set()
-        outcome = await waiting.reply
-        await self._writer.durable(_last_seq(outcome))
-        return outcome
+        return await waiting.reply
 
     def tick(self, tick: PriceTick) -> None:
         """Take a tick. Never waits, never refuses."""
@@ -145,14 +179,18 @@ class Sequencer:
         return Done(records)
 
     async def run(self) -> None:
-        """Execute what comes until `close`, and then what has come before it."""
+        """Execute what comes until `close`, and then what has come before it. Raises what the engine raised."""
+        self._running = True
         try:
             while await self._something_to_do():
                 await self._check_ticks()
                 self._refuse_overdue()
                 self._handle_slice()
                 await asyncio.sleep(0)
+            if self._broken is not None:
+                raise self._broken
         finally:
+            self._running = False
             self._closing = True
             self._refuse_all(Busy.SHUTTING_DOWN)
 
@@ -163,12 +201,12 @@ class Sequencer:
 
     async def _something_to_do(self) -> bool:
         """Wait for a tick, or for a request that the writer has room for. False when there will be none."""
-        while not self._ticks and not (self._inbox and self._writer.has_room):
+        while self._broken is None and not self._ticks and not (self._inbox and self._writer.has_room):
             if self._writer.halted or (self._closing and not self._inbox):
                 return False
             self._wake.clear()
             await self._pause()
-        return True
+        return self._broken is None
 
     async def _pause(self) -> None:
         """Sleep until something comes. Requests that wait for a slow disk are refused when their time is over."""
@@ -195,6 +233,7 @@ class Sequencer:
     async def _check(self, tick: PriceTick) -> None:
         at = self._clock.now_us()
         records: list[Record] = []
+        self._checking = True
         while True:
             outcome = self._engine.execute(tick, at)
             assert isinstance(outcome, Done), "a tick is never refused"
@@ -202,6 +241,7 @@ class Sequencer:
             if not outcome.more:
                 break
             await asyncio.sleep(0)
+        self._checking = False
         self._checked(tick, at)
         if records:
             self._writer.put(records)
@@ -221,13 +261,23 @@ class Sequencer:
         if waiting.reply.done():  # whoever asked has gone: nothing happens
             return
         try:
-            outcome = self._engine.execute(waiting.command, self._clock.now_us(), waiting.request)
-        except BaseException:
-            waiting.reply.set_exception(Halted())
-            raise
+            waiting.reply.set_result(self._execute(waiting.command, waiting.request))
+        except Halted as halted:
+            waiting.reply.set_exception(halted)
+
+    def _execute(self, command: Command, request: str) -> Outcome:
+        """Raises Halted for a bug in the engine, which `run` then raises: the process stops."""
+        started = time.perf_counter()
+        try:
+            outcome = self._engine.execute(command, self._clock.now_us(), request)
+        except BaseException as error:
+            self._broken, self._closing = error, True
+            self._wake.set()
+            raise Halted from error
+        self.decide_s.note(time.perf_counter() - started)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
-        waiting.reply.set_result(outcome)
+        return outcome
 
     def _refuse_overdue(self) -> None:
         oldest_allowed = asyncio.get_running_loop().time() - self._inbox_wait_s

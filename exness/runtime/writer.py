@@ -6,11 +6,13 @@ by everyone who came meanwhile. The durable watermark is the `seq` up to which e
 
 import asyncio
 import heapq
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 
-from exness.core.events import Record
+from exness.core.events import Event, Record
 from exness.runtime.bus import Bus
+from exness.runtime.meters import BATCHES, Spread
 from exness.runtime.ports import Journal, StorageError
 
 
@@ -42,13 +44,30 @@ class Writer:
         self.halted = False
         self.on_progress: Callable[[], None] = lambda: None
         """Called after every commit and when the writer halts: there may be room now, or never again."""
-        self.commits = 0
+        self.commit_s = Spread()
+        self.batches = Spread(BATCHES)
         self.largest_batch = 0
+        self.events: Counter[type[Event]] = Counter()
+        """Durable records since the start, by what they tell."""
+        self._commit_began_s: float | None = None
 
     @property
     def queued(self) -> int:
         """Records waiting for or in a commit."""
         return self._queued
+
+    @property
+    def bound(self) -> int:
+        return self._bound
+
+    @property
+    def commits(self) -> int:
+        return self.commit_s.count
+
+    @property
+    def stuck_s(self) -> float:
+        """How long the commit that is under way has taken so far; 0 when there is none."""
+        return time.monotonic() - self._commit_began_s if self._commit_began_s is not None else 0.0
 
     @property
     def has_room(self) -> bool:
@@ -72,6 +91,11 @@ class Writer:
         self._waiter_number += 1
         heapq.heappush(self._waiters, (seq, self._waiter_number, future))
         return future
+
+    def when_durable(self, seq: int) -> asyncio.Future[None] | None:
+        """Like `when_on_disk`, for the moment when everything up to `seq` may be told; None when nobody waits for the
+        disk."""
+        return self.when_on_disk(seq) if self._wait_for_disk else None
 
     async def durable(self, seq: int) -> None:
         """Return when everything up to `seq` may be told: it is on disk, or nobody waits for that. Raises Halted."""
@@ -114,10 +138,14 @@ class Writer:
     async def _commit(self, records: list[Record]) -> None:
         if records[0].seq != self.durable_seq + 1:
             raise StorageError(f"record {records[0].seq} does not follow {self.durable_seq} on disk")
+        self._commit_began_s = began_s = time.monotonic()
         await self._journal.append(records)
+        self._commit_began_s = None
+        self.commit_s.note(time.monotonic() - began_s)
+        self.batches.note(len(records))
+        self.events.update([type(record.event) for record in records])
         self.durable_seq = records[-1].seq
         self._queued -= len(records)
-        self.commits += 1
         self.largest_batch = max(self.largest_batch, len(records))
         self._wake()
         self._bus.publish(records)

@@ -21,6 +21,9 @@ T = TypeVar("T")
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another connection's lock before it fails."""
 
+STATEMENTS_KEPT = 256
+"""Prepared, per connection: a batch of rows has one for each of its sizes."""
+
 WAL_KEPT_BYTES = 16 * 1024 * 1024
 """A write-ahead log that grew beyond this is cut back to it after a checkpoint."""
 
@@ -145,9 +148,10 @@ async def _connect(path: Path, uri: str) -> AsyncIterator[Database]:
     refused: list[sqlite3.Error] = []
 
     def connect() -> sqlite3.Connection:
-        """Does not raise: aiosqlite would then leave its thread to end by itself, after the loop perhaps."""
+        """With explicit transactions. Does not raise: aiosqlite would then leave its thread to end by itself, after the
+        loop perhaps."""
         try:
-            return sqlite3.connect(uri, uri=True, isolation_level=None)  # transactions are explicit
+            return sqlite3.connect(uri, uri=True, isolation_level=None, cached_statements=STATEMENTS_KEPT)
         except sqlite3.Error as error:
             refused.append(error)
             return sqlite3.connect(":memory:")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from exness.core.events import Record
 from exness.runtime.ports import JournalDamaged, StorageError
+from exness.storage.batch import execute_batch
 from exness.storage.codec import check_row, decode, encode
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
 from exness.storage.mend import ANY_TRADER, mend
@@ -13,30 +14,37 @@ from exness.storage.projection import HOUSE, Rows, project
 
 RECORDS_PER_READ = 2_000
 
-INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES {rows}"
 
-INSERT_USER = "INSERT INTO users (id, email, kind, created_at, opened_seq) VALUES (?, ?, 'trader', ?, ?)"
+INSERT_USER = """
+    INSERT INTO users (id, email, kind, created_at, opened_seq)
+    SELECT column1, column2, 'trader', column3, column4 FROM (VALUES {rows})"""
 
-INSERT_BALANCE = "INSERT INTO balances (account_id, free, locked, deposited) VALUES (?, 0, 0, 0)"
+INSERT_BALANCE = "INSERT INTO balances (account_id, free, locked, deposited) VALUES {rows}"
 
 INSERT_TRADE = """
     INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price,
                         created_at, client_order_id, fingerprint, balance_after)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    VALUES {rows}"""
 
 END_TRADE = """
     UPDATE trades
-    SET status = ?, close_price = ?, pnl = ?, returned = ?, shortfall = ?, closed_at = ?, closed_seq = ?
-    WHERE id = ? AND status = 'open'"""
+    SET status = ended.column1, close_price = ended.column2, pnl = ended.column3, returned = ended.column4,
+        shortfall = ended.column5, closed_at = ended.column6, closed_seq = ended.column7
+    FROM (VALUES {rows}) AS ended
+    WHERE trades.id = ended.column8 AND trades.status = 'open'"""
 
 INSERT_LIQUIDATION = """
     INSERT INTO liquidations (trade_id, account_id, asset, side, margin, entry_price, liquidation_price,
                               mark, bid, ask, pnl, shortfall, at, seq)
-    SELECT id, account_id, asset, side, margin, entry_price, liquidation_price, ?, ?, ?, ?, ?, ?, ?
-    FROM trades WHERE id = ?"""
+    SELECT id, account_id, asset, side, margin, entry_price, liquidation_price,
+           given.column1, given.column2, given.column3, given.column4, given.column5, given.column6, given.column7
+    FROM (VALUES {rows}) AS given CROSS JOIN trades ON trades.id = given.column8"""
 
 CHANGE_BALANCE = """
-    UPDATE balances SET free = free + ?, locked = locked + ?, deposited = deposited + ? WHERE account_id = ?"""
+    UPDATE balances
+    SET free = free + change.column1, locked = locked + change.column2, deposited = deposited + change.column3
+    FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column4"""
 
 LAST_AFRESH = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh'"
 """The newest record that forgot everything before it, 0 when there is none: the tables begin after it."""
@@ -110,7 +118,7 @@ class SqliteJournal:
             rows = [encode(record) for record in records]
             tables = project(records)
             with transaction(connection):
-                connection.executemany(INSERT_RECORD, rows)
+                execute_batch(connection, INSERT_RECORD, rows)
                 _write_tables(connection, tables)
         except BaseException as error:
             self._failed = True
@@ -168,10 +176,10 @@ def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
     if rows.afresh:
         _forget(connection)
     if rows.users:
-        connection.executemany(INSERT_USER, rows.users)
-        connection.executemany(INSERT_BALANCE, [(user[0],) for user in rows.users])
+        execute_batch(connection, INSERT_USER, rows.users)
+        execute_batch(connection, INSERT_BALANCE, [(user[0], 0, 0, 0) for user in rows.users])
     if rows.opened:
-        connection.executemany(INSERT_TRADE, rows.opened)
+        execute_batch(connection, INSERT_TRADE, rows.opened)
     if rows.ended:
         _change_all(connection, END_TRADE, rows.ended, "an open trade")
     if rows.liquidations:
@@ -186,7 +194,7 @@ def _forget(connection: sqlite3.Connection) -> None:
 
 
 def _change_all(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]], what: str) -> None:
-    if connection.executemany(statement, rows).rowcount != len(rows):
+    if execute_batch(connection, statement, rows) != len(rows):
         raise StorageError(f"the tables lack {what} that the journal has: run verify, or restore a backup")
 
 

@@ -11,7 +11,7 @@ from exness.web.wire import AccountAnswer, AssetBalance, UsdBalance
 USDC = "USDC"
 
 
-async def balance(request: web.Request) -> web.Response:
+async def balance(request: web.Request) -> web.StreamResponse:
     """GET /balance. The wallet holds USDC; assets are traded on margin and never held, so theirs are 0."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
@@ -22,7 +22,7 @@ async def balance(request: web.Request) -> web.Response:
     return answer(balances)
 
 
-async def balance_usd(request: web.Request) -> web.Response:
+async def balance_usd(request: web.Request) -> web.StreamResponse:
     """GET /balance/usd."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
@@ -30,7 +30,7 @@ async def balance_usd(request: web.Request) -> web.Response:
     return answer(UsdBalance(account.free, USDC_DECIMALS, format_usdc(account.free)))
 
 
-async def account(request: web.Request) -> web.Response:
+async def account(request: web.Request) -> web.StreamResponse:
     """GET /account."""
     exchange = context_of(request).exchange
     account = await signed_in(request)

@@ -5,7 +5,7 @@ and is authorised by the cookie must come from a page we know: its Origin is the
 is not sent by itself, so who brings one needs no Origin.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from aiohttp import hdrs, web
 
@@ -36,6 +36,7 @@ class Browsers:
         self._allowed = frozenset(allowed_origins)
         self._scheme = "https" if production else "http"
         self.headers = SECURITY_HEADERS | (HSTS if production else {})
+        self.lines = header_lines(self.headers)
 
     def check(self, request: web.Request) -> None:
         """Raises ApiError(forbidden_origin) for a change that the cookie alone would authorise from a foreign page."""
@@ -51,7 +52,7 @@ class Browsers:
         if hdrs.ORIGIN in request.headers and not self._is_ours(request.headers[hdrs.ORIGIN], request):
             raise ApiError("forbidden_origin")
 
-    def cors(self, request: web.Request) -> dict[str, str]:
+    def cors(self, request: web.BaseRequest) -> dict[str, str]:
         """What a page of an allowed origin needs to read the answer; nothing for others."""
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is None or origin not in self._allowed:
@@ -77,3 +78,8 @@ class Browsers:
 
     def _is_ours(self, origin: str, request: web.Request) -> bool:
         return origin in self._allowed or origin == f"{self._scheme}://{request.host}"
+
+
+def header_lines(headers: Mapping[str, str]) -> str:
+    """Headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])

@@ -10,7 +10,7 @@ import asyncio
 import math
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -31,6 +31,10 @@ LINGERING_S = 5.0
 """How long the rest of a body is waited for, to be thrown away, after the answer."""
 
 JSON = "application/json; charset=utf-8"
+
+
+RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Around = Callable[[RequestHandler], RequestHandler]
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -180,9 +184,9 @@ class Connection(web.RequestHandler):
 class _Server(web.Server):
     """aiohttp's server with our connections."""
 
-    def __init__(self, plain: web.Server, connections: Connections) -> None:
+    def __init__(self, plain: web.Server, connections: Connections, around: Around) -> None:
         super().__init__(
-            plain.request_handler,
+            around(plain.request_handler),
             request_factory=plain.request_factory,
             handler_cancellation=plain.handler_cancellation,
         )
@@ -203,15 +207,18 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner of an application, on our connections."""
+    """aiohttp's runner of an application, on our connections; `around` goes around the handler of every request."""
 
-    def __init__(self, app: web.Application, connections: Connections, shutdown_timeout_s: float) -> None:
+    def __init__(
+        self, app: web.Application, connections: Connections, shutdown_timeout_s: float, around: Around
+    ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout_s, handler_cancellation=True)
         self._connections = connections
+        self._around = around
 
     async def _make_server(self) -> web.Server:
         """The one place where aiohttp lets a runner choose its server; hence the underscore."""
-        return _Server(await super()._make_server(), self._connections)
+        return _Server(await super()._make_server(), self._connections, self._around)
 
 
 def _http_error(status: int, exc: BaseException | None) -> ApiError:

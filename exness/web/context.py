@@ -1,15 +1,16 @@
 """What every handler gets: the exchange, the sessions, the limits. And what every handler does with them."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
-from typing import Any
 
-import msgspec
 from aiohttp import hdrs, web
 
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
+from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Hand
+from exness.web.answers import ALLOWANCE, REQUEST_ID, answer
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
 from exness.web.browsers import Browsers
@@ -18,9 +19,22 @@ from exness.web.connections import Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
 from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
+from exness.web.metrics import Metrics, Requests
 
-_encode = msgspec.json.Encoder().encode
-_JSON = "application/json; charset=utf-8"
+__all__ = [
+    "ALLOWANCE",
+    "CALLER",
+    "CONTEXT",
+    "REQUEST_ID",
+    "Context",
+    "Dev",
+    "answer",
+    "context_of",
+    "current_session",
+    "json_body",
+    "note_allowance",
+    "signed_in",
+]
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,11 @@ class Dev:
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all handlers of one server. `store` keeps what `links` and `sessions` must not forget."""
+    """Shared by all handlers of one server. `store` keeps what `links` and `sessions` must not forget.
+
+    `revocations_look_s` is how often, at most, it is looked whether another process ended sessions: a look costs as
+    much as a whole decision.
+    """
 
     exchange: Exchange
     sessions: Sessions
@@ -50,23 +68,27 @@ class Context:
     audit: Audit = field(default_factory=Audit)
     dev: Dev | None = None
     """None: dev control is off, and its addresses are none."""
+    revocations_look_s: float = 0.01
+    requests: Requests = field(default_factory=Requests)
+    loop: LoopWatch = field(default_factory=LoopWatch)
+    metrics: Metrics | None = None
+    look: "Look" = field(default_factory=lambda: Look())
 
 
-CONTEXT = web.AppKey("context", Context)
-REQUEST_ID = web.RequestKey("request_id", str)
+@dataclass
+class Look:
+    """When ended sessions are looked for next, in `time.monotonic()` seconds."""
+
+    next_s: float = 0.0
+
+
+CONTEXT = web.RequestKey("context", Context)
 CALLER = web.RequestKey("caller", str)
 """The address that this request is counted for."""
-ALLOWANCE = web.RequestKey("allowance", Allowance)
-"""What the tightest limit still allows its caller."""
 
 
-def context_of(request: web.Request) -> Context:
-    return request.app[CONTEXT]
-
-
-def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A struct (or plain data) as a JSON answer."""
-    return web.Response(body=_encode(body), status=status, headers={"Content-Type": _JSON, **(headers or {})})
+def context_of(request: web.BaseRequest) -> Context:
+    return request[CONTEXT]
 
 
 async def signed_in(request: web.Request) -> Account:
@@ -81,8 +103,11 @@ async def signed_in(request: web.Request) -> Account:
 async def current_session(request: web.Request) -> Session:
     """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
     context = context_of(request)
-    if context.store.changed():
-        context.sessions.end_all(await context.store.revocations(context.sessions.now_us()))
+    now_s = time.monotonic()
+    if now_s >= context.look.next_s:
+        context.look.next_s = now_s + context.revocations_look_s
+        if context.store.changed():
+            context.sessions.end_all(await context.store.revocations(context.sessions.now_us()))
     return session_of(request, context.sessions)
 
 
@@ -101,19 +126,24 @@ async def json_body(request: web.Request) -> bytes:
     Raises ApiError(body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """
     context = context_of(request)
-    limit = context.max_body_bytes
-    too_large = ApiError("body_too_large", f"The request body can have at most {limit} bytes")
-    if (request.content_length or 0) > limit:
-        raise too_large
+    if (request.content_length or 0) > context.max_body_bytes:
+        raise _too_large(context)
     try:
-        async with asyncio.timeout(None if request.content.is_eof() else context.body_timeout_s):
+        if request.content.is_eof():
             body = await request.read()
+        else:
+            async with asyncio.timeout(context.body_timeout_s):
+                body = await request.read()
     except TimeoutError:
         raise ApiError("request_timeout") from None
     except web.HTTPRequestEntityTooLarge:  # it did not say its length, or was compressed
-        raise too_large from None
+        raise _too_large(context) from None
     except web.RequestPayloadError:
         raise InvalidRequest([FieldError("body", "The body can't be decoded as its headers say")]) from None
     if request.content_type != "application/json":
         raise ApiError("unsupported_media_type")
     return body
+
+
+def _too_large(context: Context) -> ApiError:
+    return ApiError("body_too_large", f"The request body can have at most {context.max_body_bytes} bytes")

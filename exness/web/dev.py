@@ -43,13 +43,13 @@ _PASSED_ON = (FORWARDED, hdrs.FORWARDED, hdrs.VIA, "X-Real-IP")
 """What proxies add. One on this machine may pass on what comes from anywhere."""
 
 
-async def get_clock(request: web.Request) -> web.Response:
+async def get_clock(request: web.Request) -> web.StreamResponse:
     """GET /dev/clock."""
     hand = _hand(request)
     return answer(ClockAnswer(True, iso(hand.now_us()), hand.paused, speed_out(hand.speed), hand.script_left))
 
 
-async def set_clock(request: web.Request) -> web.Response:
+async def set_clock(request: web.Request) -> web.StreamResponse:
     """POST /dev/clock."""
     hand = _hand(request)
     order = clock_order(await json_body(request))
@@ -71,7 +71,7 @@ async def set_clock(request: web.Request) -> web.Response:
     )
 
 
-async def set_price(request: web.Request) -> web.Response:
+async def set_price(request: web.Request) -> web.StreamResponse:
     """PUT /dev/prices/{asset}: answered once everything that the price set off is durable."""
     hand, exchange = _hand(request), _exchange(request)
     asset = Asset(request.match_info["asset"])
@@ -96,7 +96,7 @@ async def set_price(request: web.Request) -> web.Response:
     )
 
 
-async def run_script(request: web.Request) -> web.Response:
+async def run_script(request: web.Request) -> web.StreamResponse:
     """POST /dev/prices/script."""
     hand, exchange = _hand(request), _exchange(request)
     script = script_of(await json_body(request), exchange.rules)
@@ -109,7 +109,7 @@ async def run_script(request: web.Request) -> web.Response:
     return answer(ScriptAnswer(True, iso(moved.at), moved.scripted, hand.script_left, replaced, moved.liquidated))
 
 
-async def deposit(request: web.Request) -> web.Response:
+async def deposit(request: web.Request) -> web.StreamResponse:
     """POST /dev/deposit: into the account of a mail address, which is made, as at a first sign-in, if need be."""
     _let_in(request)
     exchange = _exchange(request)
@@ -130,7 +130,7 @@ async def deposit(request: web.Request) -> web.Response:
             raise AssertionError(f"a deposit can't have {outcome!r}")
 
 
-async def reset(request: web.Request) -> web.Response:
+async def reset(request: web.Request) -> web.StreamResponse:
     """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
     hand, exchange = _let_in(request).hand, _exchange(request)
     if hand is not None:

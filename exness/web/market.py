@@ -9,7 +9,7 @@ from exness.web.errors import ApiError
 from exness.web.wire import PriceAnswer, SupportedAsset, SupportedAssets, leverage_out, price_answer
 
 
-async def supported_assets(request: web.Request) -> web.Response:
+async def supported_assets(request: web.Request) -> web.StreamResponse:
     """GET /supportedAssets."""
     instruments = context_of(request).exchange.rules.instruments.values()
     assets = [
@@ -25,13 +25,13 @@ async def supported_assets(request: web.Request) -> web.Response:
     return answer(SupportedAssets(assets))
 
 
-async def prices(request: web.Request) -> web.Response:
+async def prices(request: web.Request) -> web.StreamResponse:
     """GET /prices: every asset's, by asset."""
     exchange = context_of(request).exchange
     return answer({asset: _price(exchange, asset) for asset in exchange.rules.instruments})
 
 
-async def price(request: web.Request) -> web.Response:
+async def price(request: web.Request) -> web.StreamResponse:
     """GET /prices/{asset}."""
     exchange = context_of(request).exchange
     asset = Asset(request.match_info["asset"])

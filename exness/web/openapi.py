@@ -73,6 +73,7 @@ class Operation(NamedTuple):
 
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
+_TEXTS = {"/docs": "text/html", "/metrics": "text/plain"}
 _EMAIL = '{"email": "you@example.com"}'
 _ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
 _BUSY = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
@@ -120,6 +121,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     (GET, f"{API}/prices/{{asset}}"): Operation("One price", PriceAnswer, parameter="asset", errors=("not_found",)),
     (GET, "/healthz"): Operation("The process answers", Health),
     (GET, "/readyz"): Operation("Whether it can trade now", Readiness),
+    (GET, "/metrics"): Operation("Prometheus metrics, for the configured networks", str, errors=("not_found",)),
     (GET, "/openapi.json"): Operation("This document", dict[str, Any]),
     (GET, "/docs"): Operation("This document as a page", str),
 }
@@ -164,12 +166,12 @@ DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
 """Of DEV_ROUTES."""
 
 
-async def openapi_json(request: web.Request) -> web.Response:
+async def openapi_json(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json."""
     return web.Response(body=_encoded(*_shown(request)), headers={"Content-Type": "application/json; charset=utf-8"})
 
 
-async def docs(request: web.Request) -> web.Response:
+async def docs(request: web.Request) -> web.StreamResponse:
     """GET /docs: one page of plain HTML, without a script and without a request to anywhere."""
     page = _page(*_shown(request))
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
@@ -278,8 +280,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 def _responses(path: str, operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     good = _json(operation.summary, schemas[str(operation.answer)])
     responses = {"200": good}
-    if path == "/docs":
-        good["content"] = {"text/html": {"schema": {"type": "string"}}}
+    if path in _TEXTS:
+        good["content"] = {_TEXTS[path]: {"schema": {"type": "string"}}}
     if operation.redirects:
         responses["302"] = {"description": "To the frontend, with the session as a cookie"}
     if path == "/readyz":

@@ -24,6 +24,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
     (hdrs.METH_GET, "/healthz", system.healthz),
     (hdrs.METH_GET, "/readyz", system.readyz),
+    (hdrs.METH_GET, "/metrics", system.metrics),
     (hdrs.METH_GET, "/openapi.json", openapi.openapi_json),
     (hdrs.METH_GET, "/docs", openapi.docs),
 ]

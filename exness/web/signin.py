@@ -4,6 +4,7 @@ import re
 
 from aiohttp import hdrs, web
 
+from exness.web.answers import JSON, encode
 from exness.web.auth import COOKIE, Session
 from exness.web.context import CALLER, REQUEST_ID, Context, answer, context_of, current_session, json_body
 from exness.web.errors import ApiError
@@ -18,17 +19,17 @@ _PREFETCH_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 _PREFETCHES = re.compile(r"\b(prefetch|preview|prerender)\b", re.IGNORECASE)
 
 
-async def signup(request: web.Request) -> web.Response:
+async def signup(request: web.Request) -> web.StreamResponse:
     """POST /signup."""
     return await _send_link(request, SIGNUP)
 
 
-async def signin(request: web.Request) -> web.Response:
+async def signin(request: web.Request) -> web.StreamResponse:
     """POST /signin."""
     return await _send_link(request, SIGNIN)
 
 
-async def _send_link(request: web.Request, purpose: str) -> web.Response:
+async def _send_link(request: web.Request, purpose: str) -> web.StreamResponse:
     context = context_of(request)
     email = email_of(await json_body(request))
     context.limits.hit_mail(email, request[CALLER])
@@ -38,7 +39,7 @@ async def _send_link(request: web.Request, purpose: str) -> web.Response:
     return answer(MessageAnswer(True, LINK_SENT))
 
 
-async def open_link(request: web.Request) -> web.Response:
+async def open_link(request: web.Request) -> web.StreamResponse:
     """GET /signin/post. A HEAD, or a browser that only fetches ahead, learns nothing and uses nothing up."""
     if request.method == hdrs.METH_HEAD:
         return answer(MessageAnswer(True, "GET opens the link"))
@@ -83,13 +84,14 @@ def _redirected(context: Context, session_token: str) -> web.Response:
     return response
 
 
-async def logout(request: web.Request) -> web.Response:
+async def logout(request: web.Request) -> web.StreamResponse:
     """POST /logout."""
     context = context_of(request)
     session = await current_session(request)
     await _end(context, session)
     context.audit.note("signed_out", session.email, request[REQUEST_ID])
-    response = answer(MessageAnswer(True, "You are signed out"))
+    body = encode(MessageAnswer(True, "You are signed out"))
+    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=context.production)
     return response
 

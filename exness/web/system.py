@@ -7,13 +7,18 @@ from exness.core.instruments import Asset
 from exness.core.state import PriceState
 from exness.runtime.exchange import Exchange
 from exness.web.context import answer, context_of
-from exness.web.errors import ERRORS, RETRY_AFTER_S
+from exness.web.errors import ERRORS, RETRY_AFTER_S, ApiError
 
 _MISSING = {
     PriceState.SUSPECT: "{} shows a jump that is not confirmed: suspect",
     PriceState.STALE: "{} has no fresh price: stale",
     PriceState.DOWN: "{} has no fresh price: down",
 }
+
+
+STUCK_S = 5.0
+"""A commit takes milliseconds; one that takes this long is in trouble."""
+LAGGING_S = 1.0
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -36,15 +41,26 @@ class Readiness(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(request: web.Request) -> web.StreamResponse:
     """GET /healthz: the process answers."""
     return answer(Health("ok", context_of(request).version))
 
 
-async def readyz(request: web.Request) -> web.Response:
-    """GET /readyz: recovered (the port opens only then), the journal writable, every asset's price fresh."""
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """GET /metrics: Prometheus' text form, for those who may see it."""
+    context = context_of(request)
+    if context.metrics is None:
+        raise ApiError("not_found")
+    return await context.metrics.answer(context.callers.of(request))
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """GET /readyz: recovered (the port opens only then), the journal writable and not stuck, the loop on time, every
+    asset's price fresh."""
     exchange = context_of(request).exchange
     reasons = not_ready(exchange)
+    if context_of(request).loop.lag_s > LAGGING_S:
+        reasons.append("the loop lags behind")
     feed, states = exchange.feed, _price_states(exchange)
     prices: dict[str, str] = {asset: state.value for asset, state in states.items()}
     shown = (feed.describe(), feed.simulated, feed.connected, prices)
@@ -62,6 +78,8 @@ def not_ready(exchange: Exchange) -> list[str]:
         reasons.append("the journal can't be written")
     if not exchange.writer.has_room:
         reasons.append("the journal is behind")
+    if exchange.writer.stuck_s > STUCK_S:
+        reasons.append("the journal is stuck: its disk does not answer")
     missing = [_MISSING[state].format(asset) for asset, state in _price_states(exchange).items() if state in _MISSING]
     if missing and not exchange.feed.connected:
         reasons.append("the price feed is not connected")

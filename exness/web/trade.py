@@ -32,7 +32,7 @@ from exness.web.wire import (
 )
 
 
-async def create(request: web.Request) -> web.Response:
+async def create(request: web.Request) -> web.StreamResponse:
     """POST /trade/create."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
@@ -53,7 +53,7 @@ async def create(request: web.Request) -> web.Response:
     return answer(_created(outcome, exchange.rules))
 
 
-async def close(request: web.Request) -> web.Response:
+async def close(request: web.Request) -> web.StreamResponse:
     """POST /trade/close."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
@@ -71,7 +71,7 @@ async def close(request: web.Request) -> web.Response:
             raise AssertionError(f"a close can't have {outcome!r}")
 
 
-async def list_open(request: web.Request) -> web.Response:
+async def list_open(request: web.Request) -> web.StreamResponse:
     """GET /trade/open."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
@@ -83,7 +83,7 @@ async def list_open(request: web.Request) -> web.Response:
     return answer(OpenTradesAnswer(True, rows))
 
 
-async def history(request: web.Request) -> web.Response:
+async def history(request: web.Request) -> web.StreamResponse:
     """GET /trade/history."""
     exchange = context_of(request).exchange
     account = await signed_in(request)

@@ -125,6 +125,7 @@ def _other_margin(state: State) -> None:
         (_off_by_one(lambda s: s.accounts[BOB], "locked"), "locked margins"),
         (_off_by_one(lambda s: s.accounts[BOB], "notional"), "notional of bob"),
         (_off_by_one(lambda s: s.market(ETH), "open_interest"), "open interest of ETH"),
+        (_off_by_one(lambda s: s.market(ETH), "exposure"), "exposure in ETH"),
         (_forget_trade, "indexed trades: kept 1, summed 2"),
         (_owe, "account ann has a balance below 0: -1"),
         (_other_margin, "locked margin of ann"),

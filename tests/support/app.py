@@ -321,7 +321,9 @@ class App:
     async def request(self, method: str, path: str, *, body: Any = None, **options: Any) -> Answer:
         """One request; `body` is sent as JSON, `data` as it is. Paths without a known root are under /api/v1."""
         assert self.http is not None
-        url = self.url + (path if path.startswith(("/healthz", "/readyz", "/api", "/nowhere")) else API + path)
+        url = self.url + (
+            path if path.startswith(("/healthz", "/readyz", "/metrics", "/api", "/nowhere")) else API + path
+        )
         if body is not None:
             options["data"] = json.dumps(body).encode()
             options["headers"] = {"Content-Type": "application/json"} | options.get("headers", {})

@@ -100,7 +100,7 @@ def signed(claims: dict[str, object]) -> str:
 
 async def test_sessions_ended_by_another_process_end_at_the_next_request(tmp_path: Path) -> None:
     clock = SetClock()
-    async with open_auth(tmp_path) as auth, running_app(auth=auth, clock=clock) as app:
+    async with open_auth(tmp_path) as auth, running_app(auth=auth, clock=clock, revocations_look_s=0.0) as app:
         ann, bob = await app.known("ann", "bob")
         async with open_auth(tmp_path) as elsewhere:  # as `exness token --revoke` does
             await elsewhere.end_sessions_of(ann.email, clock.now)
@@ -122,7 +122,7 @@ async def test_a_running_server_reads_again_only_when_something_ended() -> None:
             return await super().revocations(now)
 
     auth = Counting()
-    async with running_app(auth=auth) as app:
+    async with running_app(auth=auth, revocations_look_s=0.0) as app:
         (ann,) = await app.known("ann")
         for _ in range(5):
             await ann.get("/balance")

@@ -3,7 +3,9 @@
 import asyncio
 
 import msgspec
+import pytest
 
+from exness.web import system
 from tests.support.app import JSON, App, running_app, until
 from tests.support.books import ETH, SOL, tick
 
@@ -98,3 +100,22 @@ async def test_when_the_journal_has_failed_it_says_so() -> None:
         app.journal.failure = "the disk is full"
         await ann.try_create()
         await assert_not_ready(app, "the journal can't be written", "the journal is behind")
+
+
+async def test_while_a_commit_is_stuck_it_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "STUCK_S", 0.0)
+    async with running_app() as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        app.hold_disk()
+        creating = asyncio.create_task(ann.create())
+        await until(lambda: app.writer.stuck_s > 0, "for the commit to hang")
+        await assert_not_ready(app, "the journal is stuck: its disk does not answer")
+        app.release_disk()
+        await creating
+        assert (await app.get("/readyz")).status == 200
+
+
+async def test_while_the_loop_lags_it_is_not_ready(app: App) -> None:
+    app.context.loop.lag_s = system.LAGGING_S + 0.1
+    await assert_not_ready(app, "the loop lags behind")
