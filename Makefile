@@ -7,9 +7,10 @@ ROUNDS ?= 50
 FROM ?= 0
 SEED ?=
 TRACE ?=
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test crash sim lint audit format lock clean setup setup-dev
+.PHONY: help serve test crash sim bench soak lint audit format lock clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -27,6 +28,12 @@ crash: setup-dev ## kill -9 under load, ROUNDS=50 times, and check after each th
 
 sim: setup-dev ## simulate SEEDS=1000 random worlds from FROM=0 on; SEED=n repeats one, TRACE=1 shows all that happens in it
 	@$(PYTHON_IN_VENV) -m tests.simulation $(if $(SEED),--seed $(SEED) $(if $(TRACE),--trace),--first $(FROM) --seeds $(SEEDS)) $(ARGS)
+
+bench: setup-dev ## measure every figure of docs/BENCHMARKS.md, about 12 minutes; fewer with ARGS="--only trades feed --quick"
+	@$(PYTHON_IN_VENV) -m tests.bench $(ARGS)
+
+soak: setup-dev ## half of the peak load with cascades for MINUTES=30, then verify
+	@$(PYTHON_IN_VENV) -m tests.bench.soak --minutes $(MINUTES) $(ARGS)
 
 lint: setup-dev ## check style, types and the direction of imports
 	@echo "== style (ruff check)"

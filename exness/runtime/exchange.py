@@ -33,11 +33,14 @@ class Exchange:
 
         Raises NotTaken or Halted like `Sequencer.submit`.
         """
-        while (known := self.state.by_email.get(email)) is None:  # again, if all was forgotten before we are told
+        while (known := self.known_account(email)) is None:  # again, if all was forgotten before we are told
             account = AccountId(self.ids.new())
             await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
-        # ours, or that of a request that came at the same time
-        return self.state.accounts[known]
+        return known  # ours, or that of a request that came at the same time
+
+    def known_account(self, email: str) -> Account | None:
+        account = self.state.by_email.get(email)
+        return self.state.accounts[account] if account is not None else None
 
     async def settled(self, account: Account) -> None:
         """Wait until everything this account shows is durable: a reader never sees what a crash could take back."""

@@ -10,30 +10,47 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from exness.web.browsers import Browsers, header_lines
+from exness.web.browsers import header_lines
 from exness.web.limits import Allowance
+from exness.web.metrics import UNROUTED
+
+if TYPE_CHECKING:
+    from exness.web.context import Context
 
 SERVER = "exness"
 JSON = "application/json; charset=utf-8"
 encode = msgspec.json.Encoder().encode
 
-REQUEST_ID = web.RequestKey("request_id", str)
-ALLOWANCE = web.RequestKey("allowance", Allowance)
-"""What the tightest limit still allows its caller."""
-BROWSERS = web.RequestKey("browsers", Browsers)
+
+class Visit:
+    """What is known of one request besides itself. `caller` is the address it is counted for, `allowance` what the
+    tightest limit still allows that caller, `route` the row of the table it came to."""
+
+    __slots__ = ("allowance", "browsers", "caller", "context", "request_id", "route")
+
+    def __init__(self, context: "Context", request_id: str) -> None:
+        self.context = context
+        self.browsers = context.browsers
+        self.request_id = request_id
+        self.caller = ""
+        self.allowance: Allowance | None = None
+        self.route = UNROUTED
+
+
+VISIT = web.RequestKey("visit", Visit)
 
 
 class Answer(web.StreamResponse):
     """A JSON answer of ours. `headers_beside` are those that not every answer has."""
 
     def __init__(self, body: bytes, status: int = 200, headers_beside: Mapping[str, str] | None = None) -> None:
-        super().__init__(status=status)
+        self._set_status(status, "")  # instead of super().__init__, which makes a table of headers for nothing
         self.json_body = body
         self._beside = headers_beside
         self._stays_open: bool | None = None
@@ -56,14 +73,14 @@ class Answer(web.StreamResponse):
         """Nothing is left to send."""
 
     def _head(self, request: web.BaseRequest) -> bytes:
-        browsers = request[BROWSERS]
+        visit = request[VISIT]
+        browsers, allowance = visit.browsers, visit.allowance
         parts = [
             _constant(self.status, request.version == HttpVersion10, browsers.lines),
-            f"Content-Length: {len(self.json_body)}\r\nX-Request-ID: {request[REQUEST_ID]}\r\n{_date.line()}",
+            f"Content-Length: {len(self.json_body)}\r\nX-Request-ID: {visit.request_id}\r\n{_date.line()}",
         ]
         if self._beside is not None:
             parts.append(header_lines(self._beside))
-        allowance = request.get(ALLOWANCE)
         if allowance is not None and (self._beside is None or "X-RateLimit-Limit" not in self._beside):
             parts.append(header_lines(allowance.headers()))
         if hdrs.ORIGIN in request.headers:
@@ -83,15 +100,15 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 
 async def complete(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """The same headers for what aiohttp sends itself: pages, redirects, WebSockets."""
-    browsers, headers = request[BROWSERS], response.headers
+    visit, headers = request[VISIT], response.headers
+    browsers, allowance = visit.browsers, visit.allowance
     for name, value in browsers.headers.items():
         headers.setdefault(name, value)
     headers[hdrs.SERVER] = SERVER  # aiohttp has put its version there
-    headers["X-Request-ID"] = request[REQUEST_ID]
+    headers["X-Request-ID"] = visit.request_id
     headers.setdefault(hdrs.VARY, hdrs.ORIGIN)
     if hdrs.ORIGIN in request.headers:
         headers.update(browsers.cors(request))
-    allowance = request.get(ALLOWANCE)
     if allowance is not None and "X-RateLimit-Limit" not in headers:
         headers.update(allowance.headers())
 

@@ -10,7 +10,7 @@ from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Hand
-from exness.web.answers import ALLOWANCE, REQUEST_ID, answer
+from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
 from exness.web.browsers import Browsers
@@ -22,10 +22,7 @@ from exness.web.links import Links
 from exness.web.metrics import Metrics, Requests
 
 __all__ = [
-    "ALLOWANCE",
-    "CALLER",
-    "CONTEXT",
-    "REQUEST_ID",
+    "VISIT",
     "Context",
     "Dev",
     "answer",
@@ -82,27 +79,24 @@ class Look:
     next_s: float = 0.0
 
 
-CONTEXT = web.RequestKey("context", Context)
-CALLER = web.RequestKey("caller", str)
-"""The address that this request is counted for."""
-
-
 def context_of(request: web.BaseRequest) -> Context:
-    return request[CONTEXT]
+    return request[VISIT].context
 
 
 async def signed_in(request: web.Request) -> Account:
     """The account of whoever asks, made at their first request. Raises ApiError(unauthorized, rate_limited)."""
-    context = context_of(request)
+    visit = request[VISIT]
+    context = visit.context
     session = await current_session(request)
     reading = request.method != hdrs.METH_POST
-    note_allowance(request, context.limits.hit_account(session.email, reading=reading, address=request[CALLER]))
-    return await context.exchange.account_of(session.email)
+    note_allowance(visit, context.limits.hit_account(session.email, reading=reading, address=visit.caller))
+    known = context.exchange.known_account(session.email)
+    return known if known is not None else await context.exchange.account_of(session.email)
 
 
 async def current_session(request: web.Request) -> Session:
     """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
-    context = context_of(request)
+    context = request[VISIT].context
     now_s = time.monotonic()
     if now_s >= context.look.next_s:
         context.look.next_s = now_s + context.revocations_look_s
@@ -111,13 +105,12 @@ async def current_session(request: web.Request) -> Session:
     return session_of(request, context.sessions)
 
 
-def note_allowance(request: web.Request, allowance: Allowance | None) -> None:
+def note_allowance(visit: Visit, allowance: Allowance | None) -> None:
     """Keep the tightest."""
     if allowance is None:
         return
-    before = request.get(ALLOWANCE)
-    if before is None or allowance.remaining < before.remaining:
-        request[ALLOWANCE] = allowance
+    if visit.allowance is None or allowance.remaining < visit.allowance.remaining:
+        visit.allowance = allowance
 
 
 async def json_body(request: web.Request) -> bytes:

@@ -19,7 +19,7 @@ from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Hand, OutOfTime
 from exness.web.callers import FORWARDED
-from exness.web.context import REQUEST_ID, Dev, answer, context_of, json_body
+from exness.web.context import VISIT, Dev, answer, context_of, json_body
 from exness.web.dev_bodies import (
     ClockAnswer,
     ClockSetAnswer,
@@ -117,7 +117,7 @@ async def deposit(request: web.Request) -> web.StreamResponse:
     account = await exchange.account_of(email)
     if exchange.state.deposits + amount > MOST_DEPOSITED:
         raise InvalidRequest([FieldError("amount", "amount would be more than all accounts together can hold")])
-    outcome = await exchange.sequencer.submit(Deposit(account.id, amount), request[REQUEST_ID])
+    outcome = await exchange.sequencer.submit(Deposit(account.id, amount), request[VISIT].request_id)
     match outcome:
         case Done([record]):
             assert isinstance(record.event, Deposited)
@@ -135,7 +135,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     hand, exchange = _let_in(request).hand, _exchange(request)
     if hand is not None:
         await hand.start_afresh()
-    outcome = await exchange.sequencer.submit(StartAfresh(), request[REQUEST_ID])
+    outcome = await exchange.sequencer.submit(StartAfresh(), request[VISIT].request_id)
     exchange.candles.forget()
     match outcome:
         case Done([record]):

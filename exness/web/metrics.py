@@ -13,6 +13,7 @@ from itertools import accumulate
 from math import inf
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -27,6 +28,7 @@ from exness.runtime.snapshots import Snapshotter
 from exness.web.errors import ApiError
 
 PREFIX = "exness_"
+OTHER = "OTHER"
 UNROUTED = "none"
 """The route of a request for which there is none."""
 
@@ -38,9 +40,11 @@ class Requests:
         self.spreads: dict[tuple[str, str, int], Spread] = {}
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A method that HTTP does not know counts as OTHER: whoever makes some up fills no memory."""
         spread = self.spreads.get((method, route, status))
         if spread is None:
-            spread = self.spreads[method, route, status] = Spread()
+            method = method if method in METH_ALL else OTHER
+            spread = self.spreads.setdefault((method, route, status), Spread())
         spread.note(seconds)
 
 

@@ -12,12 +12,11 @@ from aiohttp.typedefs import Handler
 from exness.runtime.clock import RandomBits
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
-from exness.web.answers import BROWSERS, REQUEST_ID, answer, complete
+from exness.web.answers import VISIT, Visit, answer, complete
 from exness.web.connections import Connection, RequestHandler, Runner
-from exness.web.context import CALLER, CONTEXT, Context, context_of, note_allowance
+from exness.web.context import Context, context_of, note_allowance
 from exness.web.errors import ApiError
 from exness.web.limits import Blocked
-from exness.web.metrics import UNROUTED
 from exness.web.routes import API, DEV_ROUTES, ROUTES
 
 _log = structlog.get_logger()
@@ -35,10 +34,6 @@ _OUTCOME_UNKNOWN = (
     "ask again after the restart, with the same clientOrderId if there was one"
 )
 
-
-ROUTE = web.RequestKey("route", str)
-OTHER = "OTHER"
-"""Metrics have room for so many methods."""
 
 FAST = {
     (hdrs.METH_POST, f"{API}/trade/create"),
@@ -86,36 +81,34 @@ class Door:
         """The handler of every request. `aiohttp_handler` is the application's."""
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            began_s = perf_counter()
             assert isinstance(request, web.Request), "the application makes them"
             connection = request.protocol
             assert isinstance(connection, Connection), "make_runner gives every request one of ours"
             connection.began()
-            began_s, route = perf_counter(), ""
-            request[CONTEXT] = context
-            request[BROWSERS] = context.browsers
-            request[REQUEST_ID] = _request_id(request)
+            visit = request[VISIT] = Visit(context, _request_id(request))
+            method = request.method
             try:
                 path = request.path
                 if path.startswith(API):
-                    caller = request[CALLER] = context.callers.of(request)
-                    reading = request.method != hdrs.METH_POST
-                    note_allowance(request, context.limits.hit_address(caller, reading=reading))
+                    visit.caller = callers.of(request)
+                    note_allowance(visit, hit_address(visit.caller, reading=method != hdrs.METH_POST))
                 context.browsers.check(request)
-                handler = fast.get((request.method, path))
+                handler = fast.get((method, path))
                 if handler is None or hdrs.EXPECT in request.headers:
                     response = await aiohttp_handler(request)
                 else:
-                    route = path
+                    visit.route = path
                     response = await handler(request)
             except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
                 response = await _refused(request, error)
             finally:
                 connection.ended()
-            method = request.method if request.method in hdrs.METH_ALL else OTHER
-            note(method, route or request.get(ROUTE, UNROUTED), response.status, perf_counter() - began_s)
+            context.requests.note(method, visit.route, response.status, perf_counter() - began_s)
             return response
 
-        context, fast, note = self._context, self._fast, self._context.requests.note
+        context, fast = self._context, self._fast
+        callers, hit_address = context.callers, context.limits.hit_address
         return handle
 
 
@@ -124,7 +117,7 @@ async def _routed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keeps the route as the table has it (an address may hold anything), and answers a browser that asks ahead."""
     resource = request.match_info.route.resource
     if resource is not None:
-        request[ROUTE] = resource.canonical
+        request[VISIT].route = resource.canonical
     if request.method == hdrs.METH_OPTIONS:
         answered = context_of(request).browsers.preflight(request, _methods_of(request))
         if answered is not None:
@@ -151,7 +144,7 @@ async def _refused(request: web.Request, error: Exception) -> web.StreamResponse
             _log.error(
                 "request failed",
                 exc_info=error,
-                request_id=request[REQUEST_ID],
+                request_id=request[VISIT].request_id,
                 method=request.method,
                 path=request.path,
             )
@@ -160,7 +153,7 @@ async def _refused(request: web.Request, error: Exception) -> web.StreamResponse
 
 def _turned_away(request: web.Request, error: ApiError) -> web.StreamResponse:
     if error.code in AT_THE_DOOR:
-        context_of(request).audit.refused(error.code, request.get(CALLER, ""))
+        context_of(request).audit.refused(error.code, request[VISIT].caller)
     return _error(error)
 
 

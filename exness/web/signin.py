@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 
 from exness.web.answers import JSON, encode
 from exness.web.auth import COOKIE, Session
-from exness.web.context import CALLER, REQUEST_ID, Context, answer, context_of, current_session, json_body
+from exness.web.context import VISIT, Context, answer, context_of, current_session, json_body
 from exness.web.errors import ApiError
 from exness.web.links import SIGNIN, SIGNUP
 from exness.web.validate import email_of
@@ -32,10 +32,10 @@ async def signin(request: web.Request) -> web.StreamResponse:
 async def _send_link(request: web.Request, purpose: str) -> web.StreamResponse:
     context = context_of(request)
     email = email_of(await json_body(request))
-    context.limits.hit_mail(email, request[CALLER])
+    context.limits.hit_mail(email, request[VISIT].caller)
     known = email in context.exchange.state.by_email
     await context.links.send(email, purpose, known=known)
-    context.audit.note("link_asked", email, request[REQUEST_ID], purpose=purpose)
+    context.audit.note("link_asked", email, request[VISIT].request_id, purpose=purpose)
     return answer(MessageAnswer(True, LINK_SENT))
 
 
@@ -51,7 +51,7 @@ async def open_link(request: web.Request) -> web.StreamResponse:
     session = context.sessions.check(session_token)
     if session is None:  # all its sessions were ended at this very moment
         raise ApiError("unauthorized")
-    context.audit.note("signed_in", email, request[REQUEST_ID])
+    context.audit.note("signed_in", email, request[VISIT].request_id)
     if _wants_json(request):
         return answer(SignedInAnswer(True, email, session_token, iso(session.expires_at)))
     return _redirected(context, session_token)
@@ -89,7 +89,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
     context = context_of(request)
     session = await current_session(request)
     await _end(context, session)
-    context.audit.note("signed_out", session.email, request[REQUEST_ID])
+    context.audit.note("signed_out", session.email, request[VISIT].request_id)
     body = encode(MessageAnswer(True, "You are signed out"))
     response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=context.production)

@@ -14,7 +14,7 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.state import Account, Price, Rules
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.context import REQUEST_ID, answer, context_of, json_body, signed_in
+from exness.web.context import VISIT, answer, context_of, json_body, signed_in
 from exness.web.errors import ApiError, refused
 from exness.web.validate import CheckedOrder, close_order, create_order, history_query, open_query
 from exness.web.wire import (
@@ -49,7 +49,7 @@ async def create(request: web.Request) -> web.StreamResponse:
         client_order=order.client_order,
         fingerprint=order.fingerprint() if order.client_order is not None else "",
     )
-    outcome = await exchange.sequencer.submit(command, request[REQUEST_ID])
+    outcome = await exchange.sequencer.submit(command, request[VISIT].request_id)
     return answer(_created(outcome, exchange.rules))
 
 
@@ -58,7 +58,7 @@ async def close(request: web.Request) -> web.StreamResponse:
     exchange = context_of(request).exchange
     account = await signed_in(request)
     order = close_order(await json_body(request))
-    outcome = await exchange.sequencer.submit(CloseTrade(account.id, order), request[REQUEST_ID])
+    outcome = await exchange.sequencer.submit(CloseTrade(account.id, order), request[VISIT].request_id)
     match outcome:
         case Done([record]):
             assert isinstance(record.event, TradeClosed)

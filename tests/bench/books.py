@@ -1,0 +1,93 @@
+"""Engines with very many open trades, built through the engine itself."""
+
+import random
+from collections.abc import Iterator
+
+import msgspec
+
+from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
+from exness.core.engine import Done, Engine
+from exness.core.events import Record
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.state import Rules
+from tests.support.books import START, make_engine, make_rules
+
+PRICES = {Asset("SOL"): 200_000_000, Asset("ETH"): 3_000_000_000, Asset("BTC"): 1_000_000_000}
+LIFE_US = 10**15
+"""Microseconds a price lives: longer than any measurement."""
+
+DEPOSIT = 10**13
+TRADES_PER_ACCOUNT = 100
+SIDES = (Side.LONG, Side.SHORT)
+MARGIN = (1_000_000, 20_000_000)
+LEVERAGE = (150, 1000)
+"""Hundredths: the nearest liquidation is a tenth of the price away, which no tick of a measurement reaches unmeant."""
+
+
+def wide_rules() -> Rules:
+    """Limits that no measurement meets."""
+    return msgspec.structs.replace(
+        make_rules(),
+        max_open_trades_per_account=10**9,
+        max_notional_per_account=10**30,
+        max_open_interest_per_asset=10**30,
+    )
+
+
+def engine_with(trades: int, per_account: int = TRADES_PER_ACCOUNT, rules: Rules | None = None) -> Engine:
+    """An engine with so many open trades, over all assets and both sides, their liquidation prices spread."""
+    engine = make_engine(rules or wide_rules())
+    for _ in opening(engine, trades, per_account):
+        pass
+    return engine
+
+
+def opening(engine: Engine, trades: int, per_account: int = TRADES_PER_ACCOUNT) -> Iterator[Record]:
+    """Opens them in an empty engine, and the records of it. The prices end where `PRICES` has them."""
+    chance, account = random.Random(1), AccountId("")
+    for number in range(trades):
+        if number % per_account == 0:
+            wander(engine, chance.randint(-500, 500))
+            account = account_id(number // per_account)
+            yield from do(engine, OpenAccount(account, f"{account}@example.com", DEPOSIT))
+        yield from do(engine, order(chance, account, number))
+    wander(engine, 0)
+
+
+def wander(engine: Engine, millionths: int) -> None:
+    """Every price at so much from where `PRICES` has it."""
+    for asset in PRICES:
+        do(engine, tick(asset, millionths))
+
+
+def tick(asset: Asset, millionths: int) -> PriceTick:
+    price = PRICES[asset] + PRICES[asset] * millionths // 1_000_000
+    return PriceTick(asset, price - 1000, price + 1000, LIFE_US)
+
+
+def order(chance: random.Random, account: AccountId, number: int) -> OpenTrade:
+    return OpenTrade(
+        account=account,
+        order=order_id(number),
+        asset=chance.choice(tuple(PRICES)),
+        side=chance.choice(SIDES),
+        margin=chance.randint(*MARGIN),
+        leverage=chance.randint(*LEVERAGE),
+    )
+
+
+def account_id(number: int) -> AccountId:
+    """As long as a real one."""
+    return AccountId(f"a{number:031}")
+
+
+def order_id(number: int) -> OrderId:
+    """As long as a real one."""
+    return OrderId(f"{number:032x}")
+
+
+def do(engine: Engine, command: OpenAccount | OpenTrade | CloseTrade | PriceTick, at: int = 0) -> list[Record]:
+    """Executes it; it must not be refused."""
+    outcome = engine.execute(command, at or max(engine.state.at + 1, START))
+    assert isinstance(outcome, Done), outcome
+    return outcome.records
