@@ -30,6 +30,7 @@ from exness.core.state import Rules, State
 from exness.feeds.backfill import Backfill
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.manual import ManualFeed
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
 from exness.feeds.simulated import SimulatedFeed
 from exness.mail.messages import link_mail
@@ -58,7 +59,7 @@ from exness.web.auth import Sessions
 from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Bounds, Connections
-from exness.web.context import Context
+from exness.web.context import Context, Dev
 from exness.web.frames import StreamBounds
 from exness.web.limits import RateLimits
 from exness.web.links import SIGNUP, Links
@@ -245,6 +246,8 @@ def make_feed(config: Config) -> PriceFeed:
                 return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             except ReplayError as error:
                 raise StartError(str(error)) from error
+        case "manual":
+            return ManualFeed(life_us)
 
 
 def make_guard(config: Config) -> Guard:
@@ -315,6 +318,8 @@ def make_exchange(
         tick_queue=config.engine.tick_queue_per_asset,
     )
     sequencer.watchers.append(candles.watch)
+    if isinstance(feed, ManualFeed):
+        feed.hold(sequencer)
     return Exchange(
         rules=rules,
         state=state,
@@ -518,6 +523,7 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         connections=Connections(bounds, callers, audit),
         audit=audit,
         stream=make_stream_bounds(config),
+        dev=make_dev(config, exchange.feed),
     )
 
 
@@ -533,6 +539,13 @@ def make_stream_bounds(config: Config) -> StreamBounds:
         ping_interval_s=stream.ping_interval_s,
         ping_timeout_s=stream.ping_timeout_s,
     )
+
+
+def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
+    """Dev control, where it is on; price and clock are in its hand when the feed is manual."""
+    if not config.dev.control:
+        return None
+    return Dev(feed if isinstance(feed, ManualFeed) else None)
 
 
 def make_metrics(

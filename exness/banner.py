@@ -31,11 +31,19 @@ def banner(
         *(f"  note       {note}" for note in recovered.notes),
         *_warnings(config),
         "  first trade, in another terminal:",
+        *([_price_command(url_api, asset)] if config.feed.source == "manual" else []),
         f"    TOKEN=$({_token_command(config, config_file)})",
         f'    curl -s {url_api}/trade/create -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\',
         f'      -d \'{{"asset": "{asset}", "type": "long", "margin": 100, "leverage": 10}}\'',
     ]
     return "\n".join(lines)
+
+
+def _price_command(url_api: str, asset: str) -> str:
+    """Nobody else sets one."""
+    return (
+        f"""    curl -s -X PUT {url_api}/dev/prices/{asset} -H "Content-Type: application/json" -d '{{"mid": 200}}'"""
+    )
 
 
 def _token_command(config: Config, config_file: Path | None) -> str:
@@ -51,6 +59,9 @@ def _warnings(config: Config) -> list[str]:
     warnings = []
     if config.storage.acknowledge == "memory":
         warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
+    if config.dev.control:
+        can = "set prices and the clock, pay money in" if config.feed.source == "manual" else "pay money in"
+        warnings.append(f"  warning    dev control: any program on this machine can {can} and start afresh, unasked")
     if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
         warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
     return warnings

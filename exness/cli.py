@@ -61,7 +61,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_config(serve)
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on, 0 picks a free one (default 8002)")
-    serve.add_argument("--feed", choices=("simulated", "backpack", "replay"), help="where prices come from")
+    serve.add_argument("--feed", choices=("simulated", "backpack", "replay", "manual"), help="where prices come from")
     serve.add_argument("--feed-url", metavar="URL", help="the venue's WebSocket, for --feed backpack")
     serve.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="recorded files, for --feed replay")
     serve.add_argument(
@@ -75,6 +75,12 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--loop", action="store_true", default=None, help="replay again and again")
     serve.add_argument("--orders", metavar="FILE", type=Path, help="orders that ride along with a replay (CSV)")
     serve.add_argument("--exit-at-end", action="store_true", default=None, help="stop when the replay has ended")
+    serve.add_argument(
+        "--dev-control",
+        action="store_true",
+        default=None,
+        help="let programs on this machine pay money in, start afresh and, with --feed manual, hold price and clock",
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -193,6 +199,7 @@ def _load(options: argparse.Namespace) -> Config:
         "feed.loop": getattr(options, "loop", None),
         "feed.orders": getattr(options, "orders", None),
         "feed.exit_at_end": getattr(options, "exit_at_end", None),
+        "dev.control": getattr(options, "dev_control", None),
     }
     if flags["feed.replay_files"] and flags["feed.source"] is None:
         flags["feed.source"] = "replay"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.config import AssetConfig, Config, ConfigError, load
+from exness.config import AssetConfig, Config, ConfigError, UsageError, load
 from exness.config.load import RULES
 from exness.config.rules import scaled
 from exness.config.schema import DEFAULT_ASSETS, SECTIONS
@@ -270,7 +270,7 @@ def test_a_home_folder_is_understood() -> None:
         ("feed.speed", "1e999", 'a number greater than 0, or "max"', "1e999"),
         ("feed.speed", f"0x{'f' * 5000}", 'a number greater than 0, or "max"', "a very large number"),
         ("auth.link_minutes", "1441", "an integer from 1 to 1440", "1441"),
-        ("feed.source", '"binance"', '"simulated", "backpack" or "replay"', '"binance"'),
+        ("feed.source", '"binance"', '"simulated", "backpack", "replay" or "manual"', '"binance"'),
         ("feed.url", '"https://ws.example"', "a URL that begins with ws:// or wss://", '"https://ws.example"'),
         ("feed.seed", "-1", "an integer of at least 0", "-1"),
         ("feed.ticks_per_s", "1001", "a number greater than 0 and at most 1000", "1001"),
@@ -463,6 +463,18 @@ def test_the_defaults_stay_as_they_are_when_a_file_changes_an_asset() -> None:
 )
 def test_what_does_not_fit_together_is_refused(text: str, problem: str) -> None:
     assert error_of(lambda: from_file(text)) == problem
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"),
+    [({}, ConfigError), ({"feed.source": "manual"}, UsageError), ({"feed.source": None}, ConfigError)],
+)
+def test_a_manual_feed_wants_dev_control(flags: dict[str, object], kind: type[ConfigError]) -> None:
+    env = {"EXNESS_FEED_SOURCE": "manual"}
+    with pytest.raises(ConfigError, match=r"dev\.control = true") as refused:
+        load(None, env, flags)
+    assert type(refused.value) is kind
+    assert load(None, env | {"EXNESS_DEV_CONTROL": "true"}, flags).feed.source == "manual"
 
 
 def test_a_disabled_asset_needs_no_symbol_of_its_own() -> None:

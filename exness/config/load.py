@@ -68,6 +68,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         values[setting.path] = _read(setting)
     config = Config(assets=_assets(values), **{name: _section(name, values) for name in SECTIONS})
     _check_feed(config.feed)
+    _check_manual(config, flags)
     return config
 
 
@@ -259,3 +260,12 @@ def _check_symbols(assets: Mapping[str, AssetConfig]) -> None:
 def _check_feed(feed: FeedConfig) -> None:
     if feed.source == "replay" and not feed.replay_files:
         raise ConfigError('feed.replay_files must name at least one file when feed.source is "replay"')
+
+
+def _check_manual(config: Config, flags: Mapping[str, object]) -> None:
+    if config.feed.source == "manual" and not config.dev.control:
+        kind = UsageError if flags.get("feed.source") is not None else ConfigError
+        raise kind(
+            'feed.source "manual" puts prices and the clock into the hands of any program on this machine: '
+            "allow that with dev.control = true (--dev-control, or EXNESS_DEV_CONTROL=true)"
+        )

@@ -88,9 +88,10 @@ class EngineConfig(msgspec.Struct, frozen=True):
 class FeedConfig(msgspec.Struct, frozen=True):
     """Where prices come from and how long they live."""
 
-    source: Annotated[Literal["simulated", "backpack", "replay"], rules.one_of(("simulated", "backpack", "replay"))] = (
-        "simulated"
-    )
+    source: Annotated[
+        Literal["simulated", "backpack", "replay", "manual"],
+        rules.one_of(("simulated", "backpack", "replay", "manual")),
+    ] = "simulated"
     url: Annotated[str, rules.url("ws", "wss")] = "wss://ws.backpack.exchange"
     price_ttl_s: Annotated[float, Number(at_most=DAY_S)] = 30.0
     """How long a price may be traded on."""
@@ -209,7 +210,7 @@ class DevConfig(msgspec.Struct, frozen=True):
     """For tests and development, never for a public server."""
 
     control: Annotated[bool, Boolean()] = False
-    """Scripts may set prices and the clock."""
+    """Programs on this machine may pay money in, start afresh and, with the manual feed, set prices and clock."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):

@@ -124,6 +124,8 @@ class Capture:
     def __init__(self, state: State) -> None:
         self.header = header_of(state)
         self._state = state
+        self._accounts = state.account_list
+        """The list itself: `State.clear` puts another one in its place and leaves this one as it is."""
         self._next = 0
         self._early: dict[int, bytes] = {}
 
@@ -146,7 +148,7 @@ class Capture:
         Empty when the picture is whole."""
         taken = []
         while budget > 0 and self._next < self.header.accounts:
-            account = self._state.account_list[self._next]
+            account = self._accounts[self._next]
             taken.append(self._early.pop(self._next, b"") or encode_account(account))
             self._next += 1
             budget -= 1 + len(account.trades) + len(account.seen)

@@ -51,6 +51,10 @@ class CloseTrade(msgspec.Struct, frozen=True, gc=False):
     order: OrderId
 
 
+class StartAfresh(msgspec.Struct, frozen=True, gc=False):
+    """Forget every account, trade and price, as if nothing had happened. Never refused."""
+
+
 class PriceTick(msgspec.Struct, frozen=True, gc=False):
     """A new best bid and ask of one asset.
 
@@ -70,4 +74,4 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     volume: int = 0
 
 
-Command = OpenAccount | Deposit | OpenTrade | CloseTrade | PriceTick
+Command = OpenAccount | Deposit | OpenTrade | CloseTrade | StartAfresh | PriceTick

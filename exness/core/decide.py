@@ -6,11 +6,12 @@ Guards come in the order in which API.md lists the errors; then arithmetic; then
 import msgspec
 
 from exness.core import margin
-from exness.core.commands import CloseTrade, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import CloseTrade, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.events import (
     AccountOpened,
     Deposited,
     Event,
+    StartedAfresh,
     Trade,
     TradeClosed,
     TradeLiquidated,
@@ -41,6 +42,10 @@ def decide_deposit(state: State, rules: Rules, command: Deposit, at: int) -> lis
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
     assert command.amount > 0, "a deposit is checked by the caller"
     return [Deposited(account.id, command.amount, account.free + command.amount)]
+
+
+def decide_afresh(state: State, rules: Rules, command: StartAfresh, at: int) -> list[Event] | Refusal:
+    return [StartedAfresh()]
 
 
 def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list[Event] | Refusal | Repeated:

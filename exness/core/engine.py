@@ -16,10 +16,11 @@ from typing import Any
 import msgspec
 
 from exness.core import margin
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.decide import (
     Repeated,
     decide_account,
+    decide_afresh,
     decide_close,
     decide_deposit,
     decide_open,
@@ -45,6 +46,7 @@ _DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Re
     Deposit: decide_deposit,
     OpenTrade: decide_open,
     CloseTrade: decide_close,
+    StartAfresh: decide_afresh,
 }
 
 

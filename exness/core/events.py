@@ -93,7 +93,11 @@ class TradeLiquidated(msgspec.Struct, frozen=True, gc=False, tag="trade_liquidat
         return -self.margin
 
 
-Event = AccountOpened | Deposited | TradeOpened | TradeClosed | TradeLiquidated
+class StartedAfresh(msgspec.Struct, frozen=True, gc=False, tag="started_afresh"):
+    """Everything before it is forgotten: accounts, trades, the house's pnl, prices. Only `seq` and time go on."""
+
+
+Event = AccountOpened | Deposited | TradeOpened | TradeClosed | TradeLiquidated | StartedAfresh
 TradeEvent = TradeOpened | TradeClosed | TradeLiquidated
 
 

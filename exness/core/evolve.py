@@ -16,6 +16,7 @@ from exness.core.events import (
     Deposited,
     Event,
     Record,
+    StartedAfresh,
     Trade,
     TradeClosed,
     TradeLiquidated,
@@ -101,6 +102,10 @@ def _trade_liquidated(state: State, record: Record, event: TradeLiquidated) -> N
     state.shortfall += event.shortfall
 
 
+def _started_afresh(state: State, record: Record, event: StartedAfresh) -> None:
+    state.clear()
+
+
 def _end_trade(state: State, record: Record, event: TradeClosed | TradeLiquidated, returned: int, pnl: int) -> None:
     account = _touch(state, event.account, record.seq)
     next_status(_status(account, event.order), type(event))
@@ -150,4 +155,5 @@ _APPLY: dict[type[Event], Callable[[State, Record, Any], None]] = {
     TradeOpened: _trade_opened,
     TradeClosed: _trade_closed,
     TradeLiquidated: _trade_liquidated,
+    StartedAfresh: _started_afresh,
 }

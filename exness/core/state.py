@@ -133,7 +133,7 @@ class State:
         self.at = 0
         self.accounts: dict[AccountId, Account] = {}
         self.account_list: list[Account] = []
-        """In the order they were opened. Accounts are never removed, so a position in it is for good."""
+        """In the order they were opened. None is removed alone, so a position in it is for good, or until `clear`."""
         self.by_email: dict[str, AccountId] = {}
         self.markets: dict[Asset, Market] = {}
         self.house_pnl = 0
@@ -143,6 +143,12 @@ class State:
         self.shortfall = 0
         self.open_trades = 0
         self.observer: Observer | None = None
+
+    def clear(self) -> None:
+        """Empty, but for `seq`, `at` and the observer. What was there is let go of and not changed: whoever is taking a
+        picture of it goes on with what it holds."""
+        self.accounts, self.account_list, self.by_email, self.markets = {}, [], {}, {}
+        self.house_pnl = self.deposits = self.free = self.locked = self.shortfall = self.open_trades = 0
 
     def list_account(self, account: Account) -> None:
         """Make an account known."""

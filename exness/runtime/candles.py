@@ -135,6 +135,12 @@ class CandleBook:
             return []
         return [candle for candle in series.newest() if candle.interval is interval]
 
+    def forget(self) -> None:
+        """Begin anew with the next mark: what was is neither shown nor written any more."""
+        self._series.clear()
+        self._backfilled.clear()
+        self.full = False
+
     def watch(self, tick: PriceTick, at: int) -> None:
         """Count a checked tick in (a `Sequencer` watcher). One that is suspect is no mark; one that comes with a time
         before the last counts at the last, as the engine takes it."""

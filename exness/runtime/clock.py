@@ -22,6 +22,63 @@ class SystemClock:
         return self._start_us + (time.monotonic_ns() - self._start_mono_ns) // 1000
 
 
+LAST_US = 253_370_764_800 * 1_000_000
+"""9999-01-01: no step leads beyond it, so that every time can be shown."""
+
+SPEED_UNIT = 1000
+"""A speed is an integer of thousandths: 1000 is real time."""
+
+
+class ManualClock:
+    """UTC time that can be held, stepped and run at another speed. Like any clock of ours it never goes back.
+
+    It begins with the wall's time at real speed. `not_before_us` as in `SystemClock`.
+    """
+
+    def __init__(self, not_before_us: int = 0) -> None:
+        self._at_us = max(time.time_ns() // 1000, not_before_us)
+        self._since_ns = time.monotonic_ns()
+        self.paused = False
+        self.speed = SPEED_UNIT
+        """How fast it runs, in thousandths; kept while it is paused."""
+
+    def now_us(self) -> int:
+        if self.paused:
+            return self._at_us
+        return self._at_us + (time.monotonic_ns() - self._since_ns) * self.speed // (1000 * SPEED_UNIT)
+
+    def pause(self) -> None:
+        """Stand still from now on."""
+        self._settle()
+        self.paused = True
+
+    def resume(self) -> None:
+        """Run on from where it stands."""
+        self._settle()
+        self.paused = False
+
+    def run_at(self, speed: int) -> None:
+        """From now on, thousandths of real time. A paused clock stays paused."""
+        assert speed > 0, "a clock that stands is paused"
+        self._settle()
+        self.speed = speed
+
+    def advance_to(self, at_us: int) -> None:
+        """Be at this time at once; nothing when it has passed already."""
+        self._settle()
+        self._at_us = max(self._at_us, at_us)
+
+    def seconds_until(self, at_us: int) -> float | None:
+        """How long it takes, in real seconds, until it shows this time by itself. None while it is paused."""
+        if self.paused:
+            return None
+        return max(0, at_us - self.now_us()) * SPEED_UNIT / self.speed / 1_000_000
+
+    def _settle(self) -> None:
+        """What has run so far counts; from here on another speed may hold."""
+        self._at_us, self._since_ns = self.now_us(), time.monotonic_ns()
+
+
 class RandomBits:
     """Random bytes from the system, fetched by the page: one call for 256 ids instead of one for each."""
 

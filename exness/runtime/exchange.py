@@ -35,13 +35,10 @@ class Exchange:
 
         Raises NotTaken or Halted like `Sequencer.submit`.
         """
-        known = self.known_account(email)
-        if known is None:
+        while (known := self.known_account(email)) is None:  # again, if all was forgotten before we are told
             account = AccountId(self.ids.new())
             await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
-            known = self.known_account(email)  # ours, or that of a request that came at the same time
-            assert known is not None, "it was opened just now"
-        return known
+        return known  # ours, or that of a request that came at the same time
 
     def known_account(self, email: str) -> Account | None:
         account = self.state.by_email.get(email)

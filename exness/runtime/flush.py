@@ -8,7 +8,7 @@ on its own time), in every commit, since the replay goes on from the journal's l
 import asyncio
 from collections.abc import Sequence
 
-from exness.core.events import Record, TradeLiquidated
+from exness.core.events import Record, StartedAfresh, TradeLiquidated
 from exness.runtime.candles import CandleBatch, CandleBook
 
 FLUSH_S = 1.0
@@ -31,7 +31,10 @@ class CandleFlush:
         return self._book.full
 
     def riding(self, records: Sequence[Record]) -> CandleBatch | None:
-        """What goes into the transaction of these records."""
+        """What goes into the transaction of these records. A reset among them forgets the candles as well."""
+        if any(isinstance(record.event, StartedAfresh) for record in records):
+            self._book.forget()
+            return None
         if self._with_every_commit or self._age_s() >= RIDE_S or any(map(_is_liquidation, records)):
             return self.take()
         return None

@@ -254,6 +254,67 @@ class Stage(Protocol):
         ...
 
 
+class PriceMoved(msgspec.Struct, frozen=True):
+    """What setting prices or stepping the clock did. `at` is the engine's time then (microseconds), `seq` the last
+    record there is then, `liquidated` and `scripted` how many trades and scripted prices it set off."""
+
+    at: int
+    seq: int
+    liquidated: int
+    scripted: int
+
+
+class ScriptedPrice(msgspec.Struct, frozen=True, gc=False):
+    """A price to come: `offset` is microseconds of engine time after the script was given, `mid` is scaled."""
+
+    offset: int
+    asset: Asset
+    mid: int
+
+
+class Hand(Protocol):
+    """Whoever holds price and clock by hand. What is asked is done one after the other.
+
+    Every change is decided when its call returns, which can be before it is durable. They raise Halted.
+    """
+
+    def now_us(self) -> int: ...
+
+    @property
+    def paused(self) -> bool: ...
+
+    @property
+    def speed(self) -> int:
+        """Thousandths of real time."""
+        ...
+
+    @property
+    def script_left(self) -> int:
+        """Scripted prices that are still to come."""
+        ...
+
+    async def set_price(self, asset: Asset, bid: int, ask: int) -> PriceMoved:
+        """A price of now."""
+        ...
+
+    async def run_script(self, prices: Sequence[ScriptedPrice]) -> PriceMoved:
+        """Set prices as the clock comes to them, in place of an earlier script; those of now at once."""
+        ...
+
+    async def set_clock(self, paused: bool | None, speed: int | None, step_us: int) -> PriceMoved:
+        """Pause or resume, then another speed, then a step ahead on whose way every scripted price comes at its time.
+        Raises OutOfTime when it would lead too far."""
+        ...
+
+    async def start_afresh(self) -> None:
+        """Forget the script, and let the clock run at real speed."""
+        ...
+
+
+class OutOfTime(ValueError):
+    """A step or a script would lead beyond the last time that can be shown."""
+
+
 # --- mail ---------------------------------------------------------------------------------------------------------
 
 

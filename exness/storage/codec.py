@@ -13,6 +13,7 @@ from exness.core.events import (
     Deposited,
     Event,
     Record,
+    StartedAfresh,
     TradeClosed,
     TradeLiquidated,
     TradeOpened,
@@ -31,6 +32,7 @@ KINDS: dict[type[Event], str] = {
     TradeOpened: "trade_opened",
     TradeClosed: "trade_closed",
     TradeLiquidated: "trade_liquidated",
+    StartedAfresh: "started_afresh",
 }
 """What the column `kind` calls each event: its tag."""
 

@@ -11,7 +11,7 @@ from exness.storage.batch import execute_batch
 from exness.storage.candles import write_candles
 from exness.storage.codec import check_row, decode, encode
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
-from exness.storage.mend import mend
+from exness.storage.mend import ANY_TRADER, mend
 from exness.storage.projection import HOUSE, Rows, project
 
 RECORDS_PER_READ = 2_000
@@ -47,6 +47,20 @@ CHANGE_BALANCE = """
     UPDATE balances
     SET free = free + change.column1, locked = locked + change.column2, deposited = deposited + change.column3
     FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column4"""
+
+LAST_AFRESH = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh'"
+"""The newest record that forgot everything before it, 0 when there is none: the tables begin after it."""
+
+FORGET = (
+    "DELETE FROM liquidations",
+    "DELETE FROM trades",
+    "DELETE FROM balances WHERE account_id <> :house",
+    "DELETE FROM users WHERE id <> :house",
+    "UPDATE balances SET free = 0",
+    "DELETE FROM candles",
+    "DELETE FROM counted",
+)
+"""In this order, each with :house, whose row stays."""
 
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal"
 
@@ -131,8 +145,11 @@ class SqliteJournal:
         if seq != self._last:
             raise StorageError(f"only the newest journal record, {self._last}, can be cut, not {seq}")
         with transaction(connection):
-            for statement in UNDO:
-                connection.execute(statement, {"seq": seq, "house": HOUSE})
+            if is_afresh(connection):
+                _undo_afresh(connection, seq)
+            else:
+                for statement in UNDO:
+                    connection.execute(statement, {"seq": seq, "house": HOUSE})
         self._last = seq - 1
 
 
@@ -143,6 +160,20 @@ def check_row_of_seq(last: int, records: Sequence[Record]) -> None:
             raise StorageError(f"record {record.seq} can't be written, the next one is {expected}")
 
 
+def is_afresh(connection: sqlite3.Connection) -> bool:
+    """Whether the newest record forgot everything: any other leaves an account behind."""
+    return connection.execute(ANY_TRADER).fetchone() is None
+
+
+def _undo_afresh(connection: sqlite3.Connection, seq: int) -> None:
+    """What record `seq` has forgotten is in the journal before it: write those tables again. Raises JournalDamaged."""
+    connection.execute("DELETE FROM journal WHERE seq = ?", (seq,))
+    after = connection.execute(LAST_AFRESH).fetchone()[0]
+    while rows := connection.execute(SELECT_RECORDS, (after, RECORDS_PER_READ)).fetchall():
+        _write_tables(connection, project([decode(row) for row in rows]))
+        after = rows[-1][0]
+
+
 def select_last_seq(connection: sqlite3.Connection) -> int:
     last: int = connection.execute(LAST_SEQ).fetchone()[0]
     return last
@@ -150,6 +181,8 @@ def select_last_seq(connection: sqlite3.Connection) -> int:
 
 def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
     """Each statement must find the rows it changes; if not, tables and journal disagree and nothing is written."""
+    if rows.afresh:
+        _forget(connection)
     if rows.users:
         execute_batch(connection, INSERT_USER, rows.users)
         execute_batch(connection, INSERT_BALANCE, [(user[0], 0, 0, 0) for user in rows.users])
@@ -161,6 +194,11 @@ def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
         _change_all(connection, INSERT_LIQUIDATION, rows.liquidations, "a liquidated trade")
     if balances := rows.balances:
         _change_all(connection, CHANGE_BALANCE, balances, "a balance")
+
+
+def _forget(connection: sqlite3.Connection) -> None:
+    for statement in FORGET:
+        connection.execute(statement, {"house": HOUSE})
 
 
 def _change_all(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]], what: str) -> None:
@@ -235,7 +273,9 @@ REOPEN_TRADE = """
 UNDO_DEPOSIT = """
     WITH paid AS (
         SELECT payload ->> 'account' AS account_id, sum(coalesce(payload ->> 'amount', payload ->> 'deposit')) AS amount
-        FROM journal WHERE seq < :seq AND kind IN ('account_opened', 'deposited') GROUP BY 1
+        FROM journal WHERE seq < :seq AND kind IN ('account_opened', 'deposited')
+            AND seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
+        GROUP BY 1
     )
     UPDATE balances SET free = free - (deposited - paid.amount), deposited = paid.amount
     FROM paid WHERE balances.account_id = paid.account_id AND deposited <> paid.amount

@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Record,
+    StartedAfresh,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
 from exness.core.instruments import AccountId, Asset, Instrument, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.ports import (
@@ -55,6 +63,9 @@ class MemoryJournal:
             self._failed = True
             raise
         self.rows += rows
+        if any(isinstance(record.event, StartedAfresh) for record in records):
+            self.candles.clear()
+            self.counted.clear()
         if candles is not None:
             self._keep(candles)
 
@@ -156,6 +167,8 @@ class MemoryHistory:
                     rows[event.order] = _liquidated(rows[event.order], record, event)
                 case AccountOpened() | Deposited():
                     pass
+                case StartedAfresh():
+                    rows.clear()
         return rows
 
 

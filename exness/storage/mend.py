@@ -19,6 +19,7 @@ from exness.core.events import (
     Deposited,
     Event,
     Record,
+    StartedAfresh,
     Trade,
     TradeClosed,
     TradeLiquidated,
@@ -43,6 +44,7 @@ CLIENT_ORDERS = """
     SELECT payload ->> '$.trade.client_order', coalesce(payload -> 'forgets', '[]') FROM journal
     WHERE seq < ? AND kind = 'trade_opened' AND payload ->> '$.trade.account' = ?
         AND payload ->> '$.trade.client_order' IS NOT NULL
+        AND seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
     ORDER BY seq"""
 
 CLOSED_TRADE = """
@@ -56,9 +58,13 @@ LIQUIDATED_TRADE = """
 DEPOSITED = """
     WITH paid AS (
         SELECT payload ->> 'account' AS account_id, sum(coalesce(payload ->> 'amount', payload ->> 'deposit')) AS amount
-        FROM journal WHERE seq < ? AND kind IN ('account_opened', 'deposited') GROUP BY 1
+        FROM journal WHERE seq < ? AND kind IN ('account_opened', 'deposited')
+            AND seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
+        GROUP BY 1
     )
     SELECT account_id, deposited - amount, free FROM balances JOIN paid USING (account_id) WHERE deposited > amount"""
+
+ANY_TRADER = "SELECT 1 FROM users WHERE kind = 'trader' LIMIT 1"
 
 REPLACE = "UPDATE journal SET at = ?, kind = ?, payload = ?, request = ?, checksum = ? WHERE seq = ?"
 
@@ -133,6 +139,8 @@ def _one_bit_off(value: object) -> Sequence[object]:
 
 def _candidates(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[Event, int | None]]:
     """The events that the tables say record `seq` may have been, with the time they know."""
+    if connection.execute(ANY_TRADER).fetchone() is None:
+        yield StartedAfresh(), None
     for account, email, deposited, at in connection.execute(OPENED_USER, (seq,)).fetchall():
         yield AccountOpened(AccountId(account), email, deposited), at
     for row in connection.execute(OPENED_TRADE, (seq,)).fetchall():

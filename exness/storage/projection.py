@@ -11,6 +11,7 @@ from exness.core.events import (
     AccountOpened,
     Deposited,
     Record,
+    StartedAfresh,
     Trade,
     TradeClosed,
     TradeLiquidated,
@@ -41,9 +42,11 @@ BalanceRow = tuple[int, int, int, str]
 class Rows:
     """What a batch of records writes, table by table, in the order in which it has to be written."""
 
-    __slots__ = ("_changes", "ended", "house_pnl", "liquidations", "opened", "users")
+    __slots__ = ("_changes", "afresh", "ended", "house_pnl", "liquidations", "opened", "users")
 
-    def __init__(self) -> None:
+    def __init__(self, *, afresh: bool = False) -> None:
+        self.afresh = afresh
+        """All rows of accounts and trades go first."""
         self.users: list[UserRow] = []
         self.opened: list[TradeRow] = []
         self.ended: list[EndRow] = []
@@ -86,6 +89,8 @@ def project(records: Sequence[Record]) -> Rows:
                 rows.pay(event.account, event.deposit, 0, event.deposit)
             case Deposited():
                 rows.pay(event.account, event.amount, 0, event.amount)
+            case StartedAfresh():
+                rows = Rows(afresh=True)  # what the batch did before it is forgotten, too
             case _:
                 assert_never(event)
     return rows

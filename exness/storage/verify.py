@@ -22,6 +22,7 @@ from exness.core.events import (
     AccountOpened,
     Deposited,
     Record,
+    StartedAfresh,
     Trade,
     TradeClosed,
     TradeLiquidated,
@@ -33,7 +34,7 @@ from exness.core.state import State, audit
 from exness.runtime.ports import JournalDamaged, SnapshotDamaged
 from exness.storage.codec import decode
 from exness.storage.database import MAIN, SNAPSHOTS
-from exness.storage.journal import LAST_SEQ, SELECT_RECORDS
+from exness.storage.journal import LAST_AFRESH, LAST_SEQ, SELECT_RECORDS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_offline, stored_snapshots
 from exness.storage.projection import HOUSE
 
@@ -65,7 +66,8 @@ class Difference(Exception):
 
 
 class Report(msgspec.Struct):
-    """What was checked, and found to agree."""
+    """What was checked, and found to agree. Users, trades and liquidations are those since the exchange last started
+    afresh."""
 
     records: int = 0
     snapshots: int = 0
@@ -171,6 +173,9 @@ class _Check:
             case TradeLiquidated():
                 self.report.liquidations += 1
                 return self._check_liquidated(record, event)
+            case StartedAfresh():
+                self.report = Report(snapshots=self.report.snapshots)
+                return None
             case _:
                 assert_never(event)
 
@@ -277,14 +282,19 @@ class _Tables:
         self._users, self._trades = main.cursor(), main.cursor()
         self._deposited: Counter[str] = Counter()
         """By account; the state keeps the sum only."""
+        self._from_seq = 0
+        """The tables know nothing of records before this one."""
 
     def begin(self) -> None:
+        self._from_seq = self._main.execute(LAST_AFRESH).fetchone()[0]
         self._users.execute(USERS)
         self._trades.execute(TRADES)
 
     def check(self, record: Record, trade: Trade | None) -> None:
         """The rows this record wrote. `trade` is the one it is about, as it was opened."""
         event = record.event
+        if record.seq < self._from_seq:
+            return
         match event:
             case AccountOpened():
                 self._deposited[event.account] += event.deposit
@@ -307,6 +317,8 @@ class _Tables:
                 )
             case Deposited():
                 self._deposited[event.account] += event.amount  # shows in the balances, at the end
+            case StartedAfresh():
+                pass  # its rows are gone, which shows at the end
             case _:
                 assert_never(event)
 

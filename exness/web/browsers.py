@@ -59,6 +59,11 @@ class Browsers:
         if not self._is_ours(origin, request):
             raise ApiError("forbidden_origin")
 
+    def check_page(self, request: web.Request) -> None:
+        """Raises ApiError(forbidden_origin) for whatever a foreign page asks, with or without the cookie."""
+        if hdrs.ORIGIN in request.headers and not self._is_ours(request.headers[hdrs.ORIGIN], request):
+            raise ApiError("forbidden_origin")
+
     def cors(self, request: web.BaseRequest) -> dict[str, str]:
         """What a page of an allowed origin needs to read the answer; nothing for others."""
         origin = request.headers.get(hdrs.ORIGIN)

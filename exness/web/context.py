@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore
+from exness.runtime.ports import AuthStore, Hand
 from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
@@ -25,6 +25,7 @@ from exness.web.metrics import Metrics, Requests
 __all__ = [
     "VISIT",
     "Context",
+    "Dev",
     "answer",
     "context_of",
     "current_session",
@@ -32,6 +33,13 @@ __all__ = [
     "note_allowance",
     "signed_in",
 ]
+
+
+@dataclass(frozen=True)
+class Dev:
+    """That dev control is on. `hand` is None unless the feed is manual."""
+
+    hand: Hand | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Context:
     browsers: Browsers = field(default_factory=Browsers)
     connections: Connections = field(default_factory=Connections)
     audit: Audit = field(default_factory=Audit)
+    dev: Dev | None = None
+    """None: dev control is off, and its addresses are none."""
     revocations_look_s: float = 0.01
     requests: Requests = field(default_factory=Requests)
     loop: LoopWatch = field(default_factory=LoopWatch)
@@ -93,7 +103,7 @@ async def current_session(request: web.Request) -> Session:
     if now_s >= context.look.next_s:
         context.look.next_s = now_s + context.revocations_look_s
         if context.store.changed():
-            context.sessions.end_all(await context.store.revocations(context.exchange.clock.now_us()))
+            context.sessions.end_all(await context.store.revocations(context.sessions.now_us()))
     return session_of(request, context.sessions)
 
 

@@ -30,6 +30,8 @@ ERRORS: dict[str, tuple[int, str]] = {
     "trade_already_closed": (409, "This trade is already closed"),
     Reject.ACCOUNT_NOT_FOUND: (404, "There is no such account"),
     Reject.ACCOUNT_EXISTS: (409, "There is such an account already"),
+    "local_only": (403, "Dev control answers only to this machine itself"),
+    "not_manual": (409, "Price and clock can only be set when the feed is manual: serve --feed manual"),
     "prefetch_refused": (403, "A sign-in link is for opening and not for fetching ahead; nothing was used up"),
     "headers_too_large": (431, "The request line or a header is too long"),
     "upgrade_required": (426, "This address speaks WebSocket: ask for the upgrade"),
@@ -83,6 +85,7 @@ class InvalidRequest(ApiError):
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("invalid_request", errors[0].message, errors)
+        self.errors = errors
 
 
 def refused(refusal: Refusal) -> ApiError:

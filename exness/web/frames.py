@@ -68,6 +68,7 @@ class CloseCode(IntEnum):
     BAD_MESSAGES = 4002
     FELL_BEHIND = 4008
     NO_PONG = 4009
+    STARTED_AFRESH = 4010
     TOO_MANY_MESSAGES = 4029
 
 
@@ -80,6 +81,7 @@ CLOSE_CODES: dict[CloseCode, str] = {
     CloseCode.BAD_MESSAGES: "Too many messages could not be read",
     CloseCode.FELL_BEHIND: "More events wait than stream.queue allows: connect again and resume",
     CloseCode.NO_PONG: "No pong came within stream.ping_timeout_s",
+    CloseCode.STARTED_AFRESH: "The exchange was reset: there is nothing to resume",
     CloseCode.TOO_MANY_MESSAGES: "Messages kept coming faster than stream.messages_per_s",
 }
 

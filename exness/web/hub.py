@@ -22,7 +22,7 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from exness.core.commands import PriceTick
-from exness.core.events import AccountOpened, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Event, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId, Asset
 from exness.core.money import format_usdc
 from exness.core.state import Account, PriceState
@@ -398,6 +398,10 @@ class Hub:
 
     async def _route(self, record: Record) -> None:
         """Hand a record to the readers of its account whose snapshot was before it."""
+        if isinstance(record.event, StartedAfresh):
+            self._forget_accounts(record.seq)
+            self.routed = record.seq
+            return
         listened = self._accounts.get(record.event.account)
         if listened is not None and record.seq > listened.ledger.seq:
             listened.ledger.take(record)
@@ -408,6 +412,12 @@ class Hub:
                 if number % READERS_PER_TURN == 0:
                     await asyncio.sleep(0)
         self.routed = record.seq
+
+    def _forget_accounts(self, seq: int) -> None:
+        """A reset: whoever was shown an account before it is told goodbye."""
+        for reader in list(self.readers):
+            if any(after < seq for after in reader.private.values()):
+                reader.end(CloseCode.STARTED_AFRESH)
 
     def _hand(self, reader: Reader, record: Record, ledger: Ledger, frames: dict[str, bytes | None]) -> None:
         """Send one reader its part of a record. `frames` has those that were made for readers before it."""
@@ -521,6 +531,8 @@ class Hub:
         """An account's records in the journal."""
         async for records in self._journal(after, up_to):
             for record in records:
+                if isinstance(record.event, StartedAfresh):
+                    raise StorageError("the exchange was reset since")
                 if record.event.account == account:
                     yield record
 
@@ -562,7 +574,7 @@ class Hub:
     async def _learn_revocations(self) -> None:
         """What another process ended. It makes the sweep go round again, by `Sessions.watchers`."""
         if self.readers and self._store.changed():
-            self._sessions.end_all(await self._store.revocations(self._exchange.clock.now_us()))
+            self._sessions.end_all(await self._store.revocations(self._sessions.now_us()))
 
     def _tell_aged_prices(self) -> None:
         now = self._exchange.clock.now_us()
@@ -589,5 +601,6 @@ def _balance(free: int, locked: int, open_trades: int) -> BalanceData:
 
 
 def _balance_after(event: Event, ledger: Ledger) -> BalanceData:
+    assert not isinstance(event, StartedAfresh), "no account is left to tell of"
     free = event.deposit if isinstance(event, AccountOpened) else event.balance
     return _balance(free, ledger.locked, ledger.open_trades)

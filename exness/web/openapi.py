@@ -6,6 +6,7 @@ and schemathesis against the running server.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from html import escape
 from typing import Any, NamedTuple
@@ -19,6 +20,18 @@ from exness.runtime.sequencer import Busy
 from exness.web import asyncapi
 from exness.web.auth import COOKIE
 from exness.web.context import context_of
+from exness.web.dev_bodies import (
+    ClockAnswer,
+    ClockBody,
+    ClockSetAnswer,
+    DepositAnswer,
+    DepositBody,
+    PriceBody,
+    PriceSetAnswer,
+    ResetAnswer,
+    ScriptAnswer,
+    ScriptBody,
+)
 from exness.web.errors import ERRORS, ErrorBody
 from exness.web.schemas import schemas_of
 from exness.web.system import Health, Readiness
@@ -64,7 +77,7 @@ class Operation(NamedTuple):
     upgrades: bool = False
 
 
-GET, POST = hdrs.METH_GET, hdrs.METH_POST
+GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
 _TEXTS = {"/docs": "text/html", "/metrics": "text/plain"}
 _EMAIL = '{"email": "you@example.com"}'
 _ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
@@ -126,33 +139,80 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     (GET, "/docs"): Operation("This document as a page", str),
 }
 
+_HELD = ("local_only", "forbidden_origin", "not_manual")
+
+DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
+    (PUT, f"{API}/dev/prices/{{asset}}"): Operation(
+        "Dev control: set a price",
+        PriceSetAnswer,
+        body=PriceBody,
+        example='{"mid": "180.25"}',
+        parameter="asset",
+        errors=("not_found", *_HELD),
+    ),
+    (POST, f"{API}/dev/prices/script"): Operation(
+        "Dev control: set prices as the clock comes to them",
+        ScriptAnswer,
+        body=ScriptBody,
+        example='{"prices": [{"offset": 1.5, "asset": "SOL", "price": "180.25"}]}',
+        errors=_HELD,
+    ),
+    (GET, f"{API}/dev/clock"): Operation("Dev control: the exchange's time", ClockAnswer, errors=_HELD),
+    (POST, f"{API}/dev/clock"): Operation(
+        "Dev control: pause, resume, speed up or step the exchange's time",
+        ClockSetAnswer,
+        body=ClockBody,
+        example='{"paused": true, "step": 31}',
+        errors=_HELD,
+    ),
+    (POST, f"{API}/dev/deposit"): Operation(
+        "Dev control: pay money into an account",
+        DepositAnswer,
+        body=DepositBody,
+        example='{"email": "you@example.com", "amount": 1000}',
+        errors=("local_only", Reject.ACCOUNT_NOT_FOUND, *_BUSY),
+    ),
+    (POST, f"{API}/dev/reset"): Operation(
+        "Dev control: forget every account, trade and price", ResetAnswer, errors=("local_only", *_BUSY)
+    ),
+}
+"""Of DEV_ROUTES."""
+
 
 async def openapi_json(request: web.Request) -> web.StreamResponse:
     """GET /openapi.json."""
-    return web.Response(
-        body=_encoded(context_of(request).version), headers={"Content-Type": "application/json; charset=utf-8"}
-    )
+    return web.Response(body=_encoded(*_shown(request)), headers={"Content-Type": "application/json; charset=utf-8"})
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
     """GET /docs: one page of plain HTML, without a script and without a request to anywhere."""
-    page = _page(context_of(request).version)
+    page = _page(*_shown(request))
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
+def _shown(request: web.Request) -> tuple[str, bool]:
+    context = context_of(request)
+    return context.version, context.dev is not None
+
+
 @cache
-def _encoded(version: str) -> bytes:
-    return msgspec.json.encode(document(version))
+def _encoded(version: str, dev: bool) -> bytes:
+    return msgspec.json.encode(document(version, dev=dev))
 
 
-def document(version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
-    types = _types()
+def _operations(dev: bool) -> dict[tuple[str, str], Operation]:
+    return OPERATIONS | DEV_OPERATIONS if dev else OPERATIONS
+
+
+def document(version: str, *, dev: bool = False) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, with or without dev control."""
+    operations = _operations(dev)
+    types = _types(operations.values())
     by_type, components = schemas_of(types)
     components["EmailBody"]["properties"]["email"]["format"] = "email"
     components["CreateTradeBody"]["properties"]["type"]["enum"] = [side.value for side in Side]
     paths: dict[str, Any] = {}
-    for (method, path), operation in OPERATIONS.items():
+    for (method, path), operation in operations.items():
         paths.setdefault(path, {})[method.lower()] = _operation(method, path, operation, by_type)
     return {
         "openapi": "3.1.0",
@@ -169,9 +229,9 @@ def document(version: str) -> dict[str, Any]:
     }
 
 
-def _types() -> list[Any]:
+def _types(operations: Iterable[Operation]) -> list[Any]:
     given: list[Any] = [ErrorBody]
-    for operation in OPERATIONS.values():
+    for operation in operations:
         given += [each for each in (operation.answer, operation.body, operation.query) if each is not None]
     return list({str(each): each for each in given}.values())
 
@@ -268,10 +328,11 @@ link opened with <code>Accept: application/json</code>, or what <code>python -m 
 
 
 @cache
-def _page(version: str) -> str:
-    paths = document(version)["paths"]
+def _page(version: str, dev: bool) -> str:
+    paths = document(version, dev=dev)["paths"]
     sections = [
-        _section(method, path, OPERATIONS[method, path], paths[path][method.lower()]) for method, path in OPERATIONS
+        _section(method, path, operation, paths[path][method.lower()])
+        for (method, path), operation in _operations(dev).items()
     ]
     return _PAGE.format(version=escape(version), operations="\n".join(sections), stream=asyncapi.section())
 
@@ -292,8 +353,8 @@ def _section(method: str, path: str, operation: Operation, described: dict[str, 
 
 def _curl(method: str, path: str, operation: Operation) -> str:
     words = ["curl -s"]
-    if method == POST:
-        words.append("-X POST")
+    if method != GET:
+        words.append(f"-X {method}")
     words.append(f'"$URL{path.replace("{asset}", "SOL")}{"?token=..." if operation.query is LinkQuery else ""}"')
     if operation.session:
         words.append('-H "Authorization: Bearer $TOKEN"')

@@ -3,7 +3,7 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, asyncapi, market, openapi, signin, stream, system, trade
+from exness.web import account, asyncapi, dev, market, openapi, signin, stream, system, trade
 
 API = "/api/v1"
 
@@ -31,3 +31,13 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, "/asyncapi.json", asyncapi.asyncapi_json),
     (hdrs.METH_GET, "/docs", openapi.docs),
 ]
+
+DEV_ROUTES: list[tuple[str, str, Handler]] = [
+    (hdrs.METH_PUT, f"{API}/dev/prices/{{asset}}", dev.set_price),
+    (hdrs.METH_POST, f"{API}/dev/prices/script", dev.run_script),
+    (hdrs.METH_GET, f"{API}/dev/clock", dev.get_clock),
+    (hdrs.METH_POST, f"{API}/dev/clock", dev.set_clock),
+    (hdrs.METH_POST, f"{API}/dev/deposit", dev.deposit),
+    (hdrs.METH_POST, f"{API}/dev/reset", dev.reset),
+]
+"""Where dev control is on. Elsewhere there is nothing at these addresses."""

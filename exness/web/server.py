@@ -18,7 +18,7 @@ from exness.web.context import Context, context_of, note_allowance
 from exness.web.errors import ApiError
 from exness.web.hub import HUB, Hub
 from exness.web.limits import Blocked
-from exness.web.routes import API, ROUTES
+from exness.web.routes import API, DEV_ROUTES, ROUTES
 
 _log = structlog.get_logger()
 _random = RandomBits()
@@ -50,7 +50,7 @@ FAST = {
 def make_app(context: Context) -> web.Application:
     """The routes on one running exchange, as aiohttp serves them. `Door` stands before it."""
     app = web.Application(middlewares=[_routed], client_max_size=context.max_body_bytes)
-    for method, path, handler in ROUTES:
+    for method, path, handler in ROUTES + (DEV_ROUTES if context.dev is not None else []):
         app.router.add_route(method, path, handler)
         if method == hdrs.METH_GET:
             app.router.add_route(hdrs.METH_HEAD, path, handler)

@@ -5,7 +5,7 @@ to tell the client everything that is wrong at once.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -66,9 +66,11 @@ class CheckedOrder(msgspec.Struct, frozen=True):
 class Problems:
     """Collects bad fields in the order of API.md: what is malformed first, then what is not allowed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        """`most`: of how many the client is told, where there can be very many."""
         self._malformed: list[FieldError] = []
         self._not_allowed: list[FieldError] = []
+        self._most = most
 
     def malformed(self, field: str, message: str) -> None:
         self._malformed.append(FieldError(field, message))
@@ -78,7 +80,15 @@ class Problems:
 
     def raise_if_any(self) -> None:
         if self._malformed or self._not_allowed:
-            raise InvalidRequest(self._malformed + self._not_allowed)
+            raise InvalidRequest(self.all[: self._most])
+
+    @property
+    def all(self) -> list[FieldError]:
+        return self._malformed + self._not_allowed
+
+    def adopt(self, where: str, errors: Sequence[FieldError]) -> None:
+        """What is wrong with one entry of a list: `where` goes before the name of the field."""
+        self._malformed += [FieldError(f"{where}.{error.field}", error.message) for error in errors]
 
 
 Query = Mapping[str, str]
@@ -218,6 +228,17 @@ def unknown_parameters(query: Query, known: tuple[str, ...], problems: Problems)
     for name in query:
         if name not in known:
             problems.malformed(name[:64], f"{name[:64]} is not a known parameter; known are {', '.join(known)}")
+
+
+def read_body(body: bytes, kind: type[Body], problems: Problems) -> Body:
+    """The body as its struct; what can't be read is reported and None, and what is no string may be left Raw.
+
+    Raises InvalidRequest for what is no JSON object.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except _UNREADABLE:
+        return _salvage(body, kind, problems)
 
 
 # --- fields of bodies ---------------------------------------------------------------------------------------------

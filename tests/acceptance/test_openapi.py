@@ -24,12 +24,19 @@ DOCUMENT = "/openapi.json"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "which",
-    [("--exclude-path", LOGOUT), ("--include-path", LOGOUT), ("--include-path", DOCUMENT)],
-    ids=["all others", "logout", "the document"],
+    ("which", "flags"),
+    [
+        (("--exclude-path", LOGOUT), ()),
+        (("--include-path", LOGOUT), ()),
+        (("--include-path", DOCUMENT), ()),
+        (("--include-path-regex", "/dev/"), ("--feed", "manual", "--dev-control")),
+    ],
+    ids=["all others", "logout", "the document", "dev control"],
 )
-async def test_every_endpoint_answers_as_its_document_says(tmp_path: Path, which: tuple[str, str]) -> None:
-    async with Server(tmp_path / "data") as server:
+async def test_every_endpoint_answers_as_its_document_says(
+    tmp_path: Path, which: tuple[str, str], flags: tuple[str, ...]
+) -> None:
+    async with Server(tmp_path / "data", *flags) as server:
         token = await server.token("ann@example.com")
         code, said = await run_schemathesis(
             tmp_path, f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {token}", *which

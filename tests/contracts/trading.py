@@ -26,11 +26,14 @@ TRADERS = [AccountId(f"trader-{number}") for number in range(6)]
 _PRICES = {SOL: 200_000_000, ETH: 3_000_000_000, BTC: 1_000_000_000}
 
 
-def random_trading(seed: int, steps: int = 300) -> Desk:
+def random_trading(seed: int, steps: int = 300, desk: Desk | None = None) -> Desk:
     """A desk after `steps` random commands of a few traders: round amounts (so that figures tie), jumping prices (so
-    that much is liquidated, with shortfalls), client order ids, several commands at one time, request ids."""
+    that much is liquidated, with shortfalls), client order ids, several commands at one time, request ids.
+
+    `desk`: one to go on with, on which there is no account yet.
+    """
     rng = random.Random(seed)
-    desk = Desk()
+    desk = desk or Desk()
     prices = dict(_PRICES)
     for trader in TRADERS[:3]:
         desk.do(open_account(trader))

@@ -6,6 +6,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from exness.core.commands import StartAfresh
 from exness.core.events import (
     LIFE_CYCLE,
     Event,
@@ -50,6 +51,7 @@ def test_closed_and_liquidated_are_final_and_nothing_becomes_new_again() -> None
 @pytest.mark.parametrize("form", [msgspec.json, msgspec.msgpack], ids=["json", "msgpack"])
 def test_every_record_is_read_back_as_it_was_written(form) -> None:
     desk = known_history()
+    desk.do(StartAfresh())
     assert {type(record.event) for record in desk.records} == set(get_args(Event))
     for record in desk.records:
         assert form.decode(form.encode(record), type=Record) == record

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from exness.core.capture import digest_of
-from exness.core.events import AccountOpened, Deposited, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.commands import StartAfresh
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Event,
+    Record,
+    StartedAfresh,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId
 from exness.core.state import State
@@ -110,6 +120,38 @@ def trade_liquidated() -> Desk:
     return desk
 
 
+def started_afresh() -> Desk:
+    desk = history()
+    desk.do(StartAfresh())
+    return desk
+
+
+def started_afresh_again() -> Desk:
+    desk = started_afresh()
+    desk.do(open_account(ANN))
+    desk.do(StartAfresh())
+    return desk
+
+
+def deposited_after_starting_afresh() -> Desk:
+    """The account has the id it had before: what was paid in then counts no more."""
+    desk = started_afresh()
+    desk.do(open_account(BOB, "1"))
+    desk.do(deposit(BOB, "3.25"))
+    return desk
+
+
+def trade_opened_after_starting_afresh() -> Desk:
+    """And so do the client order ids of then."""
+    desk = started_afresh()
+    desk.do(open_account(ANN))
+    desk.do(tick(SOL, "200"))
+    for number in range(3):
+        desk.open(open_trade(f"n-{number}", client_order=f"mine-{number}", fingerprint="f"))
+    assert forgets(desk) == ("mine-0",)
+    return desk
+
+
 def forgets(desk: Desk) -> tuple[str, ...]:
     event = desk.records[-1].event
     assert isinstance(event, TradeOpened)
@@ -126,7 +168,14 @@ NEWEST: dict[Callable[[], Desk], type[Event]] = {
     trade_opened_that_forgets_many: TradeOpened,
     trade_closed: TradeClosed,
     trade_liquidated: TradeLiquidated,
+    started_afresh: StartedAfresh,
+    started_afresh_again: StartedAfresh,
+    deposited_after_starting_afresh: Deposited,
+    trade_opened_after_starting_afresh: TradeOpened,
 }
+
+TIME_IN_THE_RECORD_ALONE = (deposited, deposited_after_starting_afresh, started_afresh, started_afresh_again)
+"""No table says when money was paid in, or all was forgotten."""
 
 each_kind = pytest.mark.parametrize("make", NEWEST, ids=lambda make: make.__name__)
 
@@ -177,7 +226,7 @@ async def test_a_torn_payload_is_mended(tmp_path: Path, make: Callable[[], Desk]
     before, payload = all_tables(tmp_path), row_of(tmp_path, last)[3]
     torn = payload[: len(payload) // 2] if torn == "half" else torn
     tamper(tmp_path / MAIN_DB, "UPDATE journal SET payload = ?, kind = '' WHERE seq = ?", torn, last)
-    if make is not deposited:  # when money was paid in is known to the record alone
+    if make not in TIME_IN_THE_RECORD_ALONE:
         tamper(tmp_path / MAIN_DB, "UPDATE journal SET at = 7 WHERE seq = ?", last)
     recovered, _ = await recovered_from(tmp_path)
     assert all_tables(tmp_path) == before
@@ -191,7 +240,7 @@ async def test_a_request_id_that_is_gone_costs_no_trade(tmp_path: Path, make: Ca
     last = await directory(tmp_path, desk)
     tamper(tmp_path / MAIN_DB, "UPDATE journal SET request = 'lost' WHERE seq = ?", last)
     recovered, records = await recovered_from(tmp_path)
-    if make is deposited:
+    if make in TIME_IN_THE_RECORD_ALONE:
         assert "has been cut" in recovered.notes[0]
         return
     assert records[:-1] == desk.records[:-1]

@@ -4,21 +4,22 @@ import re
 from typing import Any
 
 from exness.web.errors import ERRORS
-from exness.web.openapi import OPERATIONS, document
-from exness.web.routes import ROUTES
+from exness.web.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.routes import DEV_ROUTES, ROUTES
 from tests.support.app import App, running_app
 
-NOT_ANSWERED = {"account_not_found", "account_exists", "method_not_allowed", "not_ready"}
+NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
 """The engine's own, methods that no route has, and what /readyz puts into its own answer."""
 
 
 def responses() -> list[dict[str, Any]]:
-    paths = document("1")["paths"]
+    paths = document("1", dev=True)["paths"]
     return [operation["responses"] for methods in paths.values() for operation in methods.values()]
 
 
 def test_every_route_is_described_and_nothing_else_is() -> None:
     assert {(method, path) for method, path, _ in ROUTES} == set(OPERATIONS)
+    assert {(method, path) for method, path, _ in DEV_ROUTES} == set(DEV_OPERATIONS)
 
 
 def test_every_error_is_documented_at_its_status_with_the_body_of_all_errors() -> None:
@@ -35,7 +36,7 @@ def test_every_error_is_documented_at_its_status_with_the_body_of_all_errors() -
 
 
 def test_every_reference_leads_somewhere_and_no_operation_shares_its_id() -> None:
-    whole = document("1")
+    whole = document("1", dev=True)
     for reference in re.findall(r"'\$ref': '([^']+)'", str(whole)):
         assert reference.removeprefix("#/components/schemas/") in whole["components"]["schemas"]
     ids = [operation["operationId"] for methods in whole["paths"].values() for operation in methods.values()]
@@ -43,8 +44,8 @@ def test_every_reference_leads_somewhere_and_no_operation_shares_its_id() -> Non
 
 
 def test_what_needs_a_session_says_so() -> None:
-    paths = document("1")["paths"]
-    for (method, path), operation in OPERATIONS.items():
+    paths = document("1", dev=True)["paths"]
+    for (method, path), operation in (OPERATIONS | DEV_OPERATIONS).items():
         described = paths[path][method.lower()]
         assert ("security" in described) == operation.session
         assert ("requestBody" in described) == (operation.body is not None)

@@ -1,0 +1,154 @@
+"""Prices and engine time by hand, for tests: what is not set does not move.
+
+Promises: nothing but what is asked changes a price; what is asked is done one after the other, each price with all that
+it sets off before the next; scripted prices come in order, at their own times, also on the way of a step. Prices are
+taken as they are given: no guard asks whether they jump or how wide they are. They live as long as any other, in engine
+time, so one that is held does not age.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from exness.core.commands import PriceTick
+from exness.core.engine import Done
+from exness.core.instruments import Asset
+from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
+from exness.runtime.ports import OutOfTime, PriceMoved, ScriptedPrice, Stage
+from exness.runtime.writer import Halted
+
+_IN_A_ROW = 50
+"""Scripted prices before the loop gets a turn."""
+_SHORTEST_SLEEP_S = 0.001
+
+
+class ManualFeed:
+    """A PriceFeed that owns the time, and the Hand on it. `hold` gives it the engine."""
+
+    simulated = True
+    connected = True
+
+    def __init__(self, life_us: int) -> None:
+        """`life_us`: how long a price may be traded on."""
+        self.counters: Counter[str] = Counter()
+        self.clock = ManualClock()
+        self._life_us = life_us
+        self._stage: Stage | None = None
+        self._script: deque[tuple[int, PriceTick]] = deque()
+        """Times and ticks to come."""
+        self._one_at_a_time = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    def describe(self) -> str:
+        return "MANUAL prices, set through /api/v1/dev: no real market"
+
+    def hold(self, stage: Stage) -> None:
+        """The engine whose prices and time these are; no time of it comes again."""
+        self._stage = stage
+        self.clock.advance_to(stage.state.at)
+
+    async def run(self, emit: Callable[[PriceTick], None]) -> None:
+        """Set scripted prices as the clock comes to them, until cancelled or the exchange stops. Nothing is emitted:
+        prices go to the engine by `hold`, so that who sets one hears what it did."""
+        with suppress(Halted):  # the writer has said why
+            while True:
+                await self._until_next()
+                async with self._one_at_a_time:
+                    await self._play(self.clock.now_us())
+
+    # --- the Hand -------------------------------------------------------------------------------------------------
+
+    def now_us(self) -> int:
+        return self.clock.now_us()
+
+    @property
+    def paused(self) -> bool:
+        return self.clock.paused
+
+    @property
+    def speed(self) -> int:
+        return self.clock.speed
+
+    @property
+    def script_left(self) -> int:
+        return len(self._script)
+
+    async def set_price(self, asset: Asset, bid: int, ask: int) -> PriceMoved:
+        """See `ports.Hand`."""
+        async with self._one_at_a_time:
+            await self._play(self.clock.now_us())
+            at = self.clock.now_us()
+            return self._moved(at, await self._set(PriceTick(asset, bid, ask, self._life_us), at), 0)
+
+    async def run_script(self, prices: Sequence[ScriptedPrice]) -> PriceMoved:
+        """See `ports.Hand`."""
+        async with self._one_at_a_time:
+            start = self.clock.now_us()
+            if prices and start + prices[-1].offset > LAST_US:
+                raise OutOfTime
+            self._script = deque(
+                (start + price.offset, PriceTick(price.asset, price.mid, price.mid, self._life_us)) for price in prices
+            )
+            self._changed.set()
+            return await self._play(start)
+
+    async def set_clock(self, paused: bool | None, speed: int | None, step_us: int) -> PriceMoved:
+        """See `ports.Hand`."""
+        async with self._one_at_a_time:
+            if self.clock.now_us() + step_us > LAST_US:
+                raise OutOfTime
+            self._run_clock(paused, speed)
+            until = self.clock.now_us() + step_us
+            moved = await self._play(until)
+            self.clock.advance_to(until)
+            self._changed.set()
+            return PriceMoved(self.clock.now_us(), moved.seq, moved.liquidated, moved.scripted)
+
+    async def start_afresh(self) -> None:
+        """See `ports.Hand`."""
+        async with self._one_at_a_time:
+            self._script.clear()
+            self._run_clock(paused=False, speed=SPEED_UNIT)
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _run_clock(self, paused: bool | None, speed: int | None) -> None:
+        if speed is not None:
+            self.clock.run_at(speed)
+        if paused is not None:
+            (self.clock.pause if paused else self.clock.resume)()
+        self._changed.set()
+
+    async def _until_next(self) -> None:
+        """Wait until the next scripted price may be due, or script or clock have changed."""
+        self._changed.clear()
+        wait_s = self.clock.seconds_until(self._script[0][0]) if self._script else None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if wait_s is None else max(wait_s, _SHORTEST_SLEEP_S)):
+                await self._changed.wait()
+
+    async def _play(self, until: int) -> PriceMoved:
+        """Set every scripted price that is due by `until`, each at its time; the clock goes along."""
+        liquidated = scripted = 0
+        while self._script and self._script[0][0] <= until:
+            at, tick = self._script[0]
+            self.clock.advance_to(at)
+            liquidated += await self._set(tick, at)
+            self._script.popleft()  # not before: who is cancelled while the disk is slow leaves it to be set
+            scripted += 1
+            if scripted % _IN_A_ROW == 0:
+                await asyncio.sleep(0)
+        return self._moved(self.clock.now_us(), liquidated, scripted)
+
+    async def _set(self, tick: PriceTick, at: int) -> int:
+        """Have a price checked with all that it sets off; how many trades it liquidated."""
+        assert self._stage is not None, "hold comes first"
+        outcome = await self._stage.perform(tick, at)
+        assert isinstance(outcome, Done), "a tick is never refused"
+        self.counters["ticks"] += 1
+        return len(outcome.records)
+
+    def _moved(self, at: int, liquidated: int, scripted: int) -> PriceMoved:
+        assert self._stage is not None, "hold comes first"
+        return PriceMoved(at, self._stage.state.seq, liquidated, scripted)

@@ -1,0 +1,192 @@
+"""Dev control: a script holds prices and clock, pays money in, starts afresh. Only where `[dev] control` is on.
+
+Nobody signs in for it, so it answers to this machine alone: the connection comes from loopback, no proxy has passed it
+on, and it was made to a name of this machine, by no page or by one that we know. What is done here goes through the
+engine and into the journal like everything else, and is durable before it is answered.
+"""
+
+from ipaddress import ip_address
+
+from aiohttp import hdrs, web
+
+from exness.core.commands import Deposit, StartAfresh
+from exness.core.engine import Done
+from exness.core.events import Deposited
+from exness.core.instruments import Asset
+from exness.core.margin import mark_price
+from exness.core.money import format_scaled, format_usdc
+from exness.core.rejects import Refusal
+from exness.runtime.exchange import Exchange
+from exness.runtime.ports import Hand, OutOfTime
+from exness.web.callers import FORWARDED
+from exness.web.context import VISIT, Dev, answer, context_of, json_body
+from exness.web.dev_bodies import (
+    ClockAnswer,
+    ClockSetAnswer,
+    DepositAnswer,
+    PriceSetAnswer,
+    ResetAnswer,
+    ScriptAnswer,
+    clock_order,
+    deposit_of,
+    price_of,
+    script_of,
+    speed_out,
+)
+from exness.web.errors import ApiError, FieldError, InvalidRequest, refused
+from exness.web.wire import iso
+
+MOST_DEPOSITED = 8 * 10**18
+"""Micro-USDC over all accounts: a deposit must not lead the tables beyond 64 bits."""
+
+_PASSED_ON = (FORWARDED, hdrs.FORWARDED, hdrs.VIA, "X-Real-IP")
+"""What proxies add. One on this machine may pass on what comes from anywhere."""
+
+
+async def get_clock(request: web.Request) -> web.StreamResponse:
+    """GET /dev/clock."""
+    hand = _hand(request)
+    return answer(ClockAnswer(True, iso(hand.now_us()), hand.paused, speed_out(hand.speed), hand.script_left))
+
+
+async def set_clock(request: web.Request) -> web.StreamResponse:
+    """POST /dev/clock."""
+    hand = _hand(request)
+    order = clock_order(await json_body(request))
+    try:
+        moved = await hand.set_clock(order.paused, order.speed, order.step_us)
+    except OutOfTime:
+        raise InvalidRequest([FieldError("step", "step must not lead beyond the year 9998")]) from None
+    await _exchange(request).writer.durable(moved.seq)
+    return answer(
+        ClockSetAnswer(
+            success=True,
+            now=iso(moved.at),
+            paused=hand.paused,
+            speed=speed_out(hand.speed),
+            script_left=hand.script_left,
+            scripted=moved.scripted,
+            liquidated=moved.liquidated,
+        )
+    )
+
+
+async def set_price(request: web.Request) -> web.StreamResponse:
+    """PUT /dev/prices/{asset}: answered once everything that the price set off is durable."""
+    hand, exchange = _hand(request), _exchange(request)
+    asset = Asset(request.match_info["asset"])
+    instrument = exchange.rules.instruments.get(asset)
+    if instrument is None:
+        supported = ", ".join(exchange.rules.instruments)
+        raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
+    decimals = instrument.decimals
+    bid, ask = price_of(await json_body(request), decimals)
+    moved = await hand.set_price(asset, bid, ask)
+    await exchange.writer.durable(moved.seq)
+    return answer(
+        PriceSetAnswer(
+            success=True,
+            asset=asset,
+            bid=format_scaled(bid, decimals),
+            ask=format_scaled(ask, decimals),
+            mark=format_scaled(mark_price(bid, ask), decimals),
+            at=iso(moved.at),
+            liquidated=moved.liquidated,
+        )
+    )
+
+
+async def run_script(request: web.Request) -> web.StreamResponse:
+    """POST /dev/prices/script."""
+    hand, exchange = _hand(request), _exchange(request)
+    script = script_of(await json_body(request), exchange.rules)
+    replaced = hand.script_left
+    try:
+        moved = await hand.run_script(script)
+    except OutOfTime:
+        raise InvalidRequest([FieldError("prices", "prices must not lead beyond the year 9998")]) from None
+    await exchange.writer.durable(moved.seq)
+    return answer(ScriptAnswer(True, iso(moved.at), moved.scripted, hand.script_left, replaced, moved.liquidated))
+
+
+async def deposit(request: web.Request) -> web.StreamResponse:
+    """POST /dev/deposit: into the account of a mail address, which is made, as at a first sign-in, if need be."""
+    _let_in(request)
+    exchange = _exchange(request)
+    email, amount = deposit_of(await json_body(request))
+    account = await exchange.account_of(email)
+    if exchange.state.deposits + amount > MOST_DEPOSITED:
+        raise InvalidRequest([FieldError("amount", "amount would be more than all accounts together can hold")])
+    outcome = await exchange.sequencer.submit(Deposit(account.id, amount), request[VISIT].request_id)
+    match outcome:
+        case Done([record]):
+            assert isinstance(record.event, Deposited)
+            return answer(
+                DepositAnswer(True, email, format_usdc(amount), format_usdc(record.event.balance), iso(record.at))
+            )
+        case Refusal():  # it was forgotten meanwhile
+            raise refused(outcome)
+        case _:
+            raise AssertionError(f"a deposit can't have {outcome!r}")
+
+
+async def reset(request: web.Request) -> web.StreamResponse:
+    """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
+    hand, exchange = _let_in(request).hand, _exchange(request)
+    if hand is not None:
+        await hand.start_afresh()
+    outcome = await exchange.sequencer.submit(StartAfresh(), request[VISIT].request_id)
+    exchange.candles.forget()
+    match outcome:
+        case Done([record]):
+            return answer(ResetAnswer(True, record.seq, iso(record.at)))
+        case _:
+            raise AssertionError(f"a reset can't have {outcome!r}")
+
+
+# --- who may ------------------------------------------------------------------------------------------------------
+
+
+def _let_in(request: web.Request) -> Dev:
+    """Raises ApiError(local_only, forbidden_origin)."""
+    context = context_of(request)
+    if not _is_local(request):
+        raise ApiError("local_only")
+    context.browsers.check_page(request)
+    assert context.dev is not None, "the routes exist only where it is on"
+    return context.dev
+
+
+def _hand(request: web.Request) -> Hand:
+    """Raises ApiError(local_only, forbidden_origin, not_manual)."""
+    hand = _let_in(request).hand
+    if hand is None:
+        raise ApiError("not_manual")
+    return hand
+
+
+def _exchange(request: web.Request) -> Exchange:
+    return context_of(request).exchange
+
+
+def _is_local(request: web.Request) -> bool:
+    """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
+    lead here would come from its browser's machine, and its Origin would match."""
+    if any(header in request.headers for header in _PASSED_ON):
+        return False
+    return _is_loopback(request.remote or "") and is_local_name(request.host)
+
+
+def is_local_name(host: str) -> bool:
+    """Whether a `Host` header, with or without a port, names the machine itself."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return bool((mapped or ip).is_loopback)

@@ -1,0 +1,191 @@
+"""Starting afresh: the tables forget, the journal does not, and everything still agrees."""
+
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from exness.core.capture import digest_of
+from exness.core.commands import StartAfresh
+from exness.core.events import Record
+from exness.core.evolve import evolve
+from exness.core.state import State
+from exness.runtime.ports import StorageError, TradeQuery
+from exness.runtime.recovery import recover
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.storage.verify import Difference, Report, verify
+from tests.contracts.backends import INSTRUMENTS
+from tests.contracts.trading import batches, random_trading, read_all
+from tests.storage.damage import flip_in_record, make_directory, save, tamper
+from tests.storage.tables import all_tables, assert_tables_are
+from tests.support.books import (
+    ANN,
+    BOB,
+    SOL,
+    Desk,
+    assert_books_balance,
+    close_trade,
+    deposit,
+    known_history,
+    open_account,
+    open_trade,
+    tick,
+)
+
+
+def go_on(desk: Desk) -> None:
+    """Something of everything, with the ids that were used before."""
+    desk.do(open_account(BOB, "300"))
+    desk.do(open_account(ANN, "100"))
+    desk.do(deposit(ANN, "0.5"))
+    desk.do(tick(SOL, "200"))
+    desk.open(open_trade("o-1", client_order="mine", fingerprint="another body"))
+    desk.open(open_trade("o-2", account=BOB, leverage="50"))
+    desk.open(open_trade("o-3", account=BOB))
+    desk.do(close_trade("o-1"))
+    desk.do(tick(SOL, "196"))
+
+
+def afresh() -> Desk:
+    """A history, forgotten, and another one."""
+    desk = known_history()
+    desk.do(StartAfresh())
+    go_on(desk)
+    return desk
+
+
+def checked(data_dir: Path) -> Report:
+    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
+
+
+def after_last_afresh(desk: Desk) -> list[Record]:
+    seq = max((r.seq for r in desk.records if type(r.event).__name__ == "StartedAfresh"), default=0)
+    return [record for record in desk.records if record.seq > seq]
+
+
+def replayed(records: list[Record]) -> State:
+    state = State()
+    for record in records:
+        evolve(state, record)
+    return state
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
+async def test_however_it_is_batched_the_tables_hold_what_came_after(tmp_path: Path, size: int) -> None:
+    desk = afresh()
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        for start in range(0, len(desk.records), size):
+            await storage.journal.append(desk.records[start : start + size])
+        assert await read_all(storage.journal) == desk.records, "the journal keeps everything"
+        rows, sums = await storage.history.trades(TradeQuery(BOB))
+        assert ([row.order for row in rows], sums.total, sums.liquidated) == (["o-3", "o-2"], 2, 1)
+    assert_tables_are(tmp_path, desk.state, after_last_afresh(desk))
+    assert checked(tmp_path).digest == digest_of(desk.state)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_random_trading_with_fresh_starts_agrees_at_every_record(tmp_path: Path, seed: int) -> None:
+    """Recovery from every snapshot and from none, verify, and the tables."""
+    rng = random.Random(seed)
+    desk = Desk()
+    for number in range(3):
+        if number:
+            desk.do(StartAfresh())
+        random_trading(seed * 10 + number, steps=80, desk=desk)
+    snapshots_at = sorted(rng.sample(range(1, desk.state.seq + 1), 3))
+    state = State()
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        for batch in batches(desk.records, seed):
+            await storage.journal.append(batch)
+        for record in desk.records:
+            evolve(state, record)
+            if record.seq in snapshots_at:
+                await save(storage.snapshots, state)
+        for seq in [*reversed(snapshots_at), 0]:
+            recovered = await recover(storage.journal, storage.snapshots)
+            assert (recovered.snapshot_seq, recovered.digest) == (seq, digest_of(desk.state)), f"seed {seed}"
+            await storage.snapshots.drop_from(seq)
+    assert_tables_are(tmp_path, desk.state, after_last_afresh(desk))
+    assert checked(tmp_path).digest == digest_of(desk.state)
+    assert_books_balance(desk.state)
+
+
+async def test_verify_counts_what_is_there_and_checks_snapshots_from_before(tmp_path: Path) -> None:
+    desk = afresh()
+    before = known_history().state.seq
+    await make_directory(tmp_path, desk.records, [before - 1, before, before + 1, desk.state.seq])
+    report = checked(tmp_path)
+    assert (report.records, report.snapshots, report.users) == (desk.state.seq, 4, 2)
+    assert (report.trades_opened, report.trades_closed, report.liquidations, report.open_trades) == (3, 1, 1, 1)
+    assert report.deposits == desk.state.deposits == 400_500_000
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO users VALUES ('old', 'old@example.com', 'trader', 1, 1)",
+        "UPDATE balances SET free = free + 1 WHERE account_id = 'house'",
+        "UPDATE balances SET deposited = deposited + 1 WHERE account_id = 'ann'",
+        "DELETE FROM liquidations",
+        "UPDATE trades SET margin = margin + 1 WHERE id = 'o-3'",
+    ],
+)
+async def test_verify_finds_what_the_tables_should_have_forgotten_or_kept(tmp_path: Path, statement: str) -> None:
+    await make_directory(tmp_path, afresh().records)
+    tamper(tmp_path / MAIN_DB, statement)
+    with pytest.raises(Difference):
+        checked(tmp_path)
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_fresh_start_that_is_cut_brings_back_what_it_forgot(tmp_path: Path, again: bool) -> None:
+    """Its time is lost, so it can't be written anew: it did not happen, and the tables say so to the last row."""
+    desk = afresh() if again else known_history()
+    await make_directory(tmp_path / "before", desk.records)
+    kept = list(desk.records)
+    desk.do(StartAfresh())
+    await make_directory(tmp_path / "data", desk.records)
+    assert all_tables(tmp_path / "data")["trades"] == []
+    tamper(tmp_path / "data" / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
+    async with open_storage(tmp_path / "data", INSTRUMENTS) as storage:
+        recovered = await recover(storage.journal, storage.snapshots)
+        assert recovered.notes[0].endswith("it was the last one and has been cut")
+        assert await read_all(storage.journal) == kept
+        assert recovered.digest == digest_of(replayed(kept))
+        assert all_tables(tmp_path / "data") == all_tables(tmp_path / "before")
+        recovered_desk = Desk()
+        recovered_desk.engine.state = recovered.state
+        recovered_desk.do(deposit(ANN, "1"))
+        await storage.journal.append(recovered_desk.records)
+    assert checked(tmp_path / "data").records == len(kept) + 1
+
+
+async def test_a_fresh_start_is_not_cut_when_what_it_forgot_is_damaged_too(tmp_path: Path) -> None:
+    desk = known_history()
+    desk.do(StartAfresh())
+    await make_directory(tmp_path, desk.records)
+    flip_in_record(tmp_path, 3, "payload")
+    tamper(tmp_path / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        with pytest.raises(StorageError, match="record 3 is damaged"):
+            await recover(storage.journal, storage.snapshots)
+    with closing(sqlite3.connect(tmp_path / MAIN_DB)) as main:
+        assert main.execute("SELECT count(*) FROM journal").fetchone() == (desk.state.seq,), "nothing was changed"
+
+
+async def test_a_deposit_that_is_cut_leaves_what_was_paid_in_since_the_fresh_start(tmp_path: Path) -> None:
+    """The account has the id of one of before: what that one was paid is none of its own."""
+    desk = known_history()
+    desk.do(StartAfresh())
+    desk.do(open_account(BOB, "1"))
+    await make_directory(tmp_path / "before", desk.records)
+    desk.do(deposit(BOB, "7"))
+    await make_directory(tmp_path / "data", desk.records)
+    tamper(tmp_path / "data" / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
+    async with open_storage(tmp_path / "data", INSTRUMENTS) as storage:
+        recovered = await recover(storage.journal, storage.snapshots)
+        assert recovered.notes[0].endswith("it was the last one and has been cut")
+    assert all_tables(tmp_path / "data") == all_tables(tmp_path / "before")
+    assert checked(tmp_path / "data").deposits == 1_000_000

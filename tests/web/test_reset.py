@@ -1,0 +1,55 @@
+"""A reset, for the stream and the candles: nothing of before is left, and nobody takes the new for the old."""
+
+from pathlib import Path
+
+from exness.web.frames import CloseCode
+from tests.support.app import Stores
+from tests.web.streams import listening
+from tests.web.test_dev import known, manual_app, set_price
+
+
+async def test_who_listens_to_an_account_is_told_goodbye_and_who_listens_to_prices_stays() -> None:
+    async with manual_app() as (app, _):
+        await set_price(app, "SOL", "200")
+        ann = await known(app)
+        await ann.create()
+        async with listening(app, ann) as private, listening(app) as public:
+            await private.snapshot("trades")
+            await public.snapshot("prices")
+            assert (await app.post("/dev/reset", None)).status == 200
+            assert await private.closed() == CloseCode.STARTED_AFRESH
+            await set_price(app, "SOL", "150")
+            price = await public.until(lambda frame: frame["type"] == "price" and frame["data"]["asset"] == "SOL")
+            assert price["data"]["mark"] in ("150.000000", None)
+
+
+async def test_nobody_resumes_across_a_reset() -> None:
+    async with manual_app() as (app, _):
+        await set_price(app, "SOL", "200")
+        ann = await known(app)
+        await ann.create()
+        before = app.state.seq
+        assert (await app.post("/dev/reset", None)).status == 200
+        assert (await ann.get("/balance")).status == 200
+        async with listening(app, ann) as client:
+            await client.say("subscribe", channels=["trades"], resume=before)
+            refused = await client.until(lambda frame: frame["type"] == "error")
+            assert refused["data"]["code"] == "resume_impossible"
+            assert (await client.next("trades", "snapshot"))["data"] == []
+
+
+async def test_the_candles_of_before_are_gone_from_memory_and_disk(tmp_path: Path) -> None:
+    query = "/klines?asset=SOL&interval=1m"
+    async with Stores.sqlite(tmp_path) as stores:
+        async with manual_app(stores=stores, flush_candles=True) as (app, feed):
+            await set_price(app, "SOL", "200")
+            await known(app)
+            assert len((await app.get(query)).body) == 1
+            assert (await app.post("/dev/reset", None)).status == 200
+            assert (await app.get(query)).body == []
+            feed.clock.pause()
+            await set_price(app, "SOL", "150")
+            (candle,) = (await app.get(query)).body
+            assert (candle["open"], candle["high"], candle["trades"]) == ("150.000000", "150.000000", 1)
+        stored = await stores.history.newest_candles()
+        assert {candle.high for candle in stored.candles} == {150_000_000}
