@@ -27,7 +27,8 @@ from tests.faults.trading import (
 from tests.storage.damage import contents, tamper
 from tests.support.process import Server, finished
 
-FLIP = "UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || x'00' || substr(accounts, 11) AS BLOB)"
+OTHER_BYTE = "CASE substr(accounts, 10, 1) WHEN x'00' THEN x'ff' ELSE x'00' END"
+FLIP = f"UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || {OTHER_BYTE} || substr(accounts, 11) AS BLOB)"
 
 
 async def stopped_with_snapshots(data_dir: Path, snapshots: int = 3) -> Books:
