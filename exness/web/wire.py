@@ -172,8 +172,8 @@ class TradeClosedAnswer(msgspec.Struct, frozen=True, rename="camel"):
     balance: str
 
 
-class OpenTradeRow(msgspec.Struct, frozen=True, rename="camel"):
-    """`markPrice` and what follows from it are null while there is no price; `stale` tells that the price is old."""
+class OpenTradeFixed(msgspec.Struct, frozen=True, rename="camel"):
+    """What an open trade was opened with."""
 
     order_id: str
     client_order_id: str | UnsetType
@@ -183,11 +183,25 @@ class OpenTradeRow(msgspec.Struct, frozen=True, rename="camel"):
     leverage: int | float
     entry_price: str
     liquidation_price: str
+    created_at: str
+
+
+class OpenTradeNow(msgspec.Struct, frozen=True, rename="camel"):
+    """How it stands."""
+
     mark_price: str | None
     unrealized_pnl: str | None
     unrealized_pnl_percentage: str | None
     stale: bool
-    created_at: str
+
+
+class OpenTradeRow(OpenTradeFixed, frozen=True, rename="camel"):
+    """Both in one. `markPrice` and what follows from it are null while there is no price; `stale`: the price is old."""
+
+    mark_price: str | None
+    unrealized_pnl: str | None
+    unrealized_pnl_percentage: str | None
+    stale: bool
 
 
 class OpenTradesAnswer(msgspec.Struct, frozen=True):

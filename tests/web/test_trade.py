@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from exness.core.instruments import Execution
+from exness.web.wire import OpenTradeFixed, OpenTradeNow, OpenTradeRow
 from tests.support.app import (
     App,
     SetClock,
@@ -330,3 +332,10 @@ async def test_every_tick_gives_its_asset_30_more_seconds(app: App, ann: Trader)
     await app.quote(SOL, "200")
     app.clock.now += 29 * SECOND
     await ann.create()
+
+
+def test_an_open_trades_row_is_what_it_was_opened_with_and_how_it_stands() -> None:
+    parts = [*msgspec.structs.fields(OpenTradeFixed), *msgspec.structs.fields(OpenTradeNow)]
+    assert [(field.encode_name, field.type) for field in msgspec.structs.fields(OpenTradeRow)] == [
+        (field.encode_name, field.type) for field in parts
+    ]
