@@ -13,6 +13,7 @@ from exness.runtime.ports import AuthStore, Hand
 from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
+from exness.web.board import PriceBoard
 from exness.web.browsers import Browsers
 from exness.web.callers import Callers
 from exness.web.connections import Connections
@@ -70,6 +71,7 @@ class Context:
     requests: Requests = field(default_factory=Requests)
     loop: LoopWatch = field(default_factory=LoopWatch)
     metrics: Metrics | None = None
+    board: PriceBoard = field(default_factory=PriceBoard)
     look: "Look" = field(default_factory=lambda: Look())
     stream: StreamBounds = field(default_factory=StreamBounds)
 

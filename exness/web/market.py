@@ -5,18 +5,17 @@ import asyncio
 from aiohttp import web
 
 from exness.core.instruments import Asset
-from exness.runtime.exchange import Exchange
+from exness.web.answers import Answer
+from exness.web.board import price_of
 from exness.web.context import answer, context_of
 from exness.web.errors import ApiError
 from exness.web.validate import klines_query
 from exness.web.wire import (
     KlineRow,
-    PriceAnswer,
     SupportedAsset,
     SupportedAssets,
     kline_row,
     leverage_out,
-    price_answer,
 )
 
 ROWS_AT_ONCE = 100
@@ -41,8 +40,8 @@ async def supported_assets(request: web.Request) -> web.StreamResponse:
 
 async def prices(request: web.Request) -> web.StreamResponse:
     """GET /prices: every asset's, by asset."""
-    exchange = context_of(request).exchange
-    return answer({asset: _price(exchange, asset) for asset in exchange.rules.instruments})
+    context = context_of(request)
+    return Answer(context.board.body(context.exchange))
 
 
 async def price(request: web.Request) -> web.StreamResponse:
@@ -52,7 +51,7 @@ async def price(request: web.Request) -> web.StreamResponse:
     if asset not in exchange.rules.instruments:
         supported = ", ".join(exchange.rules.instruments)
         raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
-    return answer(_price(exchange, asset))
+    return answer(price_of(exchange, asset, exchange.clock.now_us()))
 
 
 async def klines(request: web.Request) -> web.StreamResponse:
@@ -66,8 +65,3 @@ async def klines(request: web.Request) -> web.StreamResponse:
         if len(rows) % ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return answer(rows)
-
-
-def _price(exchange: Exchange, asset: Asset) -> PriceAnswer:
-    decimals, state = exchange.rules.instruments[asset].decimals, exchange.state
-    return price_answer(asset, decimals, state.price(asset), state.price_state(asset, exchange.clock.now_us()))

@@ -78,7 +78,7 @@ async def list_open(request: web.Request) -> web.StreamResponse:
     """GET /trade/open."""
     exchange = context_of(request).exchange
     account = await signed_in(request)
-    asset = open_query(request.query, exchange.rules)
+    asset = open_query(request.query, exchange.rules) if request.query_string else None
     await exchange.settled(account)
     now = exchange.clock.now_us()
     trades = [trade for trade in account.trades.values() if asset is None or trade.asset == asset]
