@@ -76,6 +76,10 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    def watch_stream(self, readers: Callable[[], int], frames: Callable[[], int], closed: Mapping[str, int]) -> None:
+        """Tell of the stream as well: its open connections, the frames made, those ended by close code."""
+        self._registry.register(_Stream(readers, frames, closed))
+
     async def answer(self, caller: str) -> web.Response:
         """The metrics as they are now. Raises ApiError(not_found) for a caller from elsewhere."""
         if not self._may_read(caller):
@@ -90,6 +94,18 @@ class Metrics:
         except ValueError:
             return False
         return any(address.version == network.version and address in network for network in self._networks)
+
+
+class _Stream(Collector):
+    def __init__(self, readers: Callable[[], int], frames: Callable[[], int], closed: Mapping[str, int]) -> None:
+        self._readers = readers
+        self._frames = frames
+        self._closed = closed
+
+    def collect(self) -> Iterator[Metric]:
+        yield _plain("stream_readers", "Open connections of the stream", self._readers())
+        yield _total("stream_frames", "Frames made: one for each message, however many listen", self._frames())
+        yield _counted("stream_closed", "Connections of the stream that we ended, by close code", self._closed)
 
 
 class _Exchange(Collector):

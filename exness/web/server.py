@@ -63,6 +63,9 @@ def make_app(context: Context) -> web.Application:
 
     app.cleanup_ctx.append(connections_swept)
     app[HUB] = Hub(context.exchange, context.sessions, context.store, context.stream)
+    if context.metrics is not None:
+        hub = app[HUB]
+        context.metrics.watch_stream(lambda: len(hub.readers), lambda: hub.frames_made, hub.closed)
     app.cleanup_ctx.append(_streaming)
     app.on_shutdown.append(_end_streams)
     return app
