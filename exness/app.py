@@ -54,6 +54,7 @@ from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare, read_previous_secret, read_secret
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.web.access import AccessLog
 from exness.web.audit import Audit
 from exness.web.auth import Sessions
 from exness.web.browsers import Browsers
@@ -524,6 +525,7 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         audit=audit,
         stream=make_stream_bounds(config),
         dev=make_dev(config, exchange.feed),
+        access=AccessLog() if config.log.access else None,
     )
 
 

@@ -220,6 +220,7 @@ class LogConfig(msgspec.Struct, frozen=True):
         Literal["debug", "info", "warning", "error"], rules.one_of(("debug", "info", "warning", "error"))
     ] = "info"
     format: Annotated[Literal["console", "json"], rules.one_of(("console", "json"))] = "console"
+    access: Annotated[bool, Boolean()] = False
 
 
 class AssetConfig(msgspec.Struct, frozen=True):

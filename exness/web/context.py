@@ -10,6 +10,7 @@ from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Hand
+from exness.web.access import AccessLog
 from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
 from exness.web.auth import Session, Sessions, session_of
@@ -71,6 +72,7 @@ class Context:
     requests: Requests = field(default_factory=Requests)
     loop: LoopWatch = field(default_factory=LoopWatch)
     metrics: Metrics | None = None
+    access: AccessLog | None = None
     board: PriceBoard = field(default_factory=PriceBoard)
     look: "Look" = field(default_factory=lambda: Look())
     stream: StreamBounds = field(default_factory=StreamBounds)

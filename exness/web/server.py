@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from exness.runtime.clock import RandomBits
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
+from exness.web.access import Line
 from exness.web.answers import VISIT, Visit, answer, complete
 from exness.web.connections import Connection, RequestHandler, Runner
 from exness.web.context import Context, context_of, note_allowance
@@ -62,6 +63,14 @@ def make_app(context: Context) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
+    access = context.access
+    if access is not None:
+
+        async def access_written(app: web.Application) -> AsyncIterator[None]:
+            async with access.running():
+                yield
+
+        app.cleanup_ctx.append(access_written)
     app[HUB] = Hub(context.exchange, context.sessions, context.store, context.stream)
     if context.metrics is not None:
         hub = app[HUB]
@@ -112,11 +121,15 @@ class Door:
                 response = await _refused(request, error)
             finally:
                 connection.ended()
+            seconds = perf_counter() - began_s
             if response.status != _UPGRADED:  # a stream lasts as long as it likes
-                context.requests.note(method, visit.route, response.status, perf_counter() - began_s)
+                context.requests.note(method, visit.route, response.status, seconds)
+            if access is not None:
+                access.note(Line(method, request.path, response.status, seconds, visit.caller, visit.request_id))
             return response
 
         context, fast = self._context, self._fast
+        access = context.access
         callers, hit_address = context.callers, context.limits.hit_address
         return handle
 
