@@ -25,7 +25,7 @@ from exness.core.events import (
     next_status,
 )
 from exness.core.instruments import AccountId, Asset, OrderId, Side
-from exness.core.state import Account, BooksError, Price, SeenOrder, State
+from exness.core.state import NOTHING, Account, BooksError, Price, SeenOrder, State
 
 
 def evolve(state: State, record: Record) -> None:
@@ -84,12 +84,13 @@ def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
     next_status(_status(account, trade.order), TradeOpened)
     _pay(state, account, -trade.margin, event.balance)
     _lock(state, account, trade, 1)
-    account.trades[trade.order] = trade
+    _trades_of(account)[trade.order] = trade
     state.market(trade.asset).index(trade.side).add(trade)
     if trade.client_order is not None:
+        seen = _seen_of(account)
         for forgotten in event.forgets:
-            del account.seen[forgotten]
-        account.seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
+            del seen[forgotten]
+        seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
 
 
 def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
@@ -109,7 +110,10 @@ def _started_afresh(state: State, record: Record, event: StartedAfresh) -> None:
 def _end_trade(state: State, record: Record, event: TradeClosed | TradeLiquidated, returned: int, pnl: int) -> None:
     account = _touch(state, event.account, record.seq)
     next_status(_status(account, event.order), type(event))
-    trade = account.trades.pop(event.order)
+    trades = _trades_of(account)
+    trade = trades.pop(event.order)
+    if not trades:
+        account.trades = NOTHING
     _lock(state, account, trade, -1)
     _pay(state, account, returned, event.balance)
     state.house_pnl -= pnl
@@ -123,6 +127,20 @@ def _touch(state: State, account_id: AccountId, seq: int) -> Account:
         state.observer.keep(account)
     account.seq = seq
     return account
+
+
+def _trades_of(account: Account) -> dict[OrderId, Trade]:
+    """Its open trades, to change them."""
+    if not isinstance(account.trades, dict):
+        account.trades = {}
+    return account.trades
+
+
+def _seen_of(account: Account) -> dict[str, SeenOrder]:
+    """Its client order ids, to change them."""
+    if not isinstance(account.seen, dict):
+        account.seen = {}
+    return account.seen
 
 
 def _status(account: Account, order: OrderId) -> TradeStatus:

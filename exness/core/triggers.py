@@ -27,7 +27,7 @@ class TriggerIndex:
     the price for shorts (a rising mark reaches the lowest first), the negated price for longs.
     """
 
-    __slots__ = ("_chunks", "_lasts", "_sign", "_trades")
+    __slots__ = ("_chunks", "_lasts", "_sign", "_trades", "_unsorted")
 
     def __init__(self, side: Side) -> None:
         self._sign = -1 if side is Side.LONG else 1
@@ -35,6 +35,7 @@ class TriggerIndex:
         self._lasts: list[int] = []
         """The last entry of each chunk."""
         self._trades: dict[int, Trade] = {}
+        self._unsorted: list[int] = []
 
     def __len__(self) -> int:
         return len(self._trades)
@@ -54,11 +55,16 @@ class TriggerIndex:
         if len(chunk) > 2 * _CHUNK:
             self._split(at)
 
-    def load(self, trades: list[Trade]) -> None:
-        """List many trades at once into an empty index, in recovery. O(n log n)."""
-        assert not self._trades, "load is for an empty index"
-        self._trades = {trade.seq: trade for trade in trades}
-        entries = sorted(map(self._entry, trades))
+    def add_unsorted(self, trade: Trade) -> None:
+        """List a trade; the index must not be asked for any before `sort`. For very many at once, in recovery. O(1)."""
+        seq = trade.seq
+        self._trades[seq] = trade
+        self._unsorted.append((self._sign * trade.liquidation) << _SEQ_BITS | seq)
+
+    def sort(self) -> None:
+        """Put what `add_unsorted` listed, and nothing else, in its order. O(n log n)."""
+        entries, self._unsorted = sorted(self._unsorted), []
+        assert len(entries) == len(self._trades), "sort is for an index that was filled by add_unsorted alone"
         self._chunks = [entries[start : start + _CHUNK] for start in range(0, len(entries), _CHUNK)]
         self._lasts = [chunk[-1] for chunk in self._chunks]
 

@@ -38,7 +38,7 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     started = time.monotonic()
     notes: list[str] = []
     last_seq = await _settle_last(journal, notes)
-    state = await _newest_snapshot(snapshots, last_seq, notes)
+    state, digest = await _newest_snapshot(snapshots, last_seq, notes)
     snapshot_seq = state.seq
     try:
         await journal.check(up_to=snapshot_seq)
@@ -54,7 +54,7 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
         snapshot_seq=snapshot_seq,
         replayed=state.seq - snapshot_seq,
         seconds=time.monotonic() - started,
-        digest=digest_of(state),
+        digest=digest if state.seq == snapshot_seq > 0 else digest_of(state),
         notes=notes,
     )
 
@@ -79,7 +79,8 @@ async def _settle_last(journal: Journal, notes: list[str]) -> int:
     return last_seq
 
 
-async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]) -> State:
+async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]) -> tuple[State, str]:
+    """The state it holds and the digest that its bytes were held against; an empty state when there is none."""
     infos = await snapshots.infos()
     if infos and last_seq == 0:
         raise StorageError(
@@ -91,10 +92,10 @@ async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]
             notes.append(f"snapshot {info.seq} is ahead of the journal, which ends at {last_seq}; it was left out")
             continue
         try:
-            return await _load(snapshots, info.seq)
+            return await _load(snapshots, info.seq), info.digest
         except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
             notes.append(f"snapshot {info.seq} is damaged ({damage}); the one before it was used")
-    return State()
+    return State(), ""
 
 
 async def _drop_ahead(snapshots: Snapshots, seq: int) -> None:

@@ -9,12 +9,14 @@ from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import JournalDamaged, StorageError
 from exness.storage.batch import execute_batch
 from exness.storage.candles import write_candles
-from exness.storage.codec import check_row, decode, encode
+from exness.storage.codec import check_row, decode, encode, whole_rows
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
 from exness.storage.mend import ANY_TRADER, mend
 from exness.storage.projection import HOUSE, Rows, project
 
 RECORDS_PER_READ = 2_000
+RECORDS_PER_CHECK = 500
+"""They fit into the processor's cache: 2,000 at once take a tenth longer."""
 
 INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES {rows}"
 
@@ -101,7 +103,7 @@ class SqliteJournal:
         return await self._reader.run(select_last_seq)
 
     async def check(self, up_to: int) -> None:
-        """See `ports.Journal`. About 2 us a record; payloads are not decoded."""
+        """See `ports.Journal`. About 1.3 us a record; payloads are not decoded."""
         after = 0
         while after < up_to:
             after = await self._reader.run(_check_chunk, self._reader, after, up_to)
@@ -234,6 +236,25 @@ def _read_chunk(connection: sqlite3.Connection, reader: Database, after: int) ->
 def _check_chunk(connection: sqlite3.Connection, reader: Database, after: int, up_to: int) -> int:
     """Check the next records and return the last one's seq."""
     limit = min(RECORDS_PER_READ, up_to - after)
+    if not _all_whole(connection, after, limit):
+        _name_damage(connection, reader, after, limit)
+    return after + limit
+
+
+def _all_whole(connection: sqlite3.Connection, after: int, limit: int) -> bool:
+    """Whether the next records are whole and all there."""
+    found = after
+    try:
+        cursor = connection.execute(SELECT_RECORDS, (after, limit))
+        while (rows := cursor.fetchmany(RECORDS_PER_CHECK)) and whole_rows(rows, found + 1):
+            found += len(rows)
+    except sqlite3.DatabaseError:
+        return False
+    return found == after + limit
+
+
+def _name_damage(connection: sqlite3.Connection, reader: Database, after: int, limit: int) -> None:
+    """Check the next records one by one. Raises JournalDamaged at the first that is not whole."""
     expected = after + 1
     try:
         for row in connection.execute(SELECT_RECORDS, (after, limit)):
@@ -246,7 +267,6 @@ def _check_chunk(connection: sqlite3.Connection, reader: Database, after: int, u
         raise JournalDamaged(expected, str(explained)) from error
     if expected <= after + limit:
         raise JournalDamaged(expected, "it is missing")
-    return expected - 1
 
 
 # The way back from the newest record. At most one row of `trades` or `users` bears its seq; when none does it was a

@@ -21,6 +21,9 @@ T = TypeVar("T")
 COMPRESSION = 1
 """zlib's fastest: accounts shrink to 27 %. Level 6 takes 2.5 times as long for 24 %."""
 
+CHUNKS_PER_READ = 16
+"""A trip to the connection's thread takes as long as a chunk of 500 trades; 16 of them are about 3 MB inflated."""
+
 INSERT_CHUNK = "INSERT INTO chunks (seq, n, accounts, checksum) VALUES (?, ?, ?, ?)"
 INSERT_SNAPSHOT = """
     INSERT INTO snapshots (seq, header, digest, chunks, stored_bytes, checksum) VALUES (?, ?, ?, ?, ?, ?)"""
@@ -75,8 +78,8 @@ class SqliteSnapshots:
     async def accounts(self, seq: int) -> AsyncIterator[list[bytes]]:
         row = check_row(seq, await self._read(_select_row, seq))
         digest, count = Digest(row.header), 0
-        for n in range(row.chunks):
-            accounts = await self._read(read_chunk, seq, n, digest)
+        for first in range(0, row.chunks, CHUNKS_PER_READ):
+            accounts = await self._read(_read_chunks, seq, first, min(first + CHUNKS_PER_READ, row.chunks), digest)
             count += len(accounts)
             yield accounts
         if count != row.header.accounts or digest.hex() != row.digest:
@@ -200,9 +203,12 @@ def read_chunk(connection: sqlite3.Connection, seq: int, n: int, digest: Digest)
         accounts = _unpack_accounts(zlib.decompress(data))
     except (TypeError, zlib.error, msgspec.DecodeError) as error:
         raise SnapshotDamaged(f"snapshot {seq} is damaged: chunk {n}: {error}") from error
-    for account in accounts:
-        digest.add(account)
+    digest.add(b"".join(accounts))
     return accounts
+
+
+def _read_chunks(connection: sqlite3.Connection, seq: int, first: int, end: int, digest: Digest) -> list[bytes]:
+    return [account for n in range(first, end) for account in read_chunk(connection, seq, n, digest)]
 
 
 def _drop_from(connection: sqlite3.Connection, seq: int) -> None:

@@ -306,9 +306,9 @@ def _margin(raw: Raw | None, problems: Problems) -> int | None:
 def _asset(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
     if name is None:
         return None
-    asset = Asset(name)
-    if asset in rules.instruments:
-        return asset
+    instrument = rules.instruments.get(Asset(name))
+    if instrument is not None:
+        return instrument.asset  # not the string that came: trades would each keep a copy
     problems.not_allowed("asset", f"Invalid asset. Supported assets are {', '.join(rules.instruments)}")
     return None
 

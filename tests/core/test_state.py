@@ -1,11 +1,12 @@
 """core/state.py: what the exchange knows, and the audit that finds every sum that is off."""
 
+import gc
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from exness.core.state import BooksError, State, audit
+from exness.core.state import NOTHING, BooksError, State, audit
 from tests.support.books import (
     ANN,
     BOB,
@@ -18,6 +19,7 @@ from tests.support.books import (
     START,
     Desk,
     assert_books_balance,
+    close_trade,
     deposit,
     desk_with,
     known_history,
@@ -151,3 +153,27 @@ def test_books_that_do_not_balance_show_all_four_sums() -> None:
         f"books do not balance at seq 9: free {state.free} + locked {state.locked} "
         f"+ house {state.house_pnl} is not deposits {state.deposits}"
     )
+
+
+def test_accounts_that_hold_nothing_share_one_mapping_that_nobody_can_write_to() -> None:
+    desk = desk_with(ANN, BOB)
+    ann, bob = desk.state.accounts[ANN], desk.state.accounts[BOB]
+    assert ann.trades is ann.seen is bob.trades is NOTHING
+    desk.open(open_trade("t", client_order="mine"))
+    assert (list(ann.trades), list(ann.seen)) == (["t"], ["mine"])
+    assert bob.trades is bob.seen is NOTHING, "another's trade is not theirs"
+    desk.open(open_trade("u"))
+    desk.do(close_trade("t", ANN))
+    assert list(ann.trades) == ["u"]
+    desk.do(close_trade("u", ANN))
+    assert ann.trades is NOTHING, "given back with the last trade"
+    assert list(ann.seen) == ["mine"]
+    with pytest.raises(TypeError):
+        NOTHING["t"] = 1  # type: ignore[index]
+    assert_books_balance(desk.state)
+
+
+def test_an_account_is_nothing_the_garbage_collector_has_to_look_at() -> None:
+    ann = known_history().state.accounts[ANN]
+    assert ann.trades
+    assert not gc.is_tracked(ann)

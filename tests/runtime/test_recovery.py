@@ -9,6 +9,7 @@ from exness.core.capture import Capture, digest_of
 from exness.core.engine import Done
 from exness.core.evolve import evolve
 from exness.core.state import State
+from exness.runtime import recovery
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
@@ -288,3 +289,21 @@ async def test_a_record_that_does_not_fit_the_state_before_it_refuses_to_start_a
     other.records = [msgspec.structs.replace(record, seq=seq) for seq, record in enumerate(other.records, 1)]
     with pytest.raises(StorageError, match=r"journal record \d+ does not fit the state before it"):
         await recover(await journal_of(other), MemorySnapshots())
+
+
+async def test_with_nothing_to_replay_the_digest_is_the_one_the_snapshot_was_held_against(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = known_history()
+    last = len(desk.records)
+    expected, journal = digest_of(desk.state), await journal_of(desk)
+
+    def once_more(state: State) -> str:
+        raise AssertionError("it takes as long as the half of the rest")
+
+    monkeypatch.setattr(recovery, "digest_of", once_more)
+    recovered = await recover(journal, await snapshots_of(desk, last))
+    assert (recovered.replayed, recovered.digest) == (0, expected)
+    assert_books_balance(recovered.state)
+    with pytest.raises(AssertionError):
+        await recover(journal, await snapshots_of(desk, last - 1))

@@ -14,7 +14,7 @@ from exness.core.commands import OpenTrade
 from exness.core.decide import Repeated
 from exness.core.events import Record
 from exness.core.instruments import Asset, Side
-from exness.core.state import State
+from exness.core.state import NOTHING, State
 from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
 from exness.runtime import recovery
 from exness.runtime.bus import Bus
@@ -136,7 +136,7 @@ def client_order_ids_forgotten_on_restart(patch: Patch) -> None:
     def forgetful(self: Restorer) -> State:
         state = finish(self)
         for account in state.account_list:
-            account.seen.clear()
+            account.seen = NOTHING
         return state
 
     patch.setattr(Restorer, "finish", forgetful)

@@ -13,6 +13,7 @@ from exness.core.events import AccountOpened, Deposited, Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.state import State
 from exness.runtime.ports import JournalDamaged, StorageError
+from exness.storage import journal
 from exness.storage.sqlite import MAIN_DB, Storage, open_storage
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import append_all, batches, random_trading, read_all
@@ -209,3 +210,34 @@ async def test_a_page_that_makes_no_sense_to_sqlite_names_the_record_it_begins_a
             await read_on()
         assert damage.value.seq == len(read) + 1
         assert read == desk.records[: len(read)]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("UPDATE journal SET at = at + 1 WHERE seq = ?", "its checksum does not match"),
+        ("DELETE FROM journal WHERE seq = ?", "it is missing"),
+    ],
+)
+async def test_the_check_names_the_damaged_record_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, why: str
+) -> None:
+    monkeypatch.setattr(journal, "RECORDS_PER_READ", 5)
+    monkeypatch.setattr(journal, "RECORDS_PER_CHECK", 2)
+    for seq in range(1, 10):
+        data_dir = tmp_path / str(seq)
+        async with open_storage(data_dir, INSTRUMENTS) as storage:
+            await append_all(storage.journal, known_history().records)
+            for up_to in range(10):
+                await storage.journal.check(up_to)
+            with_own_connection(data_dir / MAIN_DB, what, seq)
+            await storage.journal.check(seq - 1)
+            for up_to in range(seq, 10):
+                with pytest.raises(JournalDamaged, match=f"record {seq} is damaged: {why}"):
+                    await storage.journal.check(up_to)
+
+
+async def test_a_check_of_more_records_than_there_are_names_the_first_that_is_missing(storage: Storage) -> None:
+    await append_all(storage.journal, known_history().records)
+    with pytest.raises(JournalDamaged, match="record 10 is damaged: it is missing"):
+        await storage.journal.check(12)

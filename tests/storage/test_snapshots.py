@@ -6,6 +6,7 @@ import pytest
 
 from exness.core.capture import Header
 from exness.runtime.ports import SnapshotDamaged, Snapshots
+from exness.storage import snapshots
 from exness.storage.sqlite import SNAPSHOTS_DB, open_storage
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import picture, random_trading
@@ -88,3 +89,18 @@ async def test_chunks_that_changed_places_are_found_by_the_digest(tmp_path: Path
         with_own_connection(tmp_path / SNAPSHOTS_DB, "UPDATE chunks SET n = n - 100 WHERE n >= 100")
         with pytest.raises(SnapshotDamaged, match="its accounts do not match its digest"):
             [_ async for _ in storage.snapshots.accounts(header.seq)]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10, 16])
+async def test_chunks_come_in_their_order_however_many_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(snapshots, "CHUNKS_PER_READ", at_once)
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await save(storage.snapshots, 1, NOISE)
+        read = [accounts async for accounts in storage.snapshots.accounts(1)]
+        assert [account for accounts in read for account in accounts] == NOISE
+        assert len(read) == -(-10 // at_once)
+        with_own_connection(tmp_path / SNAPSHOTS_DB, "UPDATE chunks SET checksum = checksum + 1 WHERE n = 7")
+        with pytest.raises(SnapshotDamaged, match="chunk 7 does not match its checksum"):
+            [_ async for _ in storage.snapshots.accounts(1)]

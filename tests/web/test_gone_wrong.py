@@ -7,6 +7,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from exness.core.capture import encode_account
 from tests.support.app import API, App, Trader, assert_error, bad, order, running_app, unchanged, until
 from tests.support.books import SOL
 
@@ -215,7 +216,7 @@ async def test_after_a_request_timed_out_in_the_inbox_the_next_ones_are_served()
 
 
 async def test_closed_trades_cost_neither_time_on_ticks_nor_memory(app: App, ann: Trader) -> None:
-    size_before = len(msgspec.msgpack.encode(msgspec.structs.replace(ann.account, seq=0)))
+    size_before = len(encode_account(msgspec.structs.replace(ann.account, seq=0)))
     for kind in ("long", "short"):
         trades = await asyncio.gather(*(ann.create(type=kind, margin=1) for _ in range(20)))
         await asyncio.gather(*(ann.close(trade["orderId"]) for trade in trades))
@@ -227,7 +228,7 @@ async def test_closed_trades_cost_neither_time_on_ticks_nor_memory(app: App, ann
     for index in (market.longs, market.shorts):
         assert (index._chunks, index._lasts, index._trades) == ([], [], {})
     assert ann.account.trades == {}
-    assert len(msgspec.msgpack.encode(msgspec.structs.replace(ann.account, seq=0))) == size_before
+    assert len(encode_account(msgspec.structs.replace(ann.account, seq=0))) == size_before
     assert (await ann.get("/trade/history")).body["pagination"]["total"] == 42
 
 
