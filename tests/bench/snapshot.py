@@ -26,6 +26,7 @@ from exness.core.state import State
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
+from exness.storage.batch import execute_batch
 from exness.storage.codec import encode
 from exness.storage.journal import INSERT_RECORD
 from exness.storage.sqlite import MAIN_DB, open_storage
@@ -130,4 +131,4 @@ def _pretend_journal_up_to(data_dir: Path, seq: int) -> None:
     """A last record for the journal to go on from: what is measured never reads those before it."""
     record = Record(seq, 1, AccountOpened(account_id(0), "nobody@example.com", 0))
     with closing(sqlite3.connect(data_dir / MAIN_DB)) as connection, connection:
-        connection.execute(INSERT_RECORD, encode(record))
+        execute_batch(connection, INSERT_RECORD, [encode(record)])
