@@ -70,6 +70,11 @@ class Writer:
         return self._queued
 
     @property
+    def waiting(self) -> int:
+        """Who waits for a commit, those who have gone meanwhile included."""
+        return len(self._waiters)
+
+    @property
     def bound(self) -> int:
         return self._bound
 

@@ -128,7 +128,7 @@ async def test_a_balance_never_shows_what_is_not_on_disk(tmp_path: Path, caller:
         if caller == "goes":
             create.cancel()
         read = asyncio.create_task(ann.get("/balance/usd"))
-        await until(lambda: app.connections() >= 2)
+        await until(lambda: app.writer.waiting == 2)
         for _ in range(20):
             await app.quote(SOL, "200")
         assert not read.done()
