@@ -1,7 +1,8 @@
-"""The composition root: builds everything from a Config, recovers, starts, serves, drains, stops.
+"""The life of a server: recovers, starts, serves, drains, stops.
 
-The only module that knows every concrete class. Start: directory and lock, storage, recovery, writer and engine, feed,
-port. Stop is the same the other way round, so that whatever was taken is answered and on disk before the end.
+With `assembly`, which builds the parts, the only module that knows the concrete classes. Start: directory and lock,
+storage, recovery, writer and engine, feed, port. Stop is the same the other way round, so that whatever was taken is
+answered and on disk before the end.
 """
 
 import asyncio
@@ -20,51 +21,40 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from exness import __version__
+from exness.assembly import (
+    StartError,
+    clock_of,
+    make_context,
+    make_exchange,
+    make_feed,
+    make_mailer,
+    make_metrics,
+    make_sessions,
+    wall_clock,
+)
 from exness.banner import banner
 from exness.config import Config
 from exness.core.capture import digest_of
-from exness.core.engine import Engine
-from exness.core.instruments import Asset
-from exness.core.state import Rules, State
+from exness.core.state import State
 from exness.feeds.backfill import Backfill
-from exness.feeds.backpack import BackpackFeed
-from exness.feeds.guard import Guard, GuardSettings, JumpRule
-from exness.feeds.manual import ManualFeed
-from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions, Resume, resume_after
-from exness.feeds.simulated import SimulatedFeed
+from exness.feeds.replay import ReplayError, ReplayFeed, Resume, resume_after
 from exness.mail.messages import link_mail
-from exness.mail.outbox import OutboxMailer
 from exness.mail.postman import Postman
-from exness.mail.resend import ResendMailer
-from exness.mail.smtp import SmtpMailer
-from exness.runtime.bus import Bus
-from exness.runtime.candles import CandleBatch, CandleBook
-from exness.runtime.clock import RandomIds, SystemClock
+from exness.runtime.candles import CandleBatch
+from exness.runtime.clock import SystemClock
 from exness.runtime.exchange import Exchange
-from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Clock, Mail, Mailer, PriceFeed, StorageError
-from exness.runtime.reads import BoundedHistory
+from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.recovery import Recovered, recover
-from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
-from exness.runtime.writer import Halted, Writer
+from exness.runtime.writer import Halted
 from exness.storage.auth import open_auth
-from exness.storage.datadir import locked, prepare, read_previous_secret, read_secret
+from exness.storage.datadir import locked, prepare
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
-from exness.web.access import AccessLog
-from exness.web.audit import Audit
-from exness.web.auth import Sessions
-from exness.web.browsers import Browsers
-from exness.web.callers import Callers
-from exness.web.connections import Bounds, Connections
-from exness.web.context import Context, Dev
-from exness.web.frames import StreamBounds
-from exness.web.limits import RateLimits
+from exness.web.context import Context
 from exness.web.links import SIGNUP, Links
-from exness.web.metrics import Metrics, Watched
+from exness.web.metrics import Metrics
 from exness.web.routes import API
 from exness.web.server import make_runner
 
@@ -81,27 +71,12 @@ GC_THRESHOLDS = (10_000, 20, 1000)
 """Python's collector looks at young objects every 700 allocations by default, and now and then at all there are, which
 takes 10 ms and more for a million open trades. Hardly anything of ours is in a cycle: so less often."""
 
-OUTBOX = "outbox"
-
 MAIL_DELAY_S = 0.05
 """A mail waits this long, and up to twice as long."""
 MAILS_WAITING = 1000
 
 FILES_BESIDE_CONNECTIONS = 200
 """Databases, logs, mails, the feed: what is open beside the clients' connections, generously."""
-
-
-class StartError(Exception):
-    """The exchange can't start. The message is one sentence for the operator."""
-
-
-def make_sessions(config: Config, clock: Clock) -> Sessions:
-    """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
-    data_dir, auth = config.storage.data_dir, config.auth
-    secret = auth.secret.encode() or read_secret(data_dir)
-    before = auth.previous_secret.encode() or read_previous_secret(data_dir)
-    previous = [before] if before else []
-    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
 
 
 def issue_token(config: Config, email: str) -> str:
@@ -126,20 +101,6 @@ def _spare_the_collector() -> None:
 async def _revoke_sessions(data_dir: Path, email: str) -> None:
     async with open_auth(data_dir) as store:
         await store.end_sessions_of(email, SystemClock().now_us())
-
-
-def make_mailer(config: Config) -> Mailer:
-    """The configured way for mails to leave. Raises StartError."""
-    auth = config.auth
-    try:
-        if auth.resend_api_key:
-            return ResendMailer(auth.resend_api_key, auth.mail_from)
-        if auth.smtp_url:
-            return SmtpMailer(auth.smtp_url, auth.mail_from)
-        folder = config.storage.data_dir / OUTBOX
-        return OutboxMailer(folder, auth.mail_from, log_links=not config.server.production)
-    except ValueError as error:
-        raise StartError(str(error)) from error
 
 
 class _LinkMails:
@@ -216,49 +177,6 @@ async def _storage(config: Config) -> AsyncIterator[tuple[Storage, list[str]]]:
         yield storage, notes
 
 
-def make_feed(config: Config) -> PriceFeed:
-    """The configured source of prices. Raises StartError."""
-    instruments, settings = list(config.instruments().values()), config.feed
-    life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
-    match settings.source:
-        case "simulated":
-            return SimulatedFeed(
-                instruments,
-                life_us,
-                seed=settings.seed,
-                ticks_per_s=settings.ticks_per_s,
-                scenario=settings.scenario,
-                volatility={Asset(name): asset.volatility for name, asset in config.assets.items()},
-                guard=guard,
-            )
-        case "backpack":
-            return BackpackFeed(
-                settings.url, instruments, life_us, guard=guard, resubscribe_after_s=settings.resubscribe_after_s
-            )
-        case "replay":
-            options = ReplayOptions(
-                begin_us=settings.replay_from,
-                end_us=settings.replay_to,
-                loop=settings.loop,
-                orders=settings.orders,
-                initial_balance=config.trading.initial_balance,
-            )
-            try:
-                return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
-            except ReplayError as error:
-                raise StartError(str(error)) from error
-        case "manual":
-            return ManualFeed(life_us)
-
-
-def make_guard(config: Config) -> Guard:
-    """What the configured feed's quotes are judged by. A simulation and a recording may leap, unless told otherwise."""
-    rules = {Asset(name): JumpRule(each.jump_share, each.jump_confirmations) for name, each in config.assets.items()}
-    guards_jumps = config.feed.source == "backpack" or config.feed.jump_guard == "all"
-    settings = GuardSettings(max_spread=config.feed.max_spread, jumps=rules if guards_jumps else {})
-    return Guard(list(config.instruments().values()), settings)
-
-
 async def _check_feed(feed: PriceFeed) -> None:
     """A recording is read through before anything starts. Raises StartError for the first line that can't be played."""
     if not isinstance(feed, ReplayFeed):
@@ -276,76 +194,6 @@ def _check_time(newest_us: int, feed: PriceFeed) -> None:
             feed.refuse_newer(newest_us)
     except ReplayError as error:
         raise StartError(str(error)) from error
-
-
-def make_rules(config: Config) -> Rules:
-    """The part of the configuration that the core decides by."""
-    trading = config.trading
-    return Rules(
-        instruments=config.instruments(),
-        execution=trading.execution,
-        max_open_trades_per_account=trading.max_open_trades_per_account,
-        max_notional_per_account=trading.max_notional_per_account,
-        max_open_interest_per_asset=trading.max_open_interest_per_asset,
-        client_order_ids_per_account=trading.client_order_ids_per_account,
-    )
-
-
-def make_exchange(
-    config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed, stored: CandleBatch | None = None
-) -> Exchange:
-    """The exchange on a recovered state and its newest candles, nothing running yet."""
-    state, rules = recovered.state, make_rules(config)
-    owns_time = _clock_of(feed) is not None
-    candles = CandleBook(stored, is_replayed=owns_time)
-    newest_us = max(state.at, stored.at if stored is not None else 0)
-    clock, bus = _clock_of(feed) or SystemClock(not_before_us=newest_us), Bus(config.engine.subscriber_queue)
-    writer = Writer(
-        storage.journal,
-        bus,
-        durable_seq=state.seq,
-        bound=config.storage.writer_queue,
-        batch=config.storage.writer_batch,
-        wait_for_disk=config.storage.acknowledge == "durable",
-        candles=CandleFlush(candles, with_every_commit=owns_time),
-    )
-    sequencer = Sequencer(
-        Engine(rules, state, liquidations_per_step=config.engine.slice_liquidations),
-        writer,
-        clock,
-        inbox_size=config.engine.inbox_size,
-        inbox_wait_s=config.engine.inbox_wait_s,
-        slice_commands=config.engine.slice_commands,
-        tick_queue=config.engine.tick_queue_per_asset,
-    )
-    sequencer.watchers.append(candles.watch)
-    if isinstance(feed, ManualFeed):
-        feed.hold(sequencer)
-    return Exchange(
-        rules=rules,
-        state=state,
-        sequencer=sequencer,
-        writer=writer,
-        bus=bus,
-        history=BoundedHistory(storage.history, config.storage.read_queue),
-        feed=feed,
-        clock=clock,
-        ids=RandomIds(),
-        initial_balance=config.trading.initial_balance,
-        candles=candles,
-        journal=storage.journal,
-    )
-
-
-def _clock_of(feed: PriceFeed) -> Clock | None:
-    """The clock of a feed that owns the time (it has one as `clock`), else None: the wall's time it is."""
-    clock: Clock | None = getattr(feed, "clock", None)
-    return clock
-
-
-def _wall_clock(exchange: Exchange) -> Clock:
-    """For what users have beside trades (sessions, links): real time, also while the exchange goes by another."""
-    return exchange.clock if isinstance(exchange.clock, SystemClock) else SystemClock()
 
 
 async def _resume(storage: Storage, state: State) -> Resume:
@@ -473,7 +321,7 @@ async def _listening(
         return config.server.public_url.rstrip("/") or _address_of(runner)
 
     mails = _LinkMails(postman, base_url, config.auth.link_minutes)
-    links = Links(store, mails, _wall_clock(exchange), minutes=config.auth.link_minutes)
+    links = Links(store, mails, wall_clock(exchange), minutes=config.auth.link_minutes)
     context = replace(make_context(config, exchange, store, links), loop=loop)
     context = replace(context, metrics=watched(context))
     runner = make_runner(context, config.server.shutdown_timeout_s)
@@ -498,102 +346,9 @@ def _address_of(runner: web.AppRunner) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Links) -> Context:
-    """Everything the routes work with."""
-    server, audit = config.server, Audit()
-    callers = Callers(server.trusted_proxies)
-    bounds = Bounds(
-        connections=server.max_connections,
-        connections_per_ip=config.limits.connections_per_ip,
-        head_timeout_s=server.header_timeout_s,
-        idle_timeout_s=server.idle_timeout_s,
-    )
-    return Context(
-        exchange=exchange,
-        sessions=make_sessions(config, _wall_clock(exchange)),
-        links=links,
-        store=store,
-        limits=make_limits(config),
-        version=__version__,
-        max_body_bytes=server.max_body_bytes,
-        body_timeout_s=server.body_timeout_s,
-        frontend_url=server.frontend_url,
-        production=server.production,
-        callers=callers,
-        browsers=Browsers(server.allowed_origins, production=server.production),
-        connections=Connections(bounds, callers, audit),
-        audit=audit,
-        stream=make_stream_bounds(config),
-        dev=make_dev(config, exchange.feed),
-        access=AccessLog() if config.log.access else None,
-    )
-
-
-def make_stream_bounds(config: Config) -> StreamBounds:
-    stream = config.stream
-    return StreamBounds(
-        readers=stream.max_readers,
-        subscriptions=stream.subscriptions,
-        message_bytes=stream.message_bytes,
-        messages_per_s=stream.messages_per_s,
-        queue=stream.queue,
-        resume_records=stream.resume_records,
-        ping_interval_s=stream.ping_interval_s,
-        ping_timeout_s=stream.ping_timeout_s,
-    )
-
-
-def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
-    """Dev control, where it is on; price and clock are in its hand when the feed is manual."""
-    if not config.dev.control:
-        return None
-    return Dev(feed if isinstance(feed, ManualFeed) else None)
-
-
-def make_metrics(
-    config: Config, context: Context, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
-) -> Metrics:
-    """What /metrics tells."""
-    exchange, data_dir = context.exchange, config.storage.data_dir
-    history = exchange.history
-    assert isinstance(history, BoundedHistory)
-    watched = Watched(
-        exchange=exchange,
-        snapshotter=snapshotter,
-        recovered=recovered,
-        loop=context.loop,
-        requests=context.requests,
-        connections=lambda: len(context.connections),
-        door=context.audit.counters,
-        files=lambda: {file.name: file.stat().st_size for file in sorted(data_dir.glob("*.db*"))},
-        queues={
-            "history": (lambda: history.waiting, config.storage.read_queue),
-            "mail": (lambda: postman.held, postman.bound),
-        },
-        counters={"mails": postman.counters},
-    )
-    return Metrics(watched, config.server.metrics_networks)
-
-
-def make_limits(config: Config) -> RateLimits:
-    limits = config.limits
-    return RateLimits(
-        enabled=limits.enabled,
-        trade_per_account=limits.trade_per_account,
-        trade_per_ip=limits.trade_per_ip,
-        read_per_account=limits.read_per_account,
-        read_per_ip=limits.read_per_ip,
-        mail_per_ip=limits.mail_per_ip,
-        mail_per_address=limits.mail_per_address,
-        block_after=limits.block_after,
-        block_s=limits.block_s,
-        most=limits.addresses_tracked,
-    )
-
-
 async def _first_prices(exchange: Exchange) -> None:
     """Give a local feed a moment, so that the first trade can follow at once. No start waits for a venue."""
-    if not exchange.feed.simulated or _clock_of(exchange.feed) is not None:
+    if not exchange.feed.simulated or clock_of(exchange.feed) is not None:
         return
     deadline = time.monotonic() + FIRST_PRICES_S
     while time.monotonic() < deadline:

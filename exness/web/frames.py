@@ -232,18 +232,9 @@ class ClosedData(msgspec.Struct, frozen=True, rename="camel"):
     balance: str
 
 
-class LiquidatedData(msgspec.Struct, frozen=True, rename="camel"):
+class LiquidatedData(ClosedData, frozen=True, rename="camel"):
     """Like `closed`; `closePrice` is the mark of the tick that did it, which had this bid and ask."""
 
-    order_id: str
-    asset: str
-    close_price: str
-    pnl: str
-    returned: str
-    liquidated: bool
-    shortfall: str
-    closed_at: str
-    balance: str
     mark: str
     bid: str
     ask: str

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvloop
 
-from exness import app
+from exness import assembly
 from exness.config import Config, load
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
@@ -59,7 +59,7 @@ async def main(trades: int, per_account: int) -> None:
 async def build(config: Config, trades: int, per_account: int) -> None:
     """Accounts and open trades in main.db, and one snapshot of all of it."""
     started = time.monotonic()
-    engine = Engine(app.make_rules(config), State())
+    engine = Engine(assembly.make_rules(config), State())
     async with open_storage(config.storage.data_dir, config.instruments()) as storage:
         batch: list[Record] = []
         for record in history(engine, trades, per_account):
@@ -133,7 +133,7 @@ async def report_snapshot(config: Config) -> None:
     """Snapshots while traders open and close, and while nothing else happens."""
     async with open_storage(config.storage.data_dir, config.instruments()) as storage:
         recovered = await recover(storage.journal, storage.snapshots)
-        exchange = app.make_exchange(config, storage, recovered, app.make_feed(config))
+        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
         for asset, price in PRICES.items():
             exchange.sequencer.tick(PriceTick(asset, price - 1000, price + 1000, LIFE_US))
         async with asyncio.TaskGroup() as tasks:

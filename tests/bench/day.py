@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from exness import app
+from exness import assembly
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount, PriceTick
 from exness.core.engine import Done
@@ -71,7 +71,7 @@ async def _day(pairs: int, seconds: int, data_dir: Path) -> dict[str, Any]:
     config = load(None, {}, flags)
     async with open_storage(data_dir, config.instruments()) as storage:
         recovered = Recovered(State(), 0, 0, 0.0, "", [])
-        exchange = app.make_exchange(config, storage, recovered, app.make_feed(config))
+        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
         snapshotter = Snapshotter(exchange.state, exchange.writer, storage.snapshots, 1.0, 0)
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(exchange.writer.run())

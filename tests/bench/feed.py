@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from websockets.asyncio.client import connect
 
-from exness import app
+from exness import assembly
 from exness.config import load
 from exness.core.commands import PriceTick
 from exness.core.state import State
@@ -75,8 +75,8 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     config = load(None, {}, {"feed.source": "backpack", "feed.url": url})
     journal, instruments = MemoryJournal(), config.instruments()
     storage: Any = Storage(journal, MemoryHistory(journal, instruments), MemorySnapshots())  # type: ignore[arg-type]
-    source = app.make_feed(config)
-    exchange = app.make_exchange(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
+    source = assembly.make_feed(config)
+    exchange = assembly.make_exchange(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
     sequencer, began, finished = exchange.sequencer, [0.0], asyncio.Event()
 
     def watch(_tick: PriceTick, _at: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from exness import app
+from exness import app, assembly
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount
 from exness.core.engine import Done
@@ -71,7 +71,7 @@ async def _stall(state: State, rounds: int, data_dir: Path) -> list[dict[str, fl
     _pretend_journal_up_to(data_dir, state.seq)
     async with open_storage(data_dir, config.instruments()) as storage:
         recovered = Recovered(state, 0, 0, 0.0, "", [])
-        exchange = app.make_exchange(config, storage, recovered, app.make_feed(config))
+        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(exchange.writer.run())
             sequencing = tasks.create_task(exchange.sequencer.run())
