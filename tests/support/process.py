@@ -223,11 +223,13 @@ async def run_exness(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyn
     )
 
 
-async def finished(*arguments: str, env: Mapping[str, str] | None = None, cwd: Path) -> Finished:
+async def finished(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path, within_s: float = START_TIMEOUT_S
+) -> Finished:
     """Run `python -m exness ...` to its end. `env` beside PATH."""
     process = await run_exness(*arguments, env={"PATH": os.environ["PATH"], **(env or {})}, cwd=cwd)
     try:
-        async with asyncio.timeout(START_TIMEOUT_S):
+        async with asyncio.timeout(within_s):
             output, errors = await process.communicate()
     finally:
         if process.returncode is None:
