@@ -12,6 +12,9 @@ Asset = NewType("Asset", str)
 LEVERAGE_UNIT = 100
 """Leverage is an integer of hundredths: 40.99x is 4099."""
 
+VOLUME_DECIMALS = 8
+"""What was traded is an integer of hundred-millionths of its asset."""
+
 SLIPPAGE_UNIT = 10_000
 """Slippage is an integer of hundredths of a percent: 10000 is 100 %."""
 

@@ -15,14 +15,13 @@ import msgspec
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from exness.core.instruments import Instrument
+from exness.core.instruments import VOLUME_DECIMALS, Instrument
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_scaled
 from exness.runtime.candles import Candle, Interval
 
 TIMEOUT_S = 15.0
 ATTEMPTS = 4
 MAX_ANSWER_BYTES = 1024 * 1024
-_VOLUME_DECIMALS = 8
 
 _log = structlog.get_logger("exness.feeds.backfill")
 
@@ -142,7 +141,7 @@ def _read(row: _Kline, instrument: Instrument, interval: Interval) -> Candle | N
         opened, high, low, closed = (
             parse_scaled(text, instrument.decimals) for text in (row.open, row.high, row.low, row.close)
         )
-        volume = parse_rounded(row.volume or "0", _VOLUME_DECIMALS, Rounding.FLOOR)
+        volume = parse_rounded(row.volume or "0", VOLUME_DECIMALS, Rounding.FLOOR)
         trades = parse_scaled(str(row.trades or 0), 0)
     except (ValueError, OverflowError, AmountError):
         return None

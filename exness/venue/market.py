@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import Instrument
+from exness.core.instruments import VOLUME_DECIMALS, Instrument
 from exness.core.margin import mark_price
 from exness.core.money import format_scaled
 from exness.venue.candles import INTERVALS, Candle, Candles
@@ -23,7 +23,6 @@ CURRENCY = "USDC"
 LEVELS = 200
 """Prices a side of the book."""
 TRADES_KEPT = 1_000
-VOLUME_DECIMALS = 8
 
 _DAY_S = 86_400
 _FUNDING_S = 8 * 3_600

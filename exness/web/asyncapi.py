@@ -25,7 +25,6 @@ from exness.web.frames import (
     Auth,
     AuthenticatedData,
     BalanceData,
-    CandleData,
     ClosedData,
     ErrorData,
     LiquidatedData,
@@ -38,7 +37,7 @@ from exness.web.frames import (
     UnsubscribedData,
 )
 from exness.web.schemas import schemas_of
-from exness.web.wire import OpenTradeRow, PriceAnswer
+from exness.web.wire import KlineRow, OpenTradeRow, PriceAnswer
 
 ADDRESS = "/api/v1/stream"
 _ASSET = "[A-Z0-9]{1,10}"
@@ -118,8 +117,8 @@ FRAMES = (
     FrameRow(PRICES, "price", PriceAnswer, "A new price, or a new state of one"),
     FrameRow("prices.<ASSET>", "snapshot", PriceAnswer, "The price, as GET /prices/{asset}"),
     FrameRow("prices.<ASSET>", "price", PriceAnswer, "A new price, or a new state of it"),
-    FrameRow("candles.<INTERVAL>.<ASSET>", "snapshot", CandleData | None, "The newest candle, null when there is none"),
-    FrameRow("candles.<INTERVAL>.<ASSET>", "candle", CandleData, "The newest candle has grown, or begun"),
+    FrameRow("candles.<INTERVAL>.<ASSET>", "snapshot", KlineRow | None, "The newest candle, null when there is none"),
+    FrameRow("candles.<INTERVAL>.<ASSET>", "candle", KlineRow, "The newest candle has grown, or begun"),
     FrameRow(TRADES, "snapshot", list[OpenTradeRow], "Open trades, as `data` of GET /trade/open"),
     FrameRow(TRADES, "opened", OpenedData, "A trade was opened"),
     FrameRow(TRADES, "closed", ClosedData, "A trade was closed by its owner"),

@@ -15,14 +15,13 @@ from exness.core.events import TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import Asset
 from exness.core.money import format_scaled, format_usdc
 from exness.core.state import Rules
-from exness.runtime.candles import Candle, Interval
-from exness.web.wire import iso, leverage_out
+from exness.runtime.candles import Interval
+from exness.web.wire import OpenTradeFixed, iso, opened_with
 
 PRICES, CANDLES, TRADES, ACCOUNT = "prices", "candles", "trades", "account"
 CONTROL = "control"
 """The channel of answers to the client's messages."""
 PRIVATE = (TRADES, ACCOUNT)
-VOLUME_DECIMALS = 8
 
 
 class StreamBounds(msgspec.Struct, frozen=True):
@@ -182,19 +181,6 @@ class ErrorData(msgspec.Struct, frozen=True):
     id: MessageId | UnsetType = UNSET
 
 
-class CandleData(msgspec.Struct, frozen=True):
-    """One candle, as in /klines."""
-
-    start: str
-    end: str
-    open: str
-    high: str
-    low: str
-    close: str
-    volume: str
-    trades: int
-
-
 class BalanceData(msgspec.Struct, frozen=True, rename="camel"):
     """The account after the record of this frame."""
 
@@ -203,18 +189,9 @@ class BalanceData(msgspec.Struct, frozen=True, rename="camel"):
     open_trades: int
 
 
-class OpenedData(msgspec.Struct, frozen=True, rename="camel"):
+class OpenedData(OpenTradeFixed, frozen=True, rename="camel"):
     """As the answer to /trade/create."""
 
-    order_id: str
-    client_order_id: str | UnsetType
-    asset: str
-    type: str
-    margin: str
-    leverage: int | float
-    entry_price: str
-    liquidation_price: str
-    created_at: str
     balance: str
 
 
@@ -269,19 +246,8 @@ def ping_frame() -> bytes:
 
 def opened_data(event: TradeOpened, rules: Rules) -> OpenedData:
     """Raises KeyError when the asset is not configured any more. So do the two below."""
-    trade, decimals = event.trade, rules.instruments[event.trade.asset].decimals
-    return OpenedData(
-        order_id=trade.order,
-        client_order_id=trade.client_order or UNSET,
-        asset=trade.asset,
-        type=trade.side.value,
-        margin=format_usdc(trade.margin),
-        leverage=leverage_out(trade.leverage),
-        entry_price=format_scaled(trade.entry, decimals),
-        liquidation_price=format_scaled(trade.liquidation, decimals),
-        created_at=iso(trade.opened_at),
-        balance=format_usdc(event.balance),
-    )
+    fixed = opened_with(event.trade, rules.instruments[event.trade.asset].decimals)
+    return OpenedData(**msgspec.structs.asdict(fixed), balance=format_usdc(event.balance))
 
 
 def closed_data(event: TradeClosed, at: int, rules: Rules) -> ClosedData:
@@ -314,18 +280,4 @@ def liquidated_data(event: TradeLiquidated, at: int, rules: Rules) -> Liquidated
         mark=mark,
         bid=format_scaled(event.bid, decimals),
         ask=format_scaled(event.ask, decimals),
-    )
-
-
-def candle_data(candle: Candle, decimals: int) -> CandleData:
-    end = candle.start + candle.interval.seconds
-    return CandleData(
-        start=iso(candle.start * 1_000_000),
-        end=iso(end * 1_000_000),
-        open=format_scaled(candle.open, decimals),
-        high=format_scaled(candle.high, decimals),
-        low=format_scaled(candle.low, decimals),
-        close=format_scaled(candle.close, decimals),
-        volume=format_scaled(candle.volume, VOLUME_DECIMALS),
-        trades=candle.trades,
     )

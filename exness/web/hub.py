@@ -25,13 +25,14 @@ from exness.core.commands import PriceTick
 from exness.core.events import AccountOpened, Event, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId, Asset
 from exness.core.money import format_usdc
-from exness.core.state import Account, PriceState
+from exness.core.state import Account
 from exness.runtime.bus import FellBehind
 from exness.runtime.candles import Interval
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import AuthStore, StorageError
 from exness.runtime.writer import Halted
 from exness.web.auth import Sessions
+from exness.web.board import price_of
 from exness.web.errors import ApiError
 from exness.web.frames import (
     ACCOUNT,
@@ -41,7 +42,6 @@ from exness.web.frames import (
     STREAM_ERRORS,
     TRADES,
     BalanceData,
-    CandleData,
     CloseCode,
     ErrorData,
     Frame,
@@ -49,7 +49,6 @@ from exness.web.frames import (
     StreamBounds,
     StreamError,
     SubscribedData,
-    candle_data,
     candles_of,
     closed_data,
     encoded,
@@ -60,7 +59,7 @@ from exness.web.frames import (
 )
 from exness.web.readers import Line, Reader, Slot, private_channels
 from exness.web.trade import open_row
-from exness.web.wire import PriceAnswer, iso, price_answer
+from exness.web.wire import KlineRow, PriceAnswer, iso, kline_row
 
 READERS_PER_TURN = 200
 """Readers that one broadcast serves before the loop gets a turn."""
@@ -143,7 +142,7 @@ class Hub:
         self._market_seq = 0
         self._moved: dict[Asset, int] = {}
         self._grown: set[Asset] = set()
-        self._told: dict[Asset, PriceState] = {}
+        self._told: dict[Asset, str] = {}
         self._ticked = asyncio.Event()
         self._look = asyncio.Event()
         self._routed_on = asyncio.Event()
@@ -303,7 +302,7 @@ class Hub:
         at = iso(self._exchange.clock.now_us())
         reader.put(self._encoded(Frame(channel, self._market_seq, at, "snapshot", self._market_data(channel))))
 
-    def _market_data(self, channel: str) -> PriceAnswer | CandleData | dict[str, PriceAnswer] | None:
+    def _market_data(self, channel: str) -> PriceAnswer | KlineRow | dict[str, PriceAnswer] | None:
         """What a market channel shows now."""
         if channel == PRICES:
             return {asset: self._price(asset) for asset in self._rules.instruments}
@@ -311,13 +310,13 @@ class Hub:
         return self._price(asset) if interval is None else self._candle(asset, interval)
 
     def _price(self, asset: Asset) -> PriceAnswer:
-        state, now = self._exchange.state, self._exchange.clock.now_us()
-        good_for = self._told[asset] = state.price_state(asset, now)
-        return price_answer(asset, self._rules.instruments[asset].decimals, state.price(asset), good_for)
+        answer = price_of(self._exchange, asset, self._exchange.clock.now_us())
+        self._told[asset] = answer.state
+        return answer
 
-    def _candle(self, asset: Asset, interval: Interval) -> CandleData | None:
+    def _candle(self, asset: Asset, interval: Interval) -> KlineRow | None:
         candle = self._exchange.candles.current(asset, interval)
-        return None if candle is None else candle_data(candle, self._rules.instruments[asset].decimals)
+        return None if candle is None else kline_row(candle, self._rules.instruments[asset].decimals)
 
     async def _publish(self) -> None:
         """Tell what has moved, as long as something moves. As long as that took, everything else goes first then: with
@@ -579,7 +578,7 @@ class Hub:
     def _tell_aged_prices(self) -> None:
         now = self._exchange.clock.now_us()
         for asset, told in self._told.items():
-            if self._listeners and self._exchange.state.price_state(asset, now) is not told:
+            if self._listeners and self._exchange.state.price_state(asset, now).value != told:
                 self._moved.setdefault(asset, now)
                 self._ticked.set()
 

@@ -24,13 +24,13 @@ from exness.web.wire import (
     AnalyticsAnswer,
     HistoryAnswer,
     HistoryRow,
-    OpenTradeFixed,
     OpenTradeNow,
     Pagination,
     TradeClosedAnswer,
     TradeCreated,
     iso,
     leverage_out,
+    opened_with,
     percent_out,
 )
 
@@ -190,18 +190,7 @@ def open_row(trade: Trade, price: Price | None, rules: Rules, now: int) -> Raw:
 @lru_cache(maxsize=10_000)
 def _fixed_part(trade: Trade, decimals: int) -> bytes:
     """What never changes, up to the comma before the rest."""
-    fixed = OpenTradeFixed(
-        order_id=trade.order,
-        client_order_id=trade.client_order or UNSET,
-        asset=trade.asset,
-        type=trade.side.value,
-        margin=format_usdc(trade.margin),
-        leverage=leverage_out(trade.leverage),
-        entry_price=format_scaled(trade.entry, decimals),
-        liquidation_price=format_scaled(trade.liquidation, decimals),
-        created_at=iso(trade.opened_at),
-    )
-    return encode(fixed)[:-1] + b","
+    return encode(opened_with(trade, decimals))[:-1] + b","
 
 
 def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics) -> HistoryAnswer:

@@ -11,14 +11,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from exness.core.money import format_hundredths, format_scaled
+from exness.core.events import Trade
+from exness.core.instruments import VOLUME_DECIMALS
+from exness.core.money import format_hundredths, format_scaled, format_usdc
 from exness.core.state import Price, PriceState
 from exness.runtime.candles import Candle
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-VOLUME_DECIMALS = 8
 
 MAX_SECOND = 253_402_300_799
 """The last second of the year 9999: more is no time in seconds, but milliseconds most likely."""
@@ -349,4 +350,18 @@ def price_answer(asset: str, decimals: int, price: Price | None, state: PriceSta
         at=iso(price.at),
         stale=state is PriceState.STALE,
         state=state.value,
+    )
+
+
+def opened_with(trade: Trade, decimals: int) -> OpenTradeFixed:
+    return OpenTradeFixed(
+        order_id=trade.order,
+        client_order_id=trade.client_order or UNSET,
+        asset=trade.asset,
+        type=trade.side.value,
+        margin=format_usdc(trade.margin),
+        leverage=leverage_out(trade.leverage),
+        entry_price=format_scaled(trade.entry, decimals),
+        liquidation_price=format_scaled(trade.liquidation, decimals),
+        created_at=iso(trade.opened_at),
     )

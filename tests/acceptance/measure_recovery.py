@@ -12,7 +12,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvloop
@@ -30,13 +30,13 @@ from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Writer
 from exness.storage.sqlite import Storage, open_storage
+from tests.bench.snapshot import lag_while
 from tests.support.process import Server
 
 DEPOSIT = 50_000_000_000
 BATCH = 20_000
 REPEATS = 5
 TRADERS = 16
-PROBE_S = 0.001
 LIFE_US = 3_600_000_000
 
 # What the simulated feed draws prices to, so that a start liquidates none of the trades (at most 5x).
@@ -183,24 +183,6 @@ async def trade(exchange: Exchange, number: int, commands: list[int], done: asyn
         assert isinstance(event, TradeOpened)
         await exchange.sequencer.submit(CloseTrade(account, event.trade.order))
         commands[0] += 2
-
-
-async def lag_while(work: Callable[[], Awaitable[object]]) -> float:
-    """The longest that a probe, due every millisecond, was late while `work` ran."""
-    worst, stop = 0.0, False
-
-    async def probe() -> None:
-        nonlocal worst
-        while not stop:
-            due = time.perf_counter() + PROBE_S
-            await asyncio.sleep(PROBE_S)
-            worst = max(worst, time.perf_counter() - due)
-
-    probing = asyncio.create_task(probe())
-    await work()
-    stop = True
-    await probing
-    return worst
 
 
 if __name__ == "__main__":
