@@ -223,9 +223,16 @@ _TEXT = 0x81
 _PING = b"\x89\x00"
 
 
-def encoded(frame: Frame) -> bytes:
-    """A frame as it goes over the wire."""
-    return text_frame(_encode(frame))
+class FrameEncoder:
+    """Encodes frames, and counts them."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def encoded(self, frame: Frame) -> bytes:
+        """A frame as it goes over the wire."""
+        self.made += 1
+        return text_frame(_encode(frame))
 
 
 def text_frame(payload: bytes) -> bytes:

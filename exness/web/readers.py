@@ -14,6 +14,8 @@ from exness.web.auth import Session
 from exness.web.frames import PRIVATE, CloseCode, ping_frame
 
 BYTES_PER_WRITE = 32_768
+READERS_PER_TURN = 200
+"""Readers that one broadcast serves before the loop gets a turn."""
 
 Slot = tuple[str, str]
 """Channel and asset: of each, the newest frame is enough."""

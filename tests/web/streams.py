@@ -161,6 +161,14 @@ class RawClient:
         self._writer.close()
 
 
+async def orders(trader: Trader, count: int) -> list[str]:
+    """Open and close so many trades; their ids."""
+    ids = [(await trader.create(margin=1))["orderId"] for _ in range(count)]
+    for order_id in ids:
+        await trader.close(order_id)
+    return ids
+
+
 def hub_of(app: App) -> Hub:
     assert app.hub is not None
     return app.hub

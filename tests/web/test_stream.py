@@ -1,4 +1,7 @@
-"""web/stream.py and web/hub.py over real WebSockets: who gets what, in which order, and who is refused."""
+"""web/stream.py and web/hub.py over real WebSockets: who is let in, as whom, what is refused, and when it ends.
+
+What is told is in test_market_stream.py and test_account_stream.py.
+"""
 
 import asyncio
 import json
@@ -9,203 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exness.core.commands import PriceTick
 from exness.web.browsers import Browsers
 from exness.web.connections import Bounds, Connections
 from exness.web.frames import CloseCode, StreamBounds
 from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
-from tests.support.books import BTC, ETH, SOL
-from tests.web.streams import Client, Json, hub_of, listening
+from tests.support.books import SOL
+from tests.web.streams import Client, hub_of, listening, orders
 
 OURS = "http://localhost:3000"
 HOUR_S = 3600
 
 
-async def orders(trader: Trader, count: int) -> list[str]:
-    """Open and close so many trades; their ids."""
-    ids = [(await trader.create(margin=1))["orderId"] for _ in range(count)]
-    for order_id in ids:
-        await trader.close(order_id)
-    return ids
-
-
-# --- market -------------------------------------------------------------------------------------------------------
-
-
-async def test_prices_begin_with_all_of_them_and_go_on_with_each_that_changes(app: App) -> None:
-    async with listening(app) as client:
-        snapshot = await client.snapshot("prices")
-        assert snapshot["data"] == (await app.get("/prices")).body
-        await app.quote(SOL, "201.5")
-        price = await client.next("prices")
-        assert (price["type"], price["data"]) == ("price", (await app.get("/prices/SOL")).body)
-        assert price["seq"] > snapshot["seq"]
-        await app.quote(BTC, "99999")
-        assert (await client.next("prices"))["data"]["asset"] == "BTC"
-
-
-async def test_one_assets_prices_are_its_own_only(app: App) -> None:
-    async with listening(app) as client:
-        snapshot = await client.snapshot("prices.SOL")
-        assert snapshot["data"] == (await app.get("/prices/SOL")).body
-        await app.quote(ETH, "3001")
-        await app.quote(SOL, "202")
-        assert (await client.next("prices.SOL"))["data"]["mark"] == "202.000000"
-        await client.pong()
-        assert {frame["channel"] for frame in client.frames} == {"control", "prices.SOL"}
-
-
-async def test_a_suspect_price_and_one_that_only_aged_are_told_by_their_state(app: App) -> None:
-    async with listening(app) as client:
-        await client.snapshot("prices.SOL")
-        app.sequencer.tick(PriceTick(SOL, 200_000_000, 200_000_000, 30_000_000, suspect=True))
-        assert (await client.next("prices.SOL"))["data"]["state"] == "suspect"
-        app.let_prices_age()
-        stale = await client.next("prices.SOL")
-        assert (stale["data"]["state"], stale["data"]["stale"]) == ("stale", True)
-
-
-async def test_candles_grow_with_the_marks_and_a_suspect_tick_is_no_mark(app: App) -> None:
-    async with listening(app) as client:
-        channel = "candles.1m.SOL"
-        snapshot = await client.snapshot(channel)
-        assert (snapshot["data"]["open"], snapshot["data"]["trades"]) == ("200.000000", 1)
-        app.sequencer.tick(PriceTick(SOL, 1, 1, 30_000_000, suspect=True))
-        await app.quote(SOL, "190")
-        candle = await client.next(channel, "candle")
-        assert (candle["data"]["low"], candle["data"]["close"]) == ("190.000000", "190.000000")
-        app.clock.advance(60)
-        await app.quote(SOL, "210")
-        following = (await client.next(channel, "candle"))["data"]
-        assert (following["start"], following["open"]) == (candle["data"]["end"], "210.000000")
-        assert [frame["data"]["trades"] for frame in client.told(channel)] == [2, 1]
-
-
-async def test_a_candle_channel_without_a_mark_shows_null() -> None:
-    async with running_app() as app, listening(app) as client:
-        assert (await client.snapshot("candles.1d.BTC"))["data"] is None
-        assert (await client.snapshot("prices.BTC"))["data"]["state"] == "down"
-
-
-async def test_a_frame_is_encoded_once_however_many_listen(app: App) -> None:
-    async with listening(app) as one, listening(app) as other, listening(app) as third:
-        for client in (one, other, third):
-            await client.snapshot("prices")
-            await client.pong()
-        before = hub_of(app).frames_made
-        await app.quote(SOL, "201")
-        for client in (one, other, third):
-            assert (await client.next("prices"))["data"]["mark"] == "201.000000"
-        assert hub_of(app).frames_made == before + 1
-
-
-async def test_nobody_listens_and_nothing_is_made(app: App) -> None:
-    before = hub_of(app).frames_made
-    await app.quote_all()
-    (ann,) = await app.known("ann")
-    await orders(ann, 3)
-    await until(lambda: hub_of(app).routed == app.writer.durable_seq)
-    assert hub_of(app).frames_made == before
-
-
-# --- one's own ----------------------------------------------------------------------------------------------------
-
-
-async def test_what_happens_to_ones_trades_is_told_in_the_words_of_the_answers(app: App, ann: Trader) -> None:
-    async with listening(app, ann) as client:
-        await client.subscribed("trades", "account")
-        await client.next("account", "snapshot")
-        created = await ann.create(clientOrderId="mine")
-        opened = await client.next("trades")
-        assert opened["type"] == "opened"
-        assert {"success": True, **opened["data"]} == created
-        balance = await client.next("account")
-        assert balance["data"] == {"balance": "4900.000000", "lockedMargin": "100.000000", "openTrades": 1}
-        assert balance["seq"] == opened["seq"] == app.state.seq
-        answer = await ann.close(created["orderId"])
-        closed = await client.next("trades")
-        assert closed["type"] == "closed"
-        assert {"success": True, **closed["data"]} == answer | {"asset": "SOL", "shortfall": "0.000000"}
-        await client.next("account")
-        doomed = await ann.create(leverage=100)
-        await client.next("account")
-        await app.quote(SOL, "150")
-        liquidated = await client.next("trades")
-        assert (liquidated["type"], liquidated["data"]["orderId"]) == ("liquidated", doomed["orderId"])
-        (row,) = [each for each in await history(ann) if each["orderId"] == doomed["orderId"]]
-        same = ("asset", "closePrice", "pnl", "shortfall", "liquidated", "closedAt")
-        assert [liquidated["data"][name] for name in same] == [row[name] for name in same]
-        assert liquidated["data"]["mark"] == "150.000000"
-        assert (await client.next("account"))["data"]["lockedMargin"] == "0.000000"
-
-
-async def history(trader: Trader) -> list[Json]:
-    rows: list[Json] = (await trader.get("/trade/history?status=closed")).body["data"]
-    return rows
-
-
-async def test_snapshots_show_what_is_open_and_what_is_left(app: App, ann: Trader) -> None:
-    created = [await ann.create(margin=margin) for margin in (1, 2, 3)]
-    async with listening(app, ann) as client:
-        trades = await client.snapshot("trades")
-        assert [row["orderId"] for row in trades["data"]] == [each["orderId"] for each in created]
-        assert trades["data"] == [{**row, "leverage": 10} for row in await ann.open_trades()]
-        assert trades["seq"] == app.state.seq
-        account = await client.snapshot("account")
-        assert account["data"] == {"balance": "4994.000000", "lockedMargin": "6.000000", "openTrades": 3}
-
-
-async def test_events_come_in_the_order_of_the_journal_and_each_once(app: App) -> None:
-    traders = await app.known("ann", "bob", "cid")
-    async with listening(app, traders[0]) as client:
-        first = (await client.snapshot("trades"))["seq"]
-        await asyncio.gather(*(orders(trader, 40) for trader in traders))
-        await client.pong()
-        seqs = [frame["seq"] for frame in client.told("trades")]
-        own = [record.seq async for record in records_of(app, traders[0]) if record.seq > first]
-        assert seqs == own
-        assert len(seqs) == 80
-
-
-async def records_of(app: App, trader: Trader) -> Any:
-    async for records in app.stores.journal.read():
-        for record in records:
-            if record.event.account == trader.account.id:
-                yield record
-
-
-async def test_nothing_is_told_before_it_is_on_disk(app: App, ann: Trader) -> None:
-    async with listening(app, ann) as client:
-        await client.subscribed("trades", "account")
-        await client.next("account", "snapshot")
-        app.hold_disk()
-        asking = asyncio.create_task(ann.create())
-        await until(lambda: app.state.seq > app.writer.durable_seq)
-        await client.pong()
-        assert client.told("trades") == []
-        async with listening(app, ann) as late:
-            await late.subscribed("trades")  # its snapshot would show the trade
-            app.release_disk()
-            assert len((await late.next("trades", "snapshot"))["data"]) == 1
-            await late.pong()
-            assert late.told("trades") == [], "it is in the snapshot already"
-        await asking
-        assert (await client.next("trades"))["type"] == "opened"
-
-
-async def test_everybody_gets_their_own_and_nothing_else(app: App) -> None:
-    ann, bob = await app.known("ann", "bob")
-    async with listening(app, ann) as hers, listening(app, bob) as his, listening(app) as stranger:
-        await hers.subscribed("trades", "account", "prices")
-        await his.subscribed("trades", "account")
-        await stranger.subscribed("prices")
-        mine, yours = await asyncio.gather(orders(ann, 5), orders(bob, 5))
-        for client in (hers, his, stranger):
-            await client.pong()
-        assert {frame["data"]["orderId"] for frame in hers.told("trades")} == set(mine)
-        assert {frame["data"]["orderId"] for frame in his.told("trades")} == set(yours)
-        assert len(hers.told("account")) == len(his.told("account")) == 10
-        assert stranger.told("trades") == stranger.told("account") == []
+# --- whose it is --------------------------------------------------------------------------------------------------
 
 
 async def test_without_a_session_ones_own_is_refused_and_the_connection_stays(app: App) -> None:
@@ -535,6 +353,18 @@ async def send(client: Client, message: Any) -> None:
         await client.socket.send_str(json.dumps(message))
 
 
+# --- the hub's own life ------------------------------------------------------------------------------------------
+
+
+async def test_nobody_listens_and_nothing_is_made(app: App) -> None:
+    before = hub_of(app).frames_made
+    await app.quote_all()
+    (ann,) = await app.known("ann")
+    await orders(ann, 3)
+    await until(lambda: hub_of(app).accounts.routed == app.writer.durable_seq)
+    assert hub_of(app).frames_made == before
+
+
 async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_exchange_nothing(
     app: App, ann: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,12 +373,12 @@ async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_excha
         await client.snapshot("trades")
         with monkeypatch.context() as patched:
             patched.setattr("exness.web.hub.RETRY_S", 0.0)
-            patched.setattr(hub, "_event_frame", lambda *_: 1 / 0)
+            patched.setattr("exness.web.account_frames.AccountFrames.event", lambda *_: 1 / 0)
             await ann.create()
             assert await client.closed() == CloseCode.INTERNAL_ERROR
     async with listening(app, ann) as client:
         before = await client.snapshot("trades")
-        await until(lambda: hub.routed >= before["seq"])
+        await until(lambda: hub.accounts.routed >= before["seq"])
         await ann.create()
         assert (await client.next("trades"))["type"] == "opened"
 

@@ -1,5 +1,5 @@
-"""web/hub.py: between a snapshot and the events after it nothing is missing and nothing comes twice, however the disk,
-the engine, the bus and a slow wire take turns. Neither when a stream is resumed.
+"""web/account_stream.py and web/market_stream.py: between a snapshot and the events after it nothing is missing and
+nothing comes twice, however the disk, the engine, the bus and a slow wire take turns. Neither when a stream is resumed.
 
 Random interleavings; each reader's frames are then held against the journal.
 """
@@ -132,7 +132,7 @@ class World:
                 wire.reader.flush()
             await asyncio.sleep(0.0005)
         await asyncio.gather(*self.asked)
-        await until(lambda: hub_of(self.app).routed == self.app.state.seq)
+        await until(lambda: hub_of(self.app).accounts.routed == self.app.state.seq)
         for wire in self.wires:
             assert wire.reader is not None
             wire.reader.flush()
@@ -227,7 +227,7 @@ async def interleaved(seed: int, steps: int, bus_bound: int | None = None) -> No
         for wire in world.wires:
             assert wire.reader is not None
             hub_of(app).leave(wire.reader)
-        assert hub_of(app)._accounts == {}, "nothing is kept of who has gone"
+        assert hub_of(app).accounts._accounts == {}, "nothing is kept of who has gone"
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -243,7 +243,7 @@ async def test_neither_when_the_bus_can_not_keep_up(seed: int) -> None:
 async def test_a_snapshot_in_the_middle_of_a_broadcast_is_not_followed_by_what_it_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("exness.web.hub.READERS_PER_TURN", 1)
+    monkeypatch.setattr("exness.web.market_stream.READERS_PER_TURN", 1)
     async with running_app() as app:
         await app.quote_all()
         hub, (ann,) = hub_of(app), await app.known("ann")
@@ -284,7 +284,7 @@ async def test_one_tick_that_liquidates_more_than_the_bus_holds_is_told_whole() 
         wire.reader.session = app.sessions.check(ann.token)
         await hub_of(app).subscribe(wire.reader, wire.channels, ann.account)
         await app.quote(SOL, "100")
-        await until(lambda: hub_of(app).routed == app.state.seq)
+        await until(lambda: hub_of(app).accounts.routed == app.state.seq)
         assert app.exchange.bus.cut_off >= 1
         assert_whole(wire, await journal_of(app))
         assert sum(frame["type"] == "liquidated" for frame in wire.frames) == 100
@@ -322,7 +322,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
         good = app.journal.rows[-1]
         app.journal.rows[-1] = (*good[:3], "{}", *good[4:])
         async with hub.running():  # it starts behind the journal
-            await until(lambda: hub.routed == app.state.seq)
+            await until(lambda: hub.accounts.routed == app.state.seq)
             assert wire.reader.close_code is CloseCode.FELL_BEHIND
         app.journal.rows[-1] = good
 

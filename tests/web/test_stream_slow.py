@@ -15,9 +15,9 @@ from tests.web.streams import Client, RawClient, hub_of, listening, narrow
 async def quotes(app: App, count: int) -> None:
     """So many prices, each told before the next one comes: none is passed over but by who is slow."""
     for number in range(1, count + 1):
-        before = hub_of(app)._market_seq
+        before = hub_of(app).market.seq
         app.sequencer.tick(tick(SOL, f"{100 + number}"))
-        await until(lambda: hub_of(app)._market_seq > before)  # noqa: B023 - awaited here
+        await until(lambda: hub_of(app).market.seq > before)  # noqa: B023 - awaited here
 
 
 async def test_prices_of_a_reader_that_does_not_read_are_conflated_to_the_newest() -> None:
@@ -140,7 +140,7 @@ async def test_a_thousand_readers_all_get_every_price_and_their_own_events() -> 
                 assert {frame["channel"] for frame in client.frames} == {"control", "prices.SOL"}
             stop.set()
         await until(lambda: not hub_of(app).readers)
-        assert hub_of(app)._listeners == {}
+        assert hub_of(app).market._listeners == {}
 
 
 async def _stay(app: App, clients: list[Client], stop: asyncio.Event) -> None:
