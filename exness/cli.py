@@ -20,6 +20,27 @@ from exness.venue.faults import table as fault_table
 if TYPE_CHECKING:
     from exness.storage.verify import Report
 
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_FLAGS = {
+    "storage.data_dir": "data_dir",
+    "server.host": "host",
+    "server.port": "port",
+    "feed.source": "feed",
+    "feed.url": "feed_url",
+    "feed.replay_files": "replay",
+    "feed.speed": "speed",
+    "feed.scenario": "scenario",
+    "feed.seed": "seed",
+    "feed.replay_from": "replay_from",
+    "feed.replay_to": "replay_to",
+    "feed.loop": "loop",
+    "feed.orders": "orders",
+    "feed.exit_at_end": "exit_at_end",
+    "dev.control": "dev_control",
+}
+"""What flags set, and which: no command has all of them."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. The process's exit code."""
@@ -45,18 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_backup(commands)
     _add_venue(commands)
-    version = commands.add_parser("version", help="print the version")
-    version.set_defaults(run=_version)
+    _command(commands, "version", _version, "print the version")
     return parser
 
 
-def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    serve = commands.add_parser(
+def _add_serve(commands: "Commands") -> None:
+    serve = _command(
+        commands,
         "serve",
-        help="run the exchange, everything in one process",
+        _serve,
+        "run the exchange, everything in one process",
         epilog=f"scenarios of the simulated feed:\n{table()}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     _add_config(serve)
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
@@ -70,9 +90,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="recorded seconds per second, for --feed replay (default 1); max: as fast as it goes",
     )
     serve.add_argument("--scenario", metavar="NAME", help="what happens to simulated prices (default calm), see below")
-    serve.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
-    serve.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
-    serve.add_argument("--loop", action="store_true", default=None, help="replay again and again")
+    _add_span(serve)
     serve.add_argument("--orders", metavar="FILE", type=Path, help="orders that ride along with a replay (CSV)")
     serve.add_argument("--exit-at-end", action="store_true", default=None, help="stop when the replay has ended")
     serve.add_argument(
@@ -81,64 +99,58 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default=None,
         help="let programs on this machine pay money in, start afresh and, with --feed manual, hold price and clock",
     )
-    serve.set_defaults(run=_serve)
 
 
-def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    token = commands.add_parser(
+def _add_token(commands: "Commands") -> None:
+    token = _command(
+        commands,
         "token",
-        help="print a session token for an address",
+        _token,
+        "print a session token for an address",
         description="Prints a session token, for REST clients and scripts. Its account is made at its first use.",
-        allow_abbrev=False,
     )
     token.add_argument("email", metavar="EMAIL")
     token.add_argument(
         "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
     )
     _add_config(token)
-    token.set_defaults(run=_token)
 
 
-def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    verify = commands.add_parser(
+def _add_verify(commands: "Commands") -> None:
+    verify = _command(
+        commands,
         "verify",
-        help="check a stopped exchange's data, or a backup",
+        _verify,
+        "check a stopped exchange's data, or a backup",
         description="Checks every record, snapshot, table and sum, offline and without changing anything. "
         "Exit code 0: everything agrees; 1: what differs first.",
-        allow_abbrev=False,
     )
     verify.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a backup (default: the data directory)")
     _add_config(verify)
-    verify.set_defaults(run=_verify)
 
 
-def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    backup = commands.add_parser(
-        "backup",
-        help="copy the exchange's data into one file, also while it runs",
-        allow_abbrev=False,
-    )
+def _add_backup(commands: "Commands") -> None:
+    backup = _command(commands, "backup", _backup, "copy the exchange's data into one file, also while it runs")
     backup.add_argument("file", metavar="FILE", type=Path, help="the new file")
     _add_config(backup)
-    backup.set_defaults(run=_backup)
-    restore = commands.add_parser(
+    restore = _command(
+        commands,
         "restore",
-        help="put a backup into an empty data directory",
+        _restore,
+        "put a backup into an empty data directory",
         description="Refuses a directory that is in use or holds an exchange.",
-        allow_abbrev=False,
     )
     restore.add_argument("file", metavar="FILE", type=Path, help="what `backup` made")
     _add_config(restore)
-    restore.set_defaults(run=_restore)
 
 
-def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    venue = commands.add_parser(
+def _add_venue(commands: "Commands") -> None:
+    venue = _command(
+        commands,
         "venue",
-        help="serve Backpack's public protocol on this machine, to test clients against",
+        _venue,
+        "serve Backpack's public protocol on this machine, to test clients against",
         epilog=f"scenarios:\n{table()}\n\nfaults:\n{fault_table()}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     _add_config_file(venue)
     venue.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
@@ -146,9 +158,7 @@ def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     prices.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="prices of recorded files")
     prices.add_argument("--scenario", metavar="NAME", help="simulated prices to which this happens (default calm)")
     venue.add_argument("--speed", metavar="X", help="recorded seconds per second (default 1)")
-    venue.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
-    venue.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
-    venue.add_argument("--loop", action="store_true", default=None, help="replay again and again")
+    _add_span(venue)
     venue.add_argument("--seed", metavar="N", help="of simulated prices and of made-up trades (default 0)")
     venue.add_argument(
         "--fault",
@@ -158,7 +168,35 @@ def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default=[],
         help="what goes wrong at every so many frames of a connection; may be repeated",
     )
-    venue.set_defaults(run=_venue)
+
+
+def _command(
+    commands: "Commands",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    *,
+    description: str | None = None,
+    epilog: str | None = None,
+) -> argparse.ArgumentParser:
+    """One more command, and what runs it. An epilog is shown line by line as it stands."""
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
+        allow_abbrev=False,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_span(parser: argparse.ArgumentParser) -> None:
+    """Which part of a recording is replayed, and how often."""
+    parser.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
+    parser.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
+    parser.add_argument("--loop", action="store_true", default=None, help="replay again and again")
 
 
 def _fault(text: str) -> Fault:
@@ -185,25 +223,15 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
 
 def _load(options: argparse.Namespace) -> Config:
     """The configuration with the flags given. `--replay` alone means the replay feed."""
-    flags = {
-        "storage.data_dir": options.data_dir,
-        "server.host": getattr(options, "host", None),
-        "server.port": getattr(options, "port", None),
-        "feed.source": getattr(options, "feed", None),
-        "feed.url": getattr(options, "feed_url", None),
-        "feed.replay_files": getattr(options, "replay", None),
-        "feed.speed": getattr(options, "speed", None),
-        "feed.scenario": getattr(options, "scenario", None),
-        "feed.replay_from": getattr(options, "replay_from", None),
-        "feed.replay_to": getattr(options, "replay_to", None),
-        "feed.loop": getattr(options, "loop", None),
-        "feed.orders": getattr(options, "orders", None),
-        "feed.exit_at_end": getattr(options, "exit_at_end", None),
-        "dev.control": getattr(options, "dev_control", None),
-    }
+    flags = _flags(options)
     if flags["feed.replay_files"] and flags["feed.source"] is None:
         flags["feed.source"] = "replay"
     return load(options.config, os.environ, flags)
+
+
+def _flags(options: argparse.Namespace) -> dict[str, object]:
+    """What the flags say of each setting: None where nothing is said."""
+    return {setting: getattr(options, flag, None) for setting, flag in _FLAGS.items()}
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -222,16 +250,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _venue(options: argparse.Namespace) -> int:
-    flags = {
-        "feed.source": "replay" if options.replay else "simulated",
-        "feed.scenario": options.scenario,
-        "feed.seed": options.seed,
-        "feed.replay_files": options.replay,
-        "feed.speed": options.speed,
-        "feed.replay_from": options.replay_from,
-        "feed.replay_to": options.replay_to,
-        "feed.loop": options.loop,
-    }
+    source = "replay" if options.replay else "simulated"
+    flags = _flags(options) | {"feed.source": source, "server.port": None}  # --port is the venue's own here
     config = load(options.config, os.environ, flags)
     from exness.logs import configure
     from exness.venue.run import VenueError, run
