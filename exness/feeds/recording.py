@@ -22,7 +22,7 @@ from typing import TextIO
 
 import msgspec
 
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_scaled
 
 CANDLE_HEADER = "timestamp_s,open,high,low,close,volume"
@@ -194,11 +194,11 @@ def _plain(text: str) -> str:
 
 
 def _volume(text: str) -> int:
-    """Hundred-millionths, rounded down. No price depends on it, so what is no plain decimal counts as none."""
-    if not _PLAIN_DECIMAL.fullmatch(text):
+    """Hundred-millionths, rounded down. No price depends on it, so what is no volume, or too much, counts as none."""
+    try:
+        return max(0, parse_rounded(text, VOLUME_DECIMALS, Rounding.FLOOR))
+    except AmountError:
         return 0
-    whole, _, fraction = text.partition(".")
-    return int(whole + fraction[:8].ljust(8, "0"))
 
 
 def _walk(opened: str, high: str, low: str, closed: str, decimals: int) -> Iterator[tuple[int, int]]:

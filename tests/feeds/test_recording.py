@@ -51,6 +51,26 @@ def test_a_rising_candle_passes_its_low_before_its_high(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("volume", "quarter"),
+    [
+        ("5.5", 137_500_000),
+        ("0", 0),
+        ("0.00000039", 9),
+        ("0.000000399", 9),
+        ("1.2e3", 30_000_000_000),
+        ("9999999999.99999999", 249_999_999_999_999_999),
+        ("10000000000", 0),  # more than is taken in
+        ("-1", 0),
+        ("", 0),
+        ("lots", 0),
+    ],
+)
+def test_each_of_a_candles_ticks_has_a_quarter_of_its_volume(tmp_path: Path, volume: str, quarter: int) -> None:
+    path = write(tmp_path, CANDLES, CANDLE_HEADER, f"{START_S},100,120,80,110,{volume}")
+    assert [tick.volume for tick in read_ticks(path, INSTRUMENTS)] == [quarter] * 4
+
+
 def test_a_falling_candle_passes_its_high_before_its_low(tmp_path: Path) -> None:
     path = write(tmp_path, CANDLES, CANDLE_HEADER, f"{START_S},110,120,80,100,5")
     assert [tick.bid for tick in read_ticks(path, INSTRUMENTS)] == [109_994_500, 119_994_000, 79_996_000, 99_995_000]
