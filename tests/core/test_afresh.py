@@ -5,7 +5,6 @@ import pytest
 from exness.core.capture import Capture, Digest, digest_of
 from exness.core.commands import StartAfresh
 from exness.core.events import StartedAfresh
-from exness.core.evolve import evolve
 from exness.core.rejects import Reject
 from exness.core.state import State
 from tests.support.books import (
@@ -22,6 +21,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.states import replayed
 
 
 def test_nothing_is_left_but_seq_and_time() -> None:
@@ -70,10 +70,7 @@ def test_the_records_alone_lead_to_the_same_state() -> None:
     desk = known_history()
     desk.do(StartAfresh())
     desk.do(open_account(ANN))
-    state = State()
-    for record in desk.records:
-        evolve(state, record)
-    assert digest_of(state) == digest_of(desk.state)
+    assert digest_of(replayed(desk.records)) == digest_of(desk.state)
 
 
 @pytest.mark.parametrize("taken", range(5))

@@ -33,6 +33,7 @@ from tests.support.books import (
     tick,
     usdc,
 )
+from tests.support.states import picture_of, restore
 
 BUDGETS = st.sampled_from((0, 0, 0, 0, 0, 1, 2))
 """Mostly nothing is taken, so that accounts change more than once before the picture comes to them."""
@@ -42,24 +43,11 @@ KNOWN_DIGEST = "115e5b5a844e6ba00c3c7eab3925c4eed0cce5c47dfe7ccbd6deca01afb6f029
 """Of `known_history`. Snapshots on disk hold digests: when this changes, old snapshots no longer verify."""
 
 
-def picture_of(state: State) -> tuple[Header, list[bytes]]:
-    """The whole picture at once."""
-    with Capture(state) as capture:
-        return capture.header, capture.take(10**9)
-
-
 def digest_from(header: Header, accounts: list[bytes]) -> str:
     digest = Digest(header)
     for account in accounts:
         digest.add(account)
     return digest.hex()
-
-
-def restore(header: Header, accounts: list[bytes]) -> State:
-    restorer = Restorer(header)
-    for account in accounts:
-        restorer.add(account)
-    return restorer.finish()
 
 
 # The picture

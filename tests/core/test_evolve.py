@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from exness.core.capture import Capture, Restorer, digest_of
+from exness.core.capture import digest_of
 from exness.core.engine import Engine
 from exness.core.events import (
     AccountOpened,
@@ -38,23 +38,12 @@ from tests.support.books import (
     tick,
     usdc,
 )
-
-
-def replay(records: list[Record], state: State | None = None) -> State:
-    state = state or State()
-    for record in records:
-        evolve(state, record)
-    return state
+from tests.support.states import picture_of, replayed, restore
 
 
 def restored(state: State) -> State:
     """The state as it comes back from a picture of it."""
-    with Capture(state) as picture:
-        accounts = picture.take(10**9)
-    restorer = Restorer(picture.header)
-    for account in accounts:
-        restorer.add(account)
-    return restorer.finish()
+    return restore(*picture_of(state))
 
 
 def _at_work() -> Desk:
@@ -213,7 +202,7 @@ def test_an_account_is_shown_before_it_changes(change: Callable[[State], None]) 
 
 def test_the_known_history_replays_to_itself() -> None:
     desk = known_history()
-    state = replay(desk.records)
+    state = replayed(desk.records)
     assert digest_of(state) == digest_of(desk.state)
     assert (state.seq, state.at) == (desk.state.seq, desk.state.at)
     assert state.account_list == desk.state.account_list
@@ -224,7 +213,7 @@ def test_the_known_history_replays_to_itself() -> None:
 def test_the_records_of_a_live_run_make_the_same_state_again(rules: Rules, history: History) -> None:
     engine = make_engine(rules)
     records = play(engine, history)
-    state = replay(records)
+    state = replayed(records)
     assert digest_of(state) == digest_of(engine.state)
     assert (state.seq, state.at, state.open_trades) == (engine.state.seq, engine.state.at, engine.state.open_trades)
     assert state.account_list == engine.state.account_list
@@ -238,9 +227,9 @@ def test_a_picture_at_any_point_and_the_records_after_it_make_the_whole(
     engine = make_engine(rules)
     records = play(engine, history)
     cut = data.draw(st.integers(0, len(records)), label="cut")
-    state = restored(replay(records[:cut]))
+    state = restored(replayed(records[:cut]))
     assert_books_balance(state)
-    replay(records[cut:], state)
+    replayed(records[cut:], state)
     assert digest_of(state) == digest_of(engine.state)
     assert (state.seq, state.at, state.open_trades) == (engine.state.seq, engine.state.at, engine.state.open_trades)
     assert state.account_list == engine.state.account_list
@@ -255,7 +244,7 @@ def test_a_recovered_engine_goes_on_exactly_as_the_one_that_never_stopped(
     stop = data.draw(st.integers(0, len(history)), label="stop")
     records = play(live, history[:stop])
     cut = data.draw(st.integers(0, len(records)), label="cut")
-    recovered = Engine(rules, replay(records[cut:], restored(replay(records[:cut]))))
+    recovered = Engine(rules, replayed(records[cut:], restored(replayed(records[:cut]))))
     # Prices are not in the records; the feed brings new ones, and they liquidate the same on both.
     first = history[2:4]
     last = [(tick(asset, price), live.state.at) for price in ("0.01", "500") for asset in ASSETS]

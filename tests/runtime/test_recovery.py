@@ -7,7 +7,6 @@ import pytest
 
 from exness.core.capture import Capture, digest_of
 from exness.core.engine import Done
-from exness.core.evolve import evolve
 from exness.core.state import State
 from exness.runtime import recovery
 from exness.runtime.ports import StorageError
@@ -28,6 +27,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.states import replayed
 
 
 async def journal_of(desk: Desk) -> MemoryJournal:
@@ -38,10 +38,7 @@ async def journal_of(desk: Desk) -> MemoryJournal:
 
 def state_at(desk: Desk, seq: int) -> State:
     """The state that the first `seq` records make."""
-    state = State()
-    for record in desk.records[:seq]:
-        evolve(state, record)
-    return state
+    return replayed(desk.records[:seq])
 
 
 async def store(snapshots: MemorySnapshots, state: State) -> None:

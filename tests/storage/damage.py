@@ -12,7 +12,8 @@ from exness.core.evolve import evolve
 from exness.core.state import State
 from exness.runtime.ports import Snapshots
 from exness.storage.codec import Row, encode
-from exness.storage.sqlite import MAIN_DB, open_storage
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.storage.verify import Report, verify
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import append_all, picture
 
@@ -28,6 +29,11 @@ async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at
             evolve(state, record)
             if record.seq in snapshots_at:
                 await save(storage.snapshots, state)
+
+
+def checked(data_dir: Path) -> Report:
+    """What `verify` says of a directory."""
+    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
 
 
 async def save(snapshots: Snapshots, state: State) -> None:

@@ -14,11 +14,11 @@ from exness.core.evolve import evolve
 from exness.core.state import State
 from exness.runtime.ports import StorageError, TradeQuery
 from exness.runtime.recovery import recover
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from exness.storage.verify import Difference, Report, verify
+from exness.storage.sqlite import MAIN_DB, open_storage
+from exness.storage.verify import Difference
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, random_trading, read_all
-from tests.storage.damage import flip_in_record, make_directory, save, tamper
+from tests.storage.damage import checked, flip_in_record, make_directory, save, tamper
 from tests.storage.tables import all_tables, assert_tables_are
 from tests.support.books import (
     ANN,
@@ -33,6 +33,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.states import replayed
 
 
 def go_on(desk: Desk) -> None:
@@ -56,20 +57,9 @@ def afresh() -> Desk:
     return desk
 
 
-def checked(data_dir: Path) -> Report:
-    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
-
-
 def after_last_afresh(desk: Desk) -> list[Record]:
     seq = max((r.seq for r in desk.records if type(r.event).__name__ == "StartedAfresh"), default=0)
     return [record for record in desk.records if record.seq > seq]
-
-
-def replayed(records: list[Record]) -> State:
-    state = State()
-    for record in records:
-        evolve(state, record)
-    return state
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])

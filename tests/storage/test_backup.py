@@ -21,7 +21,7 @@ from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
 from exness.storage.verify import verify
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import random_trading
-from tests.storage.damage import contents, make_directory, tamper
+from tests.storage.damage import checked, contents, make_directory, tamper
 from tests.support.process import Server, finished
 
 DESK = random_trading(31)
@@ -135,7 +135,7 @@ def test_a_backup_is_one_file_for_its_owner_only(copy: Path, tmp_path: Path) -> 
 
 
 async def test_a_backup_of_a_stopped_exchange_leaves_it_as_it_was(data_dir: Path, copy: Path) -> None:
-    assert verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, quietly).digest == digest_of(DESK.state)
+    assert checked(data_dir).digest == digest_of(DESK.state)
     async with open_storage(data_dir, INSTRUMENTS) as storage:
         assert await storage.journal.last_seq() == DESK.state.seq
 

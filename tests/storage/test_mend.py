@@ -18,9 +18,7 @@ from exness.core.events import (
     TradeLiquidated,
     TradeOpened,
 )
-from exness.core.evolve import evolve
 from exness.core.instruments import AccountId
-from exness.core.state import State
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.sqlite import MAIN_DB, open_storage
@@ -43,6 +41,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.states import replayed
 
 CAROL = AccountId("carol")
 
@@ -287,13 +286,6 @@ def desk_without_last(desk: Desk) -> Desk:
 
 def without_requests(tables: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[object, ...]]]:
     return tables | {"journal": [row[:4] for row in tables["journal"]]}
-
-
-def replayed(records: list[Record]) -> State:
-    state = State()
-    for record in records:
-        evolve(state, record)
-    return state
 
 
 async def test_a_deposit_whose_amount_no_longer_adds_up_is_cut(tmp_path: Path) -> None:

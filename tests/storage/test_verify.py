@@ -20,10 +20,10 @@ from exness.core.state import State
 from exness.runtime.ports import StorageError
 from exness.storage.datadir import locked
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from exness.storage.verify import Difference, Report, verify
+from exness.storage.verify import Difference, verify
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import random_trading
-from tests.storage.damage import contents, flip_in_record, forge, make_directory, row_of, save, tamper
+from tests.storage.damage import checked, contents, flip_in_record, forge, make_directory, row_of, save, tamper
 from tests.support.books import (
     ANN,
     SOL,
@@ -36,6 +36,7 @@ from tests.support.books import (
     tick,
 )
 from tests.support.process import Server, finished
+from tests.support.states import replayed
 
 DESK = random_trading(21)
 """Read only. Its records are the journal of most directories here."""
@@ -57,10 +58,6 @@ def data_dir(original: Path, tmp_path: Path) -> Path:
     """A directory of its own for each test, in which everything agrees."""
     shutil.copytree(original, tmp_path / "data")
     return tmp_path / "data"
-
-
-def checked(data_dir: Path) -> Report:
-    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
 
 
 def difference(data_dir: Path) -> Difference:
@@ -321,9 +318,7 @@ async def test_a_trade_overdue_at_a_liquidating_tick_is_found(tmp_path: Path, th
         desk.open(open_trade(order, leverage="100" if order == "o-3" else "10"))
     other = desk.do(tick(SOL, "180"))[:-1]
     records = [*desk.records[:-3], *other]
-    state = State()
-    for record in records:
-        evolve(state, record)
+    state = replayed(records)
     for event in {
         "nothing": [],
         "a deposit": [Deposited(ANN, 1, state.accounts[ANN].free + 1)],
@@ -455,9 +450,7 @@ async def test_a_snapshot_of_another_state_is_found_though_its_checksums_are_rig
 
 async def test_a_snapshot_with_another_time_is_found(data_dir: Path) -> None:
     """The digest does not cover it; but the clock would go on from there."""
-    state = State()
-    for record in DESK.records[:MIDDLE]:
-        evolve(state, record)
+    state = replayed(DESK.records[:MIDDLE])
     state.at += 1
     async with open_storage(data_dir, INSTRUMENTS) as storage:
         await save(storage.snapshots, state)
@@ -466,9 +459,7 @@ async def test_a_snapshot_with_another_time_is_found(data_dir: Path) -> None:
 
 async def test_a_snapshot_ahead_of_the_journal_is_found(data_dir: Path) -> None:
     ahead = Desk()
-    ahead.engine.state = State()
-    for record in DESK.records:
-        evolve(ahead.state, record)
+    ahead.engine.state = replayed(DESK.records)
     ahead.at = DESK.at
     ahead.do(deposit(DESK.state.account_list[0].id, "1"))
     async with open_storage(data_dir, INSTRUMENTS) as storage:
