@@ -1,4 +1,8 @@
-"""Trades of all times and candles, from the tables of main.db."""
+"""Trades of all times and candles, from the tables of main.db.
+
+What an account's trades sum up to is kept in its row of `balances`. What is asked of all of them, of the open or of the
+ended ones, liquidated or not, follows from that row; for any other filter the trades that match are summed.
+"""
 
 import sqlite3
 from itertools import product
@@ -28,6 +32,10 @@ SUMS = f"""
         coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(status = 'liquidated'), 0),
         coalesce(sum(pnl), 0)
     {MATCHES}"""
+
+KEPT_SUMS = """
+    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances
+    WHERE account_id = :account"""
 
 ORDER = {
     SortBy.CREATED_AT: "created_at {way}, opened_seq {way}",  # as the index lies: nothing to sort
@@ -72,7 +80,7 @@ class SqliteHistory:
 
 
 def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-    parameters = {
+    parameters: dict[str, str | int | None] = {
         "account": query.account,
         "is_open": query.is_open,
         "asset": query.asset,
@@ -86,9 +94,43 @@ def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[Tra
     }
     with one_view(connection):
         page = connection.execute(PAGES[query.sort_by, query.descending], parameters).fetchall()
-        sums = connection.execute(SUMS, parameters).fetchone()
+        sums = _kept_sums(connection, query) if sums_are_kept(query) else _sums(connection, parameters)
         decimals = dict(connection.execute(DECIMALS))  # a few rows: cheaper than a join over everything sorted
-    return [_row(decimals, *row) for row in page], Analytics(*sums)
+    return [_row(decimals, *row) for row in page], sums
+
+
+def sums_are_kept(query: TradeQuery) -> bool:
+    """Whether an account's row in `balances` tells what the matches of this query sum up to."""
+    others = (query.asset, query.side, query.profitable, query.opened_from, query.opened_to)
+    return all(each is None for each in others)
+
+
+def _kept_sums(connection: sqlite3.Connection, query: TradeQuery) -> Analytics:
+    """Every trade is open, closed or liquidated: the sums of those kinds that the query takes."""
+    row = connection.execute(KEPT_SUMS, {"account": query.account}).fetchone()
+    if row is None:
+        return Analytics()
+    opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl = row
+    still_open = opened - closed - liquidated
+    if query.is_open is False or query.liquidated is not None:
+        still_open = 0
+    if query.is_open or query.liquidated:
+        closed = profitable = closed_pnl = 0
+    if query.is_open or query.liquidated is False:
+        liquidated = liquidated_pnl = 0
+    return Analytics(
+        total=still_open + closed + liquidated,
+        open=still_open,
+        closed=closed + liquidated,
+        profitable=profitable,
+        unprofitable=closed - profitable + liquidated,
+        liquidated=liquidated,
+        total_pnl=closed_pnl + liquidated_pnl,
+    )
+
+
+def _sums(connection: sqlite3.Connection, parameters: dict[str, str | int | None]) -> Analytics:
+    return Analytics(*connection.execute(SUMS, parameters).fetchone())
 
 
 def _trade(connection: sqlite3.Connection, account: AccountId, order: OrderId) -> TradeRow | None:

@@ -47,8 +47,11 @@ INSERT_LIQUIDATION = """
 
 CHANGE_BALANCE = """
     UPDATE balances
-    SET free = free + change.column1, locked = locked + change.column2, deposited = deposited + change.column3
-    FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column4"""
+    SET free = free + change.column2, locked = locked + change.column3, deposited = deposited + change.column4,
+        opened = opened + change.column5, closed = closed + change.column6,
+        profitable = profitable + change.column7, closed_pnl = closed_pnl + change.column8,
+        liquidated = liquidated + change.column9, liquidated_pnl = liquidated_pnl + change.column10
+    FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column1"""
 
 LAST_AFRESH = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh'"
 """The newest record that forgot everything before it, 0 when there is none: the tables begin after it."""
@@ -274,12 +277,23 @@ def _name_damage(connection: sqlite3.Connection, reader: Database, after: int, l
 # which is fine for what happens after a torn write only.
 
 UNDO_OPENED = """
-    UPDATE balances SET free = free + trade.margin, locked = locked - trade.margin
+    UPDATE balances SET free = free + trade.margin, locked = locked - trade.margin, opened = opened - 1
     FROM trades AS trade WHERE trade.opened_seq = :seq AND balances.account_id = trade.account_id"""
 
 UNDO_ENDED = """
     UPDATE balances SET free = free - trade.returned, locked = locked + trade.margin
     FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = trade.account_id"""
+
+UNDO_CLOSED_SUMS = """
+    UPDATE balances SET closed = closed - 1, profitable = profitable - (trade.pnl > 0),
+                        closed_pnl = closed_pnl - trade.pnl
+    FROM trades AS trade
+    WHERE trade.closed_seq = :seq AND trade.status = 'closed' AND balances.account_id = trade.account_id"""
+
+UNDO_LIQUIDATED_SUMS = """
+    UPDATE balances SET liquidated = liquidated - 1, liquidated_pnl = liquidated_pnl - trade.pnl
+    FROM trades AS trade
+    WHERE trade.closed_seq = :seq AND trade.status = 'liquidated' AND balances.account_id = trade.account_id"""
 
 UNDO_HOUSE_PNL = """
     UPDATE balances SET free = free + trade.pnl
@@ -306,6 +320,8 @@ UNDO = (
     UNDO_DEPOSIT,
     UNDO_OPENED,
     UNDO_ENDED,
+    UNDO_CLOSED_SUMS,
+    UNDO_LIQUIDATED_SUMS,
     UNDO_HOUSE_PNL,
     "DELETE FROM liquidations WHERE seq = :seq",
     REOPEN_TRADE,

@@ -1,6 +1,7 @@
 """Journal, history and snapshots in memory, with the behaviour of the SQLite ones. For tests and the simulator."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
@@ -122,20 +123,24 @@ def _decode(row: Row) -> Record:
 
 
 class MemoryHistory:
-    """Implements `ports.History` over a MemoryJournal, from its first record each time it is asked for trades."""
+    """Implements `ports.History` over a MemoryJournal. Each request reads on from where the one before it ended, and
+    then looks at the trades of its account."""
 
     def __init__(self, journal: MemoryJournal, instruments: Mapping[Asset, Instrument]) -> None:
         self._journal = journal
         self._instruments = instruments
+        self._read: list[Row] = []
+        """What of the journal is in `_trades`."""
+        self._trades: defaultdict[AccountId, dict[OrderId, TradeRow]] = defaultdict(dict)
+        """Each account's, in the order they were opened."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        matches = [row for row in self._all().values() if _matches(query, row)]
+        matches = [row for row in self._trades_of(query.account).values() if _matches(query, row)]
         ordered = _ordered(matches, query)
         return ordered[query.offset : query.offset + query.limit], _analytics(matches)
 
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
-        row = self._all().get(order)
-        return row if row is not None and row.account == account else None
+        return self._trades_of(account).get(order)
 
     async def candles(self, query: CandleQuery) -> list[Candle]:
         return query.choose([], self._candles(query.asset, query.interval))
@@ -154,22 +159,32 @@ class MemoryHistory:
         own = [candle for candle in self._candles(asset, interval) if not candle.backfilled]
         return own[-1] if own else None
 
-    def _all(self) -> dict[OrderId, TradeRow]:
-        """Every trade as it is now, in the order they were opened."""
-        rows: dict[OrderId, TradeRow] = {}
-        for record in map(_decode, self._journal.rows):
-            match record.event:
-                case TradeOpened() as event:
-                    rows[event.trade.order] = _opened(event, self._instruments[event.trade.asset].decimals)
-                case TradeClosed() as event:
-                    rows[event.order] = _closed(rows[event.order], record, event)
-                case TradeLiquidated() as event:
-                    rows[event.order] = _liquidated(rows[event.order], record, event)
-                case AccountOpened() | Deposited():
-                    pass
-                case StartedAfresh():
-                    rows.clear()
-        return rows
+    def _trades_of(self, account: AccountId) -> dict[OrderId, TradeRow]:
+        """Every trade of this account as it is now."""
+        rows = self._journal.rows
+        if len(rows) < len(self._read) or (self._read and rows[len(self._read) - 1] is not self._read[-1]):
+            self._read.clear()  # the newest record has been cut: from the first one again
+            self._trades.clear()
+        for row in rows[len(self._read) :]:
+            self._take(_decode(row))
+            self._read.append(row)
+        return self._trades.get(account, {})
+
+    def _take(self, record: Record) -> None:
+        match record.event:
+            case TradeOpened() as event:
+                opened = _opened(event, self._instruments[event.trade.asset].decimals)
+                self._trades[event.account][opened.order] = opened
+            case TradeClosed() as event:
+                mine = self._trades[event.account]
+                mine[event.order] = _closed(mine[event.order], record, event)
+            case TradeLiquidated() as event:
+                mine = self._trades[event.account]
+                mine[event.order] = _liquidated(mine[event.order], record, event)
+            case AccountOpened() | Deposited():
+                pass
+            case StartedAfresh():
+                self._trades.clear()
 
 
 def _opened(event: TradeOpened, decimals: int) -> TradeRow:
@@ -221,8 +236,7 @@ def _liquidated(row: TradeRow, record: Record, event: TradeLiquidated) -> TradeR
 def _matches(query: TradeQuery, row: TradeRow) -> bool:
     is_open = row.closed_at is None
     return (
-        row.account == query.account
-        and query.is_open in (None, is_open)
+        query.is_open in (None, is_open)
         and query.asset in (None, row.asset)
         and query.side in (None, row.side)
         and (query.profitable is None or (row.pnl is not None and (row.pnl > 0) == query.profitable))

@@ -7,6 +7,8 @@ on their own, and `verify` can hold them against the state.
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
+
 from exness.core.events import (
     AccountOpened,
     Deposited,
@@ -20,7 +22,8 @@ from exness.core.events import (
 from exness.core.instruments import AccountId
 
 HOUSE = AccountId("house")
-"""The account that bears the other side of every trade. Its row in `balances` holds its pnl in `free`."""
+"""The account that bears the other side of every trade. Its row in `balances` holds its pnl in `free`, its
+sums are 0."""
 
 UserRow = tuple[str, str, int, int]
 """id, email, created_at, opened_seq"""
@@ -35,8 +38,23 @@ EndRow = tuple[str, int, int, int, int, int, int, str]
 LiquidationRow = tuple[int, int, int, int, int, int, int, str]
 """mark, bid, ask, pnl, shortfall, at, seq, trade_id: the rest of the row is the trade's own"""
 
-BalanceRow = tuple[int, int, int, str]
-"""change of free, of locked, of deposited, account_id"""
+BalanceRow = tuple[str | int, ...]
+"""The fields of a Change, in their order"""
+
+
+class Change(msgspec.Struct, gc=False):
+    """By how much a batch changes an account's row in `balances`: its money, and the sums of its history."""
+
+    account: str
+    free: int = 0
+    locked: int = 0
+    deposited: int = 0
+    opened: int = 0
+    closed: int = 0
+    profitable: int = 0
+    closed_pnl: int = 0
+    liquidated: int = 0
+    liquidated_pnl: int = 0
 
 
 class Rows:
@@ -52,24 +70,26 @@ class Rows:
         self.ended: list[EndRow] = []
         self.liquidations: list[LiquidationRow] = []
         self.house_pnl = 0
-        self._changes: dict[str, list[int]] = {}
+        self._changes: dict[str, Change] = {}
 
     @property
     def balances(self) -> list[BalanceRow]:
         """One row per account the batch touched, and the house's when it won or lost."""
-        rows = [(free, locked, deposited, account) for account, (free, locked, deposited) in self._changes.items()]
+        changes = list(self._changes.values())
         if self.house_pnl:
-            rows.append((self.house_pnl, 0, 0, HOUSE))
-        return rows
+            changes.append(Change(HOUSE, self.house_pnl))
+        return [msgspec.structs.astuple(change) for change in changes]
 
-    def pay(self, account: str, free: int, locked: int, deposited: int) -> None:
+    def pay(self, account: str, free: int, locked: int, deposited: int) -> Change:
+        """Returns the change of this account, for the sums."""
         change = self._changes.get(account)
         if change is None:
-            self._changes[account] = [free, locked, deposited]
-            return
-        change[0] += free
-        change[1] += locked
-        change[2] += deposited
+            change = self._changes[account] = Change(account, free, locked, deposited)
+            return change
+        change.free += free
+        change.locked += locked
+        change.deposited += deposited
+        return change
 
 
 def project(records: Sequence[Record]) -> Rows:
@@ -114,14 +134,18 @@ def _open(rows: Rows, trade: Trade, event: TradeOpened) -> None:
             event.balance,
         )
     )
-    rows.pay(trade.account, -trade.margin, trade.margin, 0)
+    change = rows.pay(trade.account, -trade.margin, trade.margin, 0)
+    change.opened += 1
 
 
 def _close(rows: Rows, record: Record, event: TradeClosed) -> None:
     rows.ended.append(
         ("closed", event.price, event.pnl, event.returned, event.shortfall, record.at, record.seq, event.order)
     )
-    rows.pay(event.account, event.returned, -event.margin, 0)
+    change = rows.pay(event.account, event.returned, -event.margin, 0)
+    change.closed += 1
+    change.profitable += event.pnl > 0
+    change.closed_pnl += event.pnl
     rows.house_pnl -= event.pnl
 
 
@@ -131,5 +155,7 @@ def _liquidate(rows: Rows, record: Record, event: TradeLiquidated) -> None:
     rows.liquidations.append(
         (event.mark, event.bid, event.ask, pnl, event.shortfall, record.at, record.seq, event.order)
     )
-    rows.pay(event.account, 0, -event.margin, 0)
+    change = rows.pay(event.account, 0, -event.margin, 0)
+    change.liquidated += 1
+    change.liquidated_pnl += pnl
     rows.house_pnl -= pnl

@@ -3,12 +3,12 @@
 One pass over the journal, from the first event. At every record: its checksum and place in the row, its arithmetic
 worked out again, the state evolved and the books balanced, its rows in the tables. At every kept snapshot: its
 checksums, that it restores, and that it is the state that the journal had led to by then (so snapshot + tail and the
-first event give the same). At the end: balances and counts. Memory grows with accounts and open trades, not with the
-journal.
+first event give the same). At the end: balances, the sums of every account's history, and counts. Memory grows with
+accounts and open trades, not with the journal.
 """
 
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -52,6 +52,12 @@ HALF_ENDED = """
     WHERE status = 'open' AND (coalesce(close_price, pnl, returned, closed_at) IS NOT NULL OR shortfall <> 0)"""
 
 BALANCE = "SELECT free, locked, deposited FROM balances WHERE account_id = ?"
+
+SUMS = """
+    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances WHERE account_id = ?"""
+
+SUMS_SINCE = 3
+"""Schema version. A directory or a backup of an older one has none yet."""
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -274,6 +280,17 @@ def _restored(stored: StoredSnapshot) -> tuple[int, str]:
         raise Difference(stored.seq, f"snapshot {stored.seq} does not restore: {damage}") from damage
 
 
+class _Sums(msgspec.Struct, gc=False):
+    """What an account's trades sum up to, counted here."""
+
+    opened: int = 0
+    closed: int = 0
+    profitable: int = 0
+    closed_pnl: int = 0
+    liquidated: int = 0
+    liquidated_pnl: int = 0
+
+
 class _Tables:
     """The tables, read along with the journal: rows are met in the order in which the records made them."""
 
@@ -282,6 +299,8 @@ class _Tables:
         self._users, self._trades = main.cursor(), main.cursor()
         self._deposited: Counter[str] = Counter()
         """By account; the state keeps the sum only."""
+        self._sums: defaultdict[str, _Sums] = defaultdict(_Sums)
+        """By account; the state forgets trades that have ended."""
         self._from_seq = 0
         """The tables know nothing of records before this one."""
 
@@ -302,9 +321,14 @@ class _Tables:
                 _same(record, "row in users", self._users.fetchone(), expected)
             case TradeOpened(trade, balance, fingerprint):
                 _same(record, "row in trades", self._trades.fetchone(), _opened_row(trade, fingerprint, balance))
+                self._sums[trade.account].opened += 1
             case TradeClosed():
                 ended = ("closed", event.price, event.pnl, event.returned, event.shortfall, record.at, record.seq)
                 _same(record, "end of its row in trades", self._end_of(event.order), ended)
+                sums = self._sums[event.account]
+                sums.closed += 1
+                sums.profitable += event.pnl > 0
+                sums.closed_pnl += event.pnl
             case TradeLiquidated():
                 assert trade is not None
                 ended = ("liquidated", event.mark, -event.margin, 0, event.shortfall, record.at, record.seq)
@@ -315,6 +339,9 @@ class _Tables:
                     self._liquidation_of(event.order),
                     _liquidated_row(record, event, trade),
                 )
+                sums = self._sums[event.account]
+                sums.liquidated += 1
+                sums.liquidated_pnl -= event.margin
             case Deposited():
                 self._deposited[event.account] += event.amount  # shows in the balances, at the end
             case StartedAfresh():
@@ -339,10 +366,19 @@ class _Tables:
         for account in state.account_list:
             self._check_balance(state.seq, account.id, account.free, account.locked)
         self._check_balance(state.seq, HOUSE, state.house_pnl, 0)
+        if self._main.execute("PRAGMA user_version").fetchone()[0] >= SUMS_SINCE:
+            for name in (HOUSE, *state.accounts):
+                self._check_sums(state.seq, name)
 
     def _check_balance(self, seq: int, account: str, free: int, locked: int) -> None:
         row = self._main.execute(BALANCE, (account,)).fetchone()
         _equal(seq, f"balance of {account} (free, locked, deposited)", row, (free, locked, self._deposited[account]))
+
+    def _check_sums(self, seq: int, account: str) -> None:
+        row = self._main.execute(SUMS, (account,)).fetchone()
+        sums = self._sums.get(account, _Sums())
+        what = f"sums of {account} in balances (opened, closed, profitable, closed pnl, liquidated, liquidated pnl)"
+        _equal(seq, what, row, msgspec.structs.astuple(sums))
 
     def _end_of(self, order: str) -> object:
         return self._main.execute(

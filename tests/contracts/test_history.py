@@ -6,6 +6,7 @@ from itertools import product
 import msgspec
 import pytest
 
+from exness.core.commands import StartAfresh
 from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
@@ -25,6 +26,7 @@ from tests.support.books import (
     close_trade,
     desk_with,
     known_history,
+    open_account,
     open_trade,
     tick,
     usdc,
@@ -235,3 +237,26 @@ async def test_a_cut_record_leaves_history_too(stored: Stored) -> None:
     assert (row.closed_at, row.pnl) == (None, None)
     await stored.journal.cut(len(desk.records) - 1)
     assert await stored.history.trade(ANN, OrderId("o-1")) is None
+
+
+async def test_a_record_in_the_place_of_one_that_was_cut_is_what_history_shows(stored: Stored) -> None:
+    for order in ("cut", "written instead"):
+        desk = desk_with(ANN)
+        desk.open(open_trade(order))
+        await stored.journal.append(desk.records[await stored.journal.last_seq() :])
+        rows, sums = await stored.history.trades(TradeQuery(ANN))
+        assert ([row.order for row in rows], sums.total) == ([order], 1)
+        if order == "cut":
+            await stored.journal.cut(desk.state.seq)
+
+
+async def test_a_fresh_start_leaves_an_empty_history_under_the_ids_of_before(stored: Stored) -> None:
+    desk = known_history()
+    await stored.journal.append(desk.records)
+    assert (await stored.history.trades(TradeQuery(ANN)))[1].total > 0
+    written = len(desk.records)
+    desk.do(StartAfresh())
+    desk.do(open_account(ANN))
+    await stored.journal.append(desk.records[written:])
+    for account in (ANN, BOB):
+        assert await stored.history.trades(TradeQuery(account)) == ([], Analytics())

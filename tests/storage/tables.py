@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exness.core.events import AccountOpened, Record, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.state import State
 from exness.storage.sqlite import MAIN_DB
 from tests.contracts.backends import with_own_connection
@@ -54,6 +54,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
         if isinstance(r.event, TradeOpened)
     ]
     assert_ended_trades_are(data_dir, state, records)
+    assert_sums_are(data_dir, records)
 
 
 def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record]) -> None:
@@ -69,3 +70,18 @@ def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record])
     assert rows(data_dir, "SELECT coalesce(sum(shortfall), 0) FROM liquidations") == [(state.shortfall,)]
     assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house_pnl)]
     assert rows(data_dir, "SELECT count(*) FROM trades WHERE status = 'liquidated'") == [(len(liquidated),)]
+
+
+def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
+    """What each account's history sums up to, counted from the records one kind at a time."""
+    events = [record.event for record in records]
+    sums = "opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl"
+    for account, *found in rows(data_dir, f"SELECT account_id, {sums} FROM balances"):
+        opened = [e for e in events if isinstance(e, TradeOpened) and e.account == account]
+        closed = [e for e in events if isinstance(e, TradeClosed) and e.account == account]
+        liquidated = [e for e in events if isinstance(e, TradeLiquidated) and e.account == account]
+        gains = [e for e in closed if e.pnl > 0]
+        assert found == [
+            *(len(opened), len(closed), len(gains), sum(e.pnl for e in closed)),
+            *(len(liquidated), -sum(e.margin for e in liquidated)),
+        ], account

@@ -118,6 +118,7 @@ async def test_verify_counts_what_is_there_and_checks_snapshots_from_before(tmp_
         "INSERT INTO users VALUES ('old', 'old@example.com', 'trader', 1, 1)",
         "UPDATE balances SET free = free + 1 WHERE account_id = 'house'",
         "UPDATE balances SET deposited = deposited + 1 WHERE account_id = 'ann'",
+        "UPDATE balances SET liquidated = liquidated + 1 WHERE account_id = 'bob'",
         "DELETE FROM liquidations",
         "UPDATE trades SET margin = margin + 1 WHERE id = 'o-3'",
     ],

@@ -354,7 +354,7 @@ TABLES = {
     "balances: the house has locked something": "UPDATE balances SET locked = 1 WHERE account_id = 'house'",
     "balances: one is gone": "DELETE FROM balances WHERE account_id = 'trader-1'",
     "balances: the house's is gone": "DELETE FROM balances WHERE account_id = 'house'",
-    "balances: one too many": "INSERT INTO balances VALUES ('x', 0, 0, 0)",
+    "balances: one too many": "INSERT INTO balances (account_id, free, locked, deposited) VALUES ('x', 0, 0, 0)",
     "trades: one is gone": "DELETE FROM trades WHERE status = 'open' AND id = (SELECT max(id) FROM trades WHERE "
     "status = 'open')",
     "trades: the newest is gone": "DELETE FROM trades WHERE opened_seq = (SELECT max(opened_seq) FROM trades)",
