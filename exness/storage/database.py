@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
+import structlog
 
 from exness.runtime.ports import StorageError
+
+_log = structlog.get_logger()
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -204,7 +207,10 @@ def check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> in
 
 def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> None:
     """Apply what is newer than `version`, each step in a transaction of its own."""
-    for number, script in enumerate(migrations(schema)[version:], version + 1):
+    scripts = migrations(schema)
+    if 0 < version < len(scripts):
+        _log.info("database is migrated; a million trades take some ten seconds", schema=len(scripts), was=version)
+    for number, script in enumerate(scripts[version:], version + 1):
         try:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
         except sqlite3.Error:

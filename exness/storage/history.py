@@ -1,11 +1,15 @@
 """Trades of all times and candles, from the tables of main.db.
 
+An account's trades are a chain from its newest to its first; each has a number, every 32nd is in an index. So a page of
+all of them is found by its numbers, however long the history is; for other filters and orders the chain is walked.
+
 What an account's trades sum up to is kept in its row of `balances`. What is asked of all of them, of the open or of the
 ended ones, liquidated or not, follows from that row; for any other filter the trades that match are summed.
 """
 
 import sqlite3
 from itertools import product
+from typing import Any
 
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
@@ -16,11 +20,28 @@ from exness.storage.database import Database, one_view
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
     client_order_id, status = 'liquidated', close_price, pnl, returned, shortfall, closed_at"""
 
-# One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL. The account
-# and the times are always given: they are what the index trades_of_account is for.
+KEPT = """
+    SELECT newest, opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances
+    WHERE account_id = :account"""
+
+MILESTONE = """
+    SELECT opened_seq FROM trades WHERE account_id = :account AND number % 32 = 0 AND number >= :highest
+    ORDER BY number LIMIT 1"""
+"""Where the way down to number :highest begins, at most 31 trades above it; if there is none, at the newest."""
+
+CHAIN = """
+    WITH RECURSIVE chain (seq) AS (
+        SELECT :start
+        UNION ALL
+        SELECT previous FROM chain CROSS JOIN trades ON opened_seq = seq
+        WHERE number > :lowest AND created_at >= :opened_from AND previous IS NOT NULL
+    )"""
+"""From :start down to number :lowest, or to the first that is too old. Times go up with numbers."""
+
+# One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL.
 MATCHES = """
-    FROM trades
-    WHERE account_id = :account AND created_at BETWEEN :opened_from AND :opened_to
+    FROM chain CROSS JOIN trades ON opened_seq = seq
+    WHERE number BETWEEN :lowest AND :highest AND created_at BETWEEN :opened_from AND :opened_to
         AND (:is_open IS NULL OR (status = 'open') = :is_open)
         AND (:asset IS NULL OR asset = :asset)
         AND (:side IS NULL OR side = :side)
@@ -28,17 +49,14 @@ MATCHES = """
         AND (:liquidated IS NULL OR (status <> 'open' AND (status = 'liquidated') = :liquidated))"""
 
 SUMS = f"""
+    {CHAIN}
     SELECT count(*), coalesce(sum(status = 'open'), 0), coalesce(sum(status <> 'open'), 0),
         coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(status = 'liquidated'), 0),
         coalesce(sum(pnl), 0)
     {MATCHES}"""
 
-KEPT_SUMS = """
-    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances
-    WHERE account_id = :account"""
-
 ORDER = {
-    SortBy.CREATED_AT: "created_at {way}, opened_seq {way}",  # as the index lies: nothing to sort
+    SortBy.CREATED_AT: "number {way}",
     SortBy.CLOSED_AT: "closed_at {way} NULLS LAST, opened_seq {way}",
     SortBy.PNL: "pnl {way} NULLS LAST, opened_seq {way}",
     SortBy.MARGIN: "margin {way}, opened_seq {way}",
@@ -47,15 +65,20 @@ ORDER = {
 
 PAGES = {
     (sort_by, descending): f"""
-    SELECT {COLUMNS} {MATCHES}
+    {CHAIN} SELECT {COLUMNS} {MATCHES}
     ORDER BY {ORDER[sort_by].format(way="DESC" if descending else "ASC")} LIMIT :limit OFFSET :offset"""
     for sort_by, descending in product(SortBy, (False, True))
 }
 """Every order a page can have, as a text of its own."""
 
+PAGES[SortBy.CREATED_AT, True] = f"{CHAIN} SELECT {COLUMNS} {MATCHES} LIMIT :limit OFFSET :offset"
+"""As the chain goes: nothing to sort, and the walk ends with the page."""
+
 DECIMALS = "SELECT symbol, decimals FROM assets"
 
 ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
+
+Parameters = dict[str, str | int | None]
 
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
@@ -80,8 +103,25 @@ class SqliteHistory:
 
 
 def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-    parameters: dict[str, str | int | None] = {
+    with one_view(connection):
+        kept = connection.execute(KEPT, {"account": query.account}).fetchone()
+        if kept is None or kept[0] is None:
+            return [], Analytics()
+        newest, *sums = kept
+        walk = parameters_of(query, newest)
+        found = _of_kept(query, *sums) if sums_are_kept(query) else _sums(connection, walk)
+        rows = _page(connection, query, walk, found.total)
+        decimals = dict(connection.execute(DECIMALS))  # a few rows: cheaper than a join over everything sorted
+    return [_row(decimals, *row) for row in rows], found
+
+
+def parameters_of(query: TradeQuery, newest: int) -> Parameters:
+    """Of the whole chain and the query's filters."""
+    return {
         "account": query.account,
+        "start": newest,
+        "lowest": 1,
+        "highest": _LATEST,
         "is_open": query.is_open,
         "asset": query.asset,
         "side": query.side.value if query.side is not None else None,
@@ -89,14 +129,23 @@ def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[Tra
         "liquidated": query.liquidated,
         "opened_from": _EARLIEST if query.opened_from is None else query.opened_from,
         "opened_to": _LATEST if query.opened_to is None else query.opened_to,
-        "limit": query.limit,
-        "offset": query.offset,
     }
-    with one_view(connection):
-        page = connection.execute(PAGES[query.sort_by, query.descending], parameters).fetchall()
-        sums = _kept_sums(connection, query) if sums_are_kept(query) else _sums(connection, parameters)
-        decimals = dict(connection.execute(DECIMALS))  # a few rows: cheaper than a join over everything sorted
-    return [_row(decimals, *row) for row in page], sums
+
+
+def _page(connection: sqlite3.Connection, query: TradeQuery, walk: Parameters, total: int) -> list[tuple[Any, ...]]:
+    """The rows of a page. It asks for no more than there are, so that the walk ends with the last that matches."""
+    limit, offset = min(query.limit, total - query.offset), query.offset
+    if limit <= 0:
+        return []
+    if query.sort_by is SortBy.CREATED_AT and is_of_all(query):
+        lowest = total - offset - limit + 1 if query.descending else offset + 1
+        walk = walk | {"lowest": lowest, "highest": lowest + limit - 1}
+        milestone = connection.execute(MILESTONE, walk).fetchone()
+        if milestone is not None:
+            walk["start"] = milestone[0]
+        offset = 0
+    statement = PAGES[query.sort_by, query.descending]
+    return connection.execute(statement, walk | {"limit": limit, "offset": offset}).fetchall()
 
 
 def sums_are_kept(query: TradeQuery) -> bool:
@@ -105,12 +154,21 @@ def sums_are_kept(query: TradeQuery) -> bool:
     return all(each is None for each in others)
 
 
-def _kept_sums(connection: sqlite3.Connection, query: TradeQuery) -> Analytics:
+def is_of_all(query: TradeQuery) -> bool:
+    """Whether every trade of the account matches."""
+    return sums_are_kept(query) and query.is_open is None and query.liquidated is None
+
+
+def _of_kept(
+    query: TradeQuery,
+    opened: int,
+    closed: int,
+    profitable: int,
+    closed_pnl: int,
+    liquidated: int,
+    liquidated_pnl: int,
+) -> Analytics:
     """Every trade is open, closed or liquidated: the sums of those kinds that the query takes."""
-    row = connection.execute(KEPT_SUMS, {"account": query.account}).fetchone()
-    if row is None:
-        return Analytics()
-    opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl = row
     still_open = opened - closed - liquidated
     if query.is_open is False or query.liquidated is not None:
         still_open = 0
@@ -129,8 +187,8 @@ def _kept_sums(connection: sqlite3.Connection, query: TradeQuery) -> Analytics:
     )
 
 
-def _sums(connection: sqlite3.Connection, parameters: dict[str, str | int | None]) -> Analytics:
-    return Analytics(*connection.execute(SUMS, parameters).fetchone())
+def _sums(connection: sqlite3.Connection, walk: Parameters) -> Analytics:
+    return Analytics(*connection.execute(SUMS, walk).fetchone())
 
 
 def _trade(connection: sqlite3.Connection, account: AccountId, order: OrderId) -> TradeRow | None:

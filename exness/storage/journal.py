@@ -28,8 +28,12 @@ INSERT_BALANCE = "INSERT INTO balances (account_id, free, locked, deposited) VAL
 
 INSERT_TRADE = """
     INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price,
-                        created_at, client_order_id, fingerprint, balance_after)
-    VALUES {rows}"""
+                        created_at, client_order_id, fingerprint, balance_after, number, previous)
+    SELECT given.column1, given.column2, given.column3, given.column4, given.column5, given.column6, given.column7,
+           given.column8, given.column9, given.column10, given.column11, given.column12, given.column13,
+           opened + given.column14, coalesce(given.column15, newest)
+    FROM (VALUES {rows}) AS given CROSS JOIN balances ON account_id = given.column3"""
+"""Before CHANGE_BALANCE: `opened` and `newest` are as the batch found them."""
 
 END_TRADE = """
     UPDATE trades
@@ -50,7 +54,8 @@ CHANGE_BALANCE = """
     SET free = free + change.column2, locked = locked + change.column3, deposited = deposited + change.column4,
         opened = opened + change.column5, closed = closed + change.column6,
         profitable = profitable + change.column7, closed_pnl = closed_pnl + change.column8,
-        liquidated = liquidated + change.column9, liquidated_pnl = liquidated_pnl + change.column10
+        liquidated = liquidated + change.column9, liquidated_pnl = liquidated_pnl + change.column10,
+        newest = coalesce(change.column11, newest)
     FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column1"""
 
 LAST_AFRESH = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh'"
@@ -192,7 +197,7 @@ def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
         execute_batch(connection, INSERT_USER, rows.users)
         execute_batch(connection, INSERT_BALANCE, [(user[0], 0, 0, 0) for user in rows.users])
     if rows.opened:
-        execute_batch(connection, INSERT_TRADE, rows.opened)
+        _change_all(connection, INSERT_TRADE, rows.opened, "a balance")
     if rows.ended:
         _change_all(connection, END_TRADE, rows.ended, "an open trade")
     if rows.liquidations:
@@ -277,7 +282,8 @@ def _name_damage(connection: sqlite3.Connection, reader: Database, after: int, l
 # which is fine for what happens after a torn write only.
 
 UNDO_OPENED = """
-    UPDATE balances SET free = free + trade.margin, locked = locked - trade.margin, opened = opened - 1
+    UPDATE balances SET free = free + trade.margin, locked = locked - trade.margin, opened = opened - 1,
+                        newest = trade.previous
     FROM trades AS trade WHERE trade.opened_seq = :seq AND balances.account_id = trade.account_id"""
 
 UNDO_ENDED = """

@@ -28,9 +28,10 @@ sums are 0."""
 UserRow = tuple[str, str, int, int]
 """id, email, created_at, opened_seq"""
 
-TradeRow = tuple[int, str, str, str, str, int, int, int, int, int, str | None, str | None, int]
+TradeRow = tuple[int, str, str, str, str, int, int, int, int, int, str | None, str | None, int, int, int | None]
 """opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
-client_order_id, fingerprint, balance_after"""
+client_order_id, fingerprint, balance_after, how many of its account the batch has opened with it, the one before it in
+the batch"""
 
 EndRow = tuple[str, int, int, int, int, int, int, str]
 """status, close_price, pnl, returned, shortfall, closed_at, closed_seq, id"""
@@ -38,12 +39,13 @@ EndRow = tuple[str, int, int, int, int, int, int, str]
 LiquidationRow = tuple[int, int, int, int, int, int, int, str]
 """mark, bid, ask, pnl, shortfall, at, seq, trade_id: the rest of the row is the trade's own"""
 
-BalanceRow = tuple[str | int, ...]
+BalanceRow = tuple[str | int | None, ...]
 """The fields of a Change, in their order"""
 
 
 class Change(msgspec.Struct, gc=False):
-    """By how much a batch changes an account's row in `balances`: its money, and the sums of its history."""
+    """By how much a batch changes an account's row in `balances`: its money, the sums of its history,
+    and the newest of its trades if there is a new one."""
 
     account: str
     free: int = 0
@@ -55,6 +57,7 @@ class Change(msgspec.Struct, gc=False):
     closed_pnl: int = 0
     liquidated: int = 0
     liquidated_pnl: int = 0
+    newest: int | None = None
 
 
 class Rows:
@@ -117,6 +120,8 @@ def project(records: Sequence[Record]) -> Rows:
 
 
 def _open(rows: Rows, trade: Trade, event: TradeOpened) -> None:
+    change = rows.pay(trade.account, -trade.margin, trade.margin, 0)
+    change.opened += 1
     rows.opened.append(
         (
             trade.seq,
@@ -132,10 +137,11 @@ def _open(rows: Rows, trade: Trade, event: TradeOpened) -> None:
             trade.client_order,
             event.fingerprint or None,
             event.balance,
+            change.opened,
+            change.newest,
         )
     )
-    change = rows.pay(trade.account, -trade.margin, trade.margin, 0)
-    change.opened += 1
+    change.newest = trade.seq
 
 
 def _close(rows: Rows, record: Record, event: TradeClosed) -> None:

@@ -53,11 +53,14 @@ HALF_ENDED = """
 
 BALANCE = "SELECT free, locked, deposited FROM balances WHERE account_id = ?"
 
-SUMS = """
-    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances WHERE account_id = ?"""
+PLACES = "SELECT number, previous FROM trades ORDER BY opened_seq"
 
-SUMS_SINCE = 3
-"""Schema version. A directory or a backup of an older one has none yet."""
+SUMS = """
+    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl, newest
+    FROM balances WHERE account_id = ?"""
+
+SUMS_SINCE = 4
+"""Schema version. A directory or a backup of an older one has no chains of trades yet, or no sums."""
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -281,7 +284,7 @@ def _restored(stored: StoredSnapshot) -> tuple[int, str]:
 
 
 class _Sums(msgspec.Struct, gc=False):
-    """What an account's trades sum up to, counted here."""
+    """What an account's trades sum up to, and the last of them, counted here."""
 
     opened: int = 0
     closed: int = 0
@@ -289,6 +292,7 @@ class _Sums(msgspec.Struct, gc=False):
     closed_pnl: int = 0
     liquidated: int = 0
     liquidated_pnl: int = 0
+    newest: int | None = None
 
 
 class _Tables:
@@ -296,7 +300,8 @@ class _Tables:
 
     def __init__(self, main: sqlite3.Connection) -> None:
         self._main = main
-        self._users, self._trades = main.cursor(), main.cursor()
+        self._users, self._trades, self._places = main.cursor(), main.cursor(), main.cursor()
+        self._has_sums = False
         self._deposited: Counter[str] = Counter()
         """By account; the state keeps the sum only."""
         self._sums: defaultdict[str, _Sums] = defaultdict(_Sums)
@@ -308,6 +313,9 @@ class _Tables:
         self._from_seq = self._main.execute(LAST_AFRESH).fetchone()[0]
         self._users.execute(USERS)
         self._trades.execute(TRADES)
+        self._has_sums = self._main.execute("PRAGMA user_version").fetchone()[0] >= SUMS_SINCE
+        if self._has_sums:
+            self._places.execute(PLACES)
 
     def check(self, record: Record, trade: Trade | None) -> None:
         """The rows this record wrote. `trade` is the one it is about, as it was opened."""
@@ -321,7 +329,7 @@ class _Tables:
                 _same(record, "row in users", self._users.fetchone(), expected)
             case TradeOpened(trade, balance, fingerprint):
                 _same(record, "row in trades", self._trades.fetchone(), _opened_row(trade, fingerprint, balance))
-                self._sums[trade.account].opened += 1
+                self._check_place(record, self._sums[trade.account])
             case TradeClosed():
                 ended = ("closed", event.price, event.pnl, event.returned, event.shortfall, record.at, record.seq)
                 _same(record, "end of its row in trades", self._end_of(event.order), ended)
@@ -366,9 +374,16 @@ class _Tables:
         for account in state.account_list:
             self._check_balance(state.seq, account.id, account.free, account.locked)
         self._check_balance(state.seq, HOUSE, state.house_pnl, 0)
-        if self._main.execute("PRAGMA user_version").fetchone()[0] >= SUMS_SINCE:
+        if self._has_sums:
             for name in (HOUSE, *state.accounts):
                 self._check_sums(state.seq, name)
+
+    def _check_place(self, record: Record, sums: _Sums) -> None:
+        """That a trade just opened goes on where the chain of its account ended."""
+        before, sums.newest = sums.newest, record.seq
+        sums.opened += 1
+        if self._has_sums:
+            _same(record, "number and previous of its row in trades", self._places.fetchone(), (sums.opened, before))
 
     def _check_balance(self, seq: int, account: str, free: int, locked: int) -> None:
         row = self._main.execute(BALANCE, (account,)).fetchone()
@@ -377,7 +392,7 @@ class _Tables:
     def _check_sums(self, seq: int, account: str) -> None:
         row = self._main.execute(SUMS, (account,)).fetchone()
         sums = self._sums.get(account, _Sums())
-        what = f"sums of {account} in balances (opened, closed, profitable, closed pnl, liquidated, liquidated pnl)"
+        what = f"sums of {account} in balances (opened, closed, profitable, closed pnl, liquidated, its pnl, newest)"
         _equal(seq, what, row, msgspec.structs.astuple(sums))
 
     def _end_of(self, order: str) -> object:

@@ -55,6 +55,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     ]
     assert_ended_trades_are(data_dir, state, records)
     assert_sums_are(data_dir, records)
+    assert_chains_are(data_dir, records)
 
 
 def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record]) -> None:
@@ -85,3 +86,20 @@ def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
             *(len(opened), len(closed), len(gains), sum(e.pnl for e in closed)),
             *(len(liquidated), -sum(e.margin for e in liquidated)),
         ], account
+
+
+def assert_chains_are(data_dir: Path, records: list[Record]) -> None:
+    """Every trade knows the one that its account opened before it, and the account's balance the newest."""
+    chains: dict[str, list[int]] = {}
+    for record in records:
+        if isinstance(record.event, TradeOpened):
+            chains.setdefault(record.event.account, []).append(record.seq)
+    places = {
+        seq: (number, chain[number - 2] if number > 1 else None)
+        for chain in chains.values()
+        for number, seq in enumerate(chain, 1)
+    }
+    found = rows(data_dir, "SELECT opened_seq, number, previous FROM trades")
+    assert {seq: tuple(place) for seq, *place in found} == places
+    for account, newest in rows(data_dir, "SELECT account_id, newest FROM balances"):
+        assert newest == (chains[str(account)][-1] if account in chains else None), account

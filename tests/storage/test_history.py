@@ -9,20 +9,13 @@ from pathlib import Path
 import pytest
 
 from exness.runtime.ports import SortBy, TradeQuery
-from exness.storage.history import ONE_TRADE, PAGES, SUMS
+from exness.storage.history import MILESTONE, ONE_TRADE, PAGES, SUMS, parameters_of
 from exness.storage.sqlite import MAIN_DB, open_storage
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import TRADERS, append_all, random_trading
-from tests.support.books import ANN
+from tests.support.books import ANN, BOB, desk_with, open_trade
 
-PARAMETERS: dict[str, str | int | None] = {
-    "account": ANN,
-    **dict.fromkeys(("is_open", "asset", "side", "profitable", "liquidated")),
-    "opened_from": 0,
-    "opened_to": 2**62,
-    "limit": 50,
-    "offset": 0,
-}
+PARAMETERS = parameters_of(TradeQuery(ANN), newest=9) | {"limit": 50, "offset": 0}
 
 
 @pytest.fixture
@@ -47,17 +40,46 @@ async def test_a_page_reads_one_accounts_trades_only(
     connection: sqlite3.Connection, sort_by: SortBy, descending: bool
 ) -> None:
     steps = plan(connection, PAGES[sort_by, descending])
-    assert steps[0] == ("SEARCH trades USING INDEX trades_of_account (account_id=? AND created_at>? AND created_at<?)")
+    assert_walks_the_chain(steps)
     sorts = [step for step in steps if "TEMP B-TREE" in step]
-    assert len(sorts) == (0 if sort_by is SortBy.CREATED_AT else 1), "the default order needs no sorting"
+    newest_first = sort_by is SortBy.CREATED_AT and descending
+    assert len(sorts) == (0 if newest_first else 1), "the default order needs no sorting"
 
 
-async def test_the_sums_and_a_single_trade_come_by_index(connection: sqlite3.Connection) -> None:
-    assert plan(connection, SUMS) == [
-        "SEARCH trades USING INDEX trades_of_account (account_id=? AND created_at>? AND created_at<?)"
-    ]
+async def test_the_sums_walk_the_chain_and_a_single_trade_comes_by_index(connection: sqlite3.Connection) -> None:
+    assert_walks_the_chain(plan(connection, SUMS))
     (step,) = plan(connection, ONE_TRADE, ("order", "account"))
     assert step.startswith("SEARCH trades USING INDEX sqlite_autoindex_trades")
+
+
+async def test_the_way_to_a_page_begins_at_a_milestone(connection: sqlite3.Connection) -> None:
+    assert plan(connection, MILESTONE) == ["SEARCH trades USING COVERING INDEX milestones (account_id=? AND number>?)"]
+
+
+def assert_walks_the_chain(steps: list[str]) -> None:
+    """From trade to trade by their keys, once to go on and once to read."""
+    reads = [step for step in steps if "trades" in step]
+    assert reads == ["SEARCH trades USING INTEGER PRIMARY KEY (rowid=?)"] * 2
+
+
+async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -> None:
+    """Around every milestone, at both ends and beyond them, either way."""
+    desk = desk_with(ANN, BOB)
+    orders = []
+    for number in range(70):
+        desk.at += number % 2  # some at the same time
+        desk.open(open_trade(f"b-{number}", account=BOB, margin="1"))
+        desk.open(open_trade(f"a-{number}", margin="1"))
+        orders.append(f"a-{number}")
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await append_all(storage.journal, desk.records)
+        for offset, limit, descending in product(range(73), (1, 2, 31, 33, 500), (True, False)):
+            rows, sums = await storage.history.trades(
+                TradeQuery(ANN, limit=limit, offset=offset, descending=descending)
+            )
+            expected = (orders[::-1] if descending else orders)[offset : offset + limit]
+            assert [row.order for row in rows] == expected, (offset, limit, descending)
+            assert sums.total == 70
 
 
 async def test_page_and_sums_are_of_one_moment_while_others_write(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ def test_a_batch_changes_each_balance_once() -> None:
     desk.open(open_trade("o-1", margin="10"))
     desk.open(open_trade("o-2", margin="30"))
     rows = project(desk.records)
-    assert rows.balances == [(ANN, usdc("4961"), usdc("40"), usdc("5001"), 2, 0, 0, 0, 0, 0)]
+    assert rows.balances == [(ANN, usdc("4961"), usdc("40"), usdc("5001"), 2, 0, 0, 0, 0, 0, 4)]
     assert [user[0] for user in rows.users] == [ANN]
-    assert [trade[1] for trade in rows.opened] == ["o-1", "o-2"]
+    assert [(trade[1], *trade[-2:]) for trade in rows.opened] == [("o-1", 1, None), ("o-2", 2, 3)]
     assert (rows.ended, rows.liquidations) == ([], [])
 
 
@@ -27,7 +27,7 @@ def test_a_gain_counts_as_profitable_and_none_does_not() -> None:
     desk.do(tick(SOL, "201"))
     desk.do(close_trade("up"))
     desk.do(close_trade("up too"))
-    assert project(desk.records[before:]).balances[0][4:] == (0, 3, 2, usdc("1"), 0, 0)
+    assert project(desk.records[before:]).balances[0][4:] == (0, 3, 2, usdc("1"), 0, 0, None)
 
 
 def test_the_house_wins_what_the_trader_loses() -> None:
@@ -40,8 +40,8 @@ def test_the_house_wins_what_the_trader_loses() -> None:
     rows = project(desk.records[before:])
     assert rows.ended == [("closed", 190_000_000, -usdc("5"), usdc("5"), 0, START + SECOND, before + 1, "o-1")]
     assert rows.balances == [
-        (ANN, usdc("5"), -usdc("10"), 0, 0, 1, 0, -usdc("5"), 0, 0),
-        (HOUSE, usdc("5"), 0, 0, 0, 0, 0, 0, 0, 0),
+        (ANN, usdc("5"), -usdc("10"), 0, 0, 1, 0, -usdc("5"), 0, 0, None),
+        (HOUSE, usdc("5"), 0, 0, 0, 0, 0, 0, 0, 0, None),
     ]
 
 
@@ -56,8 +56,8 @@ def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
         (170_000_000, 170_000_000, 170_000_000, -usdc("10"), usdc("5"), START, before + 1, "o-1")
     ]
     assert rows.balances == [
-        (ANN, 0, -usdc("10"), 0, 0, 0, 0, 0, 1, -usdc("10")),
-        (HOUSE, usdc("10"), 0, 0, 0, 0, 0, 0, 0, 0),
+        (ANN, 0, -usdc("10"), 0, 0, 0, 0, 0, 1, -usdc("10"), None),
+        (HOUSE, usdc("10"), 0, 0, 0, 0, 0, 0, 0, 0, None),
     ]
 
 
@@ -68,7 +68,7 @@ def test_batches_of_any_size_add_up_to_the_state() -> None:
         for batch in batches(desk.records, seed):
             for account, *changes in project(batch).balances:
                 known = sums.setdefault(str(account), [0] * 9)
-                for column, change in enumerate(changes):
+                for column, change in enumerate(changes[:-1]):
                     assert isinstance(change, int)
                     known[column] += change
         house = sums.pop(HOUSE)
