@@ -37,7 +37,7 @@ def conditions(settings: Settings) -> dict[str, Any]:
         "versions": {name: version(name) for name in LIBRARIES},
         "temporary_files_on": _filesystem(Path(os.environ.get("TMPDIR", "/tmp"))),
         "load_average": _load_average(),
-        "settings": msgspec.to_builtins(settings),
+        "settings": msgspec.json.decode(msgspec.json.encode(settings)),  # as a file has them, lists for tuples
         "limits": "off",
         "acknowledge": "durable",
         "load": "closed loop, one request in flight a connection",

@@ -9,6 +9,7 @@ Exits 1 on any answer but 200, a cascade not done in time, memory that grew beyo
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -51,11 +52,26 @@ GROWTH_SHARE = 0.10
 GROWTH_BYTES = 30_000_000
 """Memory may grow by the larger of the two, from the end of the first interval on."""
 MEGA = 1_000_000
-HEAD = "minute    req/s  p50 ms  p99 ms errors  RSS MB files MB lag p99  worst liquidated  reads"
+COLUMNS = {
+    "minute": 6,
+    "req/s": 8,
+    "p50 ms": 7,
+    "p99 ms": 7,
+    "errors": 6,
+    "RSS MB": 7,
+    "files MB": 8,
+    "lag p99": 7,
+    "worst": 6,
+    "disk p99": 8,
+    "worst ": 6,
+    "liquidated": 10,
+    "reads": 6,
+}
+"""Their widths."""
 
 
 class Minute(msgspec.Struct):
-    """One line. Latencies and lag in milliseconds."""
+    """One line. Latencies, lag and what the disk takes in milliseconds."""
 
     requests_per_s: float
     p50: float
@@ -65,6 +81,8 @@ class Minute(msgspec.Struct):
     file_bytes: int
     lag_p99: float
     lag_worst: float
+    disk_p99: float
+    disk_worst: float
     liquidated: int
     reads: int
 
@@ -82,6 +100,7 @@ class Soak:
         self._traders = everybody[:CONNECTIONS]
         self._victims = victims
         self._lags_ns: list[int] = []
+        self._syncs_ns: list[int] = []
         self._liquidated = 0
         self._reads = 0
         self.errors: Counter[str] = Counter()
@@ -96,10 +115,11 @@ class Soak:
         """So many seconds of everything at once, with the next traders."""
         self._everybody.rotate(-CONNECTIONS)
         self._traders = [self._everybody[place] for place in range(CONNECTIONS)]
-        self._lags_ns, self._liquidated, self._reads, before = [], 0, 0, self.errors.total()
+        self._lags_ns, self._syncs_ns, self._liquidated, self._reads = [], [], 0, 0
+        before = self.errors.total()
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._probe, self._read, self._cascade):
+            for work in (self._probe, self._probe_disk, self._read, self._cascade):
                 tasks.create_task(work(stop))
             done, latencies = await self._load.try_run(self._plan(seconds, per_second))
             stop.set()
@@ -114,6 +134,8 @@ class Soak:
             file_bytes=size_of(self._server.data_dir),
             lag_p99=percentile(self._lags_ns, 0.99) / 1e6,
             lag_worst=max(self._lags_ns) / 1e6,
+            disk_p99=percentile(self._syncs_ns, 0.99) / 1e6,
+            disk_worst=max(self._syncs_ns) / 1e6,
             liquidated=self._liquidated,
             reads=self._reads,
         )
@@ -132,6 +154,16 @@ class Soak:
             self._lags_ns.append(time.perf_counter_ns() - began)
         if not self._lags_ns:
             self._lags_ns.append(0)
+
+    async def _probe_disk(self, stop: asyncio.Event) -> None:
+        """How long the disk itself takes, whoever asks: a page of a file beside the data, written and synced."""
+        page, path = bytes(4096), self._server.data_dir.parent / "probe"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+        try:
+            while not self._syncs_ns or not await _stopped(stop, PROBE_EVERY_S):
+                self._syncs_ns.append(await asyncio.to_thread(_write_and_sync, descriptor, page))
+        finally:
+            os.close(descriptor)
 
     async def _read(self, stop: asyncio.Event) -> None:
         tokens_in_turn, number = self._traders + self._victims * 8, 0
@@ -177,6 +209,14 @@ class Soak:
             self.errors[f"{path} answered {status}"] += 1
 
 
+def _write_and_sync(descriptor: int, page: bytes) -> int:
+    """Nanoseconds it takes."""
+    began = time.perf_counter_ns()
+    os.pwrite(descriptor, page, 0)
+    os.fdatasync(descriptor)
+    return time.perf_counter_ns() - began
+
+
 async def _stopped(stop: asyncio.Event, within_s: float) -> bool:
     try:
         async with asyncio.timeout(within_s):
@@ -218,23 +258,37 @@ async def _minutes(run: Soak, minutes: float, interval_s: float, peak_s: float) 
     """Prints a line for each interval, and returns what was wrong."""
     peak = await run.peak(peak_s)
     print(f"peak {peak:,.0f} requests/s; from now on half of it, for {minutes:g} minutes", flush=True)
-    print(
-        f"{'minute':>6} {'req/s':>8} {'p50 ms':>7} {'p99 ms':>7} {'errors':>6} {'RSS MB':>7} {'files MB':>8} ", end=""
-    )
-    print(f"{'lag p99':>7} {'worst':>6} {'liquidated':>10} {'reads':>6}", flush=True)
+    print(row(*COLUMNS), flush=True)
     lines: list[Minute] = []
     count = max(1, round(minutes * 60 / interval_s))
     for number in tqdm(range(1, count + 1), unit=" intervals", file=sys.stderr, disable=None):
         each = await run.interval(interval_s, peak / 2)
         lines.append(each)
-        tqdm.write(
-            f"{number * interval_s / 60:>6.1f} {each.requests_per_s:>8,.0f} {each.p50:>7.2f} {each.p99:>7.1f} "
-            f"{each.errors:>6} {each.rss_bytes / MEGA:>7.1f} {each.file_bytes / MEGA:>8.1f} {each.lag_p99:>7.1f} "
-            f"{each.lag_worst:>6.0f} {each.liquidated:>10,} {each.reads:>6,}",
-            file=sys.stdout,
-        )
+        tqdm.write(line(number * interval_s / 60, each), file=sys.stdout)
         sys.stdout.flush()
     return [f"{count} x {what}" for what, count in run.errors.items()] + grown(lines)
+
+
+def line(minute: float, each: Minute) -> str:
+    return row(
+        f"{minute:.1f}",
+        f"{each.requests_per_s:,.0f}",
+        f"{each.p50:.2f}",
+        f"{each.p99:.1f}",
+        f"{each.errors}",
+        f"{each.rss_bytes / MEGA:.1f}",
+        f"{each.file_bytes / MEGA:.1f}",
+        f"{each.lag_p99:.1f}",
+        f"{each.lag_worst:.0f}",
+        f"{each.disk_p99:.1f}",
+        f"{each.disk_worst:.0f}",
+        f"{each.liquidated:,}",
+        f"{each.reads:,}",
+    )
+
+
+def row(*cells: str) -> str:
+    return " ".join(f"{cell.strip():>{width}}" for cell, width in zip(cells, COLUMNS.values(), strict=True))
 
 
 def grown(lines: Sequence[Minute]) -> list[str]:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from tests.bench.conditions import conditions
 from tests.bench.figures import Figure, Round, figure, latencies_us, percentile, timed, unavailable
 from tests.bench.http import http_figures
 from tests.bench.rows import GROUPS, change, judged, row_of, value_of
@@ -142,6 +143,11 @@ def test_a_name_of_no_row_is_refused() -> None:
 # --- table and files ------------------------------------------------------------------------------------------------
 
 
+def test_settings_are_the_same_when_they_come_back_from_a_file() -> None:
+    known = conditions(TINY)
+    assert msgspec.json.decode(msgspec.json.encode(known)) == known
+
+
 def test_the_table_shows_reach_and_change_and_says_what_is_missing() -> None:
     figures = [
         figure("trades.64.rate", "req/s", [Round(7_000.0, 10_000.0), Round(8_000.0, 10_000.0)]),
@@ -243,7 +249,7 @@ async def test_a_group_that_fails_is_named_and_the_others_go_on() -> None:
 
 
 def minute(rss_bytes: int) -> Minute:
-    return Minute(1.0, 1.0, 1.0, 0, rss_bytes, 0, 0.0, 0.0, 0, 0)
+    return Minute(1.0, 1.0, 1.0, 0, rss_bytes, 0, 0.0, 0.0, 0.0, 0.0, 0, 0)
 
 
 def test_memory_may_grow_up_to_its_bound() -> None:
