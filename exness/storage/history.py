@@ -34,9 +34,10 @@ CHAIN = """
         SELECT :start
         UNION ALL
         SELECT previous FROM chain CROSS JOIN trades ON opened_seq = seq
-        WHERE number > :lowest AND created_at >= :opened_from AND previous IS NOT NULL
+        WHERE number > :lowest AND created_at >= :opened_from AND previous < seq
     )"""
-"""From :start down to number :lowest, or to the first that is too old. Times go up with numbers."""
+"""From :start down to number :lowest, or to the first that is too old. Times go up with numbers. It goes
+downwards only, so it ends whatever the file holds."""
 
 # One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL.
 MATCHES = """

@@ -10,10 +10,12 @@ import pytest
 
 from exness.runtime.ports import SortBy, TradeQuery
 from exness.storage.history import MILESTONE, ONE_TRADE, PAGES, SUMS, parameters_of
-from exness.storage.sqlite import MAIN_DB, open_storage
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.storage.verify import Difference, verify
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import TRADERS, append_all, random_trading
-from tests.support.books import ANN, BOB, desk_with, open_trade
+from tests.storage.damage import make_directory, tamper
+from tests.support.books import ANN, BOB, SOL, desk_with, open_trade
 
 PARAMETERS = parameters_of(TradeQuery(ANN), newest=9) | {"limit": 50, "offset": 0}
 
@@ -80,6 +82,19 @@ async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -
             expected = (orders[::-1] if descending else orders)[offset : offset + limit]
             assert [row.order for row in rows] == expected, (offset, limit, descending)
             assert sums.total == 70
+
+
+async def test_a_chain_that_was_bent_into_a_ring_still_ends(tmp_path: Path) -> None:
+    desk = desk_with(ANN)
+    for number in range(3):
+        desk.open(open_trade(f"a-{number}", margin="1"))
+    await make_directory(tmp_path, desk.records)
+    tamper(tmp_path / MAIN_DB, "UPDATE trades SET previous = (SELECT max(opened_seq) FROM trades) WHERE number = 2")
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        rows, _ = await storage.history.trades(TradeQuery(ANN, asset=SOL))
+    assert [row.order for row in rows] == ["a-2", "a-1"]
+    with pytest.raises(Difference, match="number and previous"):
+        verify(tmp_path / MAIN_DB, tmp_path / SNAPSHOTS_DB, lambda done, total: None)
 
 
 async def test_page_and_sums_are_of_one_moment_while_others_write(tmp_path: Path) -> None:
