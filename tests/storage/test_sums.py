@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from exness.core.commands import StartAfresh
 from exness.core.events import Record
@@ -267,6 +268,19 @@ def random_deals(desk: Desk) -> None:
     for account in desk.state.account_list:
         for order in list(account.trades):
             desk.do(close_trade(order, account.id))
+
+
+async def test_a_migration_says_that_it_may_take_a_while_and_a_new_directory_says_nothing(tmp_path: Path) -> None:
+    with capture_logs() as said:
+        await make_directory(tmp_path / "new", random_trading(1).records)
+    assert said == []
+    make_old(tmp_path / "new", tmp_path / "old")
+    with capture_logs() as said:
+        async with open_storage(tmp_path / "old", INSTRUMENTS):
+            pass
+    (line,) = said
+    assert "migrated" in line["event"]
+    assert (line["was"], line["schema"]) == (2, len(migrations(MAIN)))
 
 
 async def test_an_exchange_in_which_nothing_happened_gets_its_columns_too(tmp_path: Path) -> None:
