@@ -64,16 +64,20 @@ ORDER = {
     SortBy.LEVERAGE: "leverage {way}, opened_seq {way}",
 }
 
+
+def _in_order(sort_by: SortBy, descending: bool) -> str:
+    """Newest first is how the chain goes: nothing to sort, and the walk ends with the page."""
+    if sort_by is SortBy.CREATED_AT and descending:
+        return ""
+    return f"ORDER BY {ORDER[sort_by].format(way='DESC' if descending else 'ASC')}"
+
+
 PAGES = {
     (sort_by, descending): f"""
-    {CHAIN} SELECT {COLUMNS} {MATCHES}
-    ORDER BY {ORDER[sort_by].format(way="DESC" if descending else "ASC")} LIMIT :limit OFFSET :offset"""
+    {CHAIN} SELECT {COLUMNS} {MATCHES} {_in_order(sort_by, descending)} LIMIT :limit OFFSET :offset"""
     for sort_by, descending in product(SortBy, (False, True))
 }
 """Every order a page can have, as a text of its own."""
-
-PAGES[SortBy.CREATED_AT, True] = f"{CHAIN} SELECT {COLUMNS} {MATCHES} LIMIT :limit OFFSET :offset"
-"""As the chain goes: nothing to sort, and the walk ends with the page."""
 
 DECIMALS = "SELECT symbol, decimals FROM assets"
 
