@@ -87,8 +87,7 @@ class Rows:
         """Returns the change of this account, for the sums."""
         change = self._changes.get(account)
         if change is None:
-            change = self._changes[account] = Change(account, free, locked, deposited)
-            return change
+            change = self._changes[account] = Change(account)
         change.free += free
         change.locked += locked
         change.deposited += deposited

@@ -92,7 +92,7 @@ class Soak:
 
     def __init__(self, server: Server, venue: Venue, load: Load, everybody: list[str], victims: list[str]) -> None:
         """`everybody` trades in turn, so many at a time as there are connections: users come and go, and nobody's
-        history grows without end (to sum up 13,000 trades of one account takes 40 ms)."""
+        history grows without end but those of the victims (to sort 13,000 trades by their pnl takes 26 ms)."""
         self._server = server
         self._venue = venue
         self._load = load
