@@ -31,7 +31,7 @@ from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Writer
 from exness.storage.sqlite import Storage, open_storage
 from tests.bench.snapshot import lag_while
-from tests.support.process import Server
+from tests.support.process import Recovered, Server
 
 DEPOSIT = 50_000_000_000
 BATCH = 20_000
@@ -114,18 +114,18 @@ def _records(engine: Engine, command: OpenAccount | OpenTrade, at: int) -> list[
 
 async def report_starts(data_dir: Path, how: str) -> None:
     """The real process, killed each time so that it leaves no snapshot of its own."""
-    times, recoveries = [], []
+    times, recovered = list[float](), list[Recovered]()
     for _ in range(REPEATS):
         started = time.monotonic()
         async with Server(data_dir) as server:
             times.append(time.monotonic() - started)
-            recoveries.append(server.recovered.seconds)
-            recovered = server.recovered
+            recovered.append(server.recovered)
             server.kill()
+    last = recovered[-1]
     print(
-        f"start {how} (snapshot {recovered.snapshot} + {recovered.replayed} events, {recovered.open_trades} open): "
+        f"start {how} (snapshot {last.snapshot} + {last.replayed} events, {last.open_trades} open): "
         f"process start to `listening on` median {statistics.median(times):.2f} s (worst {max(times):.2f}), "
-        f"of it recovery {statistics.median(recoveries):.2f} s"
+        f"of it recovery {statistics.median(each.seconds for each in recovered):.2f} s"
     )
 
 

@@ -51,6 +51,11 @@ def replay(name: str, text: str | bytes) -> Callable[[Path], list[str]]:
     return make
 
 
+def on_a_file(folder: Path) -> list[str]:
+    (folder / "f").write_text("x")
+    return ["serve", "--data-dir", str(folder / "f")]
+
+
 def below_a_file(*arguments: str) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         (folder / "file").write_text("not a directory")
@@ -120,9 +125,7 @@ CASES = {
     ),
     "a replay file that is no gzip": Case(replay("candles5m_SOL_x.csv.gz", b"plain"), ("csv.gz", "gzip"), {}),
     "a data directory that can't be made": Case(below_a_file("serve", "--port", "0"), ("file/data",), {}),
-    "a data directory that is a file": Case(
-        lambda folder: [(folder / "f").write_text("x") and "serve", "--data-dir", str(folder / "f")], ("/f ",), {}
-    ),
+    "a data directory that is a file": Case(on_a_file, ("/f ",), {}),
     "a token into a directory that can't be made": Case(below_a_file("token", "a@example.com"), ("file/data",), {}),
     "a database that is no database": Case(
         main_db(lambda path: path.write_text("once upon a time " * 500)), ("data/main.db", "no SQLite database"), {}

@@ -164,9 +164,9 @@ async def test_a_running_hour_goes_on_after_a_kill(tmp_path: Path) -> None:
             assert Fraction(row["low"]) <= Fraction(decimal_text(candle.low, decimals))
             assert row["trades"] >= candle.trades
         assert await server.stop() == 0, server.errors
-    for asset in DECIMALS:
-        in_days = sum(each.trades for key, each in stored(server).items() if key[:2] == (asset, Interval.D1))
-        in_minutes = sum(each.trades for key, each in stored(server).items() if key[:2] == (asset, Interval.M1))
+    for name in DECIMALS:
+        in_days = sum(each.trades for key, each in stored(server).items() if key[:2] == (name, Interval.D1))
+        in_minutes = sum(each.trades for key, each in stored(server).items() if key[:2] == (name, Interval.M1))
         assert in_days == in_minutes, "every mark is in each interval once"
 
 

@@ -45,7 +45,7 @@ TRADES = 240
 
 
 async def test_a_replayed_crash_liquidates_exactly_what_fractions_say(tmp_path: Path) -> None:
-    files, ticks = [], []
+    files, ticks = list[Path](), list[Tick]()
     for asset in DECIMALS:
         candles = read_candles(recorded(f"candles5m_{asset}_2024-08-crash.csv.gz"))
         crash = [each for each in candles if CRASH_FROM_S <= each.start_s < CRASH_TO_S]
@@ -143,7 +143,8 @@ def falling_candles(chance: random.Random) -> Iterator[Candle]:
         close = price * (1 + Fraction(chance.randint(0, 300) if number < 12 else -chance.randint(0, 400), 10_000))
         high = max(price, close) * (1 + Fraction(chance.randint(0, 50), 10_000))
         low = min(price, close) * (1 - Fraction(chance.randint(0, 50), 10_000))
-        yield Candle(HAND_FROM_S + number * INTERVAL_S, *map(two_decimals, (price, high, low, close)), "1")
+        open_, top, bottom, end = map(two_decimals, (price, high, low, close))
+        yield Candle(HAND_FROM_S + number * INTERVAL_S, open_, top, bottom, end, "1")
         price = Fraction(two_decimals(close))
 
 

@@ -93,7 +93,8 @@ def recording_with_orders(folder: Path) -> tuple[Path, Path]:
     """A day of falling prices, one a second per asset, and 2,000 orders."""
     chance = random.Random(11)
     prices = {"SOL": 200.0, "ETH": 3_000.0}
-    rows, orders, still_open = [QUOTE_HEADER], ["time,account,do,order,asset,type,margin,leverage"], []
+    rows, orders = [QUOTE_HEADER], ["time,account,do,order,asset,type,margin,leverage"]
+    still_open: list[tuple[str, str]] = []
     for second in range(20_000):
         for asset in sorted(prices):
             prices[asset] *= 1 + chance.uniform(-0.0021, 0.002)

@@ -65,7 +65,7 @@ def pairs(count: int, rounds: int) -> list[float]:
     engine, chance = engine_with(BACKGROUND_TRADES), random.Random(2)
     accounts, rates = len(engine.state.account_list), []
     for _ in range(rounds):
-        commands = []
+        commands = list[Command]()
         for number in range(count):
             opens = order(chance, account_id(number % accounts), 10**12 + number)
             commands += [opens, CloseTrade(opens.account, opens.order)]

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from tests.bench.figures import latencies_us, percentile
 from tests.bench.http import first_prices, trade_plan
+from tests.bench.load import Plan
 from tests.bench.running import (
     Load,
     Settings,
@@ -140,7 +141,7 @@ class Soak:
             reads=self._reads,
         )
 
-    def _plan(self, seconds: float, per_second: float) -> msgspec.Struct:
+    def _plan(self, seconds: float, per_second: float) -> Plan:
         plan = trade_plan(Settings(seconds=seconds), self._traders, CONNECTIONS)
         plan.port = int(self._server.url.rpartition(":")[2])
         plan.per_second = per_second

@@ -66,14 +66,15 @@ async def _rounds(settings: Settings, progress: Progress, desk: "Desk", load: Lo
         )
     # The percentiles of all rounds together: one round has too few liquidations for its own to say much.
     whole = Round(latencies_us(busy_ns)["p99"] / 1000, latencies_us(idle_ns)["p99"] / 1000)
+    at_rest, saturated = latencies_us(idle_ns), latencies_us(busy_ns)
     details = {
-        "idle": latencies_us(idle_ns),
-        "saturated": latencies_us(busy_ns),
+        "idle": at_rest,
+        "saturated": saturated,
         "requests_per_s": rates,
         "each_round": [msgspec.to_builtins(each) for each in rounds],
     }
     return [
-        timed(figure("stream.p99", "ms", [whole], **details), [details["saturated"]], [details["idle"]]),
+        timed(figure("stream.p99", "ms", [whole], **details), [saturated], [at_rest]),
         figure("stream.p99_ms", "ms", [Round(whole.measured)]),
     ]
 

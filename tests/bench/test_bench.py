@@ -1,5 +1,7 @@
 """The harness itself: its arithmetic, its table, and every row once, so small that its figures mean nothing."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -185,7 +187,7 @@ def test_numbers_keep_three_digits_that_matter(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_a_report_comes_back_from_its_file(tmp_path) -> None:
+def test_a_report_comes_back_from_its_file(tmp_path: Path) -> None:
     report = Report({"commit": "abc"}, [figure("feed", "ticks/s", [Round(1 / 3, 3.0)], shed=0)], {"day": "why"})
     write(report, tmp_path / "report.json")
     back = read(tmp_path / "report.json")
@@ -200,7 +202,7 @@ def test_the_kept_report_is_one_of_these_rows() -> None:
         assert all(row_of(each.name) for each in kept.figures)
 
 
-def test_every_group_is_measured_somewhere(capsys) -> None:
+def test_every_group_is_measured_somewhere(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     assert tuple(capsys.readouterr().out.split()) == GROUPS == tuple(MEASURES)
 
@@ -258,7 +260,7 @@ def test_memory_may_grow_up_to_its_bound() -> None:
 
 
 @pytest.mark.slow
-async def test_a_short_soak_ends_well(capsys) -> None:
+async def test_a_short_soak_ends_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert await soak(minutes=1 / 60, interval_s=1.0, settings=TINY, peak_s=0.3) == 0
     assert "all was well" in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
 """Random histories for property tests: what traders and prices do, as a list of commands with their times."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ def play(engine: Engine, history: Iterable[tuple[Command, int]]) -> list[Record]
     return records
 
 
-def _commands(scale: int, steps: list[tuple]) -> History:
+def _commands(scale: int, steps: list[tuple[Any, ...]]) -> History:
     at, orders = START, list[OpenTrade]()
     history: History = [(_account(0), at), (_account(1), at)]
     history += [(PriceTick(asset, scale, scale, PRICE_LIFE), at) for asset in ASSETS]

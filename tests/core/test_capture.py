@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from exness.core.capture import Capture, Digest, Header, Restorer, digest_of, header_of
 from exness.core.engine import Done
-from exness.core.instruments import AccountId
+from exness.core.instruments import AccountId, OrderId
 from exness.core.state import NOTHING, BooksError, Rules, State
 from tests.core.histories import History, all_rules, histories, play
 from tests.support.books import (
@@ -268,7 +269,7 @@ def test_the_digest_does_not_see_prices_and_time_passing() -> None:
 
 
 def test_the_digest_sees_money_trades_client_order_ids_and_their_fingerprints() -> None:
-    def with_trade(**changed: str) -> Desk:
+    def with_trade(**changed: Any) -> Desk:
         desk = desk_with()
         desk.open(open_trade("t", **changed))
         return desk
@@ -327,12 +328,12 @@ def test_what_was_one_object_is_one_again_when_it_is_restored() -> None:
     desk.do(close_trade("t0", ANN))
     state = restore(*picture_of(desk.state))
     ann, bob = state.accounts[ANN], state.accounts[BOB]
-    assert ann.seen["c1"].trade is ann.trades["t1"]
-    for account in (ann, bob):
-        named = [*account.trades.values(), *(order.trade for order in account.seen.values())]
-        assert {id(trade.account) for trade in named} == {id(account.id)}
-        assert state.by_email[account.email] is account.id
-    assert ann.trades["t1"].asset is bob.trades["t2"].asset is ann.seen["c0"].trade.asset
+    assert ann.seen["c1"].trade is ann.trades[OrderId("t1")]
+    for holder in (ann, bob):
+        named = [*holder.trades.values(), *(order.trade for order in holder.seen.values())]
+        assert {id(trade.account) for trade in named} == {id(holder.id)}
+        assert state.by_email[holder.email] is holder.id
+    assert ann.trades[OrderId("t1")].asset is bob.trades[OrderId("t2")].asset is ann.seen["c0"].trade.asset
     assert state.account_list == desk.state.account_list
     assert_books_balance(state)
 
@@ -349,4 +350,5 @@ def test_an_account_with_another_ones_trade_is_refused() -> None:
 
 def test_a_restored_account_that_holds_nothing_shares_the_mapping_for_it() -> None:
     state = restore(*picture_of(desk_with(ANN).state))
-    assert state.accounts[ANN].trades is state.accounts[ANN].seen is NOTHING
+    ann = state.accounts[ANN]
+    assert all(held is NOTHING for held in (ann.trades, ann.seen))

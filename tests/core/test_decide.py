@@ -3,6 +3,8 @@
 Each command and each subject has a file of its own: test_decide_*.py.
 """
 
+from typing import Any
+
 from exness.core.capture import digest_of
 from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open, next_liquidation
 from exness.core.events import TradeLiquidated
@@ -43,9 +45,10 @@ def test_a_decision_writes_nothing() -> None:
 
 def test_refusals_come_in_the_order_of_the_error_table() -> None:
     """One request with everything wrong. Each step mends what was refused, and the next refusal shows."""
-    narrow = {"max_open_trades": 1, "max_notional": "150", "max_open_interest": "150"}
+    narrow: dict[str, Any] = {"max_open_trades": 1, "max_notional": "150", "max_open_interest": "150"}
     desk = Desk(make_rules(**narrow))
-    request = {"margin": "6000", "leverage": "10", "slippage": 10, "expected": "100", "fingerprint": "b"}
+    request: dict[str, Any] = {"margin": "6000", "leverage": "10", "slippage": 10, "expected": "100"}
+    request["fingerprint"] = "b"
 
     def refused(**mended: str) -> tuple[Reject, object]:
         refusal = desk.refused(open_trade("u", **(request | {"client_order": "mine"} | mended)))

@@ -27,9 +27,9 @@ from tests.support.books import (
 
 def test_a_repeated_client_order_id_gives_the_first_answer_and_no_second_trade() -> None:
     desk = desk_with()
-    (record,) = desk.do(named("t"))
-    trade = record.event.trade
-    assert (trade.client_order, record.event.fingerprint, record.event.forgets) == ("mine", "body", ())
+    opened = desk.opened(named("t"))
+    trade = opened.trade
+    assert (trade.client_order, opened.fingerprint, opened.forgets) == ("mine", "body", ())
     desk.do(deposit(ANN, "100"))
     desk.do(tick(SOL, "300"))
     first_answer = Repeated(SeenOrder("body", trade, balance=usdc("4990")))
@@ -97,15 +97,14 @@ def test_a_refused_request_does_not_use_its_client_order_id_up() -> None:
 
 def test_a_full_window_forgets_the_oldest_and_only_then_allows_a_second_trade() -> None:
     desk = desk_with(rules=make_rules(client_order_ids=2))
-    assert desk.do(named("t1", client_order="a"))[0].event.forgets == ()
-    assert desk.do(named("t2", client_order="b"))[0].event.forgets == ()
+    assert desk.opened(named("t1", client_order="a")).forgets == ()
+    assert desk.opened(named("t2", client_order="b")).forgets == ()
     desk.open(open_trade("t3"))  # without an id nothing is forgotten
     assert desk.repeated(named("u", client_order="a")).seen.trade.order == "t1"
-    assert desk.do(named("t4", client_order="c"))[0].event.forgets == ("a",)
+    assert desk.opened(named("t4", client_order="c")).forgets == ("a",)
     assert list(desk.state.accounts[ANN].seen) == ["b", "c"]
     assert desk.repeated(named("u", client_order="b")).seen.trade.order == "t2"
-    (record,) = desk.do(named("t5", client_order="a"))
-    assert record.event.forgets == ("b",)
+    assert desk.opened(named("t5", client_order="a")).forgets == ("b",)
     assert list(desk.state.accounts[ANN].trades) == ["t1", "t2", "t3", "t4", "t5"]
     assert_books_balance(desk.state)
 
@@ -115,6 +114,6 @@ def test_a_smaller_window_forgets_all_that_no_longer_fit() -> None:
     for name in "abcd":
         desk.open(named(f"t-{name}", client_order=name))
     desk.engine.rules = make_rules(client_order_ids=2)
-    assert desk.do(named("t-e", client_order="e"))[0].event.forgets == ("a", "b", "c")
+    assert desk.opened(named("t-e", client_order="e")).forgets == ("a", "b", "c")
     assert list(desk.state.accounts[ANN].seen) == ["d", "e"]
     assert_books_balance(desk.state)

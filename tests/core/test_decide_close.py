@@ -3,7 +3,7 @@
 import pytest
 
 from exness.core.events import Record, TradeClosed
-from exness.core.instruments import AccountId, Side
+from exness.core.instruments import AccountId, OrderId, Side
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import Rules
 from tests.core.orders import TOUCH
@@ -44,7 +44,7 @@ def test_a_trade_is_closed_with_its_pnl(rules: Rules, side: Side, price: str, pn
     (record,) = desk.do(close_trade("t"))
     returned = usdc("10") + usdc(pnl)
     closed = TradeClosed(
-        order="t",
+        order=OrderId("t"),
         account=ANN,
         asset=SOL,
         price=usdc(price),
@@ -64,8 +64,8 @@ def test_a_close_at_the_touch_never_returns_less_than_nothing() -> None:
     desk = desk_with(rules=TOUCH)
     desk.open(open_trade("t", SOL, LONG, margin="10", leverage="100"))
     desk.do(tick(SOL, "190", "210"))  # the mark is still 200, the bid 5 % under it
-    (record,) = desk.do(close_trade("t"))
-    assert (record.event.pnl, record.event.returned, record.event.balance) == (-usdc("10"), 0, usdc("4990"))
+    closed = desk.closed(close_trade("t"))
+    assert (closed.pnl, closed.returned, closed.balance) == (-usdc("10"), 0, usdc("4990"))
     assert desk.state.house_pnl == usdc("10")
     assert_books_balance(desk.state)
 

@@ -6,7 +6,7 @@ Prices, limits and client order ids have files of their own.
 import pytest
 
 from exness.core.events import Record, Trade, TradeOpened
-from exness.core.instruments import Side
+from exness.core.instruments import OrderId, Side
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import Rules
 from tests.core.orders import TOUCH
@@ -43,7 +43,7 @@ def test_a_trade_is_opened_with_all_that_is_known_of_it(rules: Rules, side: Side
     desk.at += 5
     (record,) = desk.do(open_trade("t", SOL, side, margin="12.5", leverage="10"))
     trade = Trade(
-        order="t",
+        order=OrderId("t"),
         account=ANN,
         asset=SOL,
         side=side,
@@ -117,8 +117,8 @@ def test_slippage_is_allowed_up_to_exactly_its_bound_either_way(
     if opens:
         assert desk.open(command).entry == usdc(mark)
     else:
-        details = {"expected": "200.000000", "actual": format(float(mark), ".6f"), "allowed": allowed}
-        assert desk.refused(command) == Refusal(Reject.SLIPPAGE_EXCEEDED, details)
+        details = {"expected": "200.000000", "actual": format(float(mark), ".6f")}
+        assert desk.refused(command) == Refusal(Reject.SLIPPAGE_EXCEEDED, {**details, "allowed": allowed})
     assert_books_balance(desk.state)
 
 

@@ -79,8 +79,7 @@ def test_a_trade_can_still_be_closed_on_a_price_of_exactly_30_s() -> None:
     desk = desk_with()
     desk.open(open_trade("t"))
     desk.at = START + PRICE_LIFE
-    (record,) = desk.do(close_trade("t"))
-    assert record.event.price == usdc("200")
+    assert desk.closed(close_trade("t")).price == usdc("200")
     assert_books_balance(desk.state)
 
 

@@ -10,8 +10,8 @@ from exness.core.capture import digest_of
 from exness.core.engine import Done
 from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
-from exness.core.instruments import Execution, Side
-from exness.core.state import Rules
+from exness.core.instruments import Execution, OrderId, Side
+from exness.core.state import Rules, State
 from tests.core.histories import History, all_rules, histories, play
 from tests.core.twin import MICRO, Twin, told
 from tests.support.books import (
@@ -29,6 +29,7 @@ from tests.support.books import (
     close_trade,
     deposit,
     desk_with,
+    events_of,
     make_engine,
     make_rules,
     open_account,
@@ -40,8 +41,7 @@ from tests.support.books import (
 
 def orders_of(records: list[Record]) -> list[str]:
     """The orders that records liquidated; they must hold nothing else."""
-    assert all(isinstance(record.event, TradeLiquidated) for record in records)
-    return [record.event.order for record in records]
+    return [event.order for event in events_of(TradeLiquidated, records)]
 
 
 def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> None:
@@ -132,10 +132,10 @@ def test_shortfalls_add_up_and_are_rounded_against_the_trader() -> None:
     desk = desk_with()
     desk.open(open_trade("a", SOL, LONG, margin="11.5", leverage="40.99"))
     desk.open(open_trade("b", SOL, LONG, margin="10", leverage="10"))
-    (first, second) = desk.do(tick(SOL, "179.999999"))
+    first, second = events_of(TradeLiquidated, desk.do(tick(SOL, "179.999999")))
     # 11.5 x 40.99 x 20.000001 / 200 = 47.13850235...; the loss is rounded up.
-    assert (first.event.order, first.event.shortfall) == ("a", usdc("35.638503"))
-    assert (second.event.order, second.event.shortfall) == ("b", 1)
+    assert (first.order, first.shortfall) == ("a", usdc("35.638503"))
+    assert (second.order, second.shortfall) == ("b", 1)
     assert desk.state.shortfall == usdc("35.638504")
     assert_books_balance(desk.state)
 
@@ -164,8 +164,8 @@ def test_liquidation_triggers_on_the_mark_whatever_the_touch_is() -> None:
     desk.open(open_trade("short", SOL, SHORT, leverage="10"))
     assert desk.do(tick(SOL, "170", "190.000002")) == []  # mark 180.000001, bid far below
     assert desk.do(tick(SOL, "210", "229.999998")) == []  # mark 219.999999, ask far above
-    (record,) = desk.do(tick(SOL, "170", "190.000001"))  # mark 180.0000005, half-even 180
-    assert (record.event.order, record.event.mark, record.event.bid, record.event.ask) == (
+    (event,) = events_of(TradeLiquidated, desk.do(tick(SOL, "170", "190.000001")))  # mark 180.0000005, half-even 180
+    assert (event.order, event.mark, event.bid, event.ask) == (
         "long",
         180_000_000,
         170_000_000,
@@ -237,7 +237,8 @@ def test_longs_come_before_shorts() -> None:
     # short that was opened at 100 comes from a journal, as it were, in which the price was never ticked.
     desk = desk_with()
     long = desk.open(open_trade("long", SOL, LONG, leverage="10"))
-    short = msgspec.structs.replace(long, order="short", side=SHORT, entry=usdc("100"), liquidation=usdc("110"), seq=3)
+    changed = {"side": SHORT, "entry": usdc("100"), "liquidation": usdc("110"), "seq": 3}
+    short = msgspec.structs.replace(long, order=OrderId("short"), **changed)
     evolve(desk.state, Record(3, START, TradeOpened(short, usdc("4980"))))
     assert orders_of(desk.do(tick(SOL, "150"))) == ["long", "short"]
     assert desk.state.accounts[ANN].free == usdc("4980")
@@ -256,7 +257,7 @@ def _many_due(liquidations_per_step: int, trades: int) -> Desk:
 def test_a_tick_that_liquidates_many_comes_in_steps_with_the_same_records_as_in_one() -> None:
     stepwise, at_once = _many_due(5, 12), _many_due(500, 12)
     whole = at_once.ask(tick(SOL, "300"))
-    steps = [stepwise.ask(tick(SOL, "300")) for _ in range(3)]
+    steps = [stepwise.step(tick(SOL, "300")) for _ in range(3)]
     assert isinstance(whole, Done)
     assert not whole.more
     assert len(whole.records) == 12
@@ -269,7 +270,7 @@ def test_a_tick_that_liquidates_many_comes_in_steps_with_the_same_records_as_in_
 
 def test_a_tick_that_fills_its_last_step_says_in_one_more_that_it_is_done() -> None:
     desk = _many_due(5, 10)
-    steps = [desk.ask(tick(SOL, "300")) for _ in range(3)]
+    steps = [desk.step(tick(SOL, "300")) for _ in range(3)]
     assert [(len(step.records), step.more) for step in steps] == [(5, True), (5, True), (0, False)]
     assert desk.state.open_trades == 0
     assert_books_balance(desk.state)
@@ -277,7 +278,7 @@ def test_a_tick_that_fills_its_last_step_says_in_one_more_that_it_is_done() -> N
 
 def test_the_books_balance_between_the_steps_of_a_tick() -> None:
     desk = _many_due(1, 6)
-    while desk.ask(tick(SOL, "300")).more:
+    while desk.step(tick(SOL, "300")).more:
         assert_books_balance(desk.state)
     assert desk.state.house_pnl == usdc("6")
     assert_books_balance(desk.state)
@@ -327,13 +328,13 @@ def test_liquidations_free_what_the_limits_count() -> None:
 
 def test_a_whole_life_ends_in_the_free_balance_to_the_last_unit() -> None:
     desk = desk_with()
-    opened = desk.do(open_trade("t", BTC, SHORT, margin="100", leverage="3"))[0].event
+    opened = desk.opened(open_trade("t", BTC, SHORT, margin="100", leverage="3"))
     assert opened.balance == usdc("4900")
     desk.do(tick(BTC, "98765.4321", "98765.4322"))  # mark 98765.4322: of two neighbours the even one
     closed = desk.do(close_trade("t"))[0].event
     # 300 x (100000 - 98765.4322) / 100000 = 3.7037034
     assert closed == TradeClosed(
-        order="t",
+        order=OrderId("t"),
         account=ANN,
         asset=BTC,
         price=987_654_322,
@@ -375,7 +376,7 @@ def test_the_engine_answers_what_an_independent_twin_with_fractions_predicts(
         _assert_agrees(twin, engine.state)
 
 
-def _assert_agrees(twin: Twin, state) -> None:
+def _assert_agrees(twin: Twin, state: State) -> None:
     assert {account.id: account.free * MICRO for account in state.account_list} == {
         name: account.free for name, account in twin.accounts.items()
     }
@@ -386,6 +387,7 @@ def _assert_agrees(twin: Twin, state) -> None:
     assert trades.keys() == {trade.order for trade in twin.trades}
     for trade in trades.values():
         price = state.price(trade.asset)
+        assert price is not None
         assert not margin.is_due(trade.side, trade.liquidation, price.mark), "a trade outlived its liquidation price"
     for account in state.account_list:
         assert list(account.seen) == list(twin.accounts[account.id].seen)

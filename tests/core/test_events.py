@@ -1,6 +1,7 @@
 """core/events.py: what happened, and the life-cycle of a trade as a table."""
 
 from itertools import product
+from types import ModuleType
 from typing import get_args
 
 import msgspec
@@ -9,8 +10,10 @@ import pytest
 from exness.core.commands import StartAfresh
 from exness.core.events import (
     LIFE_CYCLE,
+    AccountOpened,
     Event,
     Record,
+    StartedAfresh,
     TradeClosed,
     TradeEvent,
     TradeLiquidated,
@@ -49,7 +52,7 @@ def test_closed_and_liquidated_are_final_and_nothing_becomes_new_again() -> None
 
 
 @pytest.mark.parametrize("form", [msgspec.json, msgspec.msgpack], ids=["json", "msgpack"])
-def test_every_record_is_read_back_as_it_was_written(form) -> None:
+def test_every_record_is_read_back_as_it_was_written(form: ModuleType) -> None:
     desk = known_history()
     desk.do(StartAfresh())
     assert {type(record.event) for record in desk.records} == set(get_args(Event))
@@ -71,7 +74,8 @@ def test_every_event_says_whose_it_is_and_the_balance_after_it() -> None:
     balances: dict[str, int] = {}
     for record in desk.records:
         event = record.event
-        balances[event.account] = getattr(event, "balance", None) or event.deposit
+        assert not isinstance(event, StartedAfresh)
+        balances[event.account] = event.deposit if isinstance(event, AccountOpened) else event.balance
     assert balances == {account.id: account.free for account in desk.state.account_list}
     assert_books_balance(desk.state)
 

@@ -19,8 +19,8 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.evolve import evolve, quote
-from exness.core.instruments import AccountId
-from exness.core.state import BooksError, Rules, State
+from exness.core.instruments import AccountId, OrderId
+from exness.core.state import Account, BooksError, Rules, State
 from tests.core.histories import ASSETS, History, all_rules, histories, play
 from tests.support.books import (
     ANN,
@@ -54,9 +54,10 @@ def _at_work() -> Desk:
 
 
 OPENED = _at_work().records[2].event
-CLOSED = TradeClosed("t", ANN, SOL, usdc("202"), usdc("10"), usdc("1"), usdc("11"), usdc("5001"))
+assert isinstance(OPENED, TradeOpened)
+CLOSED = TradeClosed(OrderId("t"), ANN, SOL, usdc("202"), usdc("10"), usdc("1"), usdc("11"), usdc("5001"))
 LIQUIDATED = TradeLiquidated(
-    "t", ANN, SOL, usdc("180"), usdc("180"), usdc("180"), usdc("10"), shortfall=0, balance=usdc("4990")
+    OrderId("t"), ANN, SOL, usdc("180"), usdc("180"), usdc("180"), usdc("10"), shortfall=0, balance=usdc("4990")
 )
 
 
@@ -156,6 +157,7 @@ def test_a_closed_trade_leaves_and_its_client_order_id_stays() -> None:
 def test_an_event_forgets_the_client_order_ids_it_names_and_no_others() -> None:
     # Whatever the window is configured to when it is replayed: a replay knows no rules.
     state = _at_work().state
+    assert isinstance(OPENED, TradeOpened)
     trade = replace(OPENED.trade, order="u", seq=4, client_order="next")
     evolve(state, Record(4, START, TradeOpened(trade, usdc("4980"), "body", forgets=("mine",))))
     assert list(state.accounts[ANN].seen) == ["next"]
@@ -191,7 +193,7 @@ def test_an_account_is_shown_before_it_changes(change: Callable[[State], None]) 
     shown = []
 
     class Observer:
-        def keep(self, account) -> None:
+        def keep(self, account: Account) -> None:
             shown.append((account.id, account.free, account.locked, list(account.trades), account.seq))
 
     state.observer = Observer()

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exness.core import margin
-from exness.core.instruments import Side
+from exness.core.instruments import Asset, Side
 from tests.support.books import BTC, LONG, SHORT, SOL, hundredths, price_of, usdc
 
 sides = st.sampled_from(Side)
@@ -42,7 +42,7 @@ def exact_gain(side: Side, amount: int, leverage: int, entry: int, exit_: int) -
     ],
 )
 def test_the_liquidation_price_has_the_check_values_of_the_contract(
-    side: Side, asset: str, entry: str, leverage: str, liquidation: str
+    side: Side, asset: Asset, entry: str, leverage: str, liquidation: str
 ) -> None:
     got = margin.liquidation_price(side, price_of(asset, entry), hundredths(leverage))
     assert got == price_of(asset, liquidation)

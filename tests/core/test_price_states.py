@@ -5,6 +5,7 @@ import msgspec
 from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
+from exness.core.instruments import OrderId
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import PriceState, State
 from tests.support.books import (
@@ -43,8 +44,7 @@ def test_a_suspicion_lets_nothing_open_and_everything_close_at_the_accepted_pric
     assert desk.engine.execute(suspicion(), desk.at) == Done([])
     refusal = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "suspect", "age_us": 0})
     assert desk.refused(open_trade("u")) == refusal
-    (record,) = desk.do(close_trade("t"))
-    assert record.event.price == usdc("200")
+    assert desk.closed(close_trade("t")).price == usdc("200")
     assert_books_balance(desk.state)
 
 
@@ -78,7 +78,7 @@ def test_the_next_price_ends_a_suspicion() -> None:
     desk.do(tick(SOL, "260"))
     assert desk.state.price_state(SOL, desk.at) is PriceState.LIVE
     desk.open(open_trade("t"))
-    assert desk.state.accounts[ANN].trades["t"].entry == usdc("260")
+    assert desk.state.accounts[ANN].trades[OrderId("t")].entry == usdc("260")
     assert_books_balance(desk.state)
 
 

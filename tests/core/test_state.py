@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from exness.core.instruments import OrderId
 from exness.core.state import NOTHING, BooksError, State, audit
 from tests.support.books import (
     ANN,
@@ -101,7 +102,7 @@ def _off_by_one(owner: Callable[[State], object], name: str) -> Callable[[State]
 
 def _forget_trade(state: State) -> None:
     market = state.market(SOL)
-    market.longs.remove(state.accounts[ANN].trades["o-1"])
+    market.longs.remove(state.accounts[ANN].trades[OrderId("o-1")])
 
 
 def _owe(state: State) -> None:
@@ -111,8 +112,9 @@ def _owe(state: State) -> None:
 
 
 def _other_margin(state: State) -> None:
-    ann = state.accounts[ANN]
-    ann.trades["o-1"] = msgspec.structs.replace(ann.trades["o-1"], margin=1)
+    trades = state.accounts[ANN].trades
+    assert isinstance(trades, dict)
+    trades["o-1"] = msgspec.structs.replace(trades["o-1"], margin=1)
 
 
 @pytest.mark.parametrize(
@@ -158,10 +160,10 @@ def test_books_that_do_not_balance_show_all_four_sums() -> None:
 def test_accounts_that_hold_nothing_share_one_mapping_that_nobody_can_write_to() -> None:
     desk = desk_with(ANN, BOB)
     ann, bob = desk.state.accounts[ANN], desk.state.accounts[BOB]
-    assert ann.trades is ann.seen is bob.trades is NOTHING
+    assert all(held is NOTHING for held in (ann.trades, ann.seen, bob.trades))
     desk.open(open_trade("t", client_order="mine"))
     assert (list(ann.trades), list(ann.seen)) == (["t"], ["mine"])
-    assert bob.trades is bob.seen is NOTHING, "another's trade is not theirs"
+    assert all(held is NOTHING for held in (bob.trades, bob.seen)), "another's trade is not theirs"
     desk.open(open_trade("u"))
     desk.do(close_trade("t", ANN))
     assert list(ann.trades) == ["u"]

@@ -170,7 +170,7 @@ def test_thousands_of_trades_are_split_into_bounded_parts(side: Side, spread: in
     left = [each for each in trades if each.seq not in gone]
     assert_structure(index, left)
     assert drain(index, mark_for_all(side)) == in_order(left)
-    assert index._chunks == index._lasts == []
+    assert (index._chunks, index._lasts) == ([], [])
 
 
 @pytest.mark.parametrize("descending", [False, True])

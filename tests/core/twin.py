@@ -9,17 +9,19 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.decide import Repeated
-from exness.core.engine import Outcome
+from exness.core.engine import Done, Outcome
 from exness.core.events import (
     AccountOpened,
     Deposited,
     Event,
+    StartedAfresh,
     TradeClosed,
     TradeLiquidated,
     TradeOpened,
 )
+from exness.core.instruments import Asset
 from exness.core.rejects import Refusal
 from exness.core.state import Rules
 from tests.support.books import DECIMALS
@@ -28,7 +30,7 @@ MICRO = Fraction(1, 10**6)
 Told = tuple[object, ...]
 
 
-def unit(asset: str) -> Fraction:
+def unit(asset: Asset) -> Fraction:
     return Fraction(1, 10 ** DECIMALS[asset])
 
 
@@ -45,7 +47,7 @@ class TwinTrade:
     number: int
     order: str
     account: str
-    asset: str
+    asset: Asset
     side: str
     margin: Fraction
     leverage: Fraction
@@ -101,6 +103,7 @@ class Twin:
     def execute(self, command: Command, at: int) -> list[Told]:
         """What must come of it, a refusal and a repeat included."""
         at = max(at, self.latest)
+        told: list[Told]
         match command:
             case OpenAccount():
                 told = self._open_account(command)
@@ -112,6 +115,8 @@ class Twin:
                 told = self._close(command, at)
             case PriceTick():
                 told = self._tick(command, at)
+            case StartAfresh():
+                raise AssertionError("no history starts afresh")
         if told and told[0][0] not in ("refused", "repeated"):
             self.latest = at
         return told
@@ -135,7 +140,7 @@ class Twin:
         account = self.accounts.get(command.account)
         if account is None:
             return [("refused", "account_not_found", None)]
-        if command.client_order in account.seen:
+        if command.client_order is not None and command.client_order in account.seen:
             fingerprint, first = account.seen[command.client_order]
             same = fingerprint == command.fingerprint
             return [("repeated", *first)] if same else [("refused", "client_order_id_conflict", None)]
@@ -247,7 +252,8 @@ def told(outcome: Outcome) -> list[Told]:
             return [("refused", reject.value, details.get("limit"))]
         case Repeated(seen):
             return [("repeated", seen.trade.order, seen.balance * MICRO)]
-    return [_told(record.event) for record in outcome.records]
+        case Done(records):
+            return [_told(record.event) for record in records]
 
 
 def _told(event: Event) -> Told:
@@ -279,3 +285,5 @@ def _told(event: Event) -> Told:
             prices = (each * unit(event.asset) for each in (event.bid, event.ask, event.mark))
             money = (each * MICRO for each in (event.margin, event.shortfall, event.balance))
             return ("liquidated", event.order, event.account, event.asset, *prices, *money)
+        case StartedAfresh():
+            raise AssertionError("no history starts afresh")

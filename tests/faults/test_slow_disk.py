@@ -17,7 +17,7 @@ import pytest
 
 from exness.core.events import Record
 from exness.runtime.candles import CandleBatch
-from exness.storage.sqlite import SqliteJournal
+from exness.storage.journal import SqliteJournal
 from tests.support.app import Answer, App, Stores, assert_error, running_app, until
 from tests.support.books import SOL
 

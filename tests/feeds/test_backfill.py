@@ -156,7 +156,7 @@ def test_what_is_no_candle_of_the_span_is_left_out(changed: dict[str, str | None
     good = Candle(
         SOL, Interval.M1, MINUTE - 60, 2 * 10**6, 4 * 10**6, 10**6, 3 * 10**6, 150_000_000, 7, backfilled=True
     )
-    assert read_klines([_Kline(**GOOD)], SOLANA, Interval.M1, span) == [good]  # type: ignore[arg-type]
+    assert read_klines([_Kline(**GOOD)], SOLANA, Interval.M1, span) == [good]
     assert read_klines([_Kline(**(GOOD | changed))], SOLANA, Interval.M1, span) == []  # type: ignore[arg-type]
 
 

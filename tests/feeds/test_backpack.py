@@ -38,8 +38,8 @@ class Listener:
         await until(lambda: len(self.ticks) >= count)
 
 
-def make_feed(url: str, **settings: float) -> BackpackFeed:
-    quick = {"backoff_initial_s": 0.001, "backoff_max_s": 0.02, "close_timeout_s": 0.1}
+def make_feed(url: str, **settings: Any) -> BackpackFeed:
+    quick: dict[str, Any] = {"backoff_initial_s": 0.001, "backoff_max_s": 0.02, "close_timeout_s": 0.1}
     return BackpackFeed(url, INSTRUMENTS, LIFE_US, **(quick | settings))
 
 
@@ -58,7 +58,7 @@ async def running(feed: BackpackFeed) -> AsyncIterator[Listener]:
 
 
 @asynccontextmanager
-async def subscribed(**settings: float) -> AsyncIterator[tuple[Venue, BackpackFeed, Listener]]:
+async def subscribed(**settings: Any) -> AsyncIterator[tuple[Venue, BackpackFeed, Listener]]:
     """A venue and a feed that is subscribed to all it wants."""
     async with Venue() as venue:
         feed = make_feed(venue.url, **settings)

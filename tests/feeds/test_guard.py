@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core.commands import PriceTick
+from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.feeds.decode import Quote, Reason
 from exness.feeds.guard import Guard, GuardSettings, JumpRule, Verdict, pass_on
@@ -19,7 +20,7 @@ JUMPS = {SOL.asset: JumpRule(2_000, 3)}
 class Judged:
     """A guard with a hand that counts the updates."""
 
-    def __init__(self, max_spread: int = 0, jumps: dict[str, JumpRule] | None = None) -> None:
+    def __init__(self, max_spread: int = 0, jumps: dict[Asset, JumpRule] | None = None) -> None:
         self.guard = Guard(INSTRUMENTS, GuardSettings(max_spread, jumps or {}))
         self.update = 0
 

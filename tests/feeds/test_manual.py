@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ class Manual:
 
 
 @asynccontextmanager
-async def manual(paused: bool = True, **options: int) -> AsyncIterator[Manual]:
+async def manual(paused: bool = True, **options: Any) -> AsyncIterator[Manual]:
     feed = ManualFeed(PRICE_LIFE)
     running = Running(clock=feed.clock, **options)
     feed.hold(running.sequencer)
@@ -274,7 +275,7 @@ async def test_however_it_is_asked_at_once_times_never_fall_and_prices_keep_thei
         await it.do(open_account())
         times: list[int] = []
         it.running.sequencer.watchers.append(lambda tick, at: times.append(at))
-        asked = []
+        asked = list[Awaitable[object]]()
         for number in range(60):
             match rng.randrange(4):
                 case 0:

@@ -1,6 +1,7 @@
 """feeds/scenarios.py through the simulated feed: what each script does to the prices, every time alike."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ class Heard:
         return [(a, b) for a, b in pairwise(times) if b - a > 1]
 
 
-async def hear(scenario: str, seconds: float, seed: int = 7, guarded: bool = True, **options: object) -> Heard:
+async def hear(scenario: str, seconds: float, seed: int = 7, guarded: bool = True, **options: Any) -> Heard:
     heard = Heard(seconds)
     pacer = heard.pacer
     sleep = pacer.sleep
@@ -56,7 +57,7 @@ async def hear(scenario: str, seconds: float, seed: int = 7, guarded: bool = Tru
             raise Over
         await sleep(nap)
 
-    pacer.sleep = until_over  # type: ignore[method-assign]
+    pacer.sleep = until_over  # type: ignore[method-assign, assignment]
     guard = Guard(INSTRUMENTS, GuardSettings(1_000)) if guarded else None
     heard.feed = SimulatedFeed(
         INSTRUMENTS, LIFE_S * 10**6, seed, TICKS_PER_S, scenario=scenario, guard=guard, pacer=pacer, **options

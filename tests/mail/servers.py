@@ -97,7 +97,7 @@ class SmtpServer:
 
 def parts(message: EmailMessage) -> list[str]:
     """The contents, text and HTML, with the line ends a Mail has."""
-    return [str(part.get_content()).replace("\r\n", "\n") for part in message.iter_parts()]  # type: ignore[attr-defined]
+    return [str(part.get_content()).replace("\r\n", "\n") for part in message.iter_parts()]
 
 
 def as_parsed(raw: bytes) -> EmailMessage:

@@ -11,13 +11,14 @@ from exness.core.state import BooksError
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.writer import Halted
 from tests.runtime.running import Running, running
-from tests.support.app import START, SetClock, until
+from tests.support.app import SetClock, until
 from tests.support.books import (
     ANN,
     BOB,
     SECOND,
     SHORT,
     SOL,
+    START,
     close_trade,
     deposit,
     digest_and_interest,

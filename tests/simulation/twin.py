@@ -9,9 +9,18 @@ import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.decide import Repeated
-from exness.core.events import AccountOpened, Deposited, Event, Trade, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Event,
+    StartedAfresh,
+    Trade,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import Rules, SeenOrder, State
 
@@ -105,6 +114,8 @@ class Twin:
                 return Prediction(self._close(command, at))
             case PriceTick():
                 return self._tick(command, at)
+            case StartAfresh():
+                raise AssertionError("no world starts afresh")
 
     def _join(self, command: OpenAccount) -> list[Event] | Refusal:
         if command.account in self.wallets or any(command.email == each.email for each in self.wallets.values()):
@@ -314,6 +325,8 @@ class Twin:
             case TradeLiquidated():
                 self._ended(event.order, -Fraction(event.margin, MICRO))
                 self.shortfall += Fraction(event.shortfall, MICRO)
+            case StartedAfresh():
+                raise AssertionError("no world starts afresh")
         assert self._balances(), "the twin's own books do not balance"
 
     def _opened(self, event: TradeOpened) -> None:

@@ -14,7 +14,15 @@ from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import (
+    AccountOpened,
+    Deposited,
+    Record,
+    StartedAfresh,
+    TradeClosed,
+    TradeLiquidated,
+    TradeOpened,
+)
 from exness.core.instruments import Asset
 from exness.core.rejects import Refusal
 from exness.core.state import Account, BooksError, Rules, State, audit
@@ -249,7 +257,7 @@ class Watch:
                 self.counters["trades liquidated"] += 1
                 self.counters["liquidated with a shortfall"] += event.shortfall > 0
                 self.counters["liquidated without a shortfall"] += event.shortfall == 0
-            case AccountOpened() | Deposited():
+            case AccountOpened() | Deposited() | StartedAfresh():
                 pass
 
     # --- disk -----------------------------------------------------------------------------------------------------

@@ -173,8 +173,12 @@ def test_an_existing_file_is_never_overwritten(data_dir: Path, tmp_path: Path) -
 
 def test_a_file_that_appears_while_the_backup_is_made_is_not_overwritten(data_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "copy.db"
+
+    def appear(done: int, total: int) -> None:
+        file.write_text("precious")
+
     with pytest.raises(StorageError, match="is there already: name a new file"):
-        backup(data_dir, file, lambda done, total: file.write_text("precious") and None)
+        backup(data_dir, file, appear)
     assert file.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.db", "data"]
 

@@ -157,7 +157,7 @@ def test_the_look_up_reads_one_row() -> None:
 async def test_a_history_request_costs_the_same_however_long_the_history(tmp_path: Path) -> None:
     """In steps of SQLite's machine, for the newest trades, the oldest, some in between, and for none that match."""
     desk = desk_with(ANN)
-    steps = []
+    steps = list[list[int]]()
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         for length in (64, 640):  # the same way from the end to the milestone before it
             begin = len(desk.records) if steps else 0

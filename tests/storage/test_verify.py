@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from exness.core.capture import digest_of
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Deposited, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Side
 from exness.core.state import State
@@ -319,11 +319,12 @@ async def test_a_trade_overdue_at_a_liquidating_tick_is_found(tmp_path: Path, th
     other = desk.do(tick(SOL, "180"))[:-1]
     records = [*desk.records[:-3], *other]
     state = replayed(records)
-    for event in {
+    after: dict[str, list[Event]] = {
         "nothing": [],
         "a deposit": [Deposited(ANN, 1, state.accounts[ANN].free + 1)],
         "another tick": [msgspec.structs.replace(desk.records[-1].event, mark=179, bid=179, ask=179)],
-    }[then]:
+    }
+    for event in after[then]:
         records.append(Record(state.seq + 1, desk.at + 1, event))
     if then == "another tick":
         shortfall = 10_000_000 * 10 * (200_000_000 - 179) // 200_000_000 - 10_000_000

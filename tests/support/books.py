@@ -2,11 +2,13 @@
 the books balance, which every test with a state ends with.
 """
 
+from typing import TypeVar
+
 from exness.core import money
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
-from exness.core.events import Record, Trade, TradeOpened
+from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
 from exness.core.rejects import Refusal
 from exness.core.state import Rules, State, audit
@@ -113,6 +115,16 @@ def close_trade(order: str, account: AccountId = ANN) -> CloseTrade:
     return CloseTrade(account, OrderId(order))
 
 
+_Kind = TypeVar("_Kind", bound=Event)
+
+
+def events_of(kind: type[_Kind], records: list[Record]) -> list[_Kind]:
+    """The events of these records, which must all be of this kind."""
+    events = [record.event for record in records]
+    assert all(isinstance(event, kind) for event in events), events
+    return [event for event in events if isinstance(event, kind)]
+
+
 class Desk:
     """An engine with a clock that the test sets. It keeps every record the engine makes, in order."""
 
@@ -132,22 +144,36 @@ class Desk:
             self.records += outcome.records
         return outcome
 
+    def step(self, command: PriceTick) -> Done:
+        """One step of a tick."""
+        outcome = self.ask(command)
+        assert isinstance(outcome, Done), outcome
+        return outcome
+
     def do(self, command: Command) -> list[Record]:
         """Execute one command, a tick with all its steps. It must not be refused."""
         outcome = self.ask(command)
         assert isinstance(outcome, Done), outcome
         records = list(outcome.records)
         while outcome.more:
-            outcome = self.ask(command)
-            assert isinstance(outcome, Done), outcome
+            assert isinstance(command, PriceTick), "nothing else comes in steps"
+            outcome = self.step(command)
             records += outcome.records
         return records
 
     def open(self, command: OpenTrade) -> Trade:
         """Open a trade. It must not be refused."""
-        (record,) = self.do(command)
-        assert isinstance(record.event, TradeOpened)
-        return record.event.trade
+        return self.opened(command).trade
+
+    def opened(self, command: OpenTrade) -> TradeOpened:
+        """The same, with all that its event says."""
+        (event,) = events_of(TradeOpened, self.do(command))
+        return event
+
+    def closed(self, command: CloseTrade) -> TradeClosed:
+        """Close a trade. It must not be refused."""
+        (event,) = events_of(TradeClosed, self.do(command))
+        return event
 
     def refused(self, command: Command) -> Refusal:
         """A command that must be refused and must change nothing."""

@@ -143,7 +143,8 @@ class Server:
         """What this start recovered, as the banner says."""
         (match,) = [match for line in self.output if (match := _RECOVERED.fullmatch(line))]
         snapshot, *counts, seconds = match.groups()
-        return Recovered(int(snapshot or 0), *map(int, counts), float(seconds))
+        replayed, seq, accounts, open_trades = map(int, counts)
+        return Recovered(int(snapshot or 0), replayed, seq, accounts, open_trades, float(seconds))
 
     async def _read(self, stream: asyncio.StreamReader, lines: list[str], listening: asyncio.Event | None) -> None:
         async for raw in stream:

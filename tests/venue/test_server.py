@@ -132,7 +132,9 @@ async def test_a_reader_that_stands_still_is_cut_off_and_holds_nobody_up(monkeyp
         )
         await until(lambda: sum(bool(each.streams) for each in venue.clients) == 2)
         assert slow.socket._conn is not None
-        slow.socket._conn.transport.pause_reading()
+        transport = slow.socket._conn.transport
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
 
         async def flood() -> None:
             while len(venue.clients) == 2:
@@ -140,7 +142,7 @@ async def test_a_reader_that_stands_still_is_cut_off_and_holds_nobody_up(monkeyp
                 await quick.hear()
 
         await asyncio.wait_for(flood(), 60)
-        slow.socket._conn.transport.abort()
+        transport.abort()
 
 
 async def test_rest_answers_as_the_venue_does() -> None:

@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from exness.web.auth import SESSION, Sessions
-from tests.support.app import SECRET, START, App, SetClock, Trader, assert_error, order, unchanged
-from tests.support.books import SECOND
+from tests.support.app import SECRET, App, SetClock, Trader, assert_error, order, unchanged
+from tests.support.books import SECOND, START
 
 NOW_S = START // SECOND
 DAY_S = 86_400

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from exness.core.instruments import AccountId, OrderId
+from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
 from exness.web.routes import ROUTES
 from tests.support.app import JSON, App, Trader, assert_error, order, rate_limits, running_app, unchanged, until
@@ -99,7 +100,17 @@ async def test_head_tells_what_get_would_without_its_body(app: App, ann: Trader)
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
-class BrokenHistory:
+class NoCandles:
+    """The part of a History that the tests below don't ask for."""
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        return []
+
+    async def newest_candles(self) -> CandleBatch:
+        return CandleBatch([], [])
+
+
+class BrokenHistory(NoCandles):
     """A History with a bug in it."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
@@ -128,7 +139,7 @@ async def test_a_bug_is_an_internal_error_with_nothing_of_the_inside() -> None:
 
 
 async def test_reads_beyond_their_bound_are_refused_at_once() -> None:
-    class SlowHistory:
+    class SlowHistory(NoCandles):
         def __init__(self) -> None:
             self.go_on = asyncio.Event()
             self.asked = 0

@@ -9,7 +9,8 @@ import pytest
 from exness.runtime.ports import Revocations
 from exness.storage.auth import MemoryAuth, open_auth
 from exness.web.auth import SESSION, Sessions
-from tests.support.app import SECRET, START, SetClock, Trader, assert_error, running_app
+from tests.support.app import SECRET, SetClock, Trader, assert_error, running_app
+from tests.support.books import START
 
 NEXT_SECRET = b"the next secret, thirty-two bytes or more"
 EMAIL = "ann@example.com"

@@ -12,7 +12,6 @@ from exness.storage.auth import MemoryAuth, open_auth
 from exness.web.signin import BAD_LINK, LINK_SENT
 from tests.support.app import (
     SECRET,
-    START,
     Answer,
     App,
     SetClock,
@@ -25,6 +24,7 @@ from tests.support.app import (
     unchanged,
     until,
 )
+from tests.support.books import START
 
 JSON = {"Accept": "application/json"}
 NEW = "new@example.com"

@@ -1,6 +1,7 @@
 """Readers that do not keep up, and very many of them: nobody waits for anybody."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,7 +32,7 @@ async def test_prices_of_a_reader_that_does_not_read_are_conflated_to_the_newest
             narrow(app)
             await quotes(app, 600)
             slow.say("ping")
-            frames = []
+            frames = list[dict[str, Any]]()
             while not frames or frames[-1]["data"].get("mark") != "700.000000":
                 opcode, payload = await slow.frame()
                 assert opcode == 1
