@@ -10,18 +10,30 @@ TRACE ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test crash sim bench soak lint audit format lock clean setup setup-dev
+.PHONY: help serve test coverage test-lowest test-pythons crash sim bench soak lint audit format lock clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  \1	/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /  \1	/' | expand -t 16
 
 serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 	@exec $(PYTHON_IN_VENV) -m exness serve $(ARGS)
 
-test: lint ## check style, types and imports, then run the tests; one test with ARGS="tests/test_config.py"
+test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS)
+
+coverage: setup-dev ## run the quick tests and show how much of the code they reach; the core must be reached whole
+	@echo "== coverage (pytest-cov)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -m "not slow" --cov --cov-report=
+	@$(PYTHON_IN_VENV) -m coverage report --skip-covered --show-missing
+	@$(PYTHON_IN_VENV) -m coverage report --include='exness/core/*' --fail-under=100
+
+test-lowest: ## run the quick tests on the oldest versions of the dependencies that are allowed
+	@.ci/matrix.sh lowest
+
+test-pythons: ## run the quick tests on every other Python that is supported and installed
+	@.ci/matrix.sh pythons
 
 crash: setup-dev ## kill -9 under load, ROUNDS=50 times, and check after each that nothing acknowledged is lost
 	@$(PYTHON_IN_VENV) -m tests.crash --rounds $(ROUNDS) $(ARGS)
@@ -58,7 +70,7 @@ lock: ## remake the lock files with the newest allowed versions
 	@.ci/lock.sh
 
 clean: ## remove the environment and every cache; data/ stays
-	rm -rf .venv .venv-lock build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Remakes .ci/requirements.lock and requirements-dev.lock with the newest versions pyproject.toml allows.
+# Remakes .ci/requirements.lock and requirements-dev.lock with the newest versions pyproject.toml allows, and
+# requirements-lowest.lock with the oldest ones of what exness itself imports, for `make test-lowest`.
 #
 # One resolution for every platform and every Python the project supports; the hashes are those of all files of a
 # release. uv does it, from an environment of its own, so that it is not part of what it locks.
@@ -14,10 +15,15 @@ cd "$(dirname "$0")/.."
 
 # The system's certificates: a company's proxy may sign with its own.
 compile() {
-    .venv-lock/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --upgrade \
+    .venv-lock/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
         --fork-strategy fewest --generate-hashes --strip-extras --no-config --system-certs --quiet \
         --custom-compile-command "make lock" "$@" >/dev/null
 }
-compile --output-file .ci/requirements.lock
-compile --extra dev --constraint .ci/requirements.lock --output-file .ci/requirements-dev.lock
-echo "requirements.lock and requirements-dev.lock are remade; run make test, then commit them"
+lowest=$(mktemp)
+trap 'rm -f "$lowest"' EXIT
+compile --upgrade --output-file .ci/requirements.lock
+compile --upgrade --extra dev --constraint .ci/requirements.lock --output-file .ci/requirements-dev.lock
+.venv-lock/bin/uv pip compile pyproject.toml --resolution lowest-direct --universal --python-version 3.11 \
+    --no-config --system-certs --quiet --no-annotate --no-header --output-file "$lowest" >/dev/null
+compile --upgrade --extra dev --constraint "$lowest" --no-annotate --output-file .ci/requirements-lowest.lock
+echo "the three lock files are remade; run make test and make test-lowest, then commit them"

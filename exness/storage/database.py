@@ -5,6 +5,7 @@ says what to do. Nothing here knows a table; what does lies beside it: `journal`
 """
 
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
@@ -29,6 +30,11 @@ STATEMENTS_KEPT = 500
 
 WAL_KEPT_BYTES = 16 * 1024 * 1024
 """A write-ahead log that grew beyond this is cut back to it after a checkpoint."""
+
+
+OLDEST_SQLITE = (3, 38, 0)
+"""What our statements need: `->>` is the newest part of SQL in them. Python brings its own SQLite, or takes the
+operating system's."""
 
 
 class DatabaseRefused(StorageError):
@@ -186,8 +192,19 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None
         raise (explained if isinstance(explained, DatabaseRefused) else DatabaseRefused(str(explained))) from error
 
 
+def require_sqlite() -> None:
+    """Refuse an SQLite that is too old before it meets a statement it can't read. Raises DatabaseRefused."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise DatabaseRefused(
+            f"{sys.executable} comes with SQLite {sqlite3.sqlite_version}, and exness needs {oldest} or newer: "
+            "use another Python, or a newer release of the operating system"
+        )
+
+
 def check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     """The file's schema version; 0 when it is new. Raises DatabaseRefused."""
+    require_sqlite()
     application = _pragma(connection, "application_id")
     version = _pragma(connection, "user_version")
     assert isinstance(version, int), "user_version is a number"

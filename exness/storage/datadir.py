@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exness.runtime.ports import StorageError
+from exness.storage.database import require_sqlite
 
 SECRET_FILE = "secret"  # the name of a file  # nosec B105
 PREVIOUS_SECRET_FILE = "secret.previous"  # the name of a file  # nosec B105
@@ -16,7 +17,8 @@ _SECRET_BYTES = 48
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the directory. Raises StorageError when it can't be made or written."""
+    """Make the directory. Raises StorageError when it can't be made or written, or nothing could be stored in it."""
+    require_sqlite()
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -72,6 +72,16 @@ def test_a_record_that_does_not_follow_the_last_is_damage(seq: int) -> None:
     assert_books_balance(state)
 
 
+def test_a_record_that_is_older_than_the_last_is_damage() -> None:
+    state = _at_work().state
+    before = digest_of(state)
+    with pytest.raises(AssertionError) as bug:
+        evolve(state, Record(4, state.at - 1, Deposited(ANN, 1, usdc("4990") + 1)))
+    assert str(bug.value) == f"record 4 is of {START - 1}, before the last one's {START}"
+    assert digest_of(state) == before
+    assert_books_balance(state)
+
+
 @pytest.mark.parametrize(
     ("event", "kind", "says"),
     [
@@ -104,6 +114,7 @@ def test_a_record_that_does_not_follow_the_last_is_damage(seq: int) -> None:
         (Deposited(AccountId("cid"), 1, 1), KeyError, "'cid'"),
         (replace(CLOSED, account=AccountId("cid")), KeyError, "'cid'"),
         (replace(LIQUIDATED, account=AccountId("cid")), KeyError, "'cid'"),
+        (AccountOpened(AccountId("cid"), "cid@example.com", -1), BooksError, "account cid is opened with -1"),
         (AccountOpened(ANN, "new@example.com", 0), AssertionError, "account ann is opened twice"),
         (AccountOpened(AccountId("cid"), "ann@example.com", 0), AssertionError, "account cid is opened twice"),
         # A client order id to forget that is not remembered.

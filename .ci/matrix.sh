@@ -1,0 +1,41 @@
+#!/bin/sh
+# Runs the quick tests where users may be: `.ci/matrix.sh lowest` on the oldest versions that pyproject.toml allows,
+# `.ci/matrix.sh pythons` on every newer Python that is installed here. One that is not here is skipped, and said.
+set -eu
+cd "$(dirname "$0")/.."
+
+quick() {
+    "$1/bin/python" -m pytest -n 2 -q -m "not slow" -p no:cacheprovider
+}
+
+# On the path, or where pyenv keeps them: its shims exist for every version and work for the chosen one only.
+find_python() {
+    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$1".*/bin/python; do
+        if "$candidate" -c "import sys, ssl, sqlite3, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" \
+            >/dev/null 2>&1; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+case $1 in
+    lowest)
+        echo "== quick tests on the oldest allowed versions"
+        VENV=.venv-lowest .ci/setup.sh lowest
+        quick .venv-lowest
+        ;;
+    pythons)
+        for version in 3.12 3.13; do
+            python=$(find_python "$version")
+            if [ -z "$python" ]; then
+                echo "== quick tests on Python $version: skipped, it is not installed here"
+                continue
+            fi
+            echo "== quick tests on $("$python" --version)"
+            VENV=".venv-$version" PYTHON="$python" .ci/setup.sh dev
+            quick ".venv-$version"
+        done
+        ;;
+    *) echo "usage: .ci/matrix.sh lowest|pythons" >&2; exit 2 ;;
+esac

@@ -1,0 +1,15 @@
+"""What holds for every test: its lane."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SLOW = {"acceptance", "bench", "crash", "faults", "fixtures", "simulation", "venue"}
+"""Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(HERE).parts[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
