@@ -54,6 +54,7 @@ from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
 from exness.web.context import Context
 from exness.web.links import SIGNUP, Links
+from exness.web.listening import Listening, bind
 from exness.web.metrics import Metrics
 from exness.web.routes import API
 from exness.web.server import make_runner
@@ -286,9 +287,9 @@ async def _run(
         def watched(context: Context) -> Metrics:
             return make_metrics(config, context, snapshotter, recovered, postman)
 
-        async with _listening(config, exchange, store, postman, loop, watched) as url:
-            say(banner(config, exchange, mailer, recovered, url, config_file))
-            say(f"listening on {url}")
+        async with _listening(config, exchange, store, postman, loop, watched) as listening:
+            say(banner(config, exchange, mailer, recovered, listening, config_file))
+            say(f"listening on {listening.program_url}")
             opened.set()
             await stop.wait()
             _log.info("stopping: answering what is in flight")
@@ -314,12 +315,12 @@ async def _listening(
     postman: Postman,
     loop: LoopWatch,
     watched: Callable[[Context], Metrics],
-) -> AsyncIterator[str]:
-    """Serve HTTP; yields the address. Leaving stops accepting and waits for what is in flight. Raises StartError."""
-    runner: web.AppRunner
+) -> AsyncIterator[Listening]:
+    """Serve HTTP; yields where. Leaving stops accepting and waits for what is in flight. Raises StartError."""
+    listening: Listening
 
     def base_url() -> str:
-        return config.server.public_url.rstrip("/") or _address_of(runner)
+        return config.server.public_url or listening.url
 
     mails = _LinkMails(postman, base_url, config.auth.link_minutes)
     links = Links(store, mails, wall_clock(exchange), minutes=config.auth.link_minutes)
@@ -328,23 +329,19 @@ async def _listening(
     runner = make_runner(context, config.server.shutdown_timeout_s)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.server.host, config.server.port)
         try:
-            await site.start()
+            listening = await bind(config.server.host, config.server.port)
+            for bound in listening.sockets:
+                await web.SockSite(runner, bound).start()
         except OSError as error:
             raise StartError(
                 f"can't listen on {config.server.host}:{config.server.port}: {os.strerror(error.errno or 0).lower()}; "
                 f"choose another with --port (0 picks a free one)"
             ) from error
-        yield _address_of(runner)
+        yield listening
     finally:
         await runner.cleanup()
         mails.hand_on_all()
-
-
-def _address_of(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _first_prices(exchange: Exchange) -> None:

@@ -3,6 +3,10 @@
 With `app`, the only module that knows the concrete classes.
 """
 
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from exness import __version__
 from exness.config import Config
 from exness.core.engine import Engine
@@ -27,6 +31,7 @@ from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import Recovered
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.web_urls import parse_web_url
 from exness.runtime.writer import Writer
 from exness.storage.datadir import read_previous_secret, read_secret
 from exness.storage.sqlite import Storage
@@ -204,16 +209,23 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         version=__version__,
         max_body_bytes=server.max_body_bytes,
         body_timeout_s=server.body_timeout_s,
-        frontend_url=server.frontend_url,
+        frontend_url=server.frontend_url or f"{urlsplit(server.public_url).path}/",
+        public_url=server.public_url,
         production=server.production,
         callers=callers,
-        browsers=Browsers(server.allowed_origins, production=server.production),
+        browsers=make_browsers(config),
         connections=Connections(bounds, callers, audit),
         audit=audit,
         stream=make_stream_bounds(config),
         dev=make_dev(config, exchange.feed),
         access=AccessLog() if config.log.access else None,
     )
+
+
+def make_browsers(config: Config) -> Browsers:
+    server = config.server
+    own_origin = parse_web_url(server.public_url).origin if server.public_url else None
+    return Browsers(server.allowed_origins, own_origin=own_origin, production=server.production)
 
 
 def make_stream_bounds(config: Config) -> StreamBounds:
@@ -252,7 +264,7 @@ def make_metrics(
         requests=context.requests,
         connections=lambda: len(context.connections),
         door=context.audit.counters,
-        files=lambda: {file.name: file.stat().st_size for file in sorted(data_dir.glob("*.db*"))},
+        files=lambda: file_sizes(data_dir),
         queues={
             "history": (lambda: history.waiting, config.storage.read_queue),
             "mail": (lambda: postman.held, postman.bound),
@@ -260,6 +272,16 @@ def make_metrics(
         counters={"mails": postman.counters},
     )
     return Metrics(watched, config.server.metrics_networks)
+
+
+def file_sizes(data_dir: Path) -> dict[str, int]:
+    """Bytes by name of the databases and of the logs beside them. SQLite removes those when it likes, so one that was
+    listed may be gone when it is looked at."""
+    sizes = {}
+    for file in sorted(data_dir.glob("*.db*")):
+        with suppress(FileNotFoundError):
+            sizes[file.name] = file.stat().st_size
+    return sizes
 
 
 def make_limits(config: Config) -> RateLimits:

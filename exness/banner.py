@@ -9,15 +9,21 @@ from exness.config import Config
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Mailer
 from exness.runtime.recovery import Recovered
+from exness.web.listening import Listening
 
 
 def banner(
-    config: Config, exchange: Exchange, mailer: Mailer, recovered: Recovered, url: str, config_file: Path | None
+    config: Config,
+    exchange: Exchange,
+    mailer: Mailer,
+    recovered: Recovered,
+    listening: Listening,
+    config_file: Path | None,
 ) -> str:
-    """What an operator wants to know at start, and a first trade to paste."""
+    """What an operator wants to know at start, and a first trade to paste on the same machine."""
     data_dir = config.storage.data_dir.resolve()
     state = exchange.state
-    url_api = f"{url}/api/v1"
+    url_api = f"{listening.program_url}/api/v1"
     source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
     asset = next(iter(exchange.rules.instruments))
     lines = [
@@ -29,7 +35,9 @@ def banner(
         f"{state.open_trades} open trades in {recovered.seconds:.3f} s",
         f"  state      {recovered.digest}",
         *(f"  note       {note}" for note in recovered.notes),
-        *_warnings(config),
+        f"  listening  {listening.describe()}",
+        f"  users      {config.server.public_url or listening.url}",
+        *_warnings(config, listening),
         "  first trade, in another terminal:",
         *([_price_command(url_api, asset)] if config.feed.source == "manual" else []),
         f"    TOKEN=$({_token_command(config, config_file)})",
@@ -55,8 +63,13 @@ def _token_command(config: Config, config_file: Path | None) -> str:
     return shlex.join(words)
 
 
-def _warnings(config: Config) -> list[str]:
+def _warnings(config: Config, listening: Listening) -> list[str]:
     warnings = []
+    if listening.everywhere and not config.server.public_url:
+        warnings.append(
+            f"  warning    public_url is not set: mailed links begin with {listening.url}, which leads here from this "
+            "machine only; set [server] public_url to the address of users"
+        )
     if config.storage.acknowledge == "memory":
         warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
     if config.dev.control:

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def _add_serve(commands: "Commands") -> None:
         epilog=f"scenarios of the simulated feed:\n{table()}",
     )
     _add_config(serve)
-    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--host", help="address to listen on, * for all (default 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on, 0 picks a free one (default 8002)")
     serve.add_argument("--feed", choices=("simulated", "backpack", "replay", "manual"), help="where prices come from")
     serve.add_argument("--feed-url", metavar="URL", help="the venue's WebSocket, for --feed backpack")
@@ -221,12 +221,19 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
-def _load(options: argparse.Namespace) -> Config:
+def _warn(line: str) -> None:
+    """Said to whoever listens. That nobody does is no reason to fail."""
+    if sys.stderr is not None:  # `print` would take standard output instead, which is for the command's result
+        with suppress(OSError, ValueError):
+            print(f"exness: warning: {line}", file=sys.stderr)
+
+
+def _load(options: argparse.Namespace, warn: Callable[[str], None] = _warn) -> Config:
     """The configuration with the flags given. `--replay` alone means the replay feed."""
     flags = _flags(options)
     if flags["feed.replay_files"] and flags["feed.source"] is None:
         flags["feed.source"] = "replay"
-    return load(options.config, os.environ, flags)
+    return load(options.config, os.environ, flags, warn)
 
 
 def _flags(options: argparse.Namespace) -> dict[str, object]:
@@ -235,11 +242,11 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    config = _load(options)
+    ignored: list[str] = []
+    config = _load(options, ignored.append)
     from exness import app  # what only a server needs is not loaded for `--help`
-    from exness.logs import configure
 
-    configure(config.log.level, config.log.format)
+    _configure_logs(config, ignored)
     try:
         app.run(config, lambda line: print(line, flush=True), config_file(options.config))
     except (app.StartError, app.StorageError) as error:
@@ -252,16 +259,28 @@ def _serve(options: argparse.Namespace) -> int:
 def _venue(options: argparse.Namespace) -> int:
     source = "replay" if options.replay else "simulated"
     flags = _flags(options) | {"feed.source": source, "server.port": None}  # --port is the venue's own here
-    config = load(options.config, os.environ, flags)
-    from exness.logs import configure
+    ignored: list[str] = []
+    config = load(options.config, os.environ, flags, ignored.append)
     from exness.venue.run import VenueError, run
 
-    configure(config.log.level, config.log.format)
+    _configure_logs(config, ignored)
     try:
         run(config, options.port, options.fault, lambda line: print(line, flush=True))
     except VenueError as error:
         return _fail(str(error))
     return 0
+
+
+def _configure_logs(config: Config, ignored: Sequence[str]) -> None:
+    """Logging as configured, and in its form what of the environment was ignored."""
+    import structlog
+
+    from exness.logs import configure
+
+    configure(config.log.level, config.log.format)
+    log = structlog.get_logger()
+    for line in ignored:
+        log.warning(line)
 
 
 def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:

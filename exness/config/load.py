@@ -1,12 +1,17 @@
 """Puts the sources together: built-in defaults, config.toml, the environment, flags; the later one wins.
 
-Each source becomes a list of `Setting`s, each is read by its rule on its own, so that an error names where the
-value stands. What only the whole can tell (two assets on one symbol) is checked at the end.
+Each source becomes a list of `Setting`s. Of each key the last one counts and is read by its rule, so that an error
+names where the value stands. What only the whole can tell (two assets on one symbol) is checked at the end.
+
+The file and the flags are ours: what they name and we don't know is an error. The environment is everybody's: a bot has
+an EXNESS_TOKEN of its own, and for a service named exness-server a container runtime sets EXNESS_SERVER_PORT to
+tcp://10.0.0.5:8002. There only a setting's name with a value that is meant for it counts; the rest gets a warning.
 """
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -27,6 +32,14 @@ DEFAULT_PATH = Path("config.toml")
 ENV_PREFIX = "EXNESS_"
 COMMAND_LINE = "command line"
 ASSET_NAME = re.compile(r"[A-Z0-9]{1,10}")
+REQUIRED_OF_ASSET = ("name", "decimals", "symbol")
+MOST_WARNINGS = 10
+LONGEST_COMPARED = 100
+"""Characters of an unknown name for which the nearest is looked for."""
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
+"""What Docker and Kubernetes put into `<SERVICE>_PORT` and its like."""
+_CONTAINER_NAME = re.compile(r"/[^/\s]+/[^/\s]+")
+"""What Docker puts into `<ALIAS>_NAME` for a linked container."""
 
 
 def _rules_of(struct: type[msgspec.Struct]) -> dict[str, Rule[object]]:
@@ -56,16 +69,25 @@ class Setting(msgspec.Struct, frozen=True):
         return kind(f"{self.where}: {problem}")
 
 
-def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+    warn: Callable[[str], None] = lambda line: None,
+) -> Config:
     """One `Config` from all sources. Raises ConfigError.
 
     `path` None means ./config.toml if there is one. `flags` maps "section.key" to a value, of the key's type or
-    as text; None means that the flag was not given.
+    as text; None means that the flag was not given. `warn` gets a sentence for each variable that is ignored,
+    MOST_WARNINGS of them and then their number. It never holds a value, which may be secret.
     """
-    settings = [*_from_file(path), *_from_environ(environ), *_from_flags(flags)]
-    values: dict[tuple[str, ...], object] = {}
-    for setting in settings:
-        values[setting.path] = _read(setting)
+    from_file = list(_from_file(path))
+    from_environ, ignored = _from_environ(environ, _assets_named(from_file))
+    # A value that a later source replaces is not read at all: a flag is the way out of a bad one.
+    settings = {setting.path: setting for setting in (*from_file, *from_environ, *_from_flags(flags))}
+    values = {path: _read(setting) for path, setting in settings.items()}
+    for line in ignored:
+        warn(line)
     config = Config(assets=_assets(values), **{name: _section(name, values) for name in SECTIONS})
     _check_feed(config.feed)
     _check_manual(config, flags)
@@ -129,10 +151,64 @@ def _from_table(where: str, path: tuple[str, ...], table: dict[str, Any]) -> Ite
         yield Setting(where, (*path, key), value)
 
 
-def _from_environ(environ: Mapping[str, str]) -> Iterator[Setting]:
-    for variable in sorted(environ):
-        if variable.startswith(ENV_PREFIX):
-            yield Setting(variable, _path_of_variable(variable), environ[variable], is_text=True)
+def _assets_named(settings: Sequence[Setting]) -> set[str]:
+    return set(DEFAULT_ASSETS) | {each.path[1] for each in settings if each.path[0] == "assets" and len(each.path) > 1}
+
+
+def _from_environ(environ: Mapping[str, str], assets: Collection[str]) -> tuple[list[Setting], list[str]]:
+    """What the environment sets, and a sentence on each of our names that it does not. `assets` are known already."""
+    given = [
+        Setting(variable, _path_of_variable(variable), environ[variable], is_text=True)
+        for variable in sorted(environ)
+        if variable.startswith(ENV_PREFIX)
+    ]
+    named = [setting for setting in given if _is_setting(setting.path)]
+    meant = [setting for setting in named if not _is_of_container_runtime(setting)]
+    incomplete = _incomplete_assets(meant, assets)
+    settings = [setting for setting in meant if setting.path[:2] not in incomplete]
+    ignored = [setting for setting in named if setting not in settings]
+    ignored += [setting for setting in given if setting not in named]
+    names = _names_of_variables(assets)
+    lines = [_why_ignored(setting, incomplete, names) for setting in ignored[:MOST_WARNINGS]]
+    if len(ignored) > MOST_WARNINGS:
+        lines.append(f"{len(ignored) - MOST_WARNINGS} more {ENV_PREFIX}* variables are ignored")
+    return settings, lines
+
+
+def _why_ignored(setting: Setting, incomplete: Collection[tuple[str, ...]], names: Mapping[str, str]) -> str:
+    variable = _printable(setting.where)
+    if not _is_setting(setting.path):
+        return f"{variable} is no setting and is ignored; the nearest is {_nearest(setting.where.upper(), names)}"
+    if setting.path[:2] in incomplete:
+        keys = ", ".join(REQUIRED_OF_ASSET)
+        return f"{variable} is ignored: there is no asset {setting.path[1]}, and a new one must have the keys {keys}"
+    return f"{variable} is ignored: its value is what a container runtime writes for a service of that name"
+
+
+def _is_setting(path: tuple[str, ...]) -> bool:
+    match path:
+        case ("assets", asset, key):
+            return ASSET_NAME.fullmatch(asset) is not None and asset != CURRENCY and key in RULES["assets"]
+        case (section, key):
+            return section in SECTIONS and key in RULES[section]
+        case _:
+            return False
+
+
+def _is_of_container_runtime(setting: Setting) -> bool:
+    value = str(setting.value)
+    if setting.path[-1] == "name" and _CONTAINER_NAME.fullmatch(value):
+        return True
+    return _SERVICE_LINK.fullmatch(value) is not None
+
+
+def _incomplete_assets(settings: Sequence[Setting], known: Collection[str]) -> set[tuple[str, ...]]:
+    """Sections of assets that only the environment names, and not with all that a new one needs."""
+    keys_of: dict[tuple[str, ...], set[str]] = {}
+    for setting in settings:
+        if setting.path[0] == "assets" and setting.path[1] not in known:
+            keys_of.setdefault(setting.path[:2], set()).add(setting.path[2])
+    return {section for section, keys in keys_of.items() if not keys.issuperset(REQUIRED_OF_ASSET)}
 
 
 def _path_of_variable(variable: str) -> tuple[str, ...]:
@@ -142,6 +218,29 @@ def _path_of_variable(variable: str) -> tuple[str, ...]:
         return (section.lower(), key.lower()) if key else (section.lower(),)
     asset, _, key = key.partition("_")
     return ("assets", asset, key.lower()) if key else ("assets", asset)
+
+
+def _names_of_variables(assets: Collection[str]) -> dict[str, str]:
+    """Every variable that is a setting, by its name and, as EXNESS_PORT, by its key alone."""
+    sections = [(section, keys) for section, keys in RULES.items() if section != "assets"]
+    sections += [(f"assets_{asset}", RULES["assets"]) for asset in sorted(assets)]
+    variables = {f"{ENV_PREFIX}{section}_{key}".upper(): key for section, keys in sections for key in keys}
+    by_key: dict[str, str] = {}
+    for variable, key in variables.items():
+        by_key.setdefault(f"{ENV_PREFIX}{key}".upper(), variable)
+    return {variable: variable for variable in variables} | by_key
+
+
+def _nearest(given: str, names: Mapping[str, str]) -> str:
+    """The value of the key that reads most like `given`."""
+    matcher = SequenceMatcher(autojunk=False)
+    matcher.set_seq2(given[:LONGEST_COMPARED])
+    nearest, likeness = "", -1.0
+    for name, value in names.items():
+        matcher.set_seq1(name)
+        if matcher.quick_ratio() > likeness and matcher.ratio() > likeness:
+            nearest, likeness = value, matcher.ratio()
+    return nearest
 
 
 def _from_flags(flags: Mapping[str, object]) -> Iterator[Setting]:
@@ -177,23 +276,29 @@ def _read(setting: Setting) -> object:
 
 
 def _unknown(setting: Setting) -> ConfigError:
-    sections = ", ".join(RULES)
+    section, sections = setting.path[0], ", ".join(RULES)
     if len(setting.path) == 1 and setting.value != {}:
-        return setting.error(f"unknown setting {setting.name}; settings stand in the sections {sections}")
-    return setting.error(f"unknown section {_printable(setting.path[0])}; the sections are {sections}")
+        nearest = _nearest(section, {key: f"{name}.{key}" for name in SECTIONS for key in RULES[name]})
+        problem = f"unknown setting {setting.name}, the nearest is {nearest}; settings stand in the sections {sections}"
+    else:
+        nearest = _nearest(section, {name: name for name in RULES})
+        problem = f"unknown section {_printable(section)}, the nearest is {nearest}; the sections are {sections}"
+    return setting.error(problem)
 
 
 def _printable(name: str) -> str:
-    """A quoted TOML key may hold anything, a line break too; the error stays on one line."""
-    return name if name and name.isprintable() else shown(name)
+    """A quoted TOML key may hold anything, a line break too; the error stays on one line and short."""
+    return name if name and name.isprintable() and len(name) <= LONGEST_COMPARED else shown(name)
 
 
 def _read_key(setting: Setting, section: tuple[str, ...], key: str) -> object:
     rules = RULES[section[0]]
     rule = rules.get(key)
     if rule is None:
-        keys = ", ".join(rules)
-        raise setting.error(f"unknown setting {setting.name}; the keys of [{'.'.join(section)}] are {keys}")
+        nearest, keys = _nearest(key, {name: name for name in rules}), ", ".join(rules)
+        raise setting.error(
+            f"unknown setting {setting.name}, the nearest is {nearest}; the keys of [{'.'.join(section)}] are {keys}"
+        )
     try:
         return rule.read_text(str(setting.value)) if setting.is_text else rule.read(setting.value)
     except Refused:
@@ -238,7 +343,7 @@ def _assets(values: Mapping[tuple[str, ...], object]) -> dict[str, AssetConfig]:
 
 
 def _asset(name: str, keys: Mapping[str, Any]) -> AssetConfig:
-    missing = [key for key in ("name", "decimals", "symbol") if key not in keys]
+    missing = [key for key in REQUIRED_OF_ASSET if key not in keys]
     if missing:
         raise ConfigError(
             f"assets.{name}.{missing[0]} is missing; a new asset must have the keys name, decimals and symbol"

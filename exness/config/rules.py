@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import limits
 
 from exness.runtime.moments import parse_moment
+from exness.runtime.web_urls import parse_web_url
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -30,6 +31,7 @@ NUMBER = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,3}))?")
 LONGEST_NUMBER = 100
 LONGEST_SHOWN = 60
 SHORTEST_SECRET = 32
+_WEB_URL = "a URL that begins with http:// or https://"
 
 
 class ConfigError(Exception):
@@ -317,14 +319,37 @@ def url(*schemes: str, empty: bool = False) -> Text[str]:
 
 
 def origin() -> Text[str]:
-    """What a browser sends as `Origin`: scheme, host, port, and nothing after them. Comes back in lower case."""
+    """What a browser sends as `Origin`: scheme, host, port. Comes back in the spelling in which it is sent."""
 
     def convert(text: str) -> str:
-        parts = _must_be_url(text, ("http", "https"))
-        _must(not parts.path and not parts.query and not parts.fragment and "@" not in parts.netloc)
-        return text.lower()
+        url = parse_web_url(text)
+        _must(url.path in ("", "/") and not url.rest)
+        return url.origin
 
-    return Text("an origin like http://localhost:3000, without a path", convert)
+    return Text("an origin like http://localhost:3000, without a path, a user or a wildcard", convert)
+
+
+def page_url() -> Text[str]:
+    """Where a browser is sent; "" stands for none. Comes back in ASCII."""
+
+    def convert(text: str) -> str:
+        return str(parse_web_url(text)) if text else ""
+
+    return Text(f'{_WEB_URL} and names no user, or "" for our own page', convert)
+
+
+def base_url() -> Text[str]:
+    """What other addresses are made from by adding a path; "" stands for none. Comes back in ASCII, without a slash at
+    its end."""
+
+    def convert(text: str) -> str:
+        if not text:
+            return ""
+        url = parse_web_url(text)
+        _must(not url.rest)
+        return url.origin + url.path.rstrip("/")
+
+    return Text(f'{_WEB_URL} and has no user, query or fragment, or "" for none', convert)
 
 
 def network() -> Text[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -363,12 +388,11 @@ def _must(condition: bool) -> None:
         raise ValueError
 
 
-def _must_be_url(text: str, schemes: Sequence[str]) -> SplitResult:
+def _must_be_url(text: str, schemes: Sequence[str]) -> None:
     parts = urlsplit(text)
     # Reading the port checks it: it raises ValueError for one that is no number from 0 to 65535.
     _must(parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0))
     _must(text.isprintable() and " " not in text)
-    return parts
 
 
 def shown(value: object) -> str:

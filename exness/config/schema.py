@@ -26,18 +26,19 @@ class ServerConfig(msgspec.Struct, frozen=True):
     host: Annotated[str, rules.text("a host name or IP address", at_least=1)] = "127.0.0.1"
     port: Annotated[int, Integer(0, 65_535)] = 8002
     """0 picks a free one."""
-    frontend_url: Annotated[str, rules.url("http", "https")] = "http://localhost:3000"
-    """Where a sign-in link leads in the end."""
+    frontend_url: Annotated[str, rules.page_url()] = ""
+    """Where a sign-in link leads in the end. Empty: our own page at /."""
     allowed_origins: Annotated[tuple[str, ...], ListOf(rules.origin())] = ("http://localhost:3000",)
-    """Browser origins that may call with credentials, in lower case."""
+    """Browser origins that may call with credentials, as browsers send them."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = ()
+    """Peers whose X-Forwarded-For is believed."""
     metrics_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = (
         IPv4Network("127.0.0.0/8"),
         IPv6Network("::/64"),
     )
-    """Peers whose X-Forwarded-For is believed."""
-    public_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
-    """How users reach it; mailed links begin with it. Empty: the address it listens on."""
+    """Who may read /metrics."""
+    public_url: Annotated[str, rules.base_url()] = ""
+    """How users reach it, without a slash at its end; mailed links begin with it. Empty: by where it listens."""
     max_body_bytes: Annotated[int, Integer(1)] = 65_536
     max_connections: Annotated[int, Integer(1)] = 4000
     header_timeout_s: Annotated[float, Number(at_most=3600)] = 10.0

@@ -7,6 +7,7 @@ conversation against them.
 from functools import cache
 from html import escape
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -137,17 +138,17 @@ ERROR_CODES = ("invalid_request", "unauthorized", "rate_limited", "overloaded", 
 
 async def asyncapi_json(request: web.Request) -> web.Response:
     """GET /asyncapi.json."""
-    return web.Response(
-        body=_encoded(context_of(request).version), headers={"Content-Type": "application/json; charset=utf-8"}
-    )
+    context = context_of(request)
+    body = _encoded(context.version, context.public_url)
+    return web.Response(body=body, headers={"Content-Type": "application/json; charset=utf-8"})
 
 
 @cache
-def _encoded(version: str) -> bytes:
-    return msgspec.json.encode(document(version))
+def _encoded(version: str, public_url: str) -> bytes:
+    return msgspec.json.encode(document(version, public_url=public_url))
 
 
-def document(version: str) -> dict[str, Any]:
+def document(version: str, *, public_url: str = "") -> dict[str, Any]:
     """The AsyncAPI 3.0 document."""
     types = list(
         {str(each): each for each in (*(row.body for row in MESSAGES), *(row.data for row in FRAMES))}.values()
@@ -164,12 +165,8 @@ def document(version: str) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": {
-            "here": {
-                "host": "{host}",
-                "protocol": "ws",
-                "variables": {"host": {"default": "127.0.0.1:8002", "description": "Where this document came from"}},
-                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "cookie")],
-            }
+            "here": _server(public_url)
+            | {"security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("bearer", "cookie")]}
         },
         "channels": {
             "stream": {
@@ -197,6 +194,16 @@ def document(version: str) -> dict[str, Any]:
         "x-close-codes": {str(int(code)): meaning for code, meaning in CLOSE_CODES.items()},
         "x-error-codes": {str(code): _meaning(code) for code in ERROR_CODES},
     }
+
+
+def _server(public_url: str) -> dict[str, Any]:
+    """Where users are, when that is known. A host can't be relative, so else it is for the reader to fill in."""
+    if not public_url:
+        where = {"default": "localhost:8002", "description": "Where this document came from"}
+        return {"host": "{host}", "protocol": "ws", "variables": {"host": where}}
+    parts = urlsplit(public_url)
+    server = {"host": parts.netloc, "protocol": "wss" if parts.scheme == "https" else "ws"}
+    return server | ({"pathname": parts.path} if parts.path else {})
 
 
 def _message(row: MessageRow, schema: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +250,7 @@ def section() -> str:
         (
             f'<h2 id="stream">The stream: <code>{escape(ADDRESS)}</code></h2>',
             "<p>A WebSocket. Every frame of the server is <code>{channel, seq, at, type, data}</code>; for machines: ",
-            '<a href="/asyncapi.json">/asyncapi.json</a> (AsyncAPI 3.0).</p>',
+            '<a href="asyncapi.json">asyncapi.json</a> (AsyncAPI 3.0).</p>',
             _table("You say", [(f"<code>{escape(row.example)}</code>", escape(row.summary)) for row in MESSAGES]),
             _table(
                 "Channels",

@@ -30,11 +30,14 @@ ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
 
 
 class Browsers:
-    """The rules for browsers. `allowed_origins` are in lower case, as browsers send them."""
+    """The rules for browsers. `allowed_origins` and the `own_origin` that users reach us by are as browsers send them."""
 
-    def __init__(self, allowed_origins: Collection[str] = (), *, production: bool = False) -> None:
+    def __init__(
+        self, allowed_origins: Collection[str] = (), *, own_origin: str | None = None, production: bool = False
+    ) -> None:
         self._allowed = frozenset(allowed_origins)
-        self._scheme = "https" if production else "http"
+        self._own = own_origin
+        self._production = production
         self.headers = SECURITY_HEADERS | (HSTS if production else {})
         self.lines = header_lines(self.headers)
 
@@ -89,7 +92,19 @@ class Browsers:
         return web.Response(status=204, headers=headers)
 
     def _is_ours(self, origin: str, request: web.Request) -> bool:
-        return origin in self._allowed or origin == f"{self._scheme}://{request.host}"
+        return origin in self._allowed or origin in (self._own, *self._origins_of(request.host.lower()))
+
+    def _origins_of(self, host: str) -> tuple[str, ...]:
+        """How a browser names the origin of a page that it got under this `Host`: without the default port, which a
+        proxy may have put there. 443 is HTTPS, wherever that ended on its way to us."""
+        if host.partition(":")[0] == "":
+            return ()
+        before_443 = host.removesuffix(":443")
+        if self._production:
+            return (f"https://{before_443}",)
+        if before_443 != host:
+            return (f"https://{before_443}", f"http://{host}")
+        return (f"http://{host.removesuffix(':80')}",)
 
 
 def header_lines(headers: Mapping[str, str]) -> str:

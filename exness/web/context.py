@@ -62,7 +62,9 @@ class Context:
     version: str
     max_body_bytes: int
     body_timeout_s: float = 10.0
-    frontend_url: str = "http://localhost:3000"
+    frontend_url: str = "/"
+    public_url: str = ""
+    """How users reach us, without a slash at its end. "": it is not known."""
     production: bool = False
     callers: Callers = field(default_factory=Callers)
     browsers: Browsers = field(default_factory=Browsers)

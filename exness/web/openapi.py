@@ -78,7 +78,7 @@ class Operation(NamedTuple):
 
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
-_TEXTS = {"/docs": "text/html", "/metrics": "text/plain"}
+_TEXTS = {"/": "text/html", "/docs": "text/html", "/metrics": "text/plain"}
 _EMAIL = '{"email": "you@example.com"}'
 _ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
 _BUSY = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
@@ -131,6 +131,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=("unauthorized", "forbidden_origin", "upgrade_required", *_BUSY),
         upgrades=True,
     ),
+    (GET, "/"): Operation("The page at /docs, where a sign-in leads by default", str),
     (GET, "/healthz"): Operation("The process answers", Health),
     (GET, "/readyz"): Operation("Whether it can trade now", Readiness),
     (GET, "/metrics"): Operation("Prometheus metrics, for the configured networks", str, errors=("not_found",)),
@@ -185,27 +186,28 @@ async def openapi_json(request: web.Request) -> web.StreamResponse:
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """GET /docs: one page of plain HTML, without a script and without a request to anywhere."""
+    """GET / and /docs: one page of plain HTML, without a script and without a request to anywhere. Its links are
+    relative, so that they are right below any prefix."""
     page = _page(*_shown(request))
     return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": DOCS_CSP})
 
 
-def _shown(request: web.Request) -> tuple[str, bool]:
+def _shown(request: web.Request) -> tuple[str, bool, str]:
     context = context_of(request)
-    return context.version, context.dev is not None
+    return context.version, context.dev is not None, context.public_url
 
 
 @cache
-def _encoded(version: str, dev: bool) -> bytes:
-    return msgspec.json.encode(document(version, dev=dev))
+def _encoded(version: str, dev: bool, public_url: str) -> bytes:
+    return msgspec.json.encode(document(version, dev=dev, public_url=public_url))
 
 
 def _operations(dev: bool) -> dict[tuple[str, str], Operation]:
     return OPERATIONS | DEV_OPERATIONS if dev else OPERATIONS
 
 
-def document(version: str, *, dev: bool = False) -> dict[str, Any]:
-    """The OpenAPI 3.1 document, with or without dev control."""
+def document(version: str, *, dev: bool = False, public_url: str = "") -> dict[str, Any]:
+    """The OpenAPI 3.1 document, with or without dev control. Its server is `public_url`, else where it came from."""
     operations = _operations(dev)
     types = _types(operations.values())
     by_type, components = schemas_of(types)
@@ -217,7 +219,7 @@ def document(version: str, *, dev: bool = False) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "exness", "version": version, "description": "A leveraged-trading exchange in one process."},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": public_url or "."}],
         "paths": paths,
         "components": {
             "schemas": components,
@@ -317,9 +319,9 @@ h2 {{ font-size: 1.1rem; margin-top: 2rem; border-top: 1px solid #ccc; padding-t
 td, th {{ text-align: left; vertical-align: top; padding: .1rem .8rem .1rem 0; }}
 </style></head><body>
 <h1>exness {version}</h1>
-<p>The same for machines: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1);
+<p>The same for machines: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1);
 <a href="#stream">the stream</a> is at the end. In the lines below,
-<code>$URL</code> is where this page came from and <code>$TOKEN</code> a session: the <code>token</code> of a mailed
+<code>$URL</code> is {url} and <code>$TOKEN</code> a session: the <code>token</code> of a mailed
 link opened with <code>Accept: application/json</code>, or what <code>python -m exness token EMAIL</code> prints.</p>
 {operations}
 {stream}
@@ -328,13 +330,14 @@ link opened with <code>Accept: application/json</code>, or what <code>python -m 
 
 
 @cache
-def _page(version: str, dev: bool) -> str:
+def _page(version: str, dev: bool, public_url: str) -> str:
+    url = f"<code>{escape(public_url)}</code>" if public_url else "the address of this page, up to its last slash"
     paths = document(version, dev=dev)["paths"]
     sections = [
         _section(method, path, operation, paths[path][method.lower()])
         for (method, path), operation in _operations(dev).items()
     ]
-    return _PAGE.format(version=escape(version), operations="\n".join(sections), stream=asyncapi.section())
+    return _PAGE.format(version=escape(version), url=url, operations="\n".join(sections), stream=asyncapi.section())
 
 
 def _section(method: str, path: str, operation: Operation, described: dict[str, Any]) -> str:

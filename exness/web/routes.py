@@ -24,6 +24,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     (hdrs.METH_GET, f"{API}/prices/{{asset}}", market.price),
     (hdrs.METH_GET, f"{API}/klines", market.klines),
     (hdrs.METH_GET, f"{API}/stream", stream.stream),
+    (hdrs.METH_GET, "/", openapi.docs),
     (hdrs.METH_GET, "/healthz", system.healthz),
     (hdrs.METH_GET, "/readyz", system.readyz),
     (hdrs.METH_GET, "/metrics", system.metrics),

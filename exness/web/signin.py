@@ -70,7 +70,8 @@ async def _opened(context: Context, token: str) -> str:
 
 
 def _redirected(context: Context, session_token: str) -> web.Response:
-    """To the one address that is configured, whatever the request says."""
+    """To the one address that is configured, whatever the request says. That of our own page is a path, so it is of the
+    very site that the link was opened on, and so is the cookie."""
     response = web.Response(status=302, headers={hdrs.LOCATION: context.frontend_url})
     response.set_cookie(
         COOKIE,

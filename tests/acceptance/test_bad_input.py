@@ -99,8 +99,6 @@ CASES = {
     "a config file that is no text": Case(serve_with_config(b"\xff\xfe\x00"), ("mine.toml", "UTF-8"), {}),
     "a config file that is not there": Case(serve("--config", "{}/no.toml"), ("no.toml", "no such"), {}),
     "a config file that is a directory": Case(serve("--config", "{}"), ("config file",), {}),
-    "an unknown variable": Case(serve(), ("EXNESS_SERVER_PROT",), {"EXNESS_SERVER_PROT": "1"}),
-    "a variable without a section": Case(serve(), ("EXNESS_PORT",), {"EXNESS_PORT": "8002"}),
     "an ill-typed variable": Case(
         serve(), ("EXNESS_TRADING_INITIAL_BALANCE", "trading.initial_balance"), {"EXNESS_TRADING_INITIAL_BALANCE": "x"}
     ),

@@ -2,6 +2,8 @@
 
 import pytest
 
+from exness.assembly import make_browsers
+from exness.config import load
 from exness.web.browsers import SECURITY_HEADERS, Browsers
 from tests.support.app import App, Trader, assert_error, order, running_app, unchanged
 
@@ -48,6 +50,67 @@ async def test_a_change_by_cookie_from_the_frontend_or_our_own_page_is_done() ->
         for origin in (OURS, app.url):
             created = await app.post("/trade/create", order(), headers=cookie(ann, Origin=origin))
             assert created.status == 200
+
+
+HOSTS = [
+    # Host, production, public_url's origin: origins of our own page, and some that are not
+    ("localhost:8002", False, None, ["http://localhost:8002"], ["https://localhost:8002", "http://localhost"]),
+    ("LOCALHOST:8002", False, None, ["http://localhost:8002"], ["http://LOCALHOST:8002"]),
+    ("example.com", False, None, ["http://example.com"], ["https://example.com", "http://example.com:80"]),
+    ("example.com:80", False, None, ["http://example.com"], ["https://example.com", "http://example.com:80"]),
+    ("[::1]:80", False, None, ["http://[::1]"], ["http://[::1]:80"]),
+    ("[2001:db8::443]", False, None, ["http://[2001:db8::443]"], ["https://[2001:db8:"]),
+    ("example.com:443", False, None, ["https://example.com", "http://example.com:443"], ["http://example.com"]),
+    ("example.com:443", True, None, ["https://example.com"], ["http://example.com", "https://example.com:443"]),
+    ("example.com", True, None, ["https://example.com"], ["http://example.com", "https://example.com.evil.example"]),
+    ("example.com:8443", True, None, ["https://example.com:8443"], ["https://example.com"]),
+    ("10.0.0.5:8002", False, "https://example.com", ["https://example.com"], ["http://example.com"]),
+    ("", False, None, [], ["http://", "https://", "", "null"]),
+    (":443", False, None, [], ["http://:443", "https://"]),
+]
+
+
+@pytest.mark.parametrize(("host", "production", "public", "ours", "foreign"), HOSTS)
+async def test_our_own_page_is_known_by_host_or_public_url_as_browsers_spell_it(
+    host: str, production: bool, public: str | None, ours: list[str], foreign: list[str]
+) -> None:
+    async with running_app(browsers=Browsers(own_origin=public, production=production)) as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        for origin, status in [*((each, 200) for each in ours), *((each, 403) for each in foreign)]:
+            answer = await app.post("/trade/create", order(), headers=cookie(ann, Origin=origin, Host=host))
+            assert (origin, answer.status) == (origin, status)
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("configured", "sent"),
+    [
+        ("https://example.com:443", "https://example.com"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://Example.com/", "https://example.com"),
+        ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
+    ],
+)
+async def test_an_allowed_origin_matches_what_browsers_send_however_it_was_written(configured: str, sent: str) -> None:
+    config = load(None, {"EXNESS_SERVER_ALLOWED_ORIGINS": configured}, {})
+    async with running_app(browsers=make_browsers(config)) as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        created = await app.post("/trade/create", order(), headers=cookie(ann, Origin=sent))
+        assert (created.status, created.headers["Access-Control-Allow-Origin"]) == (200, sent)
+        if configured != sent:
+            refused = await app.post("/trade/create", order(), headers=cookie(ann, Origin="https://other.example"))
+            assert_error(refused, 403, "forbidden_origin")
+
+
+async def test_the_page_of_a_public_url_with_a_path_is_ours() -> None:
+    config = load(None, {"EXNESS_SERVER_PUBLIC_URL": "https://Bücher.example:443/exness/"}, {})
+    async with running_app(browsers=make_browsers(config)) as app:
+        (ann,) = await app.known("ann")
+        done = await app.post("/logout", headers=cookie(ann, Origin="https://xn--bcher-kva.example", Host="10.0.0.5"))
+        assert done.status == 200
 
 
 async def test_who_brings_a_token_needs_no_origin(app: App, ann: Trader) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from exness.assembly import file_sizes
 from exness.core.capture import digest_of
 from exness.runtime.meters import LoopWatch
 from exness.runtime.recovery import Recovered
@@ -45,6 +46,23 @@ async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterato
         )
         object.__setattr__(app.context, "metrics", Metrics(watched, networks))
         yield app
+
+
+def test_a_log_that_vanishes_while_it_is_looked_at_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("main.db", "main.db-wal", "auth.db", "secret"):
+        (tmp_path / name).write_bytes(b"12345")
+    glob = Path.glob
+
+    def listed_then_gone(path: Path, pattern: str) -> list[Path]:
+        found = list(glob(path, pattern))
+        (tmp_path / "main.db-wal").unlink()
+        return found
+
+    monkeypatch.setattr(Path, "glob", listed_then_gone)
+    assert file_sizes(tmp_path) == {"auth.db": 5, "main.db": 5}
+    assert not (tmp_path / "main.db-wal").exists()
+    monkeypatch.undo()
+    assert file_sizes(tmp_path / "nothing") == {}
 
 
 async def scrape(app: App) -> Samples:

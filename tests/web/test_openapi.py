@@ -1,7 +1,12 @@
 """web/openapi.py: the document and the page cover every route and every error, and need nothing from elsewhere."""
 
+import json
 import re
+from html import escape
 from typing import Any
+from urllib.parse import urljoin
+
+import pytest
 
 from exness.web.errors import ERRORS
 from exness.web.openapi import DEV_OPERATIONS, OPERATIONS, document
@@ -57,9 +62,39 @@ async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
         assert got.startswith(b'{"openapi":"3.1.0"')
         page = (await served(app, "/docs")).decode()
         assert "<script" not in page
-        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["/openapi.json", "#stream", "/asyncapi.json"]
+        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["openapi.json", "#stream", "asyncapi.json"]
+        assert (await served(app, "/")).decode() == page
         for method, path in OPERATIONS:
             assert f"{method} {path}" in page
+
+
+PREFIXES = ["", "/exness", "/a/b"]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_below_any_prefix_links_and_servers_lead_to_where_the_documents_came_from(prefix: str) -> None:
+    seen_at = f"https://proxy.example{prefix}"
+    async with running_app() as app:
+        for path in ("/", "/docs"):
+            page = (await served(app, path)).decode()
+            links = [urljoin(seen_at + path, link) for link in re.findall(r'href="([^"#]+)"', page)]
+            assert links == [f"{seen_at}/openapi.json", f"{seen_at}/asyncapi.json"]
+        (server,) = document("1.2.3")["servers"]
+        assert urljoin(f"{seen_at}/openapi.json", server["url"]).rstrip("/") == seen_at
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_a_public_url_is_what_the_documents_name(prefix: str) -> None:
+    public_url = f"https://trade.example:8443{prefix}"
+    async with running_app(public_url=public_url) as app:
+        described = json.loads(await served(app, "/openapi.json"))
+        assert described["servers"] == [{"url": public_url}]
+        page = (await served(app, "/docs")).decode()
+        assert f"<code>$URL</code> is <code>{escape(public_url)}</code>" in page
+        assert re.findall(r'href="([^"#]+)"', page) == ["openapi.json", "asyncapi.json"], "right behind a tunnel, too"
+        server = json.loads(await served(app, "/asyncapi.json"))["servers"]["here"]
+        assert (server["host"], server["protocol"]) == ("trade.example:8443", "wss")
+        assert server.get("pathname", "") == prefix
 
 
 async def served(app: App, path: str) -> bytes:
