@@ -289,7 +289,7 @@ async def _run(
 
         async with _listening(config, exchange, store, postman, loop, watched) as listening:
             say(banner(config, exchange, mailer, recovered, listening, config_file))
-            say(f"listening on {listening.program_url}")
+            say(f"listening on {listening.local_url}")
             opened.set()
             await stop.wait()
             _log.info("stopping: answering what is in flight")

@@ -23,7 +23,7 @@ def banner(
     """What an operator wants to know at start, and a first trade to paste on the same machine."""
     data_dir = config.storage.data_dir.resolve()
     state = exchange.state
-    url_api = f"{listening.program_url}/api/v1"
+    url_api = f"{listening.local_url}/api/v1"
     source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
     asset = next(iter(exchange.rules.instruments))
     lines = [

@@ -30,7 +30,7 @@ ALLOWED_HEADERS = "Authorization, Content-Type, X-Request-ID"
 
 
 class Browsers:
-    """The rules for browsers. `allowed_origins` and the `own_origin` that users reach us by are as browsers send them."""
+    """The rules for browsers. `own_origin` is the one that users reach us by; all origins are as browsers send them."""
 
     def __init__(
         self, allowed_origins: Collection[str] = (), *, own_origin: str | None = None, production: bool = False

@@ -44,19 +44,16 @@ class Listening(NamedTuple):
 
     @property
     def url(self) -> str:
-        """What leads a browser on this machine here, without a slash at its end."""
+        """For people and browsers, without a slash at its end: `localhost` wherever that leads here, else `host`."""
         if self.everywhere or LOCALHOST.issuperset(self.addresses):
             return f"http://localhost:{self.port}"
         return f"http://{self._host_in_url()}:{self.port}"
 
     @property
-    def program_url(self) -> str:
-        """The same for programs: unlike browsers and curl, many find ::1 under `localhost` only if a file says so."""
-        return (
-            self.url
-            if self.everywhere or "127.0.0.1" in self.addresses
-            else f"http://{self._host_in_url()}:{self.port}"
-        )
+    def local_url(self) -> str:
+        """For programs on this machine: an address, which no list of names can lead elsewhere. To many of them
+        `localhost` is one family only, and on the other another program may have the port."""
+        return f"http://{'127.0.0.1' if self.everywhere else _bracketed(self.addresses[0])}:{self.port}"
 
     def describe(self) -> str:
         """For the operator: what it listens on."""

@@ -82,13 +82,21 @@ async def test_it_listens_where_it_says_and_its_address_is_one_that_people_can_o
         assert [address for address in not_reached if answers(address, port)] == []
 
 
-@needs_ipv6
-async def test_programs_are_told_of_ipv6_by_its_number_where_there_is_nothing_else() -> None:
-    async with bound("::1") as listening:
-        assert listening.program_url == f"http://[::1]:{listening.port}"
-    for host in ("127.0.0.1", "0.0.0.0", "::", "*"):
-        async with bound(host) as listening:
-            assert listening.program_url == listening.url == f"http://localhost:{listening.port}"
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("*", "127.0.0.1"),
+        pytest.param("::", "127.0.0.1", marks=needs_ipv6),
+        pytest.param("::1", "[::1]", marks=needs_ipv6),
+    ],
+)
+async def test_programs_get_an_address_that_they_can_connect_to(host: str, local: str) -> None:
+    async with bound(host) as listening:
+        assert listening.local_url == f"http://{local}:{listening.port}"
+        assert answers(local.strip("[]"), listening.port)
 
 
 def resolving(*addresses: str) -> Callable[..., list[Any]]:
@@ -121,6 +129,7 @@ async def test_a_machines_own_name_stays_its_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(socket, "getaddrinfo", resolving("127.0.0.3"))
     async with bound("trade.example") as listening:
         assert listening.url == f"http://trade.example:{listening.port}"
+        assert listening.local_url == f"http://127.0.0.3:{listening.port}"
 
 
 class NoIPv6(socket.socket):
