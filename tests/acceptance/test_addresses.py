@@ -104,9 +104,20 @@ async def test_links_lead_to_users_and_not_to_where_it_listens(
         said = "\n".join(line for line in server.output if not line.startswith("  listening "))
         assert "0.0.0.0" not in said
         assert "[::]" not in said
-        families = ["127.0.0.1", "::1"] if host in ("::", "*") and socket.has_dualstack_ipv6() else []
-        for address in families:
-            socket.create_connection((address, port), timeout=5).close()
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["::", "*"])
+async def test_on_every_address_a_neighbour_is_a_neighbour_in_both_families(tmp_path: Path, host: str) -> None:
+    flags = ("--host", host, "--dev-control")
+    async with Server(tmp_path / "data", *flags) as server, aiohttp.ClientSession() as session:
+        port = urlsplit(server.url).port
+        for address in ("127.0.0.1", "[::1]"):
+            async with session.get(f"http://{address}:{port}/metrics") as metrics:
+                assert metrics.status == 200
+            deposit = {"email": EMAIL, "amount": 1}
+            async with session.post(f"http://{address}:{port}/api/v1/dev/deposit", json=deposit) as paid:
+                assert paid.status == 200, "dev control answers to this machine alone"
 
 
 @asynccontextmanager
