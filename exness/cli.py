@@ -258,7 +258,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _venue(options: argparse.Namespace) -> int:
     source = "replay" if options.replay else "simulated"
-    flags = _flags(options) | {"feed.source": source, "server.port": None}  # --port is the venue's own here
+    flags = _flags(options) | {"feed.source": source}
     ignored: list[str] = []
     config = load(options.config, os.environ, flags, ignored.append)
     from exness.venue.run import VenueError, run

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.app import until
-from tests.support.process import ROOT, Server, finished
+from tests.support.process import ROOT, Server, finished, run_exness
 
 EMAIL = "ann@example.com"
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
@@ -229,6 +229,22 @@ async def test_variables_of_others_keep_no_other_command_from_its_work(tmp_path:
             ]
             assert all(line.startswith("exness: warning: EXNESS_") for line in warnings)
         assert "s3cret" not in done.output + done.errors
+
+
+async def test_variables_of_others_and_a_bad_port_do_not_keep_a_venue_from_starting(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], **FOREIGN, "EXNESS_SERVER_PORT": "http"}
+    process = await run_exness("venue", "--port", "0", env=env, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    async with asyncio.timeout(60):
+        while not (line := await process.stdout.readline()).startswith(b"listening on http://127.0.0.1:"):
+            assert line, "it goes on"
+        process.terminate()
+        log = (await process.stderr.read()).decode()
+        assert await process.wait() == 0
+    assert [name for name in FOREIGN if f"{name} is" in log] == [
+        name for name in FOREIGN if name != "EXNESS_SERVER_PORT"
+    ]
 
 
 async def test_that_nobody_hears_a_warning_is_no_reason_to_fail(tmp_path: Path) -> None:
