@@ -301,8 +301,8 @@ def _read_key(setting: Setting, section: tuple[str, ...], key: str) -> object:
         )
     try:
         return rule.read_text(str(setting.value)) if setting.is_text else rule.read(setting.value)
-    except Refused:
-        given = "" if is_secret(section[0], key) else f", not {shown(setting.value)}"
+    except Refused as refused:
+        given = "" if is_secret(section[0], key) else f", not {shown(setting.value)}{refused}"
         raise setting.error(f"{setting.name} must be {rule.allowed}{given}") from None
 
 

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 import limits
 
-from exness.runtime.moments import parse_moment
+from exness.runtime.moments import looks_like, parse_time
 from exness.runtime.web_urls import parse_web_url
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class UsageError(ConfigError):
 
 
 class Refused(Exception):
-    """This value is not what the rule allows."""
+    """This value is not what the rule allows. A message, if there is one, says more of it and ends the sentence."""
 
 
 class FloatText(str):
@@ -296,13 +297,32 @@ def optional_path() -> Text[Path | None]:
     return Text('a path, or "" for none', convert)
 
 
-def moment() -> Text[int | None]:
-    """Microseconds since the epoch; "" stands for none."""
+@dataclass(frozen=True)
+class Moment:
+    """A time of a recording in microseconds since the epoch, as text, as such a number or as TOML's own date or time;
+    "" stands for none."""
 
-    def convert(text: str) -> int | None:
-        return parse_moment(text.strip()) if text else None
+    allowed: str = (
+        "a time from 2005-01-01 to 2100-01-01 like 2024-08-05T06:00:00Z, "
+        'or in microseconds since the epoch, or "" for none'
+    )
 
-    return Text('a time like 2024-08-05T06:00:00Z, or "" for none', convert)
+    def read(self, value: object) -> int | None:
+        if isinstance(value, date):  # a datetime is one, too
+            return self.read_text(value.isoformat())
+        if isinstance(value, FloatText | bool) or not isinstance(value, str | int):
+            raise Refused
+        if isinstance(value, int) and value.bit_length() > 64:
+            raise Refused
+        return self.read_text(str(value))
+
+    def read_text(self, text: str) -> int | None:
+        if not text.strip():
+            return None
+        try:
+            return parse_time(text.strip())
+        except ValueError:
+            raise Refused(looks_like(text.strip())) from None
 
 
 def url(*schemes: str, empty: bool = False) -> Text[str]:

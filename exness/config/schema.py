@@ -115,9 +115,9 @@ class FeedConfig(msgspec.Struct, frozen=True):
     replay_files: Annotated[tuple[Path, ...], ListOf(rules.path())] = ()
     speed: Annotated[float, rules.Speed()] = 1.0
     """Replay: 1 is real time, 10 ten times as fast, infinity as fast as it goes."""
-    replay_from: Annotated[int | None, rules.moment()] = None
+    replay_from: Annotated[int | None, rules.Moment()] = None
     """Replay: microseconds since the epoch; what comes before is left out."""
-    replay_to: Annotated[int | None, rules.moment()] = None
+    replay_to: Annotated[int | None, rules.Moment()] = None
     """Replay: what comes then or later is left out."""
     loop: Annotated[bool, Boolean()] = False
     """Replay: begin again at the end."""

@@ -22,7 +22,7 @@ from exness.core.commands import CloseTrade, Command, OpenTrade
 from exness.core.instruments import AccountId, Asset, Instrument, OrderId, Side
 from exness.core.money import USDC_DECIMALS, AmountError, parse_scaled
 from exness.feeds.recording import ReplayError
-from exness.runtime.moments import parse_moment
+from exness.runtime.moments import parse_time
 
 REQUIRED = ("time", "account", "do", "order", "asset", "type", "margin", "leverage")
 OPTIONAL = ("slippage", "expectedPrice")
@@ -119,9 +119,9 @@ def _fields(line: str, columns: list[str]) -> dict[str, str]:
 
 def _order(row: int, fields: Mapping[str, str], known: Mapping[Asset, Instrument]) -> ScriptedOrder:
     try:
-        time_us = parse_moment(fields["time"])
-    except ValueError:
-        raise _BadLine(f"{fields['time'][:40]!r} is not a time") from None
+        time_us = parse_time(fields["time"])
+    except ValueError as wrong:
+        raise _BadLine(f"time {wrong}") from None
     email, name = fields["account"].lower(), fields["order"]
     _check(bool(_ACCOUNT.fullmatch(email)), "account must be a mail address")
     _check(bool(_NAME.fullmatch(name)), "order must be a name of 1 to 64 letters, digits or signs")

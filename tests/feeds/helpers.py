@@ -8,6 +8,8 @@ from exness.feeds.pacing import Pacer
 
 LIFE_US = 30_000_000
 WAIT_S = 10.0
+T0_US = 1_722_816_000_000_000
+"""2024-08-05: recordings must be of our century."""
 
 
 def instrument(asset: str, decimals: int) -> Instrument:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from exness.assembly import make_feed, make_guard
-from exness.config import ConfigError, load
+from exness.config import Config, ConfigError, load
 from exness.feeds.decode import Quote, Reason
 from exness.feeds.guard import Guard
+from exness.feeds.recording import QUOTE_HEADER
 from exness.feeds.replay import ReplayFeed
 from exness.feeds.simulated import SimulatedFeed
+from tests.feeds.helpers import T0_US
 
 
 @pytest.fixture(autouse=True)
@@ -59,17 +61,17 @@ def test_full_speed_is_a_word(tmp_path: Path) -> None:
 
 
 def test_the_options_of_a_replay_reach_it(tmp_path: Path) -> None:
-    (tmp_path / "q.csv").write_text("timestamp_us,symbol,bid,ask\n10,SOL_USDC,1,1\n20,SOL_USDC,2,2\n")
+    (tmp_path / "q.csv").write_text(f"{QUOTE_HEADER}\n{T0_US},SOL_USDC,1,1\n{T0_US + 20},SOL_USDC,2,2\n")
     flags = {
         "feed.source": "replay",
         "feed.replay_files": ["q.csv"],
-        "feed.replay_from": "1970-01-01T00:00:00.000015Z",
+        "feed.replay_from": "2024-08-05T00:00:00.000015Z",
         "feed.speed": "max",
         "feed.loop": True,
     }
     feed = make_feed(load(None, {}, flags))
     assert isinstance(feed, ReplayFeed)
-    assert [tick[0] for tick in feed.iter_ticks()] == [20]
+    assert [tick[0] for tick in feed.iter_ticks()] == [T0_US + 20]
     assert feed.clock is not None
 
 
@@ -79,7 +81,11 @@ def test_the_options_of_a_replay_reach_it(tmp_path: Path) -> None:
         ("feed.scenario", "storm", '"stale", "crossed" or "flapping"'),
         ("feed.max_spread", "1.1", "a share from 0 to 1 with at most 4 decimals"),
         ("feed.jump_guard", "never", '"live" or "all"'),
-        ("feed.replay_from", "noon", 'a time like 2024-08-05T06:00:00Z, or "" for none'),
+        (
+            "feed.replay_from",
+            "noon",
+            "a time from 2005-01-01 to 2100-01-01 like 2024-08-05T06:00:00Z, or in microseconds",
+        ),
         ("assets.SOL.jump_share", "0.00001", "a share from 0 to 1 with at most 4 decimals"),
         ("assets.SOL.volatility", "-1", "a factor from 0 to 100 with at most 2 decimals"),
     ],
@@ -89,3 +95,77 @@ def test_a_bad_value_is_refused_with_what_is_allowed(name: str, value: str, allo
         load(None, {}, {name: value})
     assert f"{name} must be " in str(error.value)
     assert allowed in str(error.value)
+
+
+def given(source: str, key: str, text: str) -> Config:
+    """The settings when `source` says `text` of a key of [feed]."""
+    if source == "file":
+        Path("config.toml").write_text(f'[feed]\n{key} = "{text}"\n')
+        return load(None, {}, {})
+    if source == "environment":
+        return load(None, {f"EXNESS_FEED_{key.upper()}": text}, {})
+    return load(None, {}, {f"feed.{key}": text})
+
+
+SOURCES = ["file", "environment", "flag"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("key", ["replay_from", "replay_to"])
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("1722816120000", ", which looks like milliseconds"),
+        ("1722816120", ", which looks like seconds"),
+        ("1722816120000000000", ", which looks like nanoseconds"),
+        ("28713602", ", which looks like minutes"),
+        ("20240805", ", which looks like a date without dashes"),
+        ("1722816120.0", ", which looks like seconds"),
+        ("172281612", ""),
+        ("-1722816120000000", ""),
+        ("1e15", ""),
+        ("2024-W32-1", ""),
+        ("1970-01-20T22:33:36Z", ""),
+        ("2200-01-01", ""),
+    ],
+)
+def test_a_time_of_another_unit_is_refused_wherever_it_stands(source: str, key: str, text: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        given(source, key, text)
+    assert str(error.value).endswith(
+        f"feed.{key} must be a time from 2005-01-01 to 2100-01-01 like 2024-08-05T06:00:00Z, "
+        f'or in microseconds since the epoch, or "" for none, not "{text}"{hint}'
+    )
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("text", ["2024-08-05", "2024-08-05T00:00:00", "2024-08-05t02:00:00+02:00", str(T0_US)])
+def test_a_time_of_ours_is_read_wherever_it_stands(source: str, text: str) -> None:
+    assert given(source, "replay_from", text).feed.replay_from == T0_US
+
+
+@pytest.mark.parametrize(
+    "literal", ["2024-08-05", "2024-08-05T00:00:00Z", "2024-08-05T00:00:00", "2024-08-05 02:00:00+02:00", str(T0_US)]
+)
+def test_a_time_in_the_file_may_be_one_of_toml(literal: str) -> None:
+    Path("config.toml").write_text(f"[feed]\nreplay_from = {literal}\n")
+    assert load(None, {}, {}).feed.replay_from == T0_US
+
+
+@pytest.mark.parametrize(
+    ("literal", "shown"),
+    [
+        ("1722816120", "1722816120, which looks like seconds"),
+        ("1970-01-01", "1970-01-01"),
+        ("07:32:00", "07:32:00"),
+        ("1.7e15", "1.7e15"),
+        ("true", "true"),
+        ("[2024-08-05]", "[2024-08-05]"),
+        (f"1{'0' * 4000}", "a very large number"),
+    ],
+)
+def test_what_is_no_time_of_ours_in_the_file_is_refused(literal: str, shown: str) -> None:
+    Path("config.toml").write_text(f"[feed]\nreplay_from = {literal}\n")
+    with pytest.raises(ConfigError, match="must be a time from 2005-01-01 to 2100-01-01") as error:
+        load(None, {}, {})
+    assert str(error.value).endswith(f", not {shown}")
