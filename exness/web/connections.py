@@ -4,6 +4,9 @@ aiohttp bounds a request's line and headers; it does not bound the number of con
 Both are done here, in a subclass of its protocol. A connection that has begun a request and does not finish its head in
 time, or that is idle too long, is closed by one task that looks at all of them every so often: per request this
 costs two clock readings and no timer. What is not HTTP is answered in JSON, like everything else.
+
+A client that shuts its writing side has said all it will say, and may well wait for the answers: it gets them, and then
+the connection is closed. A connection that is reset cancels what it asked for.
 """
 
 import asyncio
@@ -15,8 +18,10 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
+from aiohttp.http import WebSocketReader
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import _ErrInfo
 
 from exness.web.audit import Audit
 from exness.web.browsers import SECURITY_HEADERS
@@ -35,6 +40,15 @@ JSON = "application/json; charset=utf-8"
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Around = Callable[[RequestHandler], RequestHandler]
+
+
+class BodyCutOff(web.RequestPayloadError):
+    """The client said no more before its body was whole."""
+
+
+class _SaidAll(ConnectionError):
+    """Stands after the last request of a client that has shut its writing side: once everything before it is answered,
+    aiohttp closes the connection, as it does at any ConnectionError."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -118,6 +132,11 @@ class Connection(web.RequestHandler):
         self._head_began = True  # a new connection has something to say
         self._admitted = False
         self._peer = ""
+        self._wire: asyncio.Transport | None = None
+        """Until the connection is lost. aiohttp's own reference goes when it closes, while the last answer may not have
+        been read: a client that never reads it would stay for ever."""
+        self._newest_body: StreamReader = EMPTY_PAYLOAD
+        self._said_all = False
         self.on_writable: Callable[[], None] = lambda: None
         """Called when the wire takes more again, after it was full."""
 
@@ -125,15 +144,17 @@ class Connection(web.RequestHandler):
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) and peer else "unknown"
         self._admitted = self._connections.admit(self, self._peer)
+        stream = cast(asyncio.Transport, transport)  # uvloop's has the methods and is no subclass
         if self._admitted:
+            self._wire = stream
             self.deadline = self._now() + self._connections.bounds.head_timeout_s
             super().connection_made(transport)
         else:
-            stream = cast(asyncio.Transport, transport)  # uvloop's has the methods and is no subclass
             stream.write(_TOO_MANY)
             stream.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._wire = None
         if self._admitted:
             self._connections.forget(self, self._peer)
             super().connection_lost(exc)
@@ -145,6 +166,38 @@ class Connection(web.RequestHandler):
             self._head_began = True
             self.deadline = self._now() + self._connections.bounds.head_timeout_s
         super().data_received(data)
+        if self._messages:
+            self._newest_body = self._messages[-1][1]
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp says None, which closes
+        """The client says no more. True: the connection stays open until what it has said is answered.
+
+        A body that is not whole is refused at once, a WebSocket ends once its messages are answered.
+        """
+        if self._task_handler is None or self._task_handler.done():
+            return False  # nobody is left to answer
+        if self._said_all:
+            return True
+        self._said_all = True
+        if self._payload_parser is not None:
+            self._payload_parser.feed_eof()
+            return True
+        if not self._newest_body.is_eof():
+            self._newest_body.set_exception(BodyCutOff())
+        self._messages.append((_ErrInfo(400, _SaidAll(), ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        return True
+
+    def set_parser(self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None) -> None:
+        super().set_parser(parser, data_received_cb)
+        if self._said_all:
+            parser.feed_eof()
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """What aiohttp has to say of a bug. A body that nobody reads and that is broken is none."""
+        if not isinstance(options.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **options)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -165,8 +218,8 @@ class Connection(web.RequestHandler):
         if self._head_began:
             self._connections.refused("slow_head", self._peer)
         self.deadline = math.inf
-        if self.transport is not None:
-            self.transport.abort()
+        if self._wire is not None:
+            self._wire.abort()
 
     def handle_error(
         self,
@@ -176,6 +229,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What is no HTTP, in our words. aiohttp's own would quote the request, token and all, into answer and log."""
+        if isinstance(exc, _SaidAll):
+            raise exc
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         error = _http_error(status, exc)
@@ -209,6 +264,7 @@ class _Server(web.Server):
             max_field_size=MAX_FIELD_BYTES,
             max_headers=MAX_HEADERS,
             lingering_time=LINGERING_S,
+            auto_decompress=False,  # `json_body` does it: aiohttp calls a coding that it does not have a bad request
         )
 
 
@@ -231,8 +287,21 @@ def _http_error(status: int, exc: BaseException | None) -> ApiError:
     if isinstance(exc, LineTooLong):
         return ApiError("headers_too_large")
     if 400 <= status < 500:
-        return ApiError("invalid_request", "This is not valid HTTP")
+        return ApiError("invalid_request", _reason(exc))
     return ApiError("internal_error")
+
+
+_REASONS = {
+    "Missing 'Host'": "A request of HTTP/1.1 must have a Host header",
+    "Too many headers": f"A request can have at most {MAX_HEADERS} headers",
+    "HTTPS traffic": "This port speaks HTTP and not HTTPS",
+}
+"""By a part of what aiohttp's parser says, which as a whole may quote the request."""
+
+
+def _reason(exc: BaseException | None) -> str:
+    said = str(exc)
+    return next((ours for part, ours in _REASONS.items() if part in said), "This is not valid HTTP")
 
 
 def _canned(error: ApiError) -> bytes:

@@ -1,8 +1,11 @@
 """What every handler gets: the exchange, the sessions, the limits. And what every handler does with them."""
 
 import asyncio
+import gzip
 import time
+import zlib
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import hdrs, web
 
@@ -17,7 +20,7 @@ from exness.web.auth import Session, Sessions, session_of
 from exness.web.board import PriceBoard
 from exness.web.browsers import Browsers
 from exness.web.callers import Callers
-from exness.web.connections import Connections
+from exness.web.connections import BodyCutOff, Connections
 from exness.web.errors import ApiError, FieldError, InvalidRequest
 from exness.web.frames import StreamBounds
 from exness.web.limits import Allowance, RateLimits
@@ -25,6 +28,8 @@ from exness.web.links import Links
 from exness.web.metrics import Metrics, Requests
 
 JSON_TYPE = "application/json"
+CODINGS = ("gzip", "deflate")
+"""Of bodies, in `Content-Encoding`."""
 
 __all__ = [
     "VISIT",
@@ -139,15 +144,58 @@ async def json_body(request: web.Request) -> bytes:
                 body = await request.read()
     except TimeoutError:
         raise ApiError("request_timeout") from None
-    except web.HTTPRequestEntityTooLarge:  # it did not say its length, or was compressed
+    except web.HTTPRequestEntityTooLarge:  # it did not say its length
         raise _too_large(context) from None
+    except BodyCutOff:
+        raise InvalidRequest([FieldError("body", "The body ended before it was whole")]) from None
     except web.RequestPayloadError:
-        raise InvalidRequest([FieldError("body", "The body can't be decoded as its headers say")]) from None
+        raise _not_as_said() from None
     if len(body) > context.max_body_bytes:
         raise _too_large(context)
     if request.headers.get(hdrs.CONTENT_TYPE) != JSON_TYPE and request.content_type != JSON_TYPE:
         raise ApiError("unsupported_media_type")
+    if hdrs.CONTENT_ENCODING in request.headers:
+        return _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), context)
     return body
+
+
+def _decoded(body: bytes, coding: str, context: Context) -> bytes:
+    """A body without its content coding. Decodes no more of it than a body may have."""
+    try:
+        match coding.strip().lower():
+            case "" | "identity":
+                return body
+            case "gzip":
+                decoded = gzip.GzipFile(fileobj=BytesIO(body)).read(context.max_body_bytes + 1)
+            case "deflate":
+                decoded = _inflated(body, context.max_body_bytes + 1)
+            case _:
+                raise _unknown_coding()
+    except (OSError, EOFError, zlib.error):
+        raise _not_as_said() from None
+    if len(decoded) > context.max_body_bytes:
+        raise _too_large(context)
+    return decoded
+
+
+def _inflated(body: bytes, most: int) -> bytes:
+    """Of what `deflate` means: zlib's format (RFC 9110), or, as some clients have it, none around the data."""
+    wrapped = body[:1] and body[0] & 0x0F == zlib.DEFLATED
+    inflating = zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    decoded = inflating.decompress(body, most)
+    if len(decoded) < most and (not inflating.eof or inflating.unused_data):
+        raise zlib.error("it is not whole, or more than that")
+    return decoded
+
+
+def _unknown_coding() -> ApiError:
+    error = ApiError("unsupported_media_type", f"The body's Content-Encoding can be {' or '.join(CODINGS)}, or none")
+    error.headers[hdrs.ACCEPT_ENCODING] = ", ".join(CODINGS)  # as RFC 9110, 15.5.16, asks for
+    return error
+
+
+def _not_as_said() -> InvalidRequest:
+    return InvalidRequest([FieldError("body", "The body can't be decoded as its headers say")])
 
 
 def _too_large(context: Context) -> ApiError:

@@ -81,8 +81,8 @@ def make_app(context: Context) -> web.Application:
 
 
 def make_runner(context: Context, shutdown_timeout_s: float) -> web.AppRunner:
-    """The application, ready for a port. When a client goes away its handler is cancelled: a request that still waits
-    in the inbox is then not executed."""
+    """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
+    waits in the inbox is then not executed."""
     return Runner(make_app(context), context.connections, shutdown_timeout_s, Door(context).around)
 
 

@@ -103,12 +103,66 @@ async def test_a_compressed_body_that_explodes_is_too_large_and_takes_no_memory(
     assert peak[0] < 5_000_000
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "nonsense", "gzip, gzip"])
-async def test_a_body_that_is_not_encoded_as_it_says_is_refused(app: App, ann: Trader, encoding: str) -> None:
-    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+DEFLATE = zlib.compressobj(wbits=-15)
+RAW = DEFLATE.compress(GOOD) + DEFLATE.flush()
+DECODABLE = {
+    "gzip": ("gzip", gzip.compress(GOOD)),
+    "gzip in two members": ("gzip", gzip.compress(GOOD[:9]) + gzip.compress(GOOD[9:])),
+    "GZip": (" GZip ", gzip.compress(GOOD)),
+    "deflate": ("deflate", zlib.compress(GOOD)),
+    "deflate without zlib's wrapper": ("deflate", RAW),
+    "identity": ("identity", GOOD),
+    "an empty coding": ("", GOOD),
+}
+
+
+@pytest.mark.parametrize(("coding", "body"), DECODABLE.values(), ids=DECODABLE)
+async def test_a_body_may_be_compressed(ann: Trader, coding: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    created = await ann.request("POST", "/trade/create", data=body, headers=headers)
+    assert (created.status, created.body["margin"]) == (200, "100.000000")
+
+
+UNDECODABLE = {
+    "not gzip": ("gzip", b"\x00\x01nonsense"),
+    "plain": ("gzip", GOOD),
+    "gzip cut off": ("gzip", gzip.compress(GOOD)[:-1]),
+    "gzip with another checksum": ("gzip", gzip.compress(GOOD)[:-8] + b"\x00" * 8),
+    "gzip and nonsense": ("gzip", gzip.compress(GOOD) + b"nonsense"),
+    "not deflate": ("deflate", b"\xff\xff\xff"),
+    "deflate cut off": ("deflate", zlib.compress(GOOD)[:-1]),
+    "deflate and nonsense": ("deflate", zlib.compress(GOOD) + b"nonsense"),
+    "raw deflate cut off": ("deflate", RAW[:-1]),
+    "nothing": ("deflate", b""),
+}
+
+
+@pytest.mark.parametrize(("coding", "body"), UNDECODABLE.values(), ids=UNDECODABLE)
+async def test_a_body_that_is_not_encoded_as_it_says_is_refused(
+    app: App, ann: Trader, coding: str, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
     with unchanged(app):
-        refused = await ann.request("POST", "/trade/create", data=b"\x00\x01nonsense", headers=headers)
-    assert (refused.status, refused.code) == (400, "invalid_request")
+        refused = await ann.request("POST", "/trade/create", data=body, headers=headers)
+    message = "The body can't be decoded as its headers say"
+    assert_error(refused, 400, "invalid_request", message, details=bad("body", message))
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "x-gzip", "nonsense", "gzip, gzip", "br, gzip", "utf-8"])
+@pytest.mark.parametrize("path", ["/trade/create", "/trade/close", "/signin"])
+async def test_a_content_coding_that_we_do_not_have_is_refused_with_those_we_have(
+    app: App, ann: Trader, path: str, coding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    with unchanged(app):
+        refused = await ann.request("POST", path, data=GOOD, headers=headers)
+    assert_error(refused, 415, "unsupported_media_type", "The body's Content-Encoding can be gzip or deflate, or none")
+    assert refused.headers["Accept-Encoding"] == "gzip, deflate"
+    assert refused.headers.get("Connection") is None, "the next request may come"
+
+
+async def test_the_coding_of_a_body_that_is_not_there_is_nobodys_business(ann: Trader) -> None:
+    assert (await ann.get("/balance", headers={"Content-Encoding": "br"})).status == 200
 
 
 # --- heads, byte by byte ------------------------------------------------------------------------------------------
@@ -185,6 +239,22 @@ async def test_a_hostile_head_is_answered_in_our_words(app: App, head: Head) -> 
         assert json.loads(body)["code"] == head.code
         assert b"evil" not in body
     assert (await app.get("/healthz")).status == 200
+
+
+REASONS = {
+    b"GET / HTTP/1.1\r\n\r\n": "A request of HTTP/1.1 must have a Host header",
+    get(*(b"X-%d: x" % number for number in range(101))): "A request can have at most 100 headers",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n": "This port speaks HTTP and not HTTPS",
+    b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n": "This is not valid HTTP",
+}
+
+
+@pytest.mark.parametrize(("said", "message"), REASONS.items())
+async def test_what_the_parser_refuses_is_told_with_its_reason_and_without_a_quotation(
+    app: App, said: bytes, message: str
+) -> None:
+    status, _, body = await said_to(app, said)
+    assert (status, json.loads(body)) == (400, {"success": False, "code": "invalid_request", "message": message})
 
 
 # --- what others own ----------------------------------------------------------------------------------------------
