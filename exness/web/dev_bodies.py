@@ -12,8 +12,8 @@ from exness.runtime.clock import SPEED_UNIT
 from exness.runtime.ports import ScriptedPrice
 from exness.web.addresses import AddressError, normalised
 from exness.web.errors import InvalidRequest
-from exness.web.validate import Problems, amount_text, read_body
-from exness.web.wire import Amount
+from exness.web.validate import Problems, amount_text, given, read_body
+from exness.web.wire import Amount, OptionalAmount
 
 SECOND_DECIMALS = 6
 SPEED_DECIMALS = 3
@@ -29,9 +29,9 @@ _ERRORS_SHOWN = 20
 class PriceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """PUT /dev/prices/{asset}: `bid` and `ask`, or `mid` for both, in USDC."""
 
-    bid: Amount | UnsetType = UNSET
-    ask: Amount | UnsetType = UNSET
-    mid: Amount | UnsetType = UNSET
+    bid: OptionalAmount = UNSET
+    ask: OptionalAmount = UNSET
+    mid: OptionalAmount = UNSET
 
 
 class ScriptEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,11 +50,11 @@ class ScriptBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ClockBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /dev/clock: at least one of them; they are done in this order. `speed`: 0.001 to 1000 times real time.
-    `step`: seconds ahead, with up to 6 decimals."""
+    `step`: seconds ahead, with up to 6 decimals. null is the field left out."""
 
-    paused: bool | UnsetType = UNSET
-    speed: Amount | UnsetType = UNSET
-    step: Amount | UnsetType = UNSET
+    paused: bool | UnsetType | None = UNSET
+    speed: OptionalAmount = UNSET
+    step: OptionalAmount = UNSET
 
 
 class DepositBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -139,9 +139,9 @@ def price_of(body: bytes, decimals: int) -> tuple[int, int]:
     """Bid and ask of a PriceBody, scaled. Raises InvalidRequest."""
     problems = Problems()
     fields = read_body(body, PriceBody, problems)
-    bid, ask, mid = (_price(getattr(fields, name), name, decimals, problems) for name in ("bid", "ask", "mid"))
-    given = [name for name in ("bid", "ask", "mid") if getattr(fields, name) is not UNSET]
-    if not problems.all and given not in (["mid"], ["bid", "ask"]):
+    raws = {name: raw for name in ("bid", "ask", "mid") if (raw := given(getattr(fields, name))) is not None}
+    bid, ask, mid = (_price(raws.get(name), name, decimals, problems) for name in ("bid", "ask", "mid"))
+    if not problems.all and list(raws) not in (["mid"], ["bid", "ask"]):
         problems.malformed("body", "Give bid and ask, or mid alone")
     if bid is not None and ask is not None and bid > ask:
         problems.not_allowed("bid", "bid must not be greater than ask")
@@ -182,12 +182,13 @@ def clock_order(body: bytes) -> ClockOrder:
     paused: object = fields.paused
     if isinstance(paused, Raw):
         problems.malformed("paused", "paused must be true or false")
-    speed = _bounded(fields.speed, "speed", SPEED_DECIMALS, FASTEST, "times real time", problems)
-    step = _bounded(fields.step, "step", SECOND_DECIMALS, LONGEST_S, "seconds", problems)
-    if not problems.all and fields.paused is UNSET and speed is None and step is None:
+    speed = _bounded(given(fields.speed), "speed", SPEED_DECIMALS, FASTEST, "times real time", problems)
+    step = _bounded(given(fields.step), "step", SECOND_DECIMALS, LONGEST_S, "seconds", problems)
+    is_paused = None if isinstance(fields.paused, UnsetType) else fields.paused
+    if not problems.all and is_paused is None and speed is None and step is None:
         problems.malformed("body", "Give paused, speed or step")
     problems.raise_if_any()
-    return ClockOrder(None if fields.paused is UNSET else fields.paused, speed, step or 0)
+    return ClockOrder(is_paused, speed, step or 0)
 
 
 def deposit_of(body: bytes) -> tuple[str, int]:
@@ -245,8 +246,8 @@ def _scripted(entry: ScriptEntry, where: str, rules: Rules, problems: Problems) 
     return ScriptedPrice(offset, asset, price)
 
 
-def _price(raw: Raw | UnsetType | None, field: str, decimals: int, problems: Problems) -> int | None:
-    if raw is None or isinstance(raw, UnsetType):
+def _price(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
+    if raw is None:
         return None
     try:
         price = parse_scaled(amount_text(raw), decimals)
@@ -259,7 +260,7 @@ def _price(raw: Raw | UnsetType | None, field: str, decimals: int, problems: Pro
 
 
 def _bounded(
-    raw: Raw | UnsetType | None,
+    raw: Raw | None,
     field: str,
     decimals: int,
     most: int,
@@ -269,7 +270,7 @@ def _bounded(
     zero: bool = False,
 ) -> int | None:
     """A number above 0 (or from it) up to `most`, scaled."""
-    if raw is None or isinstance(raw, UnsetType):
+    if raw is None:
         return None
     try:
         value = parse_scaled(amount_text(raw), decimals)

@@ -77,7 +77,7 @@ CLOSE_CODES: dict[CloseCode, str] = {
     CloseCode.TOO_BIG: "A message is larger than stream.message_bytes",
     CloseCode.INTERNAL_ERROR: "Something went wrong on our side: connect again and resume",
     CloseCode.SESSION_ENDED: "The session has ended: sign in again",
-    CloseCode.BAD_MESSAGES: "Too many messages could not be read",
+    CloseCode.BAD_MESSAGES: "Too many messages within a minute could not be read or were refused",
     CloseCode.FELL_BEHIND: "More events wait than stream.queue allows: connect again and resume",
     CloseCode.NO_PONG: "No pong came within stream.ping_timeout_s",
     CloseCode.STARTED_AFRESH: "The exchange was reset: there is nothing to resume",
@@ -105,16 +105,21 @@ MessageId = Annotated[int, Meta(ge=0, le=2**53)] | Annotated[str, Meta(max_lengt
 
 
 class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", kw_only=True):
-    """`id` comes back with the answer."""
+    """`id` comes back with the answer. null of an optional field is the field left out."""
 
-    id: MessageId | UnsetType = UNSET
+    id: MessageId | UnsetType | None = UNSET
+
+    @property
+    def own_id(self) -> MessageId | UnsetType:
+        """What comes back."""
+        return UNSET if self.id is None else self.id
 
 
 class Subscribe(_Message, frozen=True, tag="subscribe"):
     """Begin to listen: a snapshot, then what follows it. With `resume`, `trades` and `account` go on after that seq."""
 
     channels: Channels
-    resume: Annotated[int, Meta(ge=0, le=2**63 - 1)] | UnsetType = UNSET
+    resume: Annotated[int, Meta(ge=0, le=2**63 - 1)] | UnsetType | None = UNSET
 
 
 class Unsubscribe(_Message, frozen=True, tag="unsubscribe"):

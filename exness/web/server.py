@@ -8,6 +8,7 @@ from time import perf_counter
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 from exness.runtime.clock import RandomBits
 from exness.runtime.sequencer import NotTaken
@@ -32,6 +33,8 @@ AT_THE_DOOR = frozenset(
 BLOCKED_WAIT_S = 0.5
 """How long a blocked address waits for each refusal. Who hammers on waits most of the time, and costs us little: its
 connections are bounded, so its requests are."""
+LONGEST_HINT = 100
+"""Characters of an address that an answer names."""
 _OUTCOME_UNKNOWN = (
     "The exchange stopped before it was certain that this is on disk; "
     "ask again after the restart, with the same clientOrderId if there was one"
@@ -168,6 +171,8 @@ async def _refused(request: web.Request, error: Exception) -> web.StreamResponse
             return _error(ApiError(error.why))
         case Halted():
             return _error(ApiError("internal_error", _OUTCOME_UNKNOWN))
+        case web.HTTPNotFound():
+            return _error(ApiError("not_found", await _nearby(request)))
         case web.HTTPException():
             allow = error.headers.get(hdrs.ALLOW)
             return _error(_standard(error), {hdrs.ALLOW: allow} if allow is not None else None)
@@ -180,6 +185,18 @@ async def _refused(request: web.Request, error: Exception) -> web.StreamResponse
                 path=request.path,
             )
             return _error(ApiError("internal_error"))
+
+
+async def _nearby(request: web.Request) -> str | None:
+    """What to say of an address that is right but for its slashes or for the API's prefix; None for any other."""
+    path = "/" + "/".join(part for part in request.path.split("/") if part)
+    for meant in (path, f"{API}{path}", path.removeprefix(API)):
+        if meant in ("", request.path) or len(meant) > LONGEST_HINT or not (meant.isascii() and meant.isprintable()):
+            continue
+        found = await request.app.router.resolve(request.clone(rel_url=URL.build(path=meant)))
+        if not isinstance(found.http_exception, web.HTTPNotFound):
+            return f"There is nothing at this address; did you mean {meant}?"
+    return None
 
 
 def _turned_away(request: web.Request, error: ApiError) -> web.StreamResponse:
@@ -207,8 +224,6 @@ def _error(error: ApiError, headers: dict[str, str] | None = None) -> web.Stream
 def _standard(error: web.HTTPException) -> ApiError:
     """aiohttp's own refusals in our words."""
     match error.status:
-        case 404:
-            return ApiError("not_found")
         case 405:
             return ApiError("method_not_allowed")
         case 413:

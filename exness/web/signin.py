@@ -9,7 +9,7 @@ from exness.web.auth import COOKIE, Session
 from exness.web.context import VISIT, Context, answer, context_of, current_session, json_body
 from exness.web.errors import ApiError
 from exness.web.links import SIGNIN, SIGNUP
-from exness.web.validate import email_of
+from exness.web.validate import email_of, link_token
 from exness.web.wire import MessageAnswer, SignedInAnswer, iso
 
 LINK_SENT = "If this address can sign in, a link is on its way to it; it works once and for a few minutes"
@@ -45,7 +45,7 @@ async def open_link(request: web.Request) -> web.StreamResponse:
         return answer(MessageAnswer(True, "GET opens the link"))
     if any(_PREFETCHES.search(request.headers.get(name, "")) for name in _PREFETCH_HEADERS):
         raise ApiError("prefetch_refused")
-    context, token = context_of(request), request.query.get("token", "")
+    context, token = context_of(request), link_token(request.query)
     email = await _opened(context, token)
     session_token = context.sessions.issue(email)
     session = context.sessions.check(session_token)

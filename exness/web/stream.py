@@ -36,8 +36,12 @@ from exness.web.hub import HUB, Hub
 from exness.web.readers import Reader
 from exness.web.wire import iso
 
+SUBPROTOCOL = "json"
 BAD_MESSAGES = 20
-"""How many messages of one connection may be unreadable."""
+"""How many messages of one connection may be unreadable, or refused for what they say, within BAD_WITHIN_S."""
+BAD_WITHIN_S = 60.0
+KEEP_ALIVES = frozenset({"ping", "pong"})
+"""Plain texts that clients made for other venues say every so often: refused, but nobody is let go for them."""
 GOODBYE_S = 10.0
 """How long a client may take to answer our Close, and to read what stands before it."""
 LAST_GOODBYE_S = 1.0
@@ -47,7 +51,9 @@ LAST_GOODBYE_S = 1.0
 async def stream(request: web.Request) -> web.StreamResponse:
     """GET /stream. Raises ApiError before the upgrade; after it, errors are frames and close codes."""
     context, hub = context_of(request), request.app[HUB]
-    socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=hub.bounds.message_bytes + 1)
+    socket = web.WebSocketResponse(
+        protocols=(SUBPROTOCOL,), compress=False, autoping=False, max_msg_size=hub.bounds.message_bytes + 1
+    )
     _check_handshake(request, socket)
     context.browsers.check_stream(request)
     session = await _session_of(request)
@@ -71,13 +77,20 @@ def _nothing() -> None: ...
 
 
 def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> None:
-    with contextlib.suppress(ValueError):  # a key that is not even ASCII
-        if socket.can_prepare(request):
-            return
     if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
         error = ApiError("upgrade_required")
         error.headers |= {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"}
         raise error
+    lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())
+    offered = [each.strip() for each in ",".join(lines).split(",")]
+    if any(offered):
+        if SUBPROTOCOL not in offered:  # a browser would close without a word, as none of those it offers was chosen
+            message = f"The stream speaks the subprotocol {SUBPROTOCOL}: offer that one, or none"
+            raise ApiError("invalid_request", message)
+        socket.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = SUBPROTOCOL
+    with contextlib.suppress(ValueError):  # a key that is not even ASCII
+        if socket.can_prepare(request):
+            return
     raise ApiError("invalid_request", "This is no valid WebSocket handshake")
 
 
@@ -120,27 +133,21 @@ class _Line:
         self._transport.abort()
 
 
-class _Rate:
-    """Counts what comes within each second."""
+class _Window:
+    """Counts what comes within a time, which begins with the first that comes after the one before it has ended."""
 
-    def __init__(self, per_s: int) -> None:
-        self.per_s = per_s
-        self._second = 0
-        self.count = 0
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self._ends_s = 0.0
+        self._count = 0
 
-    def hit(self) -> None:
-        second = int(asyncio.get_running_loop().time())
-        if second != self._second:
-            self._second, self.count = second, 0
-        self.count += 1
-
-    @property
-    def exceeded(self) -> bool:
-        return self.count > self.per_s
-
-    @property
-    def exceeded_twice(self) -> bool:
-        return self.count > 2 * self.per_s
+    def hit(self) -> int:
+        """How many have come by now, this one too."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._ends_s:
+            self._ends_s, self._count = now_s + self._within_s, 0
+        self._count += 1
+        return self._count
 
 
 class _Refused(Exception):
@@ -160,8 +167,8 @@ class _Conversation:
         self._hub = hub
         self._reader = reader
         self._socket = socket
-        self._rate = _Rate(hub.bounds.messages_per_s)
-        self._bad = 0
+        self._messages = _Window(1.0)
+        self._bad = _Window(BAD_WITHIN_S)
 
     async def run(self) -> None:
         listening = asyncio.create_task(self._listen())
@@ -177,20 +184,20 @@ class _Conversation:
 
     async def _listen(self) -> None:
         """One message after the other: the next one is read when the last one is answered."""
-        loop = asyncio.get_running_loop()
+        loop, allowed = asyncio.get_running_loop(), self._hub.bounds.messages_per_s
         async for message in self._socket:
             self._reader.heard(loop.time())
             if message.type is WSMsgType.ERROR:  # larger than allowed, or no WebSocket: aiohttp has said why
                 return
             if message.type is WSMsgType.PONG:
                 continue
-            self._rate.hit()
-            if self._rate.exceeded_twice:
+            count = self._messages.hit()
+            if count > 2 * allowed:
                 self._reader.end(CloseCode.TOO_MANY_MESSAGES)
                 return
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
-            elif self._rate.exceeded:
+            elif count > allowed:
                 self._hub.refuse(self._reader, "rate_limited", ERRORS["rate_limited"][1])
             else:
                 await self._take(message.data)
@@ -200,25 +207,24 @@ class _Conversation:
         message_id: MessageId | UnsetType = UNSET
         try:
             message = _read(text)
-            message_id = message.id
+            message_id = message.own_id
             await self._do(message)
         except _Refused as refusal:
             self._hub.refuse(self._reader, refusal.code, refusal.message, message_id)
-            if refusal.code in ("invalid_request", "unauthorized"):
+            if refusal.code in ("invalid_request", "unauthorized") and text not in KEEP_ALIVES:
                 self._count_bad()
         except NotTaken as refusal:
             self._hub.refuse(self._reader, refusal.why, ERRORS[refusal.why][1], message_id)
 
     def _count_bad(self) -> None:
-        self._bad += 1
-        if self._bad > BAD_MESSAGES:
+        if self._bad.hit() > BAD_MESSAGES:
             self._reader.end(CloseCode.BAD_MESSAGES)
 
     async def _do(self, message: Message) -> None:
         hub, reader = self._hub, self._reader
         match message:
             case Ping():
-                hub.control(reader, "pong", PongData(message.id), hub.position(reader))
+                hub.control(reader, "pong", PongData(message.own_id), hub.position(reader))
             case Auth():
                 await self._sign_in(message)
             case Subscribe():
@@ -226,7 +232,7 @@ class _Conversation:
             case Unsubscribe():
                 channels = self._known(message.channels)
                 hub.unsubscribe(reader, channels)
-                hub.control(reader, "unsubscribed", UnsubscribedData(channels, message.id))
+                hub.control(reader, "unsubscribed", UnsubscribedData(channels, message.own_id))
             case _:
                 assert_never(message)
 
@@ -237,8 +243,8 @@ class _Conversation:
         if reader.subscriptions + len(added) > self._hub.bounds.subscriptions:
             raise _Refused(StreamError.TOO_MANY_SUBSCRIPTIONS)
         account = await self._account() if any(channel in PRIVATE for channel in channels) else None
-        resume = message.resume if message.resume is not UNSET else None
-        await self._hub.subscribe(reader, channels, account, resume, message.id)
+        resume = None if isinstance(message.resume, UnsetType) else message.resume
+        await self._hub.subscribe(reader, channels, account, resume, message.own_id)
 
     async def _account(self) -> Account:
         """Whose private channels they are. Raises _Refused(unauthorized)."""
@@ -255,7 +261,7 @@ class _Conversation:
         if reader.private and reader.session is not None and reader.session.email != session.email:
             raise _Refused("invalid_request", "Unsubscribe from trades and account before you sign in as another")
         reader.session = session
-        data = AuthenticatedData(session.email, iso(session.expires_at), message.id)
+        data = AuthenticatedData(session.email, iso(session.expires_at), message.own_id)
         self._hub.control(reader, "authenticated", data)
 
     def _known(self, names: list[str]) -> list[str]:
@@ -277,7 +283,8 @@ def _read(text: str | bytes) -> Message:
     except msgspec.ValidationError as error:
         raise _Refused("invalid_request", f"This message is not understood: {error}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise _Refused("invalid_request", "A message must be a JSON object") from None
+        hint = '; for a pong say {"op": "ping"}' if text in KEEP_ALIVES else ""
+        raise _Refused("invalid_request", f"A message must be a JSON object{hint}") from None
     return message
 
 

@@ -6,16 +6,16 @@ to tell the client everything that is wrong at once.
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import Raw, UnsetType
 
 from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Side
 from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
 from exness.core.state import Rules
 from exness.runtime.candles import CandleQuery, Interval
+from exness.runtime.moments import is_date, looks_like, parse_rfc3339
 from exness.runtime.ports import SortBy, TradeQuery
 from exness.web.addresses import AddressError, normalised
 from exness.web.errors import FieldError, InvalidRequest
@@ -26,8 +26,8 @@ from exness.web.wire import (
     EmailBody,
     HistoryQuery,
     KlinesQuery,
+    LinkQuery,
     OpenTradesQuery,
-    microseconds,
     names,
 )
 
@@ -42,7 +42,7 @@ MAX_ORDER_ID = 64
 
 _CLIENT_ORDER_ID = re.compile(r"[\x20-\x7e]{1,64}", re.ASCII)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
-_PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
 
@@ -92,6 +92,7 @@ class Problems:
 
 
 Query = Mapping[str, str]
+"""Of a URL: `get` gives the first value of a name, `items` has all of them."""
 Body = TypeVar("Body", bound=msgspec.Struct)
 Choice = TypeVar("Choice")
 
@@ -179,7 +180,7 @@ def asset_filter(name: str | None, rules: Rules, problems: Problems) -> Asset | 
 def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
     """The query of /trade/history. Raises InvalidRequest."""
     problems = Problems()
-    unknown_parameters(query, names(HistoryQuery), problems)
+    _known_parameters(query, HistoryQuery, problems)
     status = _one_of(query, "status", {"open": True, "closed": False}, problems)
     checked = TradeQuery(
         account=account,
@@ -202,7 +203,7 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
 def open_query(query: Query, rules: Rules) -> Asset | None:
     """The query of /trade/open. Raises InvalidRequest."""
     problems = Problems()
-    unknown_parameters(query, names(OpenTradesQuery), problems)
+    _known_parameters(query, OpenTradesQuery, problems)
     asset = asset_filter(query.get("asset"), rules, problems)
     problems.raise_if_any()
     return asset
@@ -211,7 +212,7 @@ def open_query(query: Query, rules: Rules) -> Asset | None:
 def klines_query(query: Query, rules: Rules) -> CandleQuery:
     """The query of /klines. Raises InvalidRequest."""
     problems = Problems()
-    unknown_parameters(query, names(KlinesQuery), problems)
+    _known_parameters(query, KlinesQuery, problems)
     for name in ("asset", "interval"):
         if name not in query:
             problems.malformed(name, f"{name} is required")
@@ -224,10 +225,15 @@ def klines_query(query: Query, rules: Rules) -> CandleQuery:
     return CandleQuery(_present(asset), _present(interval), first, end, limit)
 
 
-def unknown_parameters(query: Query, known: tuple[str, ...], problems: Problems) -> None:
-    for name in query:
-        if name not in known:
-            problems.malformed(name[:64], f"{name[:64]} is not a known parameter; known are {', '.join(known)}")
+def link_token(query: Query) -> str:
+    """The token of /signin/post, empty when there is none. Who sends mails on may have added parameters of their own.
+
+    Raises InvalidRequest.
+    """
+    problems = Problems()
+    _given_once(query, names(LinkQuery), problems)
+    problems.raise_if_any()
+    return query.get("token", "")
 
 
 def read_body(body: bytes, kind: type[Body], problems: Problems) -> Body:
@@ -262,17 +268,25 @@ def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
 
 def _salvaged_field(field: msgspec.structs.FieldInfo, raw: Raw | None, problems: Problems) -> Any:
     name = field.encode_name
+    if not field.required and given(raw) is None:
+        return field.default
     if raw is None:
-        if field.required:
-            problems.malformed(name, f"{name} is required")
-        return None if field.required else field.default
-    if field.type is not str and field.type != str | UnsetType:
+        problems.malformed(name, f"{name} is required")
+        return None
+    if field.type is not str and str not in get_args(field.type):
         return raw
     try:
         return _decode_string(raw)
     except _UNREADABLE:
         problems.malformed(name, f"{name} must be a string")
         return None
+
+
+def given(raw: Raw | UnsetType | None) -> Raw | None:
+    """What an optional field holds, None when it is left out. Many clients write null for that."""
+    if raw is None or isinstance(raw, UnsetType) or bytes(raw) == b"null":
+        return None
+    return raw
 
 
 def amount_text(raw: Raw) -> str:
@@ -341,7 +355,8 @@ def _leverage(raw: Raw | None, asset: Asset | None, rules: Rules, problems: Prob
 
 def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
     """In hundredths of a percent."""
-    if raw is UNSET or raw is None:
+    raw = given(raw)
+    if raw is None:
         return None
     try:
         slippage = parse_scaled(amount_text(raw), 0)
@@ -356,7 +371,8 @@ def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
 
 
 def _expected_price(raw: Raw | UnsetType | None, asset: Asset | None, rules: Rules, problems: Problems) -> int | None:
-    if raw is UNSET or raw is None:
+    raw = given(raw)
+    if raw is None:
         return None
     decimals = rules.instruments[asset].decimals if asset is not None else USDC_DECIMALS
     price = _amount(raw, "expectedPrice", decimals, problems)
@@ -366,7 +382,7 @@ def _expected_price(raw: Raw | UnsetType | None, asset: Asset | None, rules: Rul
 
 
 def _client_order(value: str | UnsetType | None, problems: Problems) -> str | None:
-    if value is UNSET or value is None:
+    if value is None or isinstance(value, UnsetType):
         return None
     if _CLIENT_ORDER_ID.fullmatch(value) is None:
         problems.not_allowed("clientOrderId", "clientOrderId must have 1 to 64 printable ASCII characters")
@@ -374,6 +390,22 @@ def _client_order(value: str | UnsetType | None, problems: Problems) -> str | No
 
 
 # --- parameters of queries ----------------------------------------------------------------------------------------
+
+
+def _known_parameters(query: Query, kind: type[msgspec.Struct], problems: Problems) -> None:
+    """Nothing but the parameters of `kind`, each once: which of two values counts, every client sees otherwise."""
+    known = names(kind)
+    for name in dict.fromkeys(query):
+        if name not in known:
+            problems.malformed(name[:64], f"{name[:64]} is not a known parameter; known are {', '.join(known)}")
+    _given_once(query, known, problems)
+
+
+def _given_once(query: Query, known: Sequence[str], problems: Problems) -> None:
+    given_names = [name for name, _ in query.items()]
+    for name in known:
+        if given_names.count(name) > 1:
+            problems.malformed(name, f"{name} is given more than once")
 
 
 def _one_of(query: Query, name: str, choices: Mapping[str, Choice], problems: Problems) -> Choice | None:
@@ -398,22 +430,45 @@ def _whole(query: Query, name: str, default: int, least: int, most: int, problem
 
 def _second(query: Query, name: str, problems: Problems) -> int | None:
     """Whole seconds since the epoch."""
-    return _whole(query, name, 0, 0, MAX_SECOND, problems) if name in query else None
+    text = query.get(name)
+    if text is None:
+        return None
+    if _INTEGER.fullmatch(text) is None or int(text) > MAX_SECOND:
+        expected = f"{name} must be a whole number of seconds since 1970-01-01 UTC, from 0 to {MAX_SECOND}"
+        problems.not_allowed(name, f"{expected}{_not_seconds(text)}")
+        return None
+    return int(text)
+
+
+def _not_seconds(text: str) -> str:
+    """What a time that is no number of seconds looks like, to be added to the sentence about it."""
+    try:
+        return f", not {text}, which is {parse_rfc3339(text) // 1_000_000}"
+    except ValueError:
+        hint = looks_like(text)
+        return f", not {text}{hint}" if hint and not hint.endswith(" seconds") else ""
 
 
 def _moment(query: Query, name: str, problems: Problems, *, end_of_day: bool) -> int | None:
-    """An ISO 8601 date or time in microseconds; without a zone it is UTC. A plain date means the whole day."""
+    """A date or a time of RFC 3339, which without a zone is UTC, in microseconds. A date alone means the whole day."""
     text = query.get(name)
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-        if end_of_day and _PLAIN_DATE.fullmatch(text):
-            moment += timedelta(days=1, microseconds=-1)
-        return microseconds(moment)
-    except (ValueError, OverflowError):
-        problems.not_allowed(
-            name, f"{name} must be an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T09:15:02Z"
-        )
+        moment = parse_rfc3339(text)
+    except ValueError as error:
+        problems.not_allowed(name, f"{name} {error}{_not_a_moment(text)}")
         return None
+    return moment + _DAY_US - 1 if end_of_day and is_date(text) else moment
+
+
+def _not_a_moment(text: str) -> str:
+    """Why a text that looks like a time is none, to be added to the sentence about it."""
+    if hint := looks_like(text):
+        return f", not {text}{hint}"
+    time, space, offset = text.rpartition(" ")
+    try:
+        parse_rfc3339(f"{time}+{offset}")
+    except ValueError:
+        return ""
+    return "; a + in a query stands for a space: write %2B before the offset" if space else ""

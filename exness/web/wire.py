@@ -18,7 +18,6 @@ from exness.core.state import Price, PriceState
 from exness.runtime.candles import Candle
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 MAX_SECOND = 253_402_300_799
@@ -36,11 +35,6 @@ def _second_out(at_s: int) -> str:
     return (_EPOCH + timedelta(seconds=at_s)).replace(tzinfo=None).isoformat()
 
 
-def microseconds(moment: datetime) -> int:
-    """An aware datetime as microseconds since the epoch, exactly."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
 def leverage_out(hundredths: int) -> int | float:
     """Leverage as the JSON number it came in as: 10, 40.99. With two decimals at most, its float prints exactly."""
     whole, rest = divmod(hundredths, 100)
@@ -54,22 +48,34 @@ def percent_out(scaled: int) -> str:
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
-_AMOUNT_SCHEMA: dict[str, Any] = {"oneOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]}
+_AMOUNT_FORMS: list[dict[str, Any]] = [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]
 
-Amount = Annotated[Raw, Meta(description="A JSON number or a decimal string", extra_json_schema=_AMOUNT_SCHEMA)]
+Amount = Annotated[
+    Raw, Meta(description="A JSON number or a decimal string", extra_json_schema={"oneOf": _AMOUNT_FORMS})
+]
+OptionalAmount = (
+    Annotated[
+        Raw,
+        Meta(
+            description="A JSON number or a decimal string; null is the field left out",
+            extra_json_schema={"oneOf": [*_AMOUNT_FORMS, {"type": "null"}]},
+        ),
+    ]
+    | UnsetType
+)
 
 
 class CreateTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """POST /trade/create. `margin` in USDC, `leverage` 1 to 100 with up to two decimals, `slippage` in hundredths of a
-    percent (100 = 1 %), `expectedPrice` in USDC."""
+    percent (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
 
     asset: str
     type: str
     margin: Amount
     leverage: Amount
-    slippage: Amount | UnsetType = UNSET
-    expected_price: Amount | UnsetType = UNSET
-    client_order_id: str | UnsetType = UNSET
+    slippage: OptionalAmount = UNSET
+    expected_price: OptionalAmount = UNSET
+    client_order_id: str | UnsetType | None = UNSET
 
 
 class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -85,6 +91,12 @@ class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 # --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
+
+
+_DATES = "YYYY-MM-DD, or RFC 3339 with a zone or, for UTC, without one"
+_SECONDS = "in seconds since 1970-01-01 UTC"
+_FirstSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin then or later, {_SECONDS}")]
+_EndSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin before then, {_SECONDS}")]
 
 
 class LinkQuery(msgspec.Struct, frozen=True):
@@ -107,8 +119,11 @@ class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
     trade_type: Literal["long", "short"] | UnsetType = UNSET
     profitable: Literal["true", "false"] | UnsetType = UNSET
     liquidated: Literal["true", "false"] | UnsetType = UNSET
-    from_date: Annotated[str, Meta(description="ISO 8601 date or time")] | UnsetType = UNSET
-    to_date: Annotated[str, Meta(description="ISO 8601 date or time; a date means all of it")] | UnsetType = UNSET
+    from_date: Annotated[str, Meta(description=f"Trades that were opened then or later: {_DATES}")] | UnsetType = UNSET
+    to_date: (
+        Annotated[str, Meta(description=f"Trades that were opened then or earlier: {_DATES}; a date is all of its day")]
+        | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=500)] | UnsetType = UNSET
     offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
     sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
@@ -120,8 +135,12 @@ class KlinesQuery(msgspec.Struct, frozen=True, rename="camel"):
 
     asset: str
     interval: Literal["1m", "5m", "15m", "1h", "4h", "1d"]
-    start_time: Annotated[int, Meta(ge=0, le=MAX_SECOND, description="They begin then or later")] | UnsetType = UNSET
-    end_time: Annotated[int, Meta(ge=0, le=MAX_SECOND, description="They begin before then")] | UnsetType = UNSET
+    start_time: (
+        Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin then or later, {_SECONDS}")] | UnsetType
+    ) = UNSET
+    end_time: (
+        Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin before then, {_SECONDS}")] | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
 
 

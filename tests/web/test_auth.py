@@ -116,6 +116,28 @@ async def test_a_cookie_of_another_name_is_no_session(app: App, ann: Trader) -> 
     assert_error(await app.get("/account", headers={"Cookie": f"token={ann.token}"}), 401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        'quoted="a; b"',
+        "empty=",
+        "=nameless",
+        "lonely",
+        'json={"a":1,"b":[2]}',
+        "spaces = x",
+        "percent=%zz%",
+        "a=1; Path=/; HttpOnly; SameSite=Lax; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        "unicode=é€",
+        "brackets[0]=x; $Version=1",
+        'open="never closed',
+        "authToken=stale",
+    ],
+)
+async def test_other_programs_odd_cookies_do_not_hide_ours(app: App, ann: Trader, others: str) -> None:
+    answer = await app.get("/balance", headers={"Cookie": f"{others}; authToken={ann.token}"})
+    assert answer.status == 200
+
+
 async def test_a_header_is_believed_before_a_cookie(app: App, ann: Trader) -> None:
     bob = app.trader("bob")
     answer = await bob.get("/account", headers={"Cookie": f"authToken={ann.token}"})

@@ -246,7 +246,7 @@ async def test_the_books_of_the_history_agree_with_the_account(ann: Trader) -> N
 
 
 KNOWN = "status, asset, tradeType, profitable, liquidated, fromDate, toDate, limit, offset, sortBy, sortOrder"
-DATE = "must be an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T09:15:02Z"
+DATE = "must be a date like 2024-08-05 or a time like 2024-08-05T06:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,24 @@ DATE = "must be an ISO 8601 date or time, such as 2026-01-31 or 2026-01-31T09:15
         ("profitable=True", "profitable", "profitable must be one of true, false"),
         ("liquidated=yes", "liquidated", "liquidated must be one of true, false"),
         ("fromDate=yesterday", "fromDate", f"fromDate {DATE}"),
-        ("fromDate=1769850902", "fromDate", f"fromDate {DATE}"),
-        ("toDate=2026-02-30", "toDate", f"toDate {DATE}"),
+        ("fromDate=1769850902", "fromDate", f"fromDate {DATE}, not 1769850902, which looks like seconds"),
+        (
+            "fromDate=1799020800000",
+            "fromDate",
+            f"fromDate {DATE}, not 1799020800000, which looks like milliseconds",
+        ),
+        (
+            "fromDate=2026-11-26T20:00:00+00:00",
+            "fromDate",
+            f"fromDate {DATE}; a + in a query stands for a space: write %2B before the offset",
+        ),
+        ("toDate=20260131", "toDate", f"toDate {DATE}, not 20260131, which looks like a date without dashes"),
+        ("toDate=2026-W05-6", "toDate", f"toDate {DATE}"),
+        ("toDate=2026-02-30", "toDate", "toDate is no day and time of the calendar"),
+        ("asset=SOL&asset=BTC", "asset", "asset is given more than once"),
+        ("status=closed&status=open", "status", "status is given more than once"),
+        ("limit=5&limit=500", "limit", "limit is given more than once"),
+        ("limit=5&lim%69t=5", "limit", "limit is given more than once"),
         ("toDate=", "toDate", f"toDate {DATE}"),
         ("limit=0", "limit", "limit must be a whole number from 1 to 500"),
         ("limit=501", "limit", "limit must be a whole number from 1 to 500"),

@@ -241,6 +241,32 @@ async def test_a_hostile_head_is_answered_in_our_words(app: App, head: Head) -> 
     assert (await app.get("/healthz")).status == 200
 
 
+OLD = b"GET /healthz HTTP/1.0\r\n"
+SERVED = {
+    "HTTP/1.0": (OLD + b"\r\n", 200, "close"),
+    "HTTP/1.0 that keeps alive": (OLD + b"Connection: keep-alive\r\n\r\n", 200, "keep-alive"),
+    "HTTP/1.1 that closes": (get(b"Connection: close", path=b"/healthz"), 200, "close"),
+    "the absolute form": (get(path=b"http://x/healthz"), 200, None),
+    "an offer of HTTP/2": (get(b"Upgrade: h2c", b"Connection: Upgrade, HTTP2-Settings", path=b"/healthz"), 200, None),
+    "chunks with extensions and trailers": (
+        b"POST /api/v1/signin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b'Transfer-Encoding: chunked\r\n\r\n1b;ext="a"\r\n{"email":"ann@example.com"}\r\n0\r\nX-Sum: 1\r\n\r\n',
+        200,
+        None,
+    ),
+    "the server as a whole": (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404, None),
+    "lines before the request": (b"\r\n\r\n" + get(path=b"/healthz"), 200, None),
+}
+
+
+@pytest.mark.parametrize(("said", "status", "connection"), SERVED.values(), ids=SERVED)
+async def test_old_clients_and_proxies_are_served(app: App, said: bytes, status: int, connection: str | None) -> None:
+    got, headers, body = await said_to(app, said)
+    shown = headers.get("Connection", "close" if said.startswith(OLD) else None)
+    assert (got, shown) == (status, connection), body
+    json.loads(body)
+
+
 REASONS = {
     b"GET / HTTP/1.1\r\n\r\n": "A request of HTTP/1.1 must have a Host header",
     get(*(b"X-%d: x" % number for number in range(101))): "A request can have at most 100 headers",

@@ -168,6 +168,9 @@ async def test_backfilled_is_told_only_where_it_is_so() -> None:
         assert [row.get("backfilled") for row in told] == [True, None]
 
 
+SECONDS = "must be a whole number of seconds since 1970-01-01 UTC, from 0 to 253402300799"
+
+
 @pytest.mark.parametrize(
     ("query", "field", "message"),
     [
@@ -181,9 +184,20 @@ async def test_backfilled_is_told_only_where_it_is_so() -> None:
         ("asset=SOL&interval=1m&limit=1001", "limit", "limit must be a whole number from 1 to 1000"),
         ("asset=SOL&interval=1m&limit=ten", "limit", "limit must be a whole number from 1 to 1000"),
         *(
-            (f"asset=SOL&interval=1m&{name}={value}", name, f"{name} must be a whole number from 0 to 253402300799")
+            (f"asset=SOL&interval=1m&{name}={value}", name, f"{name} {SECONDS}{hint}")
             for name in ("startTime", "endTime")
-            for value in ("-1", "1.5", "1e9", "", "2026-01-31", "1769850900000")
+            for value, hint in (
+                ("-1", ""),
+                ("1.5", ""),
+                ("1e9", ""),
+                ("", ""),
+                ("1769850902.5", ""),
+                ("2026-01-31", ", not 2026-01-31, which is 1769817600"),
+                ("2026-01-31T09:15:02Z", ", not 2026-01-31T09:15:02Z, which is 1769850902"),
+                ("1767225600000", ", not 1767225600000, which looks like milliseconds"),
+                ("1767225600000000", ", not 1767225600000000, which looks like microseconds"),
+                ("1767225600000000000", ", not 1767225600000000000, which looks like nanoseconds"),
+            )
         ),
     ],
 )

@@ -2,16 +2,18 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
 import structlog
+from yarl import URL
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.routes import ROUTES
-from tests.support.app import JSON, App, Trader, assert_error, order, rate_limits, running_app, unchanged, until
+from exness.web.routes import API, ROUTES
+from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged, until
 
 PLAIN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -70,6 +72,54 @@ async def test_an_unknown_address_is_not_found(app: App, ann: Trader, path: str)
 
 async def test_an_unknown_address_outside_the_api_is_not_found(app: App) -> None:
     assert_error(await app.get("/nowhere/at/all"), 404, "not_found")
+
+
+MISSPELLINGS: dict[str, Callable[[str], str]] = {
+    "a slash before it": lambda path: "/" + path,
+    "a slash after it": lambda path: path + "/",
+    "doubled slashes": lambda path: path.replace("/", "//"),
+    "many slashes": lambda path: f"///{path}///",
+    "without the prefix": lambda path: path.removeprefix(API),
+    "with the prefix twice": lambda path: API + path,
+    "without the prefix and a slash after it": lambda path: f"{path.removeprefix(API)}/",
+}
+
+
+@pytest.mark.parametrize("wrong", MISSPELLINGS)
+async def test_an_address_that_is_nearly_right_is_refused_with_the_right_one(app: App, ann: Trader, wrong: str) -> None:
+    for method, path, _ in ROUTES:
+        path = path.replace("{asset}", "SOL")
+        asked = MISSPELLINGS[wrong](path)
+        if asked == path or (path == "/" and "prefix" in wrong):
+            continue
+        assert app.http is not None
+        with unchanged(app):
+            async with app.http.request(method, f"{app.url}{asked}?a=b", data=b"{}") as response:
+                refused = Answer(response.status, response.headers, await response.read())
+        assert_error(refused, 404, "not_found", f"There is nothing at this address; did you mean {path}?")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1//nothing/",
+        "/api/v2/prices",
+        "/api/v1/prices/SOL/SOL/",
+        f"/api/v1/prices/{'x' * 100}/",
+        "/api/v1/prices/%0d%0aX:%20y/",
+        "/api/v1/prices/%E2%82%AC/",
+        "/API/V1/PRICES",
+        "/api/v1/dev/clock/",
+    ],
+)
+async def test_an_address_that_means_none_of_ours_gets_no_hint(app: App, path: str) -> None:
+    assert app.http is not None
+    async with app.http.get(URL(f"{app.url}{path}", encoded=True)) as response:
+        refused = Answer(response.status, response.headers, await response.read())
+    assert_error(refused, 404, "not_found", "There is nothing at this address")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from exness.web.connections import Bounds, Connections
 from exness.web.frames import CloseCode, StreamBounds
 from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
 from tests.support.books import SOL
-from tests.web.streams import Client, hub_of, listening, orders
+from tests.web.streams import Client, RawClient, hub_of, listening, orders
 
 OURS = "http://localhost:3000"
 HOUR_S = 3600
@@ -214,6 +214,115 @@ async def test_too_many_bad_messages_end_the_connection(app: App) -> None:
         assert {frame["data"]["code"] for frame in client.frames} == {"invalid_request"}
 
 
+async def test_bad_messages_count_by_the_minute(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One now and then, among many good ones, is no reason to let a client go."""
+    loop = asyncio.get_running_loop()
+    now_s = loop.time
+    ahead_s = 0.0
+    monkeypatch.setattr(loop, "time", lambda: now_s() + ahead_s)
+    async with listening(app) as client:
+        for _ in range(3):
+            for _ in range(20):
+                await client.socket.send_str("what?")
+                assert (await client.next("control"))["data"]["code"] == "invalid_request"
+                await client.pong()
+            ahead_s += 60.1
+        await client.error("subscribe", channels=["nonsense"])
+        for _ in range(20):
+            await client.say("auth", token="x")
+        assert await client.closed() == CloseCode.BAD_MESSAGES
+
+
+@pytest.mark.parametrize("text", ["ping", "pong"])
+async def test_a_plain_text_keep_alive_gets_an_error_and_no_more(app: App, text: str) -> None:
+    async with listening(app) as client:
+        for _ in range(45):
+            await client.socket.send_str(text)
+            refused = await client.next("control")
+            assert refused["data"] == {
+                "code": "invalid_request",
+                "message": 'A message must be a JSON object; for a pong say {"op": "ping"}',
+            }
+        await client.pong()
+
+
+@pytest.mark.parametrize("offered", [["json"], ["v1", "json"], ["json", "json"]])
+async def test_the_subprotocol_json_is_chosen_when_it_is_offered(app: App, offered: list[str]) -> None:
+    async with listening(app, protocols=offered) as client:
+        assert client.socket.protocol == "json"
+        await client.pong()
+
+
+async def test_without_an_offer_no_subprotocol_is_chosen(app: App) -> None:
+    async with listening(app) as client:
+        assert client.socket.protocol is None
+
+
+@pytest.mark.parametrize("offered", [["xml"], ["JSON"], ["jsonp", "graphql-ws"]])
+async def test_another_subprotocol_is_refused_with_the_one_that_there_is(app: App, offered: list[str]) -> None:
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Protocol": ", ".join(offered),
+    }
+    refused = await app.get("/stream", headers=headers)
+    assert_error(refused, 400, "invalid_request", "The stream speaks the subprotocol json: offer that one, or none")
+    assert hub_of(app).readers == set()
+
+
+async def test_a_subprotocol_may_stand_in_a_line_of_its_own(app: App) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(app.url.rpartition(":")[2]))
+    writer.write(
+        b"GET /api/v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Protocol: xml\r\nSec-WebSocket-Protocol: json\r\n\r\n"
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"\r\nSec-WebSocket-Protocol: json\r\n" in head
+    writer.close()
+
+
+@pytest.mark.parametrize("payload", [b"", b"x" * 125, bytes(range(120))])
+async def test_a_ping_of_the_protocol_is_answered_with_its_payload_amid_whatever(app: App, payload: bytes) -> None:
+    client = await RawClient.connect(app)
+    client.send(0x8A, b"unasked")
+    client.send(0x01, b'{"op":')
+    client.send(0x89, payload)
+    client.send(0x80, b'"ping"}')
+    assert await client.frame() == (0xA, payload)
+    opcode, answer = await client.frame()
+    assert (opcode, json.loads(answer)["type"]) == (0x1, "pong")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "payload", "code"),
+    [
+        (0x81, b"\xff\xfe", 1007),
+        (0xC1, b"{}", 1002),
+        (0x83, b"", 1002),
+        (0x80, b"", 1002),
+        (0x89, b"x" * 126, 1002),
+        (0x88, b"\x03", 1002),
+        (0x88, b"\x03\xe8", 1000),
+        (0x88, b"", None),
+    ],
+)
+async def test_what_the_protocol_forbids_ends_the_stream_with_its_code(
+    app: App, first: int, payload: bytes, code: int | None
+) -> None:
+    client = await RawClient.connect(app)
+    client.send(first, payload)
+    opcode, said = await client.frame()
+    assert opcode == 0x8
+    assert (int.from_bytes(said[:2], "big") or None) == (1000 if code is None else code)
+    client.close()
+    await until(lambda: not hub_of(app).readers)
+
+
 async def test_a_silent_client_is_pinged_and_one_that_does_not_answer_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -260,6 +369,8 @@ async def test_answers_bring_the_id_back_and_subscriptions_end(app: App) -> None
         await app.quote(SOL, "205")
         pong = await client.asked("ping", id=3)
         assert (pong["type"], pong["data"]) == ("pong", {"id": 3})
+        assert (await client.asked("ping", id=0))["data"] == {"id": 0}
+        assert (await client.asked("ping", id=None))["data"] == {}
         assert client.told("prices") == []
 
 
