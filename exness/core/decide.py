@@ -29,6 +29,14 @@ class Repeated(msgspec.Struct, frozen=True):
     seen: SeenOrder
 
 
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """What closing a trade comes to, in micro-USDC: see TradeClosed."""
+
+    pnl: int
+    returned: int
+    shortfall: int
+
+
 def decide_account(state: State, rules: Rules, command: OpenAccount, at: int) -> list[Event] | Refusal:
     if command.email in state.by_email or command.account in state.accounts:
         return Refusal(Reject.ACCOUNT_EXISTS)
@@ -99,9 +107,7 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
     if price is None:
         return price_refusal(state, trade.asset, at)
     exit_ = execution_price(rules.execution, price, trade.side, opening=False)
-    uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, exit_)
-    pnl = max(-trade.margin, uncapped)
-    returned = trade.margin + pnl
+    settled = settle(account, trade, exit_)
     return [
         TradeClosed(
             order=trade.order,
@@ -109,12 +115,19 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
             asset=trade.asset,
             price=exit_,
             margin=trade.margin,
-            pnl=pnl,
-            returned=returned,
-            balance=account.free + returned,
-            shortfall=margin.shortfall(trade.margin, uncapped),
+            pnl=settled.pnl,
+            returned=settled.returned,
+            balance=account.free + settled.returned,
+            shortfall=settled.shortfall,
         )
     ]
+
+
+def settle(account: Account, trade: Trade, exit_: int) -> Settlement:
+    """What closing this open trade of this account at `exit_` comes to, and pays."""
+    uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, exit_)
+    pnl = max(-trade.margin, uncapped)
+    return Settlement(pnl, trade.margin + pnl, margin.shortfall(trade.margin, uncapped))
 
 
 def next_liquidation(state: State, tick: PriceTick, mark: int) -> TradeLiquidated | None:

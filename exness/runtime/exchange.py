@@ -44,15 +44,17 @@ class Exchange:
         account = self.state.by_email.get(email)
         return self.state.accounts[account] if account is not None else None
 
-    async def settled(self, account: Account) -> None:
-        """Wait until everything this account shows is durable: a reader never sees what a crash could take back."""
-        seq = 0
-        while seq < account.seq:  # it may have changed again between the commit and this reader's turn
-            seq = account.seq
-            await self.writer.durable(seq)
+    async def told(self, seq: int) -> None:
+        """Wait until everything up to `seq` may be told: a reader never sees what a crash could take back.
+
+        Take first what you show, with the `seq` of its last record, and wait for that once. Who looks again after the
+        wait sees what is newer still, and who waits for that never ends while an account trades without a pause.
+        Raises Halted.
+        """
+        await self.writer.durable(seq)
 
     async def written(self, account: Account) -> None:
-        """Wait until the tables hold everything this account has done, however trades are acknowledged."""
+        """Wait until the tables hold everything this account has done so far, however trades are acknowledged."""
         await self.writer.on_disk(account.seq)
 
     async def klines(self, query: CandleQuery) -> list[Candle]:

@@ -1,11 +1,10 @@
-"""Money: balances and the account."""
+"""Money: balances and the account. What is shown is taken first, and told once the disk holds it."""
 
 from aiohttp import web
 
-from exness.core import margin
 from exness.core.money import USDC_DECIMALS, format_usdc
-from exness.core.state import Account, State
 from exness.web.context import answer, context_of, signed_in
+from exness.web.holdings import Holdings
 from exness.web.wire import AccountAnswer, AssetBalance, UsdBalance
 
 USDC = "USDC"
@@ -14,9 +13,8 @@ USDC = "USDC"
 async def balance(request: web.Request) -> web.StreamResponse:
     """GET /balance. The wallet holds USDC; assets are traded on margin and never held, so theirs are 0."""
     exchange = context_of(request).exchange
-    account = await signed_in(request)
-    await exchange.settled(account)
-    balances = {USDC: AssetBalance(account.free, USDC_DECIMALS)}
+    free = await _free_balance(request)
+    balances = {USDC: AssetBalance(free, USDC_DECIMALS)}
     for asset, instrument in exchange.rules.instruments.items():
         balances[asset] = AssetBalance(0, instrument.decimals)
     return answer(balances)
@@ -24,37 +22,38 @@ async def balance(request: web.Request) -> web.StreamResponse:
 
 async def balance_usd(request: web.Request) -> web.StreamResponse:
     """GET /balance/usd."""
-    exchange = context_of(request).exchange
-    account = await signed_in(request)
-    await exchange.settled(account)
-    return answer(UsdBalance(account.free, USDC_DECIMALS, format_usdc(account.free)))
+    free = await _free_balance(request)
+    return answer(UsdBalance(free, USDC_DECIMALS, format_usdc(free)))
 
 
 async def account(request: web.Request) -> web.StreamResponse:
     """GET /account."""
     exchange = context_of(request).exchange
-    account = await signed_in(request)
-    await exchange.settled(account)
-    unrealized = _unrealized(account, exchange.state)
-    equity = account.free + account.locked + unrealized if unrealized is not None else None
+    holdings = Holdings(exchange, await signed_in(request))
+    await exchange.told(holdings.seq)
+    account, totals = holdings.account, await holdings.totals()
+    equity = account.free + account.locked + totals.unrealized if totals.unrealized is not None else None
     return answer(
         AccountAnswer(
             email=account.email,
             balance=format_usdc(account.free),
             locked_margin=format_usdc(account.locked),
-            unrealized_pnl=format_usdc(unrealized) if unrealized is not None else None,
-            equity=format_usdc(equity) if equity is not None else None,
-            open_trades=len(account.trades),
+            unrealized_pnl=_usdc(totals.unrealized),
+            close_pnl=_usdc(totals.close_pnl),
+            equity=_usdc(equity),
+            stale=totals.stale,
+            open_trades=len(holdings.trades),
         )
     )
 
 
-def _unrealized(account: Account, state: State) -> int | None:
-    """The pnl of all open trades at their marks; None when one of them has no price yet."""
-    total = 0
-    for trade in account.trades.values():
-        price = state.price(trade.asset)
-        if price is None:
-            return None
-        total += margin.pnl(trade.side, trade.margin, trade.leverage, trade.entry, price.mark)
-    return total
+async def _free_balance(request: web.Request) -> int:
+    """In micro-USDC, as it was when the request was looked at, once that may be told."""
+    account = await signed_in(request)
+    free, seq = account.free, account.seq
+    await context_of(request).exchange.told(seq)
+    return free
+
+
+def _usdc(amount: int | None) -> str | None:
+    return format_usdc(amount) if amount is not None else None

@@ -10,7 +10,7 @@ from exness.core.money import format_usdc
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.web.frames import TRADES, BalanceData, Frame, FrameEncoder, closed_data, liquidated_data, opened_data
-from exness.web.trade import open_row
+from exness.web.holdings import Holdings
 from exness.web.wire import iso
 
 
@@ -48,16 +48,18 @@ class AccountFrames:
         self._rules = exchange.rules
         self._encoder = encoder
 
-    def snapshot(self, channel: str, account: Account, seq: int) -> bytes:
-        """What a channel shows of an account now; `seq` is the state's."""
-        exchange, now = self._exchange, self._exchange.clock.now_us()
+    def taken(self, account: Account) -> Holdings:
+        """What `snapshot` shows of an account now."""
+        return Holdings(self._exchange, account)
+
+    async def snapshot(self, channel: str, holdings: Holdings, seq: int) -> bytes:
+        """What a channel shows of an account; `seq` is the state's when it was taken. The loop turns between rows."""
         data: object
         if channel == TRADES:
-            trades = account.trades.values()
-            data = [open_row(trade, exchange.state.price(trade.asset), self._rules, now) for trade in trades]
+            data = await holdings.rows(holdings.trades)
         else:
-            data = _balance(account.free, account.locked, len(account.trades))
-        return self._encoder.encoded(Frame(channel, seq, iso(now), "snapshot", data))
+            data = _balance(holdings.account.free, holdings.account.locked, len(holdings.trades))
+        return self._encoder.encoded(Frame(channel, seq, iso(holdings.at), "snapshot", data))
 
     def event(self, channel: str, record: Record, ledger: Ledger) -> bytes | None:
         """What a channel tells of a record: nothing, or one frame. `ledger` is the account after it."""

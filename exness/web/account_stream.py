@@ -23,6 +23,7 @@ from exness.runtime.ports import StorageError
 from exness.web.account_frames import AccountFrames, Ledger
 from exness.web.auth import Sessions
 from exness.web.frames import ACCOUNT, PRIVATE, CloseCode, FrameEncoder
+from exness.web.holdings import Holdings
 from exness.web.readers import READERS_PER_TURN, Reader, private_channels
 
 RECORDS_PER_TURN = 200
@@ -49,8 +50,8 @@ class Capture(msgspec.Struct, frozen=True):
     """The seq of the account's last record."""
     ledger: Ledger
     resume_after: int | None
-    """The seq after which the account's records are told again. None: `snapshots` are shown instead."""
-    snapshots: list[bytes]
+    """The seq after which the account's records are told again. None: snapshots of `holdings` are shown instead."""
+    holdings: Holdings
 
 
 class AccountStream:
@@ -124,6 +125,7 @@ class AccountStream:
     async def _catch_up(self, up_to: int) -> None:
         if self.routed >= up_to or not self._accounts:
             self.routed = max(self.routed, up_to)
+            self._routed_on.set()
             return
         try:
             async for records in self._journal(self.routed, up_to):
@@ -178,7 +180,7 @@ class AccountStream:
     def capture(self, reader: Reader, account: Account, channels: list[str], resume: int | None = None) -> Capture:
         """Count a reader in and take what it is shown, in one step. From here on its events are held.
 
-        With `resume` no snapshots are taken if the records after that seq can still be told instead; then `resume`
+        With `resume` no snapshots are shown if the records after that seq can still be told instead; then `resume`
         must come next, and `show` otherwise.
         """
         resume_after = resume if resume is not None and self._can_resume(account, resume) else None
@@ -190,9 +192,7 @@ class AccountStream:
         reader.hold()
         for channel in channels:
             reader.private[channel] = seq
-        shown = channels if resume_after is None else []
-        snapshots = [self._frames.snapshot(channel, account, seq) for channel in shown]
-        return Capture(account.id, channels, seq, account.seq, ledger, resume_after, snapshots)
+        return Capture(account.id, channels, seq, account.seq, ledger, resume_after, self._frames.taken(account))
 
     def _can_resume(self, account: Account, after: int) -> bool:
         """Whether everything of this account after a seq can still be told."""
@@ -204,10 +204,11 @@ class AccountStream:
         return self._exchange.journal is not None and seq - after <= self._resume_records
 
     async def show(self, reader: Reader, capture: Capture) -> None:
-        """Send a snapshot once it is durable, and then what was held. Raises Halted."""
+        """Send snapshots once they are durable, and then what was held. They are written down while the loop turns: all
+        that happens meanwhile is held, and what they show was taken with the capture. Raises Halted."""
         await self._exchange.writer.on_disk(capture.seq)
-        for frame in capture.snapshots:
-            reader.put(frame)
+        for channel in capture.channels:
+            reader.put(await self._frames.snapshot(channel, capture.holdings, capture.seq))
         reader.release()
 
     async def resume(self, reader: Reader, capture: Capture, after: int) -> bool:

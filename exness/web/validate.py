@@ -37,6 +37,7 @@ MIN_SLIPPAGE = 10
 MAX_SLIPPAGE = 10_000
 MAX_LIMIT = 500
 MAX_CANDLES = 1000
+MAX_OPEN = 1000
 MAX_OFFSET = 10**12
 MAX_ORDER_ID = 64
 
@@ -61,6 +62,20 @@ class CheckedOrder(msgspec.Struct, frozen=True):
     def fingerprint(self) -> str:
         """What is asked for, in one text: two bodies that ask for the same have the same."""
         return f"{self.asset}|{self.side.value}|{self.margin}|{self.leverage}|{self.slippage}|{self.expected_price}"
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which rows of many are asked for."""
+
+    limit: int
+    offset: int
+
+
+class OpenQuery(msgspec.Struct, frozen=True):
+    """A query of /trade/open. None means any asset, and all rows."""
+
+    asset: Asset | None = None
+    page: Page | None = None
 
 
 class Problems:
@@ -200,13 +215,15 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
     return checked
 
 
-def open_query(query: Query, rules: Rules) -> Asset | None:
+def open_query(query: Query, rules: Rules) -> OpenQuery:
     """The query of /trade/open. Raises InvalidRequest."""
     problems = Problems()
     _known_parameters(query, OpenTradesQuery, problems)
     asset = asset_filter(query.get("asset"), rules, problems)
+    limit = _whole(query, "limit", MAX_OPEN, 1, MAX_OPEN, problems)
+    offset = _whole(query, "offset", 0, 0, MAX_OFFSET, problems)
     problems.raise_if_any()
-    return asset
+    return OpenQuery(asset, Page(limit, offset) if "limit" in query or "offset" in query else None)
 
 
 def klines_query(query: Query, rules: Rules) -> CandleQuery:

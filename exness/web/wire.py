@@ -106,9 +106,11 @@ class LinkQuery(msgspec.Struct, frozen=True):
 
 
 class OpenTradesQuery(msgspec.Struct, frozen=True):
-    """GET /trade/open."""
+    """GET /trade/open. With `limit` or `offset` a page, oldest first, and `pagination`; else all."""
 
     asset: str | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
@@ -212,21 +214,34 @@ class OpenTradeNow(msgspec.Struct, frozen=True, rename="camel"):
     mark_price: str | None
     unrealized_pnl: str | None
     unrealized_pnl_percentage: str | None
+    close_pnl: str | None
     stale: bool
 
 
 class OpenTradeRow(OpenTradeFixed, frozen=True, rename="camel"):
-    """Both in one. `markPrice` and what follows from it are null while there is no price; `stale`: the price is old."""
+    """Both in one. `markPrice` and what follows from it are null while there is no price; `stale`: the price is old, or
+    there is none. `closePnl` is the pnl of a close of now, null when it would be refused."""
 
     mark_price: str | None
     unrealized_pnl: str | None
     unrealized_pnl_percentage: str | None
+    close_pnl: str | None
     stale: bool
 
 
+class Pagination(msgspec.Struct, frozen=True, rename="camel"):
+    total: int
+    limit: int
+    offset: int
+    has_more: bool
+
+
 class OpenTradesAnswer(msgspec.Struct, frozen=True):
+    """`pagination` is there when a page was asked for."""
+
     success: bool
     data: list[OpenTradeRow]
+    pagination: Pagination | UnsetType = UNSET
 
 
 class HistoryRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -262,13 +277,6 @@ class AnalyticsAnswer(msgspec.Struct, frozen=True, rename="camel"):
     total_pnl: str
 
 
-class Pagination(msgspec.Struct, frozen=True, rename="camel"):
-    total: int
-    limit: int
-    offset: int
-    has_more: bool
-
-
 class HistoryAnswer(msgspec.Struct, frozen=True):
     success: bool
     data: list[HistoryRow]
@@ -290,13 +298,17 @@ class UsdBalance(msgspec.Struct, frozen=True):
 
 
 class AccountAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """`unrealizedPnl` and `equity` are null while an asset with open trades has no price at all."""
+    """`unrealizedPnl` and `equity` are at the marks, and null while an asset with open trades has no price at all;
+    `stale`: one of these marks is old, or missing. `closePnl` is the pnl of closing all trades now, null when one
+    can't be closed."""
 
     email: str
     balance: str
     locked_margin: str
     unrealized_pnl: str | None
+    close_pnl: str | None
     equity: str | None
+    stale: bool
     open_trades: int
 
 

@@ -23,9 +23,9 @@ from exness.core.events import (
     TradeLiquidated,
     TradeOpened,
 )
-from exness.core.instruments import Asset
+from exness.core.instruments import AccountId, Asset
 from exness.core.rejects import Refusal
-from exness.core.state import Account, BooksError, Rules, State, audit
+from exness.core.state import BooksError, Rules, State, audit
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
@@ -325,10 +325,12 @@ class Watch:
         if not served:
             self._left.add(request)
 
-    def shown(self, account: Account) -> None:
-        """Somebody sees this account."""
-        self.check(account.seq <= len(self.disk.rows), "nobody sees what a crash could take back", account.id)
-        self._promised = max(self._promised, account.seq)
+    def shown(self, account: AccountId, seq: int, free: int) -> None:
+        """Somebody sees what this account had after the record `seq`."""
+        self.check(seq <= len(self.disk.rows), "nobody sees what a crash could take back", account)
+        self._promised = max(self._promised, seq)
+        wallet = self._checkpoints[seq].wallets.get(account)
+        self.check(wallet is not None and wallet.free * 10**6 == free, "what is shown is of one moment", account)
 
     def broadcast(self, record: Record, expected_seq: int) -> None:
         """A subscriber got this record."""

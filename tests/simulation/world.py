@@ -21,6 +21,7 @@ from exness.core.capture import digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.decide import execution_price
 from exness.core.instruments import AccountId, Asset
+from exness.core.state import Account
 from exness.runtime import clock, snapshots
 from exness.runtime.bus import Bus, FellBehind
 from exness.runtime.exchange import Exchange
@@ -401,23 +402,27 @@ class _Life:
     async def sign_in(self, email: str, request: str) -> None:
         try:
             account = await self._exchange.account_of(email)
-            await self._exchange.settled(account)
+            self.watch.check(account.email == email, "everyone gets their own account", account.email)
+            await self._show(account)
         except (NotTaken, Halted):
             return
         self.watch.reached("signed in")
-        self.watch.check(account.email == email, "everyone gets their own account", account.email)
-        self.watch.shown(account)
 
     async def look(self, account_id: AccountId) -> None:
         account = self.state.accounts.get(account_id)
         if account is None:
             return
         try:
-            await self._exchange.settled(account)
+            await self._show(account)
         except Halted:
             return
         self.watch.reached("looked at an account")
-        self.watch.shown(account)
+
+    async def _show(self, account: Account) -> None:
+        """As the routes do it."""
+        seq, free = account.seq, account.free
+        await self._exchange.told(seq)
+        self.watch.shown(account.id, seq, free)
 
     async def _listen(self, pause_s: float) -> None:
         """A subscriber; a slow one takes a pause after each record."""

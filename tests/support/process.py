@@ -67,8 +67,15 @@ class Server:
     """One exness process on a free port and its own data directory."""
 
     def __init__(
-        self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        data_dir: Path,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        module: str = "exness",
     ) -> None:
+        """`module`: what runs `exness` when it is run, with something of it changed."""
+        self.module = module
         self.data_dir = data_dir
         self.flags = flags
         self.env = {"PATH": os.environ["PATH"], "EXNESS_LIMITS_ENABLED": "false", **(env or {})}
@@ -114,7 +121,10 @@ class Server:
         """Start it and wait until it listens. Raises DidNotStart."""
         self.output, self.errors = [], []
         self.process = await run_exness(
-            "serve", "--port", "0", "--data-dir", str(self.data_dir), *self.flags, env=self.env, cwd=self.cwd
+            *("serve", "--port", "0", "--data-dir", str(self.data_dir), *self.flags),
+            env=self.env,
+            cwd=self.cwd,
+            module=self.module,
         )
         listening = asyncio.Event()
         assert self.process.stdout is not None
@@ -208,12 +218,14 @@ class Server:
         return await self.request("POST", path, token, body, **options)
 
 
-async def run_exness(*arguments: str, env: Mapping[str, str], cwd: Path) -> asyncio.subprocess.Process:
+async def run_exness(
+    *arguments: str, env: Mapping[str, str], cwd: Path, module: str = "exness"
+) -> asyncio.subprocess.Process:
     """Start `python -m exness ...` of the tree this file lies in, with its output in pipes."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "exness",
+        module,
         *arguments,
         env={**env, "PYTHONPATH": f"{env.get('PYTHONPATH', '')}{os.pathsep}{ROOT}".lstrip(os.pathsep)},
         cwd=cwd,

@@ -40,7 +40,9 @@ async def test_the_account_adds_up(app: App, ann: Trader) -> None:
         "balance": "4850.000000",
         "lockedMargin": "150.000000",
         "unrealizedPnl": "-4.000000",
+        "closePnl": "-4.000000",
         "equity": "4996.000000",
+        "stale": False,
         "openTrades": 2,
     }
 
@@ -53,7 +55,9 @@ async def test_without_trades_equity_is_the_balance_even_without_prices() -> Non
             "balance": "5000.000000",
             "lockedMargin": "0.000000",
             "unrealizedPnl": "0.000000",
+            "closePnl": "0.000000",
             "equity": "5000.000000",
+            "stale": False,
             "openTrades": 0,
         }
 
@@ -65,7 +69,8 @@ async def test_equity_is_unknown_while_an_open_trade_has_no_price() -> None:
         await app.trader("ann").create()
     async with running_app(stores) as app:
         account = (await app.trader("ann").get("/account")).body
-        assert (account["unrealizedPnl"], account["equity"]) == (None, None)
+        assert (account["unrealizedPnl"], account["closePnl"], account["equity"]) == (None, None, None)
+        assert account["stale"] is True
         assert (account["balance"], account["lockedMargin"], account["openTrades"]) == ("4900.000000", "100.000000", 1)
 
 

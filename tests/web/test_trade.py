@@ -95,6 +95,7 @@ async def test_open_trades_are_listed_whole_with_their_pnl_at_the_mark(app: App,
                 "markPrice": "201.000000",
                 "unrealizedPnl": "0.250000",
                 "unrealizedPnlPercentage": "2.5000",
+                "closePnl": "0.250000",
                 "stale": False,
                 "createdAt": NOW,
             }
@@ -118,8 +119,8 @@ async def test_after_a_restart_open_trades_are_there_before_any_price_is() -> No
         (trade,) = await app.trader("ann").open_trades()
         assert trade["orderId"] == created["orderId"]
         assert trade["entryPrice"] == created["entryPrice"]
-        nothing = (trade["markPrice"], trade["unrealizedPnl"], trade["unrealizedPnlPercentage"], trade["stale"])
-        assert nothing == (None, None, None, True)
+        names = ("markPrice", "unrealizedPnl", "unrealizedPnlPercentage", "closePnl", "stale")
+        assert tuple(trade[name] for name in names) == (None, None, None, None, True)
 
 
 async def test_open_trades_can_be_asked_for_one_asset(app: App, ann: Trader) -> None:
@@ -131,9 +132,9 @@ async def test_open_trades_can_be_asked_for_one_asset(app: App, ann: Trader) -> 
     message = "Invalid asset. Supported assets are SOL, ETH, BTC"
     refused = await ann.get("/trade/open?asset=XRP")
     assert_error(refused, 400, "invalid_request", message, details=bad("asset", message))
-    message = "limit is not a known parameter; known are asset"
-    refused = await ann.get("/trade/open?limit=5")
-    assert_error(refused, 400, "invalid_request", message, details=bad("limit", message))
+    message = "sortBy is not a known parameter; known are asset, limit, offset"
+    refused = await ann.get("/trade/open?sortBy=pnl")
+    assert_error(refused, 400, "invalid_request", message, details=bad("sortBy", message))
 
 
 async def test_a_trader_sees_no_one_elses_trades(app: App, ann: Trader) -> None:
