@@ -16,7 +16,11 @@ from exness.core.state import NOTHING, Account, SeenOrder, State
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The part of the state that is no account. Money is micro-USDC."""
+    """The part of the state that is no account. Money is micro-USDC.
+
+    `journal` ties a stored picture to the journal it is of: what `ports.Journal.fingerprint` says of its `seq`. None
+    before it is stored, and in snapshots of 0.1.0.
+    """
 
     seq: int
     at: int
@@ -24,6 +28,7 @@ class Header(msgspec.Struct, frozen=True):
     house_pnl: int
     deposits: int
     shortfall: int
+    journal: int | None = None
 
 
 class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -69,6 +69,11 @@ class Journal(Protocol):
         """Hold the records up to `up_to` against their checksums and their places. Raises JournalDamaged."""
         ...
 
+    async def fingerprint(self, seq: int) -> int:
+        """One number over the checksums of the records up to `seq`, of the newest 1,000 of them: journals that differ
+        there differ in it. The records must be there, and whole."""
+        ...
+
     async def mend(self, seq: int) -> bool:
         """Write the newest record, `seq`, which was found damaged, anew from what else is known of it, bit for bit.
 
@@ -187,8 +192,8 @@ class SnapshotDraft(Protocol):
 
     async def add(self, accounts: Sequence[bytes]) -> None: ...
 
-    async def commit(self) -> SnapshotInfo:
-        """Make it durable and drop the oldest beyond the configured number."""
+    async def commit(self, journal: int | None = None) -> SnapshotInfo:
+        """Make it durable and drop the oldest beyond the configured number. `journal` goes into its header."""
         ...
 
 

@@ -3,17 +3,25 @@
 A damaged snapshot falls back to the one before it and a longer tail. A damaged last record is written anew from the
 tables if they hold all of it, else cut, and said so. Damage in the middle of the journal is not repaired by guessing:
 recovery refuses and names the record, also when a later snapshot would do, since the journal is the audit trail.
+
+A snapshot is only ever kept of what the journal holds. So one that is ahead of it proves that acknowledged records are
+gone, and one of another journal that the two files do not belong together: recovery refuses, and changes nothing.
 """
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
 
 import msgspec
 import structlog
 
-from exness.core.capture import Restorer, digest_of
+from exness.core.capture import Header, Restorer, digest_of
+from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
+from exness.runtime.moments import show_moment
 from exness.runtime.ports import Journal, JournalDamaged, SnapshotDamaged, Snapshots, StorageError
 
 _log = structlog.get_logger()
@@ -37,18 +45,17 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     """Rebuild the state. Raises StorageError with a sentence for the operator when that is not possible exactly."""
     started = time.monotonic()
     notes: list[str] = []
-    last_seq = await _settle_last(journal, notes)
-    state, digest = await _newest_snapshot(snapshots, last_seq, notes)
-    snapshot_seq = state.seq
+    await _refuse_lost_records(journal, snapshots)
     try:
-        await journal.check(up_to=snapshot_seq)
+        last_seq = await _settle_last(journal, snapshots, notes)
+        state, digest = await _newest_snapshot(journal, snapshots, last_seq, notes)
+        snapshot_seq = state.seq
         await _replay(journal, state)
     except JournalDamaged as damage:
         raise StorageError(
             f"{damage}; it is not the last one, so it can't be cut: restore a backup "
             f"(`exness restore`), or copy the data directory away and start with an empty one"
         ) from damage
-    await _drop_ahead(snapshots, state.seq)
     return Recovered(
         state=state,
         snapshot_seq=snapshot_seq,
@@ -59,7 +66,34 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     )
 
 
-async def _settle_last(journal: Journal, notes: list[str]) -> int:
+async def _refuse_lost_records(journal: Journal, snapshots: Snapshots) -> None:
+    """Raise StorageError when a snapshot proves that the journal once went further. One whose own row is damaged proves
+    nothing: its number may be what was damaged."""
+    last_seq, infos = await journal.last_seq(), await snapshots.infos()
+    if infos and last_seq == 0:
+        raise StorageError(
+            f"the journal is empty, but there is a snapshot of record {infos[0].seq}: main.db was lost; "
+            f"restore a backup, or move snapshots.db away to start with an empty exchange"
+        )
+    for info in infos:
+        if info.seq > last_seq and await _header(snapshots, info.seq) is not None:
+            raise StorageError(
+                f"records are missing: the journal ends at {last_seq}, but there is a snapshot of record {info.seq}, "
+                f"which was on disk before it (was main.db copied without its main.db-wal, or replaced by an older "
+                f"one?); nothing was changed: put main.db-wal back beside main.db, or restore a newer backup into "
+                f"a new directory; to go on without the records after {last_seq}, move snapshots.db away"
+            )
+
+
+async def _header(snapshots: Snapshots, seq: int) -> Header | None:
+    """None when it is damaged."""
+    try:
+        return await snapshots.header(seq)
+    except (SnapshotDamaged, msgspec.MsgspecError):
+        return None
+
+
+async def _settle_last(journal: Journal, snapshots: Snapshots, notes: list[str]) -> int:
     """The last whole record's seq. A damaged last one is mended if it can be, or cut, and that is noted."""
     last_seq = await journal.last_seq()
     try:
@@ -67,41 +101,68 @@ async def _settle_last(journal: Journal, notes: list[str]) -> int:
             pass
     except JournalDamaged as damage:
         if damage.seq != last_seq:
-            raise StorageError(f"{damage}: restore a backup (`exness restore`)") from damage
+            raise
         if await journal.mend(last_seq):
             notes.append(
                 f"{damage}; it was the last one and has been cut and written anew from the tables: nothing is lost"
             )
             return last_seq
+        # The snapshot of it first: left behind by a crash in between, it would be ahead of the journal for ever.
+        await snapshots.drop_from(last_seq)
         await journal.cut(last_seq)
         notes.append(f"{damage}; it was the last one and has been cut")
         return last_seq - 1
     return last_seq
 
 
-async def _newest_snapshot(snapshots: Snapshots, last_seq: int, notes: list[str]) -> tuple[State, str]:
-    """The state it holds and the digest that its bytes were held against; an empty state when there is none."""
-    infos = await snapshots.infos()
-    if infos and last_seq == 0:
-        raise StorageError(
-            f"the journal is empty, but there is a snapshot of record {infos[0].seq}: main.db was lost; "
-            f"restore a backup, or move snapshots.db away to start with an empty exchange"
-        )
-    for info in infos:
+async def _newest_snapshot(
+    journal: Journal, snapshots: Snapshots, last_seq: int, notes: list[str]
+) -> tuple[State, str]:
+    """The state it holds and the digest that its bytes were held against; an empty state when there is none.
+
+    The journal is checked up to it: what it is held against must be whole.
+    """
+    checked = False
+    for info in await snapshots.infos():
         if info.seq > last_seq:
-            notes.append(f"snapshot {info.seq} is ahead of the journal, which ends at {last_seq}; it was left out")
+            notes.append(
+                f"snapshot {info.seq} is damaged and ahead of the journal, which ends at {last_seq}; it was left out"
+            )
             continue
+        if not checked:
+            await journal.check(up_to=info.seq)
+            checked = True
         try:
+            await _refuse_other_journal(journal, await snapshots.header(info.seq))
             return await _load(snapshots, info.seq), info.digest
         except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
             notes.append(f"snapshot {info.seq} is damaged ({damage}); the one before it was used")
     return State(), ""
 
 
-async def _drop_ahead(snapshots: Snapshots, seq: int) -> None:
-    """Forget what is ahead of the journal: once the journal has grown past it, it would pass for its past."""
-    if any(info.seq > seq for info in await snapshots.infos()):
-        await snapshots.drop_from(seq + 1)
+async def _refuse_other_journal(journal: Journal, header: Header) -> None:
+    """Raise StorageError unless the snapshot is of this journal. Those of 0.1.0 know the time of their record only."""
+    seq = header.seq
+    if seq == 0:
+        return
+    at = await _time_of(journal, seq)
+    if header.at == at and header.journal in (None, await journal.fingerprint(seq)):
+        return
+    proof = (
+        "the records up to it differ"
+        if header.at == at
+        else f"its last record is of {show_moment(header.at)}, the same of the journal of {show_moment(at)}"
+    )
+    raise StorageError(
+        f"snapshot {seq} is of another journal, {proof}: main.db and snapshots.db do not belong together; nothing was "
+        f"changed: put the two together that do, or move snapshots.db away, the journal brings everything back"
+    )
+
+
+async def _time_of(journal: Journal, seq: int) -> int:
+    """When a record happened that is there."""
+    async with aclosing(cast(AsyncGenerator[list[Record], None], journal.read(after=seq - 1))) as chunks:
+        return (await anext(chunks))[0].at
 
 
 async def _load(snapshots: Snapshots, seq: int) -> State:

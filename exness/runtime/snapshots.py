@@ -74,7 +74,8 @@ class Snapshotter:
                     await draft.add(accounts)
                     await asyncio.sleep(0)
                 await self._writer.on_disk(capture.header.seq)
-                info = await draft.commit()
+                fingerprint = await self._writer.fingerprint(capture.header.seq)
+                info = await draft.commit(fingerprint)
         self._last_seq = info.seq
         self.stats = SnapshotStats(
             taken=self.stats.taken + 1,

@@ -137,6 +137,10 @@ class Writer:
         if future is not None:
             await future
 
+    async def fingerprint(self, seq: int) -> int:
+        """What ties a snapshot to this journal, see `ports.Journal.fingerprint`."""
+        return await self._journal.fingerprint(seq)
+
     async def run(self) -> None:
         """Write until `close`. Raises StorageError when a commit fails: nothing of it was acknowledged."""
         try:

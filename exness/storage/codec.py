@@ -4,7 +4,7 @@ The payload is the event as JSON with named fields, so that anyone can read a jo
 checksum covers the whole row: a record that is read back is the record that was written, or JournalDamaged.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 import msgspec
@@ -36,6 +36,9 @@ KINDS: dict[type[Event], str] = {
     StartedAfresh: "started_afresh",
 }
 """What the column `kind` calls each event: its tag."""
+
+FINGERPRINTED = 1_000
+"""Records, up to one of them, whose checksums are its fingerprint."""
 
 _KIND_BYTES = {kind.encode(): event_type for event_type, kind in KINDS.items()}
 _SPELLED = b"%d %d %s %d %s%s"
@@ -107,6 +110,11 @@ def whole_rows(rows: Sequence[RawRow], first: int) -> bool:
 def checksum(seq: int, at: int, kind: bytes, payload: bytes, request: bytes) -> int:
     """CRC-32 over all fields. The length of `request` is in it, so no two rows spell the same bytes."""
     return crc32(_SPELLED % (seq, at, kind, len(request), request, payload))
+
+
+def fingerprint(checksums: Iterable[int]) -> int:
+    """CRC-32 over the checksums of records that follow each other."""
+    return crc32(b" ".join(b"%d" % checksum for checksum in checksums))
 
 
 def _check_kind(row: RawRow) -> type[Event]:

@@ -31,7 +31,7 @@ from exness.runtime.ports import (
     TradeQuery,
     TradeRow,
 )
-from exness.storage.codec import Row, decode, encode
+from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 
 
@@ -102,6 +102,9 @@ class MemoryJournal:
             if row[0] != expected:
                 raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
             _decode(row)
+
+    async def fingerprint(self, seq: int) -> int:
+        return fingerprint(row[5] for row in self.rows[max(0, seq - FINGERPRINTED) : seq])
 
     async def mend(self, seq: int) -> bool:
         """There are no tables to mend it from."""
@@ -345,11 +348,12 @@ class MemoryDraft:
         if accounts:
             self._chunks.append(list(accounts))
 
-    async def commit(self) -> SnapshotInfo:
+    async def commit(self, journal: int | None = None) -> SnapshotInfo:
         digest = Digest(self._header)
         for accounts in self._chunks:
             for account in accounts:
                 digest.add(account)
-        snapshot = MemorySnapshot(self._header, digest.hex(), self._chunks)
+        header = msgspec.structs.replace(self._header, journal=journal)
+        snapshot = MemorySnapshot(header, digest.hex(), self._chunks)
         self._snapshots.keep(snapshot)
         return snapshot.info

@@ -113,8 +113,8 @@ class SqliteDraft:
         if accounts:
             await self._database.run(self._add, accounts)
 
-    async def commit(self) -> SnapshotInfo:
-        return await self._database.run(self._commit)
+    async def commit(self, journal: int | None = None) -> SnapshotInfo:
+        return await self._database.run(self._commit, journal)
 
     def begin(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
@@ -134,8 +134,8 @@ class SqliteDraft:
         self._chunks += 1
         self._stored_bytes += len(data)
 
-    def _commit(self, connection: sqlite3.Connection) -> SnapshotInfo:
-        header, digest = _pack(self._header), self._digest.hex()
+    def _commit(self, connection: sqlite3.Connection, journal: int | None) -> SnapshotInfo:
+        header, digest = _pack(msgspec.structs.replace(self._header, journal=journal)), self._digest.hex()
         stored_bytes = self._stored_bytes + len(header)
         checksum = _checksum(self._header.seq, header, digest.encode(), self._chunks, stored_bytes)
         connection.execute(INSERT_SNAPSHOT, (self._header.seq, header, digest, self._chunks, stored_bytes, checksum))

@@ -2,12 +2,17 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId
 from exness.runtime.ports import JournalDamaged, StorageError
+from exness.storage import journal as journal_module
+from exness.storage import memory as memory_module
+from exness.storage.codec import encode, fingerprint
 from exness.storage.journal import RECORDS_PER_READ
+from exness.storage.memory import MemoryJournal
 from tests.contracts.backends import Stored
 from tests.contracts.trading import append_all, random_trading, read_all
 from tests.support.books import ANN, assert_books_balance, known_history
@@ -140,3 +145,35 @@ async def test_an_append_whose_caller_is_gone_is_whole_or_not_at_all(stored: Sto
     append.cancel()
     await asyncio.gather(append, return_exceptions=True)
     assert await read_all(stored.journal) in ([], records)
+
+
+async def test_a_fingerprint_is_of_all_the_newest_thousand_records_up_to_a_place(stored: Stored) -> None:
+    records = random_trading(9).records
+    await append_all(stored.journal, records)
+    length = len(records)
+    known = [await stored.journal.fingerprint(seq) for seq in range(1, length + 1)]
+    assert len(set(known)) == length
+    assert [await stored.journal.fingerprint(seq) for seq in (1, length)] == [known[0], known[-1]]
+    assert known[length - 1] == fingerprint(encode(record)[5] for record in records)
+
+
+async def test_journals_that_differ_in_one_record_differ_in_their_fingerprints_from_there_on(stored: Stored) -> None:
+    other, records = MemoryJournal(), random_trading(9, steps=40).records
+    place = len(records) // 2
+    await append_all(stored.journal, records)
+    await append_all(other, records)
+    record = records[place - 1]
+    other.rows[place - 1] = encode(msgspec.structs.replace(record, request="another"))
+    for seq in range(1, len(records) + 1):
+        same = await stored.journal.fingerprint(seq) == await other.fingerprint(seq)
+        assert same == (seq < place)
+
+
+async def test_a_fingerprint_costs_a_thousand_records_at_most(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (journal_module, memory_module):
+        monkeypatch.setattr(module, "FINGERPRINTED", 3)
+    records = random_trading(9, steps=40).records
+    await append_all(stored.journal, records)
+    checksums = [encode(record)[5] for record in records]
+    assert await stored.journal.fingerprint(10) == fingerprint(checksums[7:10])
+    assert await stored.journal.fingerprint(2) == fingerprint(checksums[:2])

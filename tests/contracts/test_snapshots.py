@@ -1,5 +1,6 @@
 """What every Snapshots promises."""
 
+import msgspec
 import pytest
 
 from exness.core.capture import Header, Restorer, digest_of
@@ -164,3 +165,18 @@ async def test_what_the_journal_no_longer_reaches_can_be_dropped(stored: Stored)
     assert isinstance(await stored.snapshots.header(seqs[0]), Header)
     with pytest.raises(SnapshotDamaged):
         await stored.snapshots.header(seqs[1])
+
+
+async def test_what_ties_a_snapshot_to_its_journal_is_kept_and_is_no_part_of_its_digest(stored: Stored) -> None:
+    desk = known_history()
+    header, chunks = picture(desk.state)
+    digests = set()
+    for journal in (0, 1, 2**32 - 1, None):
+        async with stored.snapshots.draft(header) as draft:
+            for accounts in chunks:
+                await draft.add(accounts)
+            info = await draft.commit(journal)
+        digests.add(info.digest)
+        assert await stored.snapshots.header(info.seq) == msgspec.structs.replace(header, journal=journal)
+        assert digest_of(await load(stored.snapshots, info.seq)) == info.digest
+    assert digests == {digest_of(desk.state)}

@@ -6,8 +6,12 @@ How each was seen to fail with its guard taken out (the guard, then the tests th
   zlib's own checksum, still find the flipped byte)
 - `app._storage` does not set a damaged store aside: the one that is no database (no start)
 - `recover` takes an empty journal beside snapshots for a new exchange: the emptied main.db (it starts with nothing)
+- `recovery._refuse_lost_records` goes on: the main.db without its log (it starts with fewer trades)
+- `recovery._refuse_other_journal` goes on: the snapshots of another exchange (it starts with that one's accounts)
+- `storage.sqlite` writes the assets at every start: the main.db without its log (a refused start has changed it)
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ from tests.contracts.backends import with_own_connection
 from tests.faults.trading import (
     SNAPSHOTS_NEVER,
     SNAPSHOTS_OFTEN,
+    WAIT_S,
     Books,
     notes,
     refusal_to_start,
@@ -165,3 +170,85 @@ async def test_a_kill_in_the_middle_of_a_snapshot_leaves_the_one_before(tmp_path
             await books.assert_kept(server)
         assert await server.stop() == 0
     await verified(data_dir)
+
+
+# --- a journal and snapshots that do not belong together -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("folded_in_before", [False, True])
+async def test_a_main_db_that_is_copied_without_its_log_is_refused_and_with_it_nothing_is_lost(
+    tmp_path: Path, folded_in_before: bool
+) -> None:
+    data_dir = tmp_path / "data"
+    async with Server(data_dir, env=SNAPSHOTS_OFTEN) as server:
+        books = await signed_in(server, "ann")
+        await some_trading(server, books)
+        if folded_in_before:  # so that there is a journal without the log, a shorter one
+            assert await server.stop() == 0
+            await server.restart()
+        for _ in range(5):
+            assert (await books.create(server)).status == 200
+        await until_kept(data_dir, await newest_record(data_dir))
+        server.kill()
+        await server.wait()
+    log, journal = data_dir / f"{MAIN_DB}-wal", data_dir / MAIN_DB
+    missing = log.read_bytes()
+    log.unlink()
+    (data_dir / f"{MAIN_DB}-shm").unlink()
+    before, kept = journal.read_bytes(), seqs(data_dir)
+    for _ in range(2):
+        sentence = await refusal_to_start(data_dir)
+        if folded_in_before:
+            assert "records are missing: the journal ends at" in sentence
+            assert f"there is a snapshot of record {kept[0]}" in sentence
+            assert "put main.db-wal back beside main.db" in sentence
+            assert journal.read_bytes() == before
+        else:
+            assert "the journal is empty, but there is a snapshot of record" in sentence
+        assert seqs(data_dir) == kept
+    done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
+    assert done.code == 1
+    log.write_bytes(missing)
+    await restarted_and_kept(data_dir, books)
+    await verified(data_dir)
+
+
+async def newest_record(data_dir: Path) -> int:
+    (row,) = with_own_connection(data_dir / MAIN_DB, "SELECT max(seq) FROM journal")
+    seq: int = row[0]  # type: ignore[assignment]
+    return seq
+
+
+async def until_kept(data_dir: Path, seq: int) -> None:
+    """Until there is a snapshot of this record."""
+    async with asyncio.timeout(WAIT_S):
+        while seq not in seqs(data_dir):  # noqa: ASYNC110 - another process changes it
+            await asyncio.sleep(0.01)
+
+
+async def test_the_snapshots_of_another_exchange_of_equal_length_are_refused_and_can_be_moved_away(
+    tmp_path: Path,
+) -> None:
+    data_dirs = [tmp_path / name / "data" for name in ("one", "other")]
+    both = []
+    for data_dir in data_dirs:
+        data_dir.parent.mkdir()
+        both.append(await stopped_with_snapshots(data_dir))
+    assert seqs(data_dirs[0]) == seqs(data_dirs[1])
+    digest = await verified(data_dirs[0])
+    (data_dirs[1] / SNAPSHOTS_DB).replace(data_dirs[0] / SNAPSHOTS_DB)
+    before = contents(data_dirs[0])
+    for _ in range(2):
+        sentence = await refusal_to_start(data_dirs[0])
+        assert f"snapshot {seqs(data_dirs[0])[0]} is of another journal" in sentence
+        assert "main.db and snapshots.db do not belong together; nothing was changed" in sentence
+        assert contents(data_dirs[0])[MAIN_DB] == before[MAIN_DB]
+        assert contents(data_dirs[0])[SNAPSHOTS_DB] == before[SNAPSHOTS_DB]
+    done = await finished("verify", "--data-dir", str(data_dirs[0]), cwd=tmp_path)
+    assert done.code == 1
+    (data_dirs[0] / SNAPSHOTS_DB).rename(tmp_path / "moved away")
+    async with Server(data_dirs[0]) as server:
+        assert (server.banner("state"), notes(server)) == (digest, [])
+        await both[0].assert_kept(server)
+        assert await server.stop() == 0
+    await verified(data_dirs[0])

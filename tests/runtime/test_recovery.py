@@ -1,17 +1,20 @@
 """runtime/recovery.py: newest whole snapshot plus the journal after it. What can't be trusted is not guessed."""
 
+import random
 from collections.abc import Callable
 
 import msgspec
 import pytest
 
-from exness.core.capture import Capture, digest_of
+from exness.core.capture import Capture, Header, digest_of
 from exness.core.engine import Done
+from exness.core.events import Record
 from exness.core.state import State
 from exness.runtime import recovery
-from exness.runtime.ports import StorageError
+from exness.runtime.ports import SnapshotDamaged, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
+from tests.contracts.trading import random_trading
 from tests.support.books import (
     BOB,
     ETH,
@@ -30,6 +33,9 @@ from tests.support.books import (
 from tests.support.states import replayed
 
 
+class PowerCut(Exception): ...
+
+
 async def journal_of(desk: Desk) -> MemoryJournal:
     journal = MemoryJournal()
     await journal.append(desk.records)
@@ -41,19 +47,22 @@ def state_at(desk: Desk, seq: int) -> State:
     return replayed(desk.records[:seq])
 
 
-async def store(snapshots: MemorySnapshots, state: State) -> None:
+async def store(snapshots: MemorySnapshots, state: State, records: list[Record]) -> None:
+    """As the exchange does that `records` are of."""
+    journal = MemoryJournal()
+    await journal.append(records[: state.seq])
     with Capture(state) as capture:
         async with snapshots.draft(capture.header) as draft:
             while accounts := capture.take(1):
                 await draft.add(accounts)
-            await draft.commit()
+            await draft.commit(await journal.fingerprint(state.seq))
 
 
 async def snapshots_of(desk: Desk, *seqs: int) -> MemorySnapshots:
     """Snapshots of what this desk's state was at these places."""
     snapshots = MemorySnapshots()
     for seq in seqs:
-        await store(snapshots, state_at(desk, seq))
+        await store(snapshots, state_at(desk, seq), desk.records)
     return snapshots
 
 
@@ -160,36 +169,6 @@ async def test_when_every_snapshot_is_damaged_the_journal_alone_is_enough() -> N
     recovered = await recover(await journal_of(desk), snapshots)
     assert (recovered.snapshot_seq, len(recovered.notes)) == (0, 3)
     assert_same(recovered, desk)
-
-
-async def test_a_snapshot_ahead_of_the_journal_is_left_out_and_said_so() -> None:
-    desk = known_history()
-    snapshots = await snapshots_of(desk, 4, 8)
-    journal = MemoryJournal()
-    await journal.append(desk.records[:6])
-    recovered = await recover(journal, snapshots)
-    assert (recovered.snapshot_seq, recovered.state.seq, recovered.replayed) == (4, 6, 2)
-    assert recovered.digest == digest_of(state_at(desk, 6))
-    assert len(recovered.notes) == 1
-    assert recovered.notes[0].startswith("snapshot 8 is ahead of the journal, which ends at 6")
-
-
-async def test_a_snapshot_that_was_ahead_does_not_come_back_once_the_journal_has_grown_past_it() -> None:
-    """It shows what never happened: after the restart other things happened under the same numbers."""
-    desk = known_history()
-    snapshots = await snapshots_of(desk, 4, 8)
-    journal = MemoryJournal()
-    await journal.append(desk.records[:6])
-    after = make_engine()
-    after.state = (await recover(journal, snapshots)).state
-    for _ in range(5):
-        outcome = after.execute(deposit(BOB, "1"), desk.at)
-        assert isinstance(outcome, Done)
-        await journal.append(outcome.records)
-    again = await recover(journal, snapshots)
-    assert again.state.seq == 11
-    assert again.digest == digest_of(after.state)
-    assert again.notes == []
 
 
 def damage_row(journal: MemoryJournal, seq: int) -> None:
@@ -304,3 +283,209 @@ async def test_with_nothing_to_replay_the_digest_is_the_one_the_snapshot_was_hel
     assert_books_balance(recovered.state)
     with pytest.raises(AssertionError):
         await recover(journal, await snapshots_of(desk, last - 1))
+
+
+# --- journals and snapshots that do not belong together ------------------------------------------------------------
+
+
+async def assert_refused(journal: MemoryJournal, snapshots: MemorySnapshots, *what: str) -> str:
+    """A start is refused in one sentence with all of this in it, twice, and nothing has changed."""
+    rows, stored = list(journal.rows), dict(snapshots.stored)
+    said = set()
+    for _ in range(2):
+        with pytest.raises(StorageError) as refusal:
+            await recover(journal, snapshots)
+        said.add(str(refusal.value))
+        assert (journal.rows, snapshots.stored) == (rows, stored)
+    (sentence,) = said
+    assert "\n" not in sentence
+    for part in (*what, "nothing was changed"):
+        assert part in sentence
+    return sentence
+
+
+def another(desk: Desk, place: int) -> list[Record]:
+    """The same history, but for the request that record `place` was made by."""
+    records = list(desk.records)
+    records[place - 1] = msgspec.structs.replace(records[place - 1], request="of another exchange")
+    return records
+
+
+LENGTH = len(known_history().records)
+
+
+@pytest.mark.parametrize("length", range(1, LENGTH + 1))
+async def test_a_snapshot_is_used_as_far_as_the_journal_goes_and_one_that_is_ahead_is_proof_of_loss(
+    length: int,
+) -> None:
+    desk = known_history()
+    for seq in range(1, LENGTH + 1):
+        journal, snapshots = MemoryJournal(), await snapshots_of(desk, seq)
+        await journal.append(desk.records[:length])
+        if seq <= length:
+            recovered = await recover(journal, snapshots)
+            assert (recovered.snapshot_seq, recovered.state.seq, recovered.notes) == (seq, length, [])
+            assert recovered.digest == digest_of(state_at(desk, length))
+        else:
+            await assert_refused(
+                journal,
+                snapshots,
+                f"the journal ends at {length}, but there is a snapshot of record {seq}",
+                "put main.db-wal back",
+                "restore a newer backup",
+                f"to go on without the records after {length}, move snapshots.db away",
+            )
+
+
+@pytest.mark.parametrize("place", range(1, LENGTH + 1))
+async def test_a_snapshot_is_refused_beside_a_journal_that_differs_before_it_in_a_single_request(place: int) -> None:
+    desk = known_history()
+    for seq in range(1, LENGTH + 1):
+        journal, snapshots = MemoryJournal(), await snapshots_of(desk, seq)
+        await journal.append(another(desk, place))
+        if seq < place:
+            recovered = await recover(journal, snapshots)
+            assert (recovered.snapshot_seq, recovered.digest) == (seq, digest_of(desk.state))
+        else:
+            await assert_refused(
+                journal,
+                snapshots,
+                f"snapshot {seq} is of another journal, the records up to it differ",
+                "move snapshots.db away, the journal brings everything back",
+            )
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_exchanges_journal_and_snapshots_are_of_a_start_is_exact_or_refused(seed: int) -> None:
+    """Two exchanges of the same traders, and every kind of cut: what comes up is what the journal says, or nothing."""
+    dice = random.Random(seed)
+    desks = [random_trading(2 * seed + number, steps=60) for number in range(2)]
+    for _ in range(60):
+        mine, other = dice.sample(desks, 2)
+        length = dice.randint(1, len(mine.records))
+        journal, snapshots = MemoryJournal(), MemorySnapshots()
+        await journal.append(mine.records[:length])
+        seqs = {}
+        for _ in range(dice.choice((1, 1, 2, 3))):
+            of = dice.choice((mine, mine, other))
+            seqs[dice.randint(1, len(of.records))] = of
+        for seq, of in seqs.items():
+            await store(snapshots, state_at(of, seq), of.records)
+        fits = max(seqs) <= length and seqs[max(seqs)].records[: max(seqs)] == mine.records[: max(seqs)]
+        if fits:
+            recovered = await recover(journal, snapshots)
+            assert recovered.snapshot_seq == max(seqs)
+            assert recovered.digest == digest_of(state_at(mine, length))
+            assert_books_balance(recovered.state)
+        else:
+            await assert_refused(journal, snapshots)
+
+
+async def test_a_snapshot_of_0_1_0_is_held_against_the_time_of_its_record() -> None:
+    desk = known_history()
+    snapshots = await snapshots_of(desk, 5)
+    old = snapshots.stored[5]
+    old.header = msgspec.structs.replace(old.header, journal=None)
+    assert (await recover(await journal_of(desk), snapshots)).snapshot_seq == 5
+    later = [msgspec.structs.replace(record, at=record.at + 1) for record in desk.records]
+    journal = MemoryJournal()
+    await journal.append(later)
+    await assert_refused(
+        journal,
+        snapshots,
+        "snapshot 5 is of another journal",
+        "its last record is of 2026-01-31T09:15:03.123456Z, the same of the journal of 2026-01-31T09:15:03.123457Z",
+    )
+
+
+async def test_a_damaged_snapshot_of_another_journal_is_still_known_as_such() -> None:
+    desk = known_history()
+    snapshots = await snapshots_of(desk, 5)
+    lose_an_account(snapshots.stored[5])
+    journal = MemoryJournal()
+    await journal.append(another(desk, 3))
+    await assert_refused(journal, snapshots, "snapshot 5 is of another journal")
+
+
+async def test_a_damaged_snapshot_proves_that_records_are_missing_as_long_as_its_header_is_whole() -> None:
+    desk = known_history()
+    snapshots = await snapshots_of(desk, 4, 8)
+    lose_an_account(snapshots.stored[8])
+    journal = MemoryJournal()
+    await journal.append(desk.records[:6])
+    await assert_refused(journal, snapshots, "the journal ends at 6, but there is a snapshot of record 8")
+
+
+async def test_a_snapshot_that_is_ahead_and_whose_header_is_damaged_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its number may be what was damaged. It is left where it is, and said."""
+    desk = known_history()
+    snapshots = await snapshots_of(desk, 4, 8)
+    journal = MemoryJournal()
+    await journal.append(desk.records[:6])
+    header = MemorySnapshots.header
+
+    async def damaged(self: MemorySnapshots, seq: int) -> Header:
+        if seq == 8:
+            raise SnapshotDamaged("snapshot 8 is damaged: its row does not match its checksum")
+        return await header(self, seq)
+
+    monkeypatch.setattr(MemorySnapshots, "header", damaged)
+    recovered = await recover(journal, snapshots)
+    assert (recovered.snapshot_seq, recovered.state.seq) == (4, 6)
+    assert recovered.notes == ["snapshot 8 is damaged and ahead of the journal, which ends at 6; it was left out"]
+    assert list(snapshots.stored) == [4, 8]
+
+
+async def test_once_the_lost_records_are_given_up_their_snapshot_is_that_of_another_journal() -> None:
+    """Moved away, it may come back: by then other things have happened under the same numbers."""
+    desk = known_history()
+    snapshots = await snapshots_of(desk, 8)
+    journal = MemoryJournal()
+    await journal.append(desk.records[:6])
+    after = make_engine()
+    after.state = (await recover(journal, MemorySnapshots())).state
+    for _ in range(5):
+        outcome = after.execute(deposit(BOB, "1"), desk.at)
+        assert isinstance(outcome, Done)
+        await journal.append(outcome.records)
+    await assert_refused(journal, snapshots, "snapshot 8 is of another journal")
+
+
+async def test_proof_of_loss_is_seen_before_a_damaged_last_record_is_cut() -> None:
+    desk = known_history()
+    journal, snapshots = MemoryJournal(), await snapshots_of(desk, 8)
+    await journal.append(desk.records[:6])
+    damage_row(journal, 6)
+    await assert_refused(journal, snapshots, "the journal ends at 6, but there is a snapshot of record 8")
+
+
+async def test_damage_in_the_journal_is_named_as_damage_and_not_as_another_journal() -> None:
+    desk = known_history()
+    journal, snapshots = await journal_of(desk), await snapshots_of(desk, 8)
+    number, at, kind, payload, request, checksum = journal.rows[3]
+    journal.rows[3] = (number, at, kind, payload, request, checksum ^ 1)
+    with pytest.raises(StorageError, match="record 4 is damaged"):
+        await recover(journal, snapshots)
+
+
+async def test_a_crash_between_a_cut_and_what_belongs_to_it_leaves_nothing_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = known_history()
+    last = len(desk.records)
+    for dies_in in ("drop_from", "cut"):
+        journal, snapshots = await journal_of(desk), await snapshots_of(desk, 5, last)
+        damage_row(journal, last)
+
+        async def dies(*_: object) -> None:
+            raise PowerCut
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MemorySnapshots if dies_in == "drop_from" else MemoryJournal, dies_in, dies)
+            with pytest.raises(PowerCut):
+                await recover(journal, snapshots)
+        recovered = await recover(journal, snapshots)
+        assert (recovered.snapshot_seq, recovered.state.seq) == (5, last - 1)
+        assert list(snapshots.stored) == [5]

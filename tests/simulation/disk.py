@@ -17,7 +17,7 @@ from exness.core.capture import Digest, Header
 from exness.core.events import Record
 from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError
-from exness.storage.codec import Row, decode, encode
+from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
 
 
 class Outage(StrEnum):
@@ -223,7 +223,7 @@ class SimJournal:
                 for expected, row in enumerate(rows[start : start + at_once], start + 1):
                     if row[0] != expected:
                         raise JournalDamaged(expected, "it is missing")
-                    records.append(_decode(row))
+                    records.append(decode_row(row))
             except JournalDamaged:
                 if records:
                     yield records
@@ -239,7 +239,11 @@ class SimJournal:
         for expected, row in enumerate(self._disk.rows[:up_to], 1):
             if row[0] != expected:
                 raise JournalDamaged(expected, "it is missing")
-            _decode(row)
+            decode_row(row)
+
+    async def fingerprint(self, seq: int) -> int:
+        await asyncio.sleep(self._disk.latency())
+        return fingerprint(row[5] for row in self._disk.rows[max(0, seq - FINGERPRINTED) : seq])
 
     async def mend(self, seq: int) -> bool:
         await asyncio.sleep(self._disk.latency())
@@ -259,7 +263,7 @@ class SimJournal:
         await asyncio.sleep(self._disk.latency())
 
 
-def _decode(row: Row) -> Record:
+def decode_row(row: Row) -> Record:
     seq, at, kind, payload, request, checksum = row
     return decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum))
 
@@ -333,8 +337,8 @@ class SimDraft:
         await asyncio.sleep(self._disk.latency())
         self._accounts += accounts
 
-    async def commit(self) -> SnapshotInfo:
-        disk, snapshot = self._disk, self._whole()
+    async def commit(self, journal: int | None = None) -> SnapshotInfo:
+        disk, snapshot = self._disk, self._whole(msgspec.structs.replace(self._header, journal=journal))
         disk.snapshot_in_flight = snapshot
         await asyncio.sleep(20 * disk.latency())
         if disk.snapshot_fails:
@@ -346,8 +350,8 @@ class SimDraft:
         await asyncio.sleep(disk.latency())
         return _info(snapshot)
 
-    def _whole(self) -> Snapshot:
-        header, digest = msgspec.msgpack.encode(self._header), Digest(self._header)
+    def _whole(self, header: Header) -> Snapshot:
+        encoded, digest = msgspec.msgpack.encode(header), Digest(header)
         for account in self._accounts:
             digest.add(account)
-        return Snapshot(header, crc32(header), digest.hex(), self._header.seq, self._header.at, self._accounts)
+        return Snapshot(encoded, crc32(encoded), digest.hex(), header.seq, header.at, self._accounts)

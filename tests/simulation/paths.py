@@ -66,7 +66,8 @@ PATHS = (
     "snapshot failed",
     "snapshot torn",
     "snapshot fallback",
-    "snapshot ahead of the journal left out",
+    "snapshot ahead of the journal refused",
+    "snapshot of another journal refused",
     *(f"snapshots: {decay}" for decay in Decay if decay is not Decay.NONE),
     "damage in the middle refused",
 )

@@ -279,11 +279,19 @@ def a_checksum_that_nobody_looks_at(patch: Patch) -> None:
 
 
 @defect
-def a_snapshot_ahead_of_the_journal_is_kept(patch: Patch) -> None:
-    async def keep(snapshots: object, seq: int) -> None:
+def proof_of_loss_is_thrown_away(patch: Patch) -> None:
+    async def go_on(journal: object, snapshots: object) -> None:
         await asyncio.sleep(0)
 
-    patch.setattr(recovery, "_drop_ahead", keep)
+    patch.setattr(recovery, "_refuse_lost_records", go_on)
+
+
+@defect
+def a_snapshot_of_another_journal_is_loaded(patch: Patch) -> None:
+    async def never_mind(journal: object, header: object) -> None:
+        await asyncio.sleep(0)
+
+    patch.setattr(recovery, "_refuse_other_journal", never_mind)
 
 
 @defect

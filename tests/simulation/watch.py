@@ -10,6 +10,8 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.decide import Repeated
@@ -26,12 +28,12 @@ from exness.core.events import (
 from exness.core.instruments import AccountId, Asset
 from exness.core.rejects import Refusal
 from exness.core.state import BooksError, Rules, State, audit
-from exness.runtime.ports import StorageError
+from exness.runtime.ports import SnapshotDamaged, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
 from tests.simulation.actions import Bounds
-from tests.simulation.disk import Disk, SimJournal, SimSnapshots, Snapshot, damaged, header_of
+from tests.simulation.disk import Disk, SimJournal, SimSnapshots, Snapshot, damaged, decode_row, header_of
 from tests.simulation.loop import run_alone
 from tests.simulation.twin import Prediction, Twin
 
@@ -391,6 +393,8 @@ class Watch:
             self._probe_damage(without)
         if len(self.disk.rows) > 1 and self._random.random() < 0.5:
             self._probe_shorter(self.disk.copy())
+        if self.disk.rows and self._random.random() < 0.5:
+            self._probe_other(self.disk.copy())
 
     def _open(self, disk: Disk) -> Recovered:
         try:
@@ -414,15 +418,43 @@ class Watch:
         self.reached("damage in the middle refused")
 
     def _probe_shorter(self, disk: Disk) -> None:
-        """An older journal under newer snapshots, as from a backup: what is ahead of it counts for nothing."""
+        """An older journal, as from a copy without its log: a newer snapshot proves that it once went further."""
         del disk.rows[self._random.randrange(1, len(disk.rows)) :]
-        ahead = [seq for seq in disk.snapshots if seq > len(disk.rows)]
-        state = self._open(disk).state
-        difference = self._checkpoints[len(disk.rows)].difference(state)
-        self.check(difference is None, "a snapshot ahead of the journal counts for nothing", difference)
-        kept = [seq for seq in disk.snapshots if seq > len(disk.rows)]
-        self.check(not kept, "a snapshot ahead of the journal does not wait for its time", kept)
-        self.counters["snapshot ahead of the journal left out"] += bool(ahead)
+        ahead = [seq for seq, snapshot in disk.snapshots.items() if seq > len(disk.rows) and _is_whole(snapshot)]
+        if ahead:
+            self._probe_refusal(disk, f"there is a snapshot of record {max(ahead)}, which was on disk before it")
+            self.counters["snapshot ahead of the journal refused"] += 1
+            return
+        difference = self._checkpoints[len(disk.rows)].difference(self._open(disk).state)
+        self.check(difference is None, "an older journal is what it was", difference)
+
+    def _probe_other(self, disk: Disk) -> None:
+        """Snapshots beside a journal of equal length that went another way."""
+        place = self._random.randrange(len(disk.rows))
+        for number in range(place, len(disk.rows)):
+            record = decode_row(disk.rows[number])
+            disk.rows[number] = encode(replace(record, request=f"another {record.request}"))
+        newest = max((seq for seq, snapshot in disk.snapshots.items() if _is_whole(snapshot)), default=0)
+        if newest > place:
+            self._probe_refusal(disk, f"snapshot {newest} is of another journal")
+            self.counters["snapshot of another journal refused"] += 1
+
+    def _probe_refusal(self, disk: Disk, why: str) -> None:
+        rows, kept, refused = list(disk.rows), dict(disk.snapshots), ""
+        try:
+            run_alone(recover(SimJournal(disk), SimSnapshots(disk)))
+        except StorageError as error:
+            refused = str(error)
+        self.check(why in refused, "proof of loss is refused", refused)
+        self.check((disk.rows, disk.snapshots) == (rows, kept), "a refused start changes nothing")
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    try:
+        header_of(snapshot)
+    except SnapshotDamaged:
+        return False
+    return True
 
 
 def _orders(outcome: Outcome) -> list[str]:
