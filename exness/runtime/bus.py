@@ -1,6 +1,7 @@
 """Every durable record, in order, to whoever in the process subscribes.
 
-A subscriber that falls behind by more than its bound is cut off and told so: the exchange never waits for one.
+A subscriber that falls behind by more than its bound is cut off and told so: the exchange never waits for one. One that
+has taken everything is not behind, however many records come at once: a batch is as large as what one tick set off.
 """
 
 import asyncio
@@ -46,8 +47,8 @@ class Subscription:
         return self._records.popleft()
 
     def offer(self, records: Sequence[Record]) -> bool:
-        """Take records if they fit; False when this subscriber is now cut off."""
-        if len(self._records) + len(records) > self._bound:
+        """Take records if they fit, or if nothing waits; False when this subscriber is now cut off."""
+        if self._records and len(self._records) + len(records) > self._bound:
             self._cut_off = True
         else:
             self._records.extend(records)
@@ -64,7 +65,7 @@ class Subscription:
 
 
 class Bus:
-    """Broadcasts records. `bound` is how many a subscriber may have waiting."""
+    """Broadcasts records. `bound` is how many a subscriber may have waiting when more come."""
 
     def __init__(self, bound: int) -> None:
         self._bound = bound

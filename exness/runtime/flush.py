@@ -6,9 +6,9 @@ on its own time), in every commit, since the replay goes on from the journal's l
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from exness.core.events import Record, StartedAfresh, TradeLiquidated
+from exness.core.events import Event, StartedAfresh, TradeLiquidated
 from exness.runtime.candles import CandleBatch, CandleBook
 
 FLUSH_S = 1.0
@@ -30,12 +30,12 @@ class CandleFlush:
     def is_full(self) -> bool:
         return self._book.full
 
-    def riding(self, records: Sequence[Record]) -> CandleBatch | None:
-        """What goes into the transaction of these records. A reset among them forgets the candles as well."""
-        if any(isinstance(record.event, StartedAfresh) for record in records):
+    def riding(self, kinds: Collection[type[Event]]) -> CandleBatch | None:
+        """What goes into the transaction of events of these kinds. A reset among them forgets the candles as well."""
+        if StartedAfresh in kinds:
             self._book.forget()
             return None
-        if self._with_every_commit or self._age_s() >= RIDE_S or any(map(_is_liquidation, records)):
+        if self._with_every_commit or self._age_s() >= RIDE_S or TradeLiquidated in kinds:
             return self.take()
         return None
 
@@ -54,7 +54,3 @@ class CandleFlush:
 
     def _age_s(self) -> float:
         return asyncio.get_running_loop().time() - self._taken_s
-
-
-def _is_liquidation(record: Record) -> bool:
-    return isinstance(record.event, TradeLiquidated)

@@ -3,7 +3,12 @@
 A request is executed where it stands when nothing is before it. Else it waits in a bounded inbox; one that finds it
 full, or waits too long in it, is refused untouched, so "overloaded" always means that nothing happened. Ticks have a
 queue of their own and go first: between any two slices of requests, every tick that has come is checked. Whoever asked
-is answered once the events are durable.
+is answered once the events are durable; who is refused, once all is durable that the refusal shows.
+
+There is one way into the engine, and a bug that is met there stops the exchange wherever it is met: the state may be
+half changed, so nothing more is decided on it, nothing more is written and nobody hears of anything more. Whoever waits
+is told that it is not known, and `run` raises the bug. A watcher is told of what is decided already: a bug in it is
+logged and counted, and stops nothing.
 """
 
 import asyncio
@@ -12,14 +17,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
+import structlog
 
-from exness.core.commands import Command, PriceTick
+from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
-from exness.core.events import Record
-from exness.core.rejects import Refusal
+from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
 from exness.runtime.meters import Spread
 from exness.runtime.ports import Clock
@@ -42,8 +48,22 @@ class NotTaken(Exception):
         self.why = why
 
 
+_log = structlog.get_logger()
+
 Watcher = Callable[[PriceTick, int], None]
-"""Told of a tick and when the engine took it (microseconds). Must be quick, and must not raise."""
+"""Told of a tick and when the engine took it (microseconds). Must be quick."""
+
+_SHOW_NO_RECORD = frozenset({Reject.PRICE_UNAVAILABLE, Reject.SLIPPAGE_EXCEEDED, Reject.TRADE_NOT_FOUND})
+"""Refusals that follow from prices alone, and the one that is not told before the tables were asked for the trade."""
+_SHOW_THE_ACCOUNT = frozenset({Reject.CLIENT_ORDER_ID_CONFLICT, Reject.INSUFFICIENT_MARGIN})
+"""Refusals that follow from the account alone; all others may follow from any record."""
+
+
+class Decision(NamedTuple):
+    """An outcome, and the record up to which everything must be durable before it may be told."""
+
+    outcome: Outcome
+    shows: int
 
 
 class Waiting(msgspec.Struct, gc=False):
@@ -52,7 +72,7 @@ class Waiting(msgspec.Struct, gc=False):
     command: Command
     request: str
     since: float
-    reply: asyncio.Future[Outcome]
+    reply: asyncio.Future[Decision]
 
 
 class Sequencer:
@@ -79,12 +99,16 @@ class Sequencer:
         self._ticks = TickQueue(tick_queue)
         self._wake = asyncio.Event()
         self._running = False
-        self._checking = False
+        self._whole = asyncio.Event()
+        """Set while nothing is half done: a tick that sets very much off lets the loop turn between its steps."""
+        self._whole.set()
+        self._finishing: asyncio.Task[Done] | None = None
         self._broken: BaseException | None = None
         self._closing = False
         writer.on_progress = self._wake.set
         self.watchers: list[Watcher] = []
         """Called with every tick that was checked, once all that it set off is decided."""
+        self.watchers_failed = 0
         self.ticks_checked = 0
         self.overloads = 0
         self.decide_s = Spread()
@@ -117,23 +141,22 @@ class Sequencer:
         if self._closing or self._writer.halted:
             raise NotTaken(Busy.SHUTTING_DOWN)
         if self._nothing_waits:
-            outcome = self._execute(command, request)
+            decision = self._execute(command, request)
         else:
-            outcome = await self._queued(command, request)
-        durable = self._writer.when_durable(_last_seq(outcome))
+            decision = await self._queued(command, request)
+        durable = self._writer.when_durable(decision.shows)
         if durable is not None:
             decided = time.perf_counter()
             await durable
             self.ack_s.note(time.perf_counter() - decided)
-        return outcome
+        return decision.outcome
 
     @property
     def _nothing_waits(self) -> bool:
-        """Whether a request may be executed where it stands: no tick and no request is before it, and none is half
-        done (a tick that sets very much off lets the loop turn between its steps)."""
-        return not (self._inbox or self._ticks or self._checking) and self._running and self._writer.has_room
+        """Whether a request may be executed where it stands: no tick and no request is before it or half done."""
+        return not (self._inbox or self._ticks) and self._whole.is_set() and self._running and self._writer.has_room
 
-    async def _queued(self, command: Command, request: str) -> Outcome:
+    async def _queued(self, command: Command, request: str) -> Decision:
         if len(self._inbox) >= self._inbox_size:
             self.overloads += 1
             raise NotTaken(Busy.OVERLOADED)
@@ -157,42 +180,64 @@ class Sequencer:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
         brings its ticks this way only. `again`: an earlier run has checked this tick, so no watcher is told of it.
 
-        Returns once it is decided, which can be before it is durable; waits only while the writer has no room.
-        Raises Halted when the process has stopped.
+        Returns once it is decided, which can be before it is durable; waits only while the writer has no room or a tick
+        is half done. Once it has begun it is done to its end, also when the caller is cancelled.
+        Raises Halted when the process has stopped, or stops because of a bug in the engine.
         """
-        while self._writer.is_behind and not self._writer.halted:
-            await self._writer.progress()
+        while (self._writer.is_behind or not self._whole.is_set()) and not self._writer.halted:
+            await (self._writer.progress() if self._writer.is_behind else self._whole.wait())
         if self._writer.halted:
             raise Halted
-        outcome = self._engine.execute(command, at, request)
+        outcome = self._decide(command, at, request)
         if not isinstance(outcome, Done):
             return outcome
-        records = outcome.records
-        while outcome.more:  # without an await: nothing comes between the steps of one tick
-            step = self._engine.execute(command, at, request)
-            assert isinstance(step, Done), "a tick is never refused"
-            records, outcome = records + step.records, step
+        if outcome.more:
+            self._whole.clear()
+            self._finishing = asyncio.create_task(self._finish(command, at, request, outcome), name="rest of a tick")
+            outcome = await asyncio.shield(self._finishing)
+        elif outcome.records:
+            self._writer.put(outcome.records)
         if isinstance(command, PriceTick) and not again:
             self._checked(command, at)
-        if records:
+        return outcome
+
+    async def _finish(self, command: Command, at: int, request: str, outcome: Done) -> Done:
+        """Do the steps that are left of a command, all of whose records become durable at once. The loop turns between
+        them, and nothing else is executed meanwhile: `_whole` must not be set. Raises Halted for a bug in the engine.
+        """
+        records = list(outcome.records)
+        try:
+            while outcome.more:
+                await asyncio.sleep(0)
+                step = self._decide(command, at, request)
+                assert isinstance(step, Done), "a tick is never refused"
+                records += step.records
+                outcome = step
             self._writer.put(records)
-        return Done(records)
+            return Done(records)
+        finally:
+            self._whole.set()
+            self._wake.set()
 
     async def run(self) -> None:
         """Execute what comes until `close`, and then what has come before it. Raises what the engine raised."""
         self._running = True
         try:
-            while await self._something_to_do():
-                await self._check_ticks()
-                self._refuse_overdue()
-                self._handle_slice()
-                await asyncio.sleep(0)
+            with contextlib.suppress(Halted):  # for the reason that is raised below, or that the writer has said
+                while await self._something_to_do():
+                    await self._check_ticks()
+                    self._refuse_overdue()
+                    self._handle_slice()
+                    await asyncio.sleep(0)
+                await self._whole.wait()
             if self._broken is not None:
                 raise self._broken
         finally:
             self._running = False
             self._closing = True
             self._refuse_all(Busy.SHUTTING_DOWN)
+            if self._finishing is not None:
+                self._finishing.cancel()
 
     def close(self) -> None:
         """Take nothing more; `run` returns once everything taken is executed."""
@@ -201,12 +246,16 @@ class Sequencer:
 
     async def _something_to_do(self) -> bool:
         """Wait for a tick, or for a request that the writer has room for. False when there will be none."""
-        while self._broken is None and not self._ticks and not (self._inbox and self._writer.has_room):
-            if self._writer.halted or (self._closing and not self._inbox):
+        while self._broken is None and not (self._whole.is_set() and self._something_waits):
+            if self._writer.halted or (self._closing and not self._inbox and not self._ticks):
                 return False
             self._wake.clear()
             await self._pause()
         return self._broken is None
+
+    @property
+    def _something_waits(self) -> bool:
+        return bool(self._ticks) or (bool(self._inbox) and self._writer.has_room)
 
     async def _pause(self) -> None:
         """Sleep until something comes. Requests that wait for a slow disk are refused when their time is over."""
@@ -232,24 +281,24 @@ class Sequencer:
 
     async def _check(self, tick: PriceTick) -> None:
         at = self._clock.now_us()
-        records: list[Record] = []
-        self._checking = True
-        while True:
-            outcome = self._engine.execute(tick, at)
-            assert isinstance(outcome, Done), "a tick is never refused"
-            records += outcome.records
-            if not outcome.more:
-                break
-            await asyncio.sleep(0)
-        self._checking = False
+        outcome = self._decide(tick, at)
+        assert isinstance(outcome, Done), "a tick is never refused"
+        if outcome.more:
+            self._whole.clear()
+            await self._finish(tick, at, "", outcome)
+        elif outcome.records:
+            self._writer.put(outcome.records)
         self._checked(tick, at)
-        if records:
-            self._writer.put(records)
 
     def _checked(self, tick: PriceTick, at: int) -> None:
         self.ticks_checked += 1
         for watcher in self.watchers:
-            watcher(tick, at)
+            try:
+                watcher(tick, at)
+            except Exception:  # noqa: BLE001 - who watches must not stop who trades
+                self.watchers_failed += 1
+                if self.watchers_failed == 1:
+                    _log.exception("a watcher of ticks failed; from now on such failures are only counted")
 
     def _handle_slice(self) -> None:
         for _ in range(min(self._slice, len(self._inbox))):
@@ -265,19 +314,25 @@ class Sequencer:
         except Halted as halted:
             waiting.reply.set_exception(halted)
 
-    def _execute(self, command: Command, request: str) -> Outcome:
-        """Raises Halted for a bug in the engine, which `run` then raises: the process stops."""
+    def _execute(self, command: Command, request: str) -> Decision:
+        """Raises Halted for a bug in the engine."""
         started = time.perf_counter()
-        try:
-            outcome = self._engine.execute(command, self._clock.now_us(), request)
-        except BaseException as error:
-            self._broken, self._closing = error, True
-            self._wake.set()
-            raise Halted from error
+        outcome = self._decide(command, self._clock.now_us(), request)
         self.decide_s.note(time.perf_counter() - started)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
-        return outcome
+        return Decision(outcome, _shows(outcome, command, self.state))
+
+    def _decide(self, command: Command, at: int, request: str = "") -> Outcome:
+        """The one way into the engine. Raises Halted for a bug in it: the exchange stops, as its state may be half
+        changed, and `run` raises what it was."""
+        try:
+            return self._engine.execute(command, at, request)
+        except BaseException as bug:
+            self._broken, self._closing = bug, True
+            self._writer.halt()
+            self._wake.set()
+            raise Halted from bug
 
     def _refuse_overdue(self) -> None:
         oldest_allowed = asyncio.get_running_loop().time() - self._inbox_wait_s
@@ -295,12 +350,16 @@ def _refuse(waiting: Waiting, why: Busy) -> None:
         waiting.reply.set_exception(NotTaken(why))
 
 
-def _last_seq(outcome: Outcome) -> int:
-    """What must be durable before this outcome may be told."""
+def _shows(outcome: Outcome, command: Command, state: State) -> int:
+    """The newest record that telling this outcome tells of, when it has just been decided."""
     match outcome:
         case Done(records):
             return records[-1].seq if records else 0
         case Repeated(seen):
             return seen.trade.seq
-        case Refusal():
+        case Refusal(reject) if reject in _SHOW_NO_RECORD:
             return 0
+        case Refusal(reject) if reject in _SHOW_THE_ACCOUNT and isinstance(command, OpenTrade):
+            return state.accounts[command.account].seq
+        case Refusal():
+            return state.seq

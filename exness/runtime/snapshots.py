@@ -14,7 +14,7 @@ import structlog
 from exness.core.capture import Capture
 from exness.core.state import State
 from exness.runtime.ports import SnapshotInfo, Snapshots
-from exness.runtime.writer import Writer
+from exness.runtime.writer import Halted, Writer
 
 _log = structlog.get_logger()
 
@@ -75,6 +75,8 @@ class Snapshotter:
                     await asyncio.sleep(0)
                 await self._writer.on_disk(capture.header.seq)
                 fingerprint = await self._writer.fingerprint(capture.header.seq)
+                if self._writer.failed:
+                    raise Halted  # perhaps for a bug that left the state half changed before all of it was taken
                 info = await draft.commit(fingerprint)
         self._last_seq = info.seq
         self.stats = SnapshotStats(

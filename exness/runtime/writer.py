@@ -9,7 +9,9 @@ import contextlib
 import heapq
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from exness.core.events import Event, Record
 from exness.runtime.bus import Bus
@@ -17,6 +19,11 @@ from exness.runtime.candles import CandleBatch
 from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import BATCHES, Spread
 from exness.runtime.ports import Journal, StorageError
+
+_log = structlog.get_logger()
+
+COUNTED_PER_TURN = 10_000
+"""Records counted before the loop gets a turn: about a millisecond."""
 
 
 class Halted(Exception):
@@ -55,6 +62,8 @@ class Writer:
         self._progressed = asyncio.Event()
         self.durable_seq = durable_seq
         self.halted = False
+        self.failed = False
+        """It was halted before everything was written: nothing more may be believed of the state."""
         self.on_progress: Callable[[], None] = lambda: None
         """Called after every commit and when the writer halts: there may be room now, or never again."""
         self.commit_s = Spread()
@@ -146,8 +155,11 @@ class Writer:
         try:
             while await self._something_to_write():
                 await self._commit(self._next_batch())
-            if self._candles is not None:
-                await self._write_candles(self._candles.take())
+            if not self.halted:
+                await self._write_candles(self._taken(lambda candles: candles.take()))
+        except BaseException:
+            self.failed = True
+            raise
         finally:
             self._halt()
 
@@ -158,7 +170,7 @@ class Writer:
 
     async def _something_to_write(self) -> bool:
         while not self._groups:
-            if self._closing:
+            if self._closing or self.halted:
                 return False
             self._arrived.clear()
             if self._candles is None:
@@ -168,8 +180,18 @@ class Writer:
                 async with asyncio.timeout(self._candles.pause_s()):
                     await self._arrived.wait()
             if not self._groups:
-                await self._write_candles(self._candles.overdue())
-        return True
+                await self._write_candles(self._taken(lambda candles: candles.overdue()))
+        return not self.halted
+
+    def _taken(self, take: Callable[[CandleFlush], CandleBatch | None]) -> CandleBatch | None:
+        """Candles to write. They are for display: a bug in them costs candles, and no trade."""
+        if self._candles is None:
+            return None
+        try:
+            return take(self._candles)
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("candles could not be taken; they are not written this time")
+            return None
 
     async def _write_candles(self, candles: CandleBatch | None) -> None:
         """Candles alone, when there is no commit for them to ride on."""
@@ -178,7 +200,10 @@ class Writer:
             self._made_progress()
 
     def _next_batch(self) -> list[Record]:
-        records = list(self._groups.popleft())
+        records = self._groups.popleft()
+        if not (self._groups and len(records) + len(self._groups[0]) <= self._batch):
+            return records  # as it is: what one tick set off may be very long
+        records = list(records)
         while self._groups and len(records) + len(self._groups[0]) <= self._batch:
             records += self._groups.popleft()
         return records
@@ -186,10 +211,13 @@ class Writer:
     async def _commit(self, records: list[Record]) -> None:
         if records[0].seq != self.durable_seq + 1:
             raise StorageError(f"record {records[0].seq} does not follow {self.durable_seq} on disk")
-        candles = self._candles.riding(records) if self._candles is not None else None
+        kinds = await _kinds_of(records)
+        if self.halted:
+            return
+        candles = self._taken(lambda candles: candles.riding(kinds))
         self.commit_s.note(await self._append(records, candles))
         self.batches.note(len(records))
-        self.events.update([type(record.event) for record in records])
+        self.events.update(kinds)
         self.durable_seq = records[-1].seq
         self._queued -= len(records)
         self.largest_batch = max(self.largest_batch, len(records))
@@ -216,6 +244,12 @@ class Writer:
             if not future.done():
                 future.set_result(None)
 
+    def halt(self) -> None:
+        """Write nothing more, and tell nobody that anything more is on disk: whoever waits hears Halted. A commit that
+        is under way may still end up there."""
+        self.failed = True
+        self._halt()
+
     def _halt(self) -> None:
         self.halted = True
         for _, _, future in self._waiters:
@@ -223,4 +257,15 @@ class Writer:
                 future.set_exception(Halted())
                 future.exception()  # whoever asked may have gone; that is no error of its own
         self._waiters.clear()
+        self._arrived.set()
         self._made_progress()
+
+
+async def _kinds_of(records: Sequence[Record]) -> Counter[type[Event]]:
+    """How many events there are of each kind. The loop turns between very many."""
+    kinds: Counter[type[Event]] = Counter()
+    for first in range(0, len(records), COUNTED_PER_TURN):
+        if first:
+            await asyncio.sleep(0)
+        kinds.update([type(record.event) for record in records[first : first + COUNTED_PER_TURN]])
+    return kinds

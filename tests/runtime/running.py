@@ -8,7 +8,7 @@ from typing import Self
 from exness.core.commands import Command
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
-from exness.core.state import State
+from exness.core.state import Rules, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import Clock
@@ -37,6 +37,7 @@ class Running:
     def __init__(
         self,
         *,
+        rules: Rules | None = None,
         clock: Clock | None = None,
         inbox_size: int = 1000,
         inbox_wait_s: float = 60.0,
@@ -48,7 +49,7 @@ class Running:
         wait_for_disk: bool = True,
     ) -> None:
         self.clock = clock or SetClock()
-        self.engine: Engine = make_engine(liquidations_per_step=liquidations_per_step)
+        self.engine: Engine = make_engine(rules, liquidations_per_step=liquidations_per_step)
         self.journal = NotingJournal()
         self.bus = Bus(100_000)
         self.writer = Writer(

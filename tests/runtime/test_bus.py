@@ -67,6 +67,23 @@ async def test_who_waits_with_room_to_the_last_record_is_not_cut_off() -> None:
         assert bus.cut_off == 0
 
 
+@pytest.mark.parametrize(("waiting", "coming", "cut_off"), [(0, 4, 0), (0, 1000, 0), (1, 2, 0), (1, 3, 1), (3, 1, 1)])
+async def test_a_batch_larger_than_the_bound_cuts_off_only_who_was_behind(
+    waiting: int, coming: int, cut_off: int
+) -> None:
+    bus = Bus(3)
+    with bus.subscribe() as subscription:
+        if waiting:
+            bus.publish(records(1, waiting))
+        bus.publish(records(waiting + 1, waiting + coming))
+        assert bus.cut_off == cut_off
+        kept = waiting if cut_off else waiting + coming
+        assert await taken(subscription, kept) == list(range(1, kept + 1))
+        if cut_off:
+            with pytest.raises(FellBehind):
+                await anext(subscription)
+
+
 async def test_who_leaves_hears_nothing_more_and_costs_nothing() -> None:
     bus = Bus(1)
     with bus.subscribe():
@@ -80,6 +97,8 @@ async def test_leaving_twice_or_after_being_cut_off_is_no_error() -> None:
     bus = Bus(1)
     with bus.subscribe() as subscription:
         bus.publish(records(1, 2))
+        bus.publish(records(3, 3))
+        assert bus.cut_off == 1
     bus.drop(subscription)
 
 

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from exness.core.commands import OpenTrade
 from exness.core.engine import Done
 from exness.core.events import TradeLiquidated
+from exness.core.instruments import Asset
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import BooksError
 from exness.runtime.sequencer import Busy, NotTaken
@@ -15,6 +17,7 @@ from tests.support.app import SetClock, until
 from tests.support.books import (
     ANN,
     BOB,
+    ETH,
     SECOND,
     SHORT,
     SOL,
@@ -22,6 +25,7 @@ from tests.support.books import (
     close_trade,
     deposit,
     digest_and_interest,
+    make_rules,
     open_account,
     open_trade,
     tick,
@@ -75,6 +79,56 @@ async def test_acknowledged_in_memory_a_command_is_answered_before_it_is_on_disk
         exchange.hold_disk()
         assert await exchange.do(deposit(ANN, "1"))
         assert exchange.writer.durable_seq < exchange.state.seq
+
+
+SHOWN: dict[str, tuple[OpenTrade, Reject, bool]] = {
+    "another body under the id of a trade": (
+        open_trade("again", margin="2", client_order="mine", fingerprint="other"),
+        Reject.CLIENT_ORDER_ID_CONFLICT,
+        True,
+    ),
+    "more than the balance": (open_trade("dear", margin="4999.5", leverage="1"), Reject.INSUFFICIENT_MARGIN, True),
+    "more than the open interest": (open_trade("large", margin="999", leverage="10"), Reject.POSITION_LIMIT, True),
+    "no price": (open_trade("blind", asset=Asset("DOGE")), Reject.PRICE_UNAVAILABLE, False),
+    "a price that has moved": (
+        open_trade("late", margin="1", slippage=10, expected="100"),
+        Reject.SLIPPAGE_EXCEEDED,
+        False,
+    ),
+}
+"""What is asked after a trade that is not on disk yet, why it is refused, and whether that tells of the trade."""
+
+
+@pytest.mark.parametrize("queued", [False, True])
+@pytest.mark.parametrize("name", SHOWN)
+async def test_a_refusal_waits_for_the_disk_when_it_shows_what_is_not_on_it_yet(name: str, queued: bool) -> None:
+    command, reject, shows = SHOWN[name]
+    async with running(rules=make_rules(max_open_interest="6000")) as exchange:
+        exchange.hold_disk()
+        opening = exchange.ask(open_trade("t", margin="1", leverage="2", client_order="mine", fingerprint="body"))
+        await until(lambda: exchange.writer.queued == 1)
+        if queued:
+            exchange.sequencer.tick(tick(ETH, "3000"))  # is before it
+        refusing = exchange.ask(command)
+        if shows:
+            await until(lambda: exchange.writer.waiting == 2, "for the refusal to wait")
+            assert not refusing.done()
+            exchange.release_disk()
+        outcome = await refusing
+        assert isinstance(outcome, Refusal)
+        assert outcome.reject is reject
+        assert exchange.writer.durable_seq == (2 if shows else 1)
+        exchange.release_disk()
+        await opening
+
+
+async def test_acknowledged_in_memory_a_refusal_waits_for_nothing() -> None:
+    async with running(wait_for_disk=False) as exchange:
+        exchange.hold_disk()
+        await exchange.do(open_trade("t", margin="4000"))
+        outcome = await exchange.sequencer.submit(open_trade("dear", margin="4000"))
+        assert isinstance(outcome, Refusal)
+        assert outcome.details["available"] == "1000.000000"
 
 
 async def test_a_refusal_waits_for_no_disk() -> None:

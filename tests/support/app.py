@@ -379,6 +379,7 @@ async def running_app(
     acknowledge: str = "durable",
     max_body_bytes: int = 65_536,
     journal_fails: str | None = None,
+    core_fails: str | None = None,
     flush_candles: bool = False,
     auth: AuthStore | None = None,
     **web_options: Any,
@@ -386,6 +387,7 @@ async def running_app(
     """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
+    `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
     `flush_candles`: the journal gets the candles too, which brings appends that nobody asked for.
     `web_options` go to the Context.
     """
@@ -453,6 +455,11 @@ async def running_app(
         if isinstance(stores.journal, MemoryJournal):
             app.release_disk()
         await app.http.close()
+        if core_fails is not None:
+            with pytest.raises(AssertionError, match=core_fails):
+                await app.tasks[1]
+            await app.tasks[0]
+            return
         sequencer.close()
         await app.tasks[1]
         writer.close()

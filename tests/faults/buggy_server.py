@@ -1,0 +1,29 @@
+"""`python -m tests.faults.buggy_server`: `python -m exness` with a bug in its core, which a price of 13, or a margin of
+13, brings to light. What it was about is then half done in memory."""
+
+import sys
+
+from exness.cli import main
+from exness.core import engine
+from exness.core.events import Record, TradeLiquidated, TradeOpened
+from exness.core.state import State
+
+SIGN = 13_000_000
+
+evolve = engine.evolve
+
+
+def half(state: State, record: Record) -> None:
+    match record.event:
+        case TradeOpened(trade) if trade.margin == SIGN:
+            state.accounts[trade.account].free -= trade.margin
+            raise AssertionError("this bug was planted by a test")
+        case TradeLiquidated() as event if event.mark == SIGN:
+            state.free += 1
+            raise AssertionError("this bug was planted by a test")
+    evolve(state, record)
+
+
+if __name__ == "__main__":
+    engine.evolve = half
+    sys.exit(main())
