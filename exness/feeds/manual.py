@@ -134,8 +134,13 @@ class ManualFeed:
         while self._script and self._script[0][0] <= until:
             at, tick = self._script[0]
             self.clock.advance_to(at)
-            liquidated += await self._set(tick, at)
-            self._script.popleft()  # not before: who is cancelled while the disk is slow leaves it to be set
+            try:
+                liquidated += await self._set(tick, at)
+            except asyncio.CancelledError:  # while the disk is slow: it is left to be set; or half way: it will be done
+                if self._is_taken(tick, at):
+                    self._script.popleft()
+                raise
+            self._script.popleft()
             scripted += 1
             if scripted % _IN_A_ROW == 0:
                 await asyncio.sleep(0)
@@ -148,6 +153,12 @@ class ManualFeed:
         assert isinstance(outcome, Done), "a tick is never refused"
         self.counters["ticks"] += 1
         return len(outcome.records)
+
+    def _is_taken(self, tick: PriceTick, at: int) -> bool:
+        """Whether the engine has begun with a price, which is then done to its end."""
+        assert self._stage is not None, "hold comes first"
+        price = self._stage.state.price(tick.asset)
+        return price is not None and (price.bid, price.ask, price.at) == (tick.bid, tick.ask, at)
 
     def _moved(self, at: int, liquidated: int, scripted: int) -> PriceMoved:
         assert self._stage is not None, "hold comes first"

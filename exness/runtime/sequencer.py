@@ -25,6 +25,7 @@ import structlog
 from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
+from exness.core.events import Record
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
 from exness.runtime.meters import Spread
@@ -191,17 +192,17 @@ class Sequencer:
         outcome = self._decide(command, at, request)
         if not isinstance(outcome, Done):
             return outcome
-        if outcome.more:
-            self._whole.clear()
-            self._finishing = asyncio.create_task(self._finish(command, at, request, outcome), name="rest of a tick")
-            outcome = await asyncio.shield(self._finishing)
-        elif outcome.records:
-            self._writer.put(outcome.records)
-        if isinstance(command, PriceTick) and not again:
-            self._checked(command, at)
-        return outcome
+        if not outcome.more:
+            self._done(command, at, outcome.records, again=again)
+            return outcome
+        self._whole.clear()
+        rest = self._finish(command, at, outcome, request, again=again)
+        self._finishing = asyncio.create_task(rest, name="rest of a tick")
+        return await asyncio.shield(self._finishing)
 
-    async def _finish(self, command: Command, at: int, request: str, outcome: Done) -> Done:
+    async def _finish(
+        self, command: Command, at: int, outcome: Done, request: str = "", *, again: bool = False
+    ) -> Done:
         """Do the steps that are left of a command, all of whose records become durable at once. The loop turns between
         them, and nothing else is executed meanwhile: `_whole` must not be set. Raises Halted for a bug in the engine.
         """
@@ -213,7 +214,7 @@ class Sequencer:
                 assert isinstance(step, Done), "a tick is never refused"
                 records += step.records
                 outcome = step
-            self._writer.put(records)
+            self._done(command, at, records, again=again)
             return Done(records)
         finally:
             self._whole.set()
@@ -285,10 +286,17 @@ class Sequencer:
         assert isinstance(outcome, Done), "a tick is never refused"
         if outcome.more:
             self._whole.clear()
-            await self._finish(tick, at, "", outcome)
-        elif outcome.records:
-            self._writer.put(outcome.records)
-        self._checked(tick, at)
+            await self._finish(tick, at, outcome)
+        else:
+            self._done(tick, at, outcome.records)
+
+    def _done(self, command: Command, at: int, records: list[Record], *, again: bool = False) -> None:
+        """All of a command is decided. Watchers hear first: the candle of a mark that liquidates rides on the commit of
+        what it liquidates."""
+        if isinstance(command, PriceTick) and not again:
+            self._checked(command, at)
+        if records:
+            self._writer.put(records)
 
     def _checked(self, tick: PriceTick, at: int) -> None:
         self.ticks_checked += 1

@@ -32,9 +32,9 @@ from exness.core.evolve import evolve
 from exness.core.instruments import Asset
 from exness.core.state import State, audit
 from exness.runtime.ports import JournalDamaged, SnapshotDamaged
-from exness.storage.codec import decode
+from exness.storage.codec import FINGERPRINTED, decode, fingerprint
 from exness.storage.database import MAIN, SNAPSHOTS
-from exness.storage.journal import LAST_AFRESH, LAST_SEQ, SELECT_RECORDS
+from exness.storage.journal import LAST_AFRESH, LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_offline, stored_snapshots
 from exness.storage.projection import HOUSE
 
@@ -259,8 +259,18 @@ class _Check:
             return
         if _restored(stored) != (self.state.at, digest_of(self.state)):
             raise Difference(self.state.seq, f"snapshot {stored.seq} is not the state that the journal leads to")
+        if stored.header().journal not in (None, self._fingerprint()):
+            raise Difference(
+                self.state.seq, f"snapshot {stored.seq} is of another journal: the records up to it differ"
+            )
         self._audit()
         self.report.snapshots += 1
+
+    def _fingerprint(self) -> int:
+        """Of the records up to the state reached now."""
+        seq = self.state.seq
+        rows = self._main.execute(SELECT_CHECKSUMS, (max(0, seq - FINGERPRINTED), seq))
+        return fingerprint(checksum for (checksum,) in rows)
 
     def _audit(self) -> None:
         try:

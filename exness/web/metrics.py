@@ -170,6 +170,7 @@ def _engine(exchange: Exchange) -> Iterator[Metric]:
     yield _spread("decide_seconds", "Deciding one request", sequencer.decide_s)
     yield _spread("ack_seconds", "From a decision until it is on disk", sequencer.ack_s)
     yield _total("ticks_checked", "Price ticks the engine has checked", sequencer.ticks_checked)
+    yield _total("watchers_failed", "Ticks that candles or stream missed because of a bug", sequencer.watchers_failed)
 
 
 def _writer(watched: Watched) -> Iterator[Metric]:

@@ -267,6 +267,23 @@ async def test_a_caller_who_goes_away_while_the_disk_is_slow_leaves_the_script_w
         assert (it.feed.script_left, it.mark(SOL)) == (0, price_of(SOL, "400"))
 
 
+async def test_who_is_cancelled_half_way_through_a_scripted_price_leaves_it_done_and_not_to_be_set_again() -> None:
+    async with manual(liquidations_per_step=2) as it:
+        told: list[int] = []
+        it.running.sequencer.watchers.append(lambda tick, at: told.append(tick.bid))
+        await it.price(SOL, "200")
+        await it.do(open_account(), *(open_trade(f"t{number}", SOL, leverage="10") for number in range(9)))
+        await it.feed.run_script(script((5, SOL, "150")))
+        stepping = asyncio.create_task(it.step(5))
+        await until(lambda: it.running.state.open_trades < 9)
+        stepping.cancel()
+        with suppress(asyncio.CancelledError):
+            await stepping
+        await it.price(ETH, "3000")
+        assert (it.feed.script_left, it.running.state.open_trades) == (0, 0)
+        assert told.count(price_of(SOL, "150")) == 1
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_however_it_is_asked_at_once_times_never_fall_and_prices_keep_their_order(seed: int) -> None:
     rng = random.Random(seed)

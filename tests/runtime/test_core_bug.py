@@ -6,6 +6,7 @@ acknowledged after the bug), `perform` that does not look at `halted` (it goes o
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -14,15 +15,15 @@ from structlog.testing import capture_logs
 
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
-from exness.runtime.candles import CandleBook
+from exness.runtime.candles import CandleBook, Interval
 from exness.runtime.flush import CandleFlush
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
 from exness.storage.memory import MemorySnapshots
 from tests.runtime.running import Running, running
-from tests.support.app import START, WAIT_S, until
-from tests.support.books import ANN, BOB, ETH, SOL, close_trade, deposit, open_account, open_trade, tick
+from tests.support.app import WAIT_S, until
+from tests.support.books import ANN, BOB, ETH, SOL, START, close_trade, deposit, open_account, open_trade, tick
 from tests.support.planted import WHAT, PlantedBug
 
 TRADES = 9
@@ -236,7 +237,7 @@ async def test_a_price_set_by_hand_lets_the_loop_turn_and_nothing_come_between_i
         while exchange.state.open_trades:
             if 0 < exchange.state.open_trades < 95:
                 steps_seen.add(exchange.state.open_trades)
-                requests.append(exchange.ask(deposit(ANN, "1")))  # type: ignore[arg-type]
+                requests.append(exchange.ask(deposit(ANN, "1")))
                 if not also_setting:
                     also_setting.append(asyncio.create_task(exchange.sequencer.perform(tick(SOL, "101"), START)))
                     exchange.sequencer.tick(tick(ETH, "3001"))
@@ -273,3 +274,29 @@ async def test_a_stop_waits_for_a_price_that_is_half_done() -> None:
         await exchange.sequencing
         assert exchange.state.open_trades == 0
         assert exchange.writer.queued >= 50 or exchange.writer.durable_seq == exchange.state.seq
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_the_candle_of_a_mark_that_liquidates_in_steps_rides_on_the_commit_of_what_it_liquidates(
+    by_hand: bool,
+) -> None:
+    """Also when whoever set the price has gone: watchers are told of it once."""
+    async with running(liquidations_per_step=5) as exchange:
+        book, told = CandleBook(), Counter[int]()
+        exchange.writer._candles = CandleFlush(book)
+        exchange.sequencer.watchers += [book.watch, lambda tick, at: told.update([tick.bid])]
+        await asyncio.gather(*(exchange.ask(open_trade(f"t{n}", margin="1", leverage="100")) for n in range(50)))
+        exchange.hold_disk()
+        if by_hand:
+            setting = asyncio.create_task(exchange.sequencer.perform(tick(SOL, "100"), START))
+            await until(lambda: exchange.state.open_trades < 50)
+            setting.cancel()
+        else:
+            exchange.sequencer.tick(tick(SOL, "100"))
+        await until(lambda: exchange.writer.queued == 50)
+        assert told[100_000_000] == 1
+        assert book.unwritten(SOL, Interval.M1)[-1].low == 100_000_000
+        exchange.release_disk()
+        await exchange.writer.on_disk(exchange.state.seq)
+        assert exchange.journal.batches[-1][-1] == exchange.state.seq
+        assert min(candle.low for candle in exchange.journal.candles.values()) == 100_000_000

@@ -28,7 +28,7 @@ async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at
         for record in records:
             evolve(state, record)
             if record.seq in snapshots_at:
-                await save(storage.snapshots, state)
+                await save(storage.snapshots, state, await storage.journal.fingerprint(record.seq))
 
 
 def checked(data_dir: Path) -> Report:
@@ -36,12 +36,12 @@ def checked(data_dir: Path) -> Report:
     return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
 
 
-async def save(snapshots: Snapshots, state: State) -> None:
+async def save(snapshots: Snapshots, state: State, journal: int | None = None) -> None:
     header, chunks = picture(state)
     async with snapshots.draft(header) as draft:
         for accounts in chunks:
             await draft.add(accounts)
-        await draft.commit()
+        await draft.commit(journal)
 
 
 @contextmanager

@@ -458,6 +458,20 @@ async def test_a_snapshot_with_another_time_is_found(data_dir: Path) -> None:
     assert f"snapshot {MIDDLE} is not the state" in str(difference(data_dir))
 
 
+async def test_a_snapshot_of_the_right_state_by_other_records_is_found(data_dir: Path) -> None:
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        state = replayed(DESK.records[:MIDDLE])
+        right = await storage.journal.fingerprint(MIDDLE)
+        await save(storage.snapshots, state, right)
+        assert checked(data_dir).snapshots == len(SNAPSHOTS_AT)
+        await save(storage.snapshots, state, right ^ 1)
+    found = difference(data_dir)
+    assert (found.seq, str(found).partition(": ")[2]) == (
+        MIDDLE,
+        f"snapshot {MIDDLE} is of another journal: the records up to it differ",
+    )
+
+
 async def test_a_snapshot_ahead_of_the_journal_is_found(data_dir: Path) -> None:
     ahead = Desk()
     ahead.engine.state = replayed(DESK.records)

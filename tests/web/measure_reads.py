@@ -187,10 +187,8 @@ async def rows(trades: int = 1000) -> None:
                 await asyncio.gather(*(ann.create(margin=1, leverage=2) for _ in range(100)))
             for what, ask in (("GET /trade/open", "/trade/open"), ("GET /account", "/account")):
                 holds.reset()
-                for _ in range(20):
-                    answer = await ann.get(ask)
-                    assert answer.status == 200
-                print(f"{trades} trades, {what}: {len(answer.raw)} bytes, {holds}")
+                sizes = {len((await ann.get(ask)).raw) for _ in range(20)}
+                print(f"{trades} trades, {what}: {max(sizes)} bytes, {holds}")
             async with listening(app, ann, max_msg_size=0) as client:
                 holds.reset()
                 for _ in range(20):

@@ -18,5 +18,5 @@ async def slowly(self: SqliteJournal, *arguments: Any) -> None:
 
 
 if __name__ == "__main__":
-    SqliteJournal.append = slowly  # type: ignore[method-assign]
+    SqliteJournal.append = slowly  # type: ignore[method-assign, assignment]
     sys.exit(main())

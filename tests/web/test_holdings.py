@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -129,7 +130,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.count = 0
-        self.each = lambda: None
+        self.each: Callable[[], object] = lambda: None
 
     async def of(self, awaited: Any) -> Any:
         counting = asyncio.create_task(self._count())
