@@ -45,7 +45,7 @@ class Allowance(NamedTuple):
 class BoundedStorage(Storage):
     """A storage of the `limits` library for one thread, with at most `most` counters."""
 
-    def __init__(self, most: int, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, most: int, now_s: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.storage: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """Count and end of the window, in the order in which the windows began."""
@@ -117,7 +117,7 @@ class RateLimits:
         mail_per_address: str = "1000000/second",
         block_after: int = 0,
         block_s: float = 300.0,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._enabled = enabled
         self._trade_per_account = parse_many(trade_per_account)

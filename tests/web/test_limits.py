@@ -1,6 +1,8 @@
 """web/limits.py, web/callers.py, web/connections.py: how much one caller may ask, and who that is."""
 
 import asyncio
+import importlib.util
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
@@ -41,6 +43,30 @@ def refused(call: Any, *arguments: Any, **options: Any) -> ApiError:
 
 
 # --- counting -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [-86_400, 86_400])
+def test_a_wall_clock_that_is_set_neither_prolongs_a_window_nor_ends_it(
+    monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    step, real_s = [0], time.time
+    monkeypatch.setattr(time, "time", lambda: real_s() + step[0])
+    spec = importlib.util.find_spec(RateLimits.__module__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # anew: its defaults are what `time` holds now
+    rates = {"trade_per_account": "1/day", "trade_per_ip": "1/day", "read_per_ip": "1/minute"}
+    here = module.RateLimits(enabled=True, most=100, block_after=1, block_s=300, **rates)
+    here.hit_address("1.2.3.4", reading=True)
+    for _ in range(3):
+        refused(here.hit_address, "1.2.3.4", reading=True)
+    here.hit_address("4.3.2.1", reading=True)
+    step[0] = step_s
+    error = refused(here.hit_address, "1.2.3.4", reading=True)
+    assert 290 <= int(error.headers["Retry-After"]) <= 301
+    error = refused(here.hit_address, "4.3.2.1", reading=True)
+    assert 50 <= int(error.headers["Retry-After"]) <= 61
 
 
 def test_a_window_begins_with_its_first_request_and_then_starts_afresh() -> None:
