@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exness.runtime.ports import StorageError
 from exness.storage.database import MAIN, check_ours, explain
-from exness.storage.datadir import locked, prepare
+from exness.storage.datadir import locked, prepare, sync
 from exness.storage.offline import open_offline
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
 
@@ -72,7 +72,7 @@ def _flush(path: Path) -> None:
     """Have a file, or the names in a directory, on the disk itself."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        sync(handle)
     finally:
         os.close(handle)
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exness.runtime.ports import StorageError
@@ -14,6 +14,17 @@ SECRET_FILE = "secret"  # the name of a file  # nosec B105
 PREVIOUS_SECRET_FILE = "secret.previous"  # the name of a file  # nosec B105
 LOCK_FILE = "lock"
 _SECRET_BYTES = 48
+
+
+def sync(handle: int) -> None:
+    """Have an open file, or the names in an open directory, on the disk itself: macOS' `fsync` stops at the drive's
+    cache. A file system that does not know that request is asked as elsewhere."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with suppress(OSError):
+            fcntl.fcntl(handle, full)
+            return
+    os.fsync(handle)
 
 
 def prepare(data_dir: Path) -> None:
@@ -112,7 +123,7 @@ def _make_secret(path: Path) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(handle, secrets.token_urlsafe(_SECRET_BYTES).encode())
-        os.fsync(handle)
+        sync(handle)
         os.link(draft, path)
     except FileExistsError:
         pass  # another process was first

@@ -38,12 +38,22 @@ async def test_commits_are_as_safe_as_sqlite_makes_them(tmp_path: Path, database
 
         settings = {
             name: await writer.run(pragma, name)
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "auto_vacuum")
+            for name in (
+                "journal_mode",
+                "synchronous",
+                "fullfsync",
+                "checkpoint_fullfsync",
+                "foreign_keys",
+                "busy_timeout",
+                "auto_vacuum",
+            )
         }
         full, incremental = 2, 2
         assert settings == {
             "journal_mode": "wal",
             "synchronous": full,
+            "fullfsync": 1,
+            "checkpoint_fullfsync": 1,
             "foreign_keys": 1,
             "busy_timeout": 5000,
             "auto_vacuum": incremental,

@@ -1,6 +1,8 @@
 """The data directory: one server at a time, a secret that is made once, and sentences for what is not possible."""
 
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exness.runtime.ports import StorageError
-from exness.storage.datadir import held, locked, prepare, read_previous_secret, read_secret
+from exness.storage.datadir import held, locked, prepare, read_previous_secret, read_secret, sync
 
 
 def mode(path: Path) -> int:
@@ -121,3 +123,25 @@ def test_the_secret_before_is_read_if_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "secret.previous").write_bytes(b"short")
     with pytest.raises(StorageError, match="too short"):
         read_previous_secret(tmp_path)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_sync_reaches_the_drive_itself_where_fsync_stops_at_its_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    """macOS has a request of its own for that; a file system that refuses it gets the usual one."""
+    asked: list[object] = []
+
+    def request(handle: int, what: int) -> int:
+        asked.append(what)
+        if not knows:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+        return 0
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", request)
+    monkeypatch.setattr(os, "fsync", lambda handle: asked.append("fsync"))
+    handle = os.open(tmp_path, os.O_RDONLY)
+    sync(handle)
+    os.close(handle)
+    assert asked == ([51] if knows else [51, "fsync"])
