@@ -13,7 +13,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +30,6 @@ from exness.assembly import (
     make_mailer,
     make_metrics,
     make_sessions,
-    wall_clock,
 )
 from exness.banner import banner
 from exness.config import Config
@@ -41,7 +40,7 @@ from exness.feeds.replay import ReplayError, ReplayFeed, Resume, resume_after
 from exness.mail.messages import link_mail
 from exness.mail.postman import Postman
 from exness.runtime.candles import CandleBatch
-from exness.runtime.clock import SystemClock
+from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
@@ -77,20 +76,22 @@ MAIL_DELAY_S = 0.05
 """A mail waits this long, and up to twice as long."""
 MAILS_WAITING = 1000
 
+DAY_US = 86_400_000_000
+
 FILES_BESIDE_CONNECTIONS = 200
 """Databases, logs, mails, the feed: what is open beside the clients' connections, generously."""
 
 
-def issue_token(config: Config, email: str) -> str:
-    """A session token for a mail address; its account is made when it is first used. Raises StorageError."""
+def issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
+    """A session token for each mail address; an account is made when one is first used. Raises StorageError."""
     prepare(config.storage.data_dir)
-    return make_sessions(config, SystemClock()).issue(email)
+    return asyncio.run(_issue_tokens(config, emails))
 
 
 def revoke_sessions(config: Config, email: str) -> None:
     """End every session of a mail address that was issued up to now, in a running server too. Raises StorageError."""
     prepare(config.storage.data_dir)
-    asyncio.run(_revoke_sessions(config.storage.data_dir, email))
+    asyncio.run(_revoke_sessions(config, email))
 
 
 def _spare_the_collector() -> None:
@@ -100,9 +101,17 @@ def _spare_the_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _revoke_sessions(data_dir: Path, email: str) -> None:
-    async with open_auth(data_dir) as store:
-        await store.end_sessions_of(email, SystemClock().now_us())
+async def _issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
+    sessions = make_sessions(config, WallClock())
+    async with open_auth(config.storage.data_dir) as store:
+        sessions.learn(await store.revocations(sessions.generation))
+    return [sessions.issue(email) for email in emails]
+
+
+async def _revoke_sessions(config: Config, email: str) -> None:
+    now = WallClock().wall_us()
+    async with open_auth(config.storage.data_dir) as store:
+        await store.end_sessions_of(email, now, now + config.auth.session_days * DAY_US)
 
 
 class _LinkMails:
@@ -323,8 +332,9 @@ async def _listening(
         return config.server.public_url or listening.url
 
     mails = _LinkMails(postman, base_url, config.auth.link_minutes)
-    links = Links(store, mails, wall_clock(exchange), minutes=config.auth.link_minutes)
-    context = replace(make_context(config, exchange, store, links), loop=loop)
+    clock = WallClock()
+    links = Links(store, mails, clock, minutes=config.auth.link_minutes)
+    context = replace(make_context(config, exchange, store, links, clock), loop=loop)
     context = replace(context, metrics=watched(context))
     runner = make_runner(context, config.server.shutdown_timeout_s)
     await runner.setup()
@@ -404,4 +414,4 @@ def _allow_open_files(connections: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
 
 
-__all__ = ["StartError", "StorageError", "issue_token", "revoke_sessions", "run", "serve"]
+__all__ = ["StartError", "StorageError", "issue_tokens", "revoke_sessions", "run", "serve"]

@@ -23,7 +23,7 @@ from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBatch, CandleBook
-from exness.runtime.clock import RandomIds, SystemClock
+from exness.runtime.clock import RandomIds, SystemClock, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
 from exness.runtime.ports import AuthStore, Clock, Mailer, PriceFeed
@@ -46,6 +46,7 @@ from exness.web.frames import StreamBounds
 from exness.web.limits import RateLimits
 from exness.web.links import Links
 from exness.web.metrics import Metrics, Watched
+from exness.web.revocations import RevocationWatch
 
 OUTBOX = "outbox"
 
@@ -54,7 +55,7 @@ class StartError(Exception):
     """The exchange can't start. The message is one sentence for the operator."""
 
 
-def make_sessions(config: Config, clock: Clock) -> Sessions:
+def make_sessions(config: Config, clock: WallClock) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
     data_dir, auth = config.storage.data_dir, config.auth
     secret = auth.secret.encode() or read_secret(data_dir)
@@ -185,14 +186,9 @@ def clock_of(feed: PriceFeed) -> Clock | None:
     return clock
 
 
-def wall_clock(exchange: Exchange) -> Clock:
-    """For what users have beside trades (sessions, links): real time, also while the exchange goes by another."""
-    return exchange.clock if isinstance(exchange.clock, SystemClock) else SystemClock()
-
-
-def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Links) -> Context:
-    """Everything the routes work with."""
-    server, audit = config.server, Audit()
+def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Links, clock: WallClock) -> Context:
+    """Everything the routes work with. `clock` is the sessions'."""
+    server, audit, sessions = config.server, Audit(), make_sessions(config, clock)
     callers = Callers(server.trusted_proxies)
     bounds = Bounds(
         connections=server.max_connections,
@@ -202,9 +198,9 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
     )
     return Context(
         exchange=exchange,
-        sessions=make_sessions(config, wall_clock(exchange)),
+        sessions=sessions,
         links=links,
-        store=store,
+        revocations=RevocationWatch(store, sessions, clock),
         limits=make_limits(config),
         version=__version__,
         max_body_bytes=server.max_body_bytes,

@@ -307,7 +307,7 @@ def _token(options: argparse.Namespace) -> int:
             app.revoke_sessions(config, email)
             print(f"every session of {email} is ended; it can sign in again")
         else:
-            print(app.issue_token(config, email))
+            print(*app.issue_tokens(config, [email]))
     except AddressError as error:
         return _fail(f"{options.email[:100]!r}: {error}", code=2)
     except app.StorageError as error:

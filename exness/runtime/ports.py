@@ -18,7 +18,7 @@ from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 
 
 class Clock(Protocol):
-    """Time for everything that is stamped."""
+    """The exchange's own time: for prices, trades and all that is journaled. Sessions and links go by `WallClock`."""
 
     def now_us(self) -> int:
         """Microseconds since the epoch, UTC. Never goes back while the process lives."""
@@ -379,43 +379,57 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Revocations(msgspec.Struct, frozen=True):
-    """Sessions that ended before their time. `sessions`: by id, when each would have expired. `addresses`: by mail
-    address, the microsecond up to which everything issued for it is ended."""
+    """Which sessions have ended before their time, ordered by the store's own counting and by no clock.
 
-    sessions: dict[str, int]
-    addresses: dict[str, int]
+    Each time sessions are ended begins another `generation`; a session carries the one it was issued in, and `issuer`,
+    the id of its store. `sessions` (by id) and `addresses` (by mail address) were ended with the generation they name:
+    of an address, what was issued in an earlier one. Of a generation below `oldest` all are ended.
+    """
+
+    issuer: str = ""
+    generation: int = 0
+    oldest: int = 0
+    sessions: dict[str, int] = {}
+    addresses: dict[str, int] = {}
 
 
 class AuthStore(Protocol):
-    """Mailed links and ended sessions, on disk. Other processes (the command line) write to it too."""
+    """Mailed links and ended sessions, on disk. Other processes (the command line) write to it too.
+
+    Times are microseconds of the wall clock. However wrong it is, no session that was ended is good again: a row that
+    makes room takes every session of its time with it.
+    """
 
     async def put_link(self, link: Link) -> None:
         """Keep a link. It voids every older one of its address, and the oldest of all when there are too many."""
         ...
 
     async def find_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
-        """The link of a token, when it was made for one of these purposes and still works. Uses nothing up."""
+        """The link of a token, when it was made for one of these purposes and still works. Uses nothing up.
+
+        One from the future, made before the clock was set back, works while it is ahead by no more than its life.
+        """
         ...
 
     async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
         """Like `find_link`, and the link is used up: of several callers at once, one gets it."""
         ...
 
-    async def end_session(self, session_id: str, expires_at: int) -> None:
-        """Durable when it returns."""
+    async def end_session(self, session_id: str, now: int, until: int) -> None:
+        """End a session. Durable when it returns. By `until` all that were issued up to now will have expired."""
         ...
 
-    async def end_sessions_of(self, email: str, before: int) -> None:
-        """End everything that was issued for an address at `before` or earlier. Durable when it returns, and every
-        process that has the store open is told."""
+    async def end_sessions_of(self, email: str, now: int, until: int) -> None:
+        """End every session that was issued for an address so far. Durable when it returns, and every process that has
+        the store open is told."""
         ...
 
-    async def revocations(self, now: int) -> Revocations:
-        """All that matter at `now`."""
+    async def revocations(self, after: int) -> Revocations:
+        """What was ended after generation `after`."""
         ...
 
     def changed(self) -> bool:
-        """Whether a process ended sessions since `revocations` was asked last. Cheap: asked once per request."""
+        """Whether another process ended sessions since `revocations` was asked last. Cheap: asked once per request."""
         ...
 
 

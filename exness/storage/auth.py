@@ -1,18 +1,18 @@
 """Mailed links and ended sessions: auth.db, apart from the exchange's own data.
 
-It is written by the server and by the command line. Whoever ends sessions also stamps the file `auth.changed` beside
-it: one look at that stamp tells a running server whether it has to read again, without a query per request.
+It is written by the server and by the command line. Whoever ends sessions from outside also adds a byte to the file
+`auth.changed` beside it: one look at that file tells a running server whether it has to read again, without a query per
+request. Its size can't be mistaken, as a time could that comes twice when the clock is set back.
 """
 
 import os
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from exness.runtime.ports import Link, Revocations, StorageError
-from exness.storage.database import Database, Schema, open_database, transaction
+from exness.storage.database import Database, Schema, one_view, open_database, transaction
 
 AUTH = Schema("auth", 0x65786175)
 AUTH_DB = "auth.db"
@@ -20,40 +20,50 @@ CHANGED_FILE = "auth.changed"
 
 LINKS_KEPT = 100_000
 """Links that wait to be opened; beyond it the oldest go."""
+ENDED_KEPT = 100_000
+"""Ends of sessions that have not expired yet; beyond it the oldest go, and every session from before them."""
 
 VOID_LINKS = "DELETE FROM links WHERE email = ? OR expires_at <= ?"
 INSERT_LINK = "INSERT INTO links (token_hash, email, purpose, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
 DROP_OLDEST_LINKS = "DELETE FROM links WHERE id <= (SELECT max(id) FROM links) - ?"
-SELECT_LINK = """
-    SELECT token_hash, email, purpose, created_at, expires_at FROM links WHERE token_hash = ? AND expires_at > ?"""
-TAKE_LINK = """
-    DELETE FROM links WHERE token_hash = ? AND expires_at > ? AND purpose = ?
-    RETURNING token_hash, email, purpose, created_at, expires_at"""
-END_SESSION = "INSERT INTO ended_sessions (id, expires_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
-END_ADDRESS = """
-    INSERT INTO ended_addresses (email, before) VALUES (?, ?)
-    ON CONFLICT (email) DO UPDATE SET before = max(before, excluded.before)"""
-DROP_EXPIRED_SESSIONS = "DELETE FROM ended_sessions WHERE expires_at <= ?"
-SELECT_SESSIONS = "SELECT id, expires_at FROM ended_sessions"
-SELECT_ADDRESSES = "SELECT email, before FROM ended_addresses"
+STILL_WORKS = "expires_at > :now AND created_at - :now <= expires_at - created_at"
+SELECT_LINK = f"""
+    SELECT token_hash, email, purpose, created_at, expires_at FROM links
+    WHERE token_hash = :token_hash AND {STILL_WORKS}"""  # nosec B608
+TAKE_LINK = f"""
+    DELETE FROM links WHERE token_hash = :token_hash AND {STILL_WORKS} AND purpose = :purpose
+    RETURNING token_hash, email, purpose, created_at, expires_at"""  # nosec B608
+NEXT_GENERATION = "UPDATE issuer SET generation = generation + 1 RETURNING generation"
+END = "INSERT OR REPLACE INTO ended (generation, session, email, until) VALUES (?, ?, ?, ?)"
+NEWEST_EXPIRED = "SELECT ifnull(max(generation), 0) FROM ended WHERE until <= ?"
+RAISE_OLDEST = "UPDATE issuer SET oldest = max(oldest, ?) RETURNING oldest"
+DROP_ENDED = "DELETE FROM ended WHERE generation <= ?"
+SELECT_ISSUER = "SELECT id, generation, oldest FROM issuer"
+SELECT_SESSIONS = """
+    SELECT session, generation FROM ended WHERE generation > ? AND session IS NOT NULL ORDER BY generation"""
+SELECT_ADDRESSES = """
+    SELECT email, generation FROM ended WHERE generation > ? AND email IS NOT NULL ORDER BY generation"""
 
 
 @asynccontextmanager
-async def open_auth(data_dir: Path, *, links_kept: int = LINKS_KEPT) -> AsyncIterator["SqliteAuth"]:
+async def open_auth(
+    data_dir: Path, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT
+) -> AsyncIterator["SqliteAuth"]:
     """Open auth.db in `data_dir`, made if it is not there. Raises DatabaseRefused."""
     data_dir = data_dir.absolute()  # noqa: ASYNC240 - asks the system for the current folder only
     async with open_database(data_dir / AUTH_DB, AUTH) as database:
-        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept)
+        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept)
 
 
 class SqliteAuth:
     """Implements `ports.AuthStore`."""
 
-    def __init__(self, database: Database, changed_file: Path, links_kept: int) -> None:
+    def __init__(self, database: Database, changed_file: Path, links_kept: int, ended_kept: int) -> None:
         self._database = database
         self._changed_file = str(changed_file)
         self._links_kept = links_kept
-        self._seen = -1
+        self._ended_kept = ended_kept
+        self._seen: tuple[int, int] | None = None
 
     async def put_link(self, link: Link) -> None:
         await self._database.run(_put_link, link, self._links_kept)
@@ -64,35 +74,37 @@ class SqliteAuth:
     async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
         return await self._database.run(_take_link, token_hash, purposes, now)
 
-    async def end_session(self, session_id: str, expires_at: int) -> None:
-        await self._database.run(_end_session, session_id, expires_at)
+    async def end_session(self, session_id: str, now: int, until: int) -> None:
+        await self._database.run(_end, session_id, None, now, until, self._ended_kept)
 
-    async def end_sessions_of(self, email: str, before: int) -> None:
-        await self._database.run(_end_sessions_of, email, before)
-        _stamp(Path(self._changed_file))
+    async def end_sessions_of(self, email: str, now: int, until: int) -> None:
+        await self._database.run(_end, None, email, now, until, self._ended_kept)
+        _note_change(self._changed_file)
 
-    async def revocations(self, now: int) -> Revocations:
-        stamp = self._stamp()  # before reading: what comes in between is read twice rather than never
-        revocations = await self._database.run(_revocations, now)
-        self._seen = stamp
+    async def revocations(self, after: int) -> Revocations:
+        seen = self._look()  # before reading: what comes in between is read twice rather than never
+        revocations = await self._database.run(_revocations, after)
+        self._seen = seen
         return revocations
 
     def changed(self) -> bool:
-        return self._stamp() != self._seen
+        return self._look() != self._seen
 
-    def _stamp(self) -> int:
+    def _look(self) -> tuple[int, int]:
         try:
-            return os.stat(self._changed_file).st_mtime_ns  # noqa: PTH116 - twice as fast as Path.stat, once per request
+            found = os.stat(self._changed_file)  # noqa: PTH116 - twice as fast as Path.stat, once per request
         except FileNotFoundError:
-            return 0
+            return 0, 0
+        return found.st_size, found.st_ino
 
 
-def _stamp(path: Path) -> None:
-    """To the nanosecond: the file system's own clock may tick only every few milliseconds."""
+def _note_change(path: str) -> None:
     try:
-        path.touch(mode=0o600)
-        now = time.time_ns()
-        os.utime(path, ns=(now, now))
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(handle, b".")
+        finally:
+            os.close(handle)
     except OSError as error:
         raise StorageError(
             f"{path} can't be written: {error.strerror}; a running server learns of it at its next start"
@@ -107,42 +119,50 @@ def _put_link(connection: sqlite3.Connection, link: Link, kept: int) -> None:
 
 
 def _find_link(connection: sqlite3.Connection, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
-    row = connection.execute(SELECT_LINK, (token_hash, now)).fetchone()
+    row = connection.execute(SELECT_LINK, {"token_hash": token_hash, "now": now}).fetchone()
     return Link(*row) if row is not None and row[2] in purposes else None
 
 
 def _take_link(connection: sqlite3.Connection, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
     """One statement deletes and returns: two callers can't both get the row."""
     for purpose in purposes:
-        row = connection.execute(TAKE_LINK, (token_hash, now, purpose)).fetchone()
+        values = {"token_hash": token_hash, "now": now, "purpose": purpose}
+        row = connection.execute(TAKE_LINK, values).fetchone()
         if row is not None:
             return Link(*row)
     return None
 
 
-def _end_session(connection: sqlite3.Connection, session_id: str, expires_at: int) -> None:
-    connection.execute(END_SESSION, (session_id, expires_at))
-
-
-def _end_sessions_of(connection: sqlite3.Connection, email: str, before: int) -> None:
-    connection.execute(END_ADDRESS, (email, before))
-
-
-def _revocations(connection: sqlite3.Connection, now: int) -> Revocations:
+def _end(
+    connection: sqlite3.Connection, session: str | None, email: str | None, now: int, until: int, kept: int
+) -> None:
+    """End one session or those of an address, and drop what has expired: it grows nowhere else, so it stays bounded."""
     with transaction(connection):
-        connection.execute(DROP_EXPIRED_SESSIONS, (now,))
-        sessions = dict(connection.execute(SELECT_SESSIONS).fetchall())
-        return Revocations(sessions, dict(connection.execute(SELECT_ADDRESSES).fetchall()))
+        generation = connection.execute(NEXT_GENERATION).fetchone()[0]
+        connection.execute(END, (generation, session, email, until))
+        expired = connection.execute(NEWEST_EXPIRED, (now,)).fetchone()[0]
+        oldest = connection.execute(RAISE_OLDEST, (max(expired, generation - kept),)).fetchone()[0]
+        connection.execute(DROP_ENDED, (oldest,))
+
+
+def _revocations(connection: sqlite3.Connection, after: int) -> Revocations:
+    with one_view(connection):
+        issuer, generation, oldest = connection.execute(SELECT_ISSUER).fetchone()
+        sessions = dict(connection.execute(SELECT_SESSIONS, (after,)).fetchall())
+        addresses = dict(connection.execute(SELECT_ADDRESSES, (after,)).fetchall())
+    return Revocations(issuer, generation, oldest, sessions, addresses)
 
 
 class MemoryAuth:
     """The same in memory, for tests."""
 
-    def __init__(self, *, links_kept: int = LINKS_KEPT) -> None:
+    def __init__(self, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT) -> None:
         self.links: dict[bytes, Link] = {}
         self._links_kept = links_kept
-        self._sessions: dict[str, int] = {}
-        self._addresses: dict[str, int] = {}
+        self._ended_kept = ended_kept
+        self._generation = self._oldest = 0
+        self._ended: dict[tuple[str, str], tuple[int, int]] = {}
+        """Generation and `until`, of ("session", id) or ("address", email)."""
         self._changed = True
 
     async def put_link(self, link: Link) -> None:
@@ -157,23 +177,34 @@ class MemoryAuth:
 
     async def find_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
         link = self.links.get(token_hash)
-        return link if link is not None and link.purpose in purposes and link.expires_at > now else None
+        if link is None or link.purpose not in purposes or link.expires_at <= now:
+            return None
+        return link if link.created_at - now <= link.expires_at - link.created_at else None
 
     async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
         link = await self.find_link(token_hash, purposes, now)
         return self.links.pop(token_hash) if link is not None else None
 
-    async def end_session(self, session_id: str, expires_at: int) -> None:
-        self._sessions[session_id] = expires_at
+    async def end_session(self, session_id: str, now: int, until: int) -> None:
+        self._end(("session", session_id), now, until)
 
-    async def end_sessions_of(self, email: str, before: int) -> None:
-        self._addresses[email] = max(before, self._addresses.get(email, 0))
+    async def end_sessions_of(self, email: str, now: int, until: int) -> None:
+        self._end(("address", email), now, until)
         self._changed = True
 
-    async def revocations(self, now: int) -> Revocations:
+    def _end(self, what: tuple[str, str], now: int, until: int) -> None:
+        self._generation += 1
+        self._ended[what] = (self._generation, until)
+        expired = [generation for generation, until in self._ended.values() if until <= now]
+        self._oldest = max(self._oldest, self._generation - self._ended_kept, *expired)
+        self._ended = {key: ended for key, ended in self._ended.items() if ended[0] > self._oldest}
+
+    async def revocations(self, after: int) -> Revocations:
         self._changed = False
-        self._sessions = {session: end for session, end in self._sessions.items() if end > now}
-        return Revocations(dict(self._sessions), dict(self._addresses))
+        news = {key: ended[0] for key, ended in self._ended.items() if ended[0] > after}
+        sessions = {name: generation for (kind, name), generation in news.items() if kind == "session"}
+        addresses = {name: generation for (kind, name), generation in news.items() if kind == "address"}
+        return Revocations("", self._generation, self._oldest, sessions, addresses)
 
     def changed(self) -> bool:
         return self._changed

@@ -25,6 +25,7 @@ from exness.web.auth import Sessions
 from exness.web.frames import ACCOUNT, PRIVATE, CloseCode, FrameEncoder
 from exness.web.holdings import Holdings
 from exness.web.readers import READERS_PER_TURN, Reader, private_channels
+from exness.web.revocations import RevocationWatch
 
 RECORDS_PER_TURN = 200
 RESUMES_AT_ONCE = 4
@@ -64,6 +65,7 @@ class AccountStream:
         self,
         exchange: Exchange,
         sessions: Sessions,
+        revocations: RevocationWatch,
         encoder: FrameEncoder,
         resume_records: int,
         end_all: Callable[[CloseCode], None],
@@ -72,6 +74,7 @@ class AccountStream:
         """Every durable record up to this one has gone to its readers."""
         self._exchange = exchange
         self._sessions = sessions
+        self._revocations = revocations
         self._frames = AccountFrames(exchange, encoder)
         self._resume_records = resume_records
         self._end_all = end_all
@@ -144,6 +147,8 @@ class AccountStream:
             self._end_who_was_shown(record.seq)
             self.routed = record.seq
             return
+        if record.event.account in self._accounts:
+            await self._revocations.refresh()  # who was revoked a moment ago is told no more
         listened = self._accounts.get(record.event.account)
         if listened is not None and record.seq > listened.ledger.seq:
             listened.ledger.take(record)

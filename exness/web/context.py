@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import time
 import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,7 +11,7 @@ from aiohttp import hdrs, web
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Hand
+from exness.runtime.ports import Hand
 from exness.web.access import AccessLog
 from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
@@ -26,6 +25,7 @@ from exness.web.frames import StreamBounds
 from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
 from exness.web.metrics import Metrics, Requests
+from exness.web.revocations import RevocationWatch
 
 JSON_TYPE = "application/json"
 CODINGS = ("gzip", "deflate")
@@ -53,16 +53,12 @@ class Dev:
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all handlers of one server. `store` keeps what `links` and `sessions` must not forget.
-
-    `revocations_look_s` is how often, at most, it is looked whether another process ended sessions: a look costs as
-    much as a whole decision.
-    """
+    """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
 
     exchange: Exchange
     sessions: Sessions
     links: Links
-    store: AuthStore
+    revocations: RevocationWatch
     limits: RateLimits
     version: str
     max_body_bytes: int
@@ -77,21 +73,12 @@ class Context:
     audit: Audit = field(default_factory=Audit)
     dev: Dev | None = None
     """None: dev control is off, and its addresses are none."""
-    revocations_look_s: float = 0.01
     requests: Requests = field(default_factory=Requests)
     loop: LoopWatch = field(default_factory=LoopWatch)
     metrics: Metrics | None = None
     access: AccessLog | None = None
     board: PriceBoard = field(default_factory=PriceBoard)
-    look: "Look" = field(default_factory=lambda: Look())
     stream: StreamBounds = field(default_factory=StreamBounds)
-
-
-@dataclass
-class Look:
-    """When ended sessions are looked for next, in `time.monotonic()` seconds."""
-
-    next_s: float = 0.0
 
 
 def context_of(request: web.BaseRequest) -> Context:
@@ -112,11 +99,7 @@ async def signed_in(request: web.Request) -> Account:
 async def current_session(request: web.Request) -> Session:
     """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
     context = request[VISIT].context
-    now_s = time.monotonic()
-    if now_s >= context.look.next_s:
-        context.look.next_s = now_s + context.revocations_look_s
-        if context.store.changed():
-            context.sessions.end_all(await context.store.revocations(context.sessions.now_us()))
+    await context.revocations.refresh()
     return session_of(request, context.sessions)
 
 

@@ -15,7 +15,6 @@ from msgspec import UNSET, UnsetType
 
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import AuthStore
 from exness.runtime.writer import Halted
 from exness.web.account_stream import AccountStream
 from exness.web.auth import Sessions
@@ -35,6 +34,7 @@ from exness.web.frames import (
 )
 from exness.web.market_stream import MarketStream
 from exness.web.readers import READERS_PER_TURN, Line, Reader
+from exness.web.revocations import RevocationWatch
 from exness.web.wire import iso
 
 SWEEP_S = 1.0
@@ -49,7 +49,9 @@ _log = structlog.get_logger()
 class Hub:
     """All readers of one exchange."""
 
-    def __init__(self, exchange: Exchange, sessions: Sessions, store: AuthStore, bounds: StreamBounds) -> None:
+    def __init__(
+        self, exchange: Exchange, sessions: Sessions, revocations: RevocationWatch, bounds: StreamBounds
+    ) -> None:
         self.bounds = bounds
         self.stopping = False
         self.closed: Counter[str] = Counter()
@@ -57,10 +59,12 @@ class Hub:
         self.readers: set[Reader] = set()
         self._exchange = exchange
         self._sessions = sessions
-        self._store = store
+        self._revocations = revocations
         self._encoder = FrameEncoder()
         self.market = MarketStream(exchange, self._encoder)
-        self.accounts = AccountStream(exchange, sessions, self._encoder, bounds.resume_records, self._end_all)
+        self.accounts = AccountStream(
+            exchange, sessions, revocations, self._encoder, bounds.resume_records, self._end_all
+        )
         self._look = asyncio.Event()
 
     @property
@@ -210,12 +214,8 @@ class Hub:
                 if number % READERS_PER_TURN == 0:
                     await asyncio.sleep(0)
             self.market.tell_aged_prices()
-            await self._learn_revocations()
-
-    async def _learn_revocations(self) -> None:
-        """What another process ended. It makes the sweep go round again, by `Sessions.watchers`."""
-        if self.readers and self._store.changed():
-            self._sessions.end_all(await self._store.revocations(self._sessions.now_us()))
+            if self.readers:  # what another process ended makes the sweep go round again, by `Sessions.watchers`
+                await self._revocations.refresh()
 
     def _check(self, reader: Reader, now_s: float) -> None:
         if reader.session is not None and not self._sessions.holds(reader.session):

@@ -7,7 +7,8 @@ asks for whom: for an address that gets no mail a link is made all the same, and
 import hashlib
 import secrets
 
-from exness.runtime.ports import AuthStore, Clock, Link, LinkMails
+from exness.runtime.clock import WallClock
+from exness.runtime.ports import AuthStore, Link, LinkMails
 
 SIGNUP = "signup"
 SIGNIN = "signin"
@@ -23,7 +24,7 @@ _MINUTE_US = 60_000_000
 class Links:
     """The links of one server. `minutes` is how long one works."""
 
-    def __init__(self, store: AuthStore, mails: LinkMails, clock: Clock, *, minutes: int) -> None:
+    def __init__(self, store: AuthStore, mails: LinkMails, clock: WallClock, *, minutes: int) -> None:
         self._store = store
         self._mails = mails
         self._clock = clock
@@ -34,7 +35,7 @@ class Links:
 
         To sign up with a known address is to sign in. To sign in with an unknown one mails nothing.
         """
-        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.now_us()
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.wall_us()
         mailed = known or purpose == SIGNUP
         kind = SIGNIN if known else SIGNUP
         # A decoy stands under a name that is no address: it must not void the link of one who is just signing up.
@@ -48,13 +49,13 @@ class Links:
         """The link of a token, if it still works. Nothing is used up."""
         if not _is_token(token):
             return None
-        return await self._store.find_link(_hash(token), PURPOSES, self._clock.now_us())
+        return await self._store.find_link(_hash(token), PURPOSES, self._clock.wall_us())
 
     async def take(self, token: str) -> Link | None:
         """The link of a token, used up by this. Of several at once, one gets it."""
         if not _is_token(token):
             return None
-        return await self._store.take_link(_hash(token), PURPOSES, self._clock.now_us())
+        return await self._store.take_link(_hash(token), PURPOSES, self._clock.wall_us())
 
 
 def _hash(token: str) -> bytes:

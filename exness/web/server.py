@@ -74,7 +74,7 @@ def make_app(context: Context) -> web.Application:
                 yield
 
         app.cleanup_ctx.append(access_written)
-    app[HUB] = Hub(context.exchange, context.sessions, context.store, context.stream)
+    app[HUB] = Hub(context.exchange, context.sessions, context.revocations, context.stream)
     if context.metrics is not None:
         hub = app[HUB]
         context.metrics.watch_stream(lambda: len(hub.readers), lambda: hub.frames_made, hub.closed)

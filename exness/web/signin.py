@@ -5,7 +5,7 @@ import re
 from aiohttp import hdrs, web
 
 from exness.web.answers import JSON, encode
-from exness.web.auth import COOKIE, Session
+from exness.web.auth import COOKIE
 from exness.web.context import VISIT, Context, answer, context_of, current_session, json_body
 from exness.web.errors import ApiError
 from exness.web.links import SIGNIN, SIGNUP
@@ -47,6 +47,7 @@ async def open_link(request: web.Request) -> web.StreamResponse:
         raise ApiError("prefetch_refused")
     context, token = context_of(request), link_token(request.query)
     email = await _opened(context, token)
+    await context.revocations.refresh(at_once=True)  # a session of an earlier generation might be ended already
     session_token = context.sessions.issue(email)
     session = context.sessions.check(session_token)
     if session is None:  # all its sessions were ended at this very moment
@@ -89,18 +90,12 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """POST /logout."""
     context = context_of(request)
     session = await current_session(request)
-    await _end(context, session)
+    await context.revocations.end(session)
     context.audit.note("signed_out", session.email, request[VISIT].request_id)
     body = encode(MessageAnswer(True, "You are signed out"))
     response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=context.production)
     return response
-
-
-async def _end(context: Context, session: Session) -> None:
-    """At once for this process, durably before it is answered."""
-    context.sessions.end(session)
-    await context.store.end_session(session.id, session.expires_at)
 
 
 def _wants_json(request: web.Request) -> bool:

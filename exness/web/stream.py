@@ -248,6 +248,7 @@ class _Conversation:
 
     async def _account(self) -> Account:
         """Whose private channels they are. Raises _Refused(unauthorized)."""
+        await self._context.revocations.refresh()
         session = self._reader.session
         if session is None or not self._context.sessions.holds(session):
             raise _Refused("unauthorized")
@@ -255,8 +256,7 @@ class _Conversation:
 
     async def _sign_in(self, message: Auth) -> None:
         context, reader = self._context, self._reader
-        if context.store.changed():
-            context.sessions.end_all(await context.store.revocations(context.exchange.clock.now_us()))
+        await context.revocations.refresh()
         session = _checked(context.sessions, message.token)
         if reader.private and reader.session is not None and reader.session.email != session.email:
             raise _Refused("invalid_request", "Unsubscribe from trades and account before you sign in as another")

@@ -120,7 +120,7 @@ async def bench(settings: Settings, open_trades: int = 0) -> AsyncIterator[Bench
     with tempfile.TemporaryDirectory(prefix="exness-bench-") as folder:
         data_dir = Path(folder) / "data"
         async with Venue() as venue, exness(settings, data_dir, venue) as server:
-            traders = tokens(data_dir, max(settings.connections))
+            traders = await tokens(data_dir, max(settings.connections))
             await first_prices(venue, server)
             answers = await sample_answers(server, traders[0], open_trades)
             for token in traders:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
-from exness.app import issue_token
+from exness.app import issue_tokens
 from exness.config import load
 from tests.bench.load import Plan, Run
 from tests.support.process import ROOT, Server
@@ -272,10 +272,10 @@ async def quote(venue: Venue, symbol: str, factor: float = 1.0) -> None:
     await venue.send_quote(symbol, bid=f"{price * 0.9999:.2f}", ask=f"{price * 1.0001:.2f}")
 
 
-def tokens(data_dir: Path, count: int, name: str = "trader") -> list[str]:
+async def tokens(data_dir: Path, count: int, name: str = "trader") -> list[str]:
     """Session tokens of so many users of a running exchange; each account is made at its first request."""
     config = load(None, {}, {"storage.data_dir": data_dir})
-    return [issue_token(config, f"{name}-{number}@example.com") for number in range(count)]
+    return await asyncio.to_thread(issue_tokens, config, [f"{name}-{number}@example.com" for number in range(count)])
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 20.0) -> None:

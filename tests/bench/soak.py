@@ -240,8 +240,8 @@ async def soak(minutes: float, interval_s: float, settings: Settings, peak_s: fl
         ):
             await first_prices(venue, server)
             intervals = round(minutes * 60 / interval_s) + 2
-            everybody = tokens(data_dir, CONNECTIONS * intervals)
-            victims = tokens(data_dir, VICTIMS, "victim")
+            everybody = await tokens(data_dir, CONNECTIONS * intervals)
+            victims = await tokens(data_dir, VICTIMS, "victim")
             async with quoting(venue, settings.quotes_per_s):
                 run = Soak(server, venue, load, everybody, victims)
                 failures += await _minutes(run, minutes, interval_s, peak_s)

@@ -44,7 +44,7 @@ async def measure_stream(settings: Settings, progress: Progress) -> list[Figure]
                 why = "not available: this exness has no GET /api/v1/stream"
                 return [unavailable("stream.p99", "ms", why), unavailable("stream.p99_ms", "ms", why)]
             await first_prices(venue, server)
-            traders, victim = tokens(data_dir, CONNECTIONS), tokens(data_dir, 1, "victim")[0]
+            traders, (victim,) = await tokens(data_dir, CONNECTIONS), await tokens(data_dir, 1, "victim")
             async with quoting(venue, settings.quotes_per_s), listening(server, victim) as stream:
                 desk = Desk(server, venue, stream, victim)
                 return await _rounds(settings, progress, desk, load, traders)

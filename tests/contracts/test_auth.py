@@ -1,24 +1,27 @@
 """What every AuthStore does: links that open once, sessions that stay ended."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import AuthStore, Link
+from exness.runtime.ports import AuthStore, Link, Revocations
 from exness.storage.auth import MemoryAuth, open_auth
 
 KEPT = 3
+"""Links."""
+ENDED_KEPT = 20
 PURPOSES = ("signup", "signin")
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuthStore]:
     if request.param == "memory":
-        yield MemoryAuth(links_kept=KEPT)
+        yield MemoryAuth(links_kept=KEPT, ended_kept=ENDED_KEPT)
     else:
-        async with open_auth(tmp_path, links_kept=KEPT) as auth:
+        async with open_auth(tmp_path, links_kept=KEPT, ended_kept=ENDED_KEPT) as auth:
             yield auth
 
 
@@ -69,3 +72,94 @@ async def test_a_link_that_is_no_longer_good_makes_room(store: AuthStore) -> Non
     await store.put_link(link(1, life=10))
     await store.put_link(link(2, at=20))
     assert await found(store, range(1, 3), now=5) == [2], "the first is gone, not only too old"
+
+
+@pytest.mark.parametrize(("now", "works"), [(99, True), (1, True), (-100, True), (-101, False), (-(10**9), False)])
+async def test_a_link_from_the_future_works_while_it_is_ahead_by_no_more_than_its_life(
+    store: AuthStore, now: int, works: bool
+) -> None:
+    """The clock was set back since: nobody gets a link that works for years."""
+    await store.put_link(link(1))
+    assert (await store.find_link(link(1).token_hash, PURPOSES, now) is not None) == works
+    assert (await store.take_link(link(1).token_hash, PURPOSES, now) is not None) == works
+
+
+# --- sessions that end ----------------------------------------------------------------------------------------------
+
+
+async def news(store: AuthStore, after: int = 0) -> Revocations:
+    """Without the id of the store."""
+    revocations = await store.revocations(after)
+    return Revocations("", *(getattr(revocations, name) for name in Revocations.__struct_fields__[1:]))
+
+
+async def test_what_ended_is_told_in_the_order_in_which_it_did(store: AuthStore) -> None:
+    assert await news(store) == Revocations()
+    await store.end_session("a", 10, 100)
+    await store.end_sessions_of("ann@example.com", 5, 95)
+    await store.end_session("b", 5, 95)
+    everything = Revocations("", 3, 0, {"a": 1, "b": 3}, {"ann@example.com": 2})
+    assert await news(store) == everything
+    assert await news(store, after=1) == Revocations("", 3, 0, {"b": 3}, {"ann@example.com": 2})
+    assert await news(store, after=3) == Revocations("", 3)
+    await store.end_sessions_of("ann@example.com", 5, 95)
+    assert await news(store, after=3) == Revocations("", 4, 0, {}, {"ann@example.com": 4})
+    assert await news(store) == Revocations("", 4, 0, {"a": 1, "b": 3}, {"ann@example.com": 4})
+
+
+async def test_only_what_another_process_may_have_done_makes_it_worth_reading_again(store: AuthStore) -> None:
+    assert store.changed(), "nothing was read yet"
+    await store.revocations(0)
+    assert not store.changed()
+    await store.end_session("a", 10, 100)
+    assert not store.changed(), "who ends a session knows it"
+    for _ in range(3):
+        await store.end_sessions_of("ann@example.com", 10, 100)
+        assert store.changed()
+        await store.revocations(0)
+        assert not store.changed()
+
+
+async def test_what_has_expired_makes_room_and_is_covered_by_the_oldest_generation(store: AuthStore) -> None:
+    await store.end_session("a", 10, 110)
+    await store.end_sessions_of("ann@example.com", 20, 120)
+    await store.end_session("b", 30, 130)
+    await store.end_session("c", 119, 219)
+    assert await news(store) == Revocations("", 4, 1, {"b": 3, "c": 4}, {"ann@example.com": 2})
+    await store.end_session("d", 120, 220)
+    assert await news(store) == Revocations("", 5, 2, {"b": 3, "c": 4, "d": 5})
+
+
+async def test_there_is_a_bound_beyond_which_the_oldest_make_room(store: AuthStore) -> None:
+    for number in range(100):
+        await store.end_session(f"session {number}", number, 10**6)
+    revocations = await news(store)
+    assert (revocations.generation, revocations.oldest) == (100, 80)
+    assert revocations.sessions == {f"session {number}": number + 1 for number in range(80, 100)}
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_the_clock_says_nothing_that_ended_is_forgotten(store: AuthStore, seed: int) -> None:
+    """Each of many sessions is issued in some generation and may be ended by its id or its address, at times that leap
+    in both directions: it is then in the list, or of a generation that is covered."""
+    rng = random.Random(seed)
+    issued: list[tuple[str, str, int]] = []
+    ended: set[str] = set()
+    for number in range(60):
+        generation = (await store.revocations(10**6)).generation
+        issued.append((f"session {number}", f"{rng.randrange(5)}@example.com", generation))
+        now = rng.choice([0, 10, 10**3, 10**6]) + number
+        name, email, _ = rng.choice(issued)
+        if rng.random() < 0.5:
+            await store.end_session(name, now, now + 100)
+            ended.add(name)
+        elif rng.random() < 0.3:
+            await store.end_sessions_of(email, now, now + 100)
+            ended |= {each for each, theirs, _ in issued if theirs == email}
+        known = await store.revocations(0)
+        assert len(known.sessions) + len(known.addresses) <= ENDED_KEPT
+        for name, email, generation in issued:
+            if name in ended:
+                assert (
+                    generation < known.oldest or name in known.sessions or generation < known.addresses.get(email, 0)
+                ), f"seed {seed}: {name} is back"

@@ -1,5 +1,6 @@
 """Opening database files: settings, migrations, refusals."""
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from exness.core.instruments import Instrument
 from exness.runtime.ports import StorageError
+from exness.storage.auth import open_auth
 from exness.storage.database import MAIN, SNAPSHOTS, DatabaseDamaged, DatabaseRefused, explain, migrations, open_reader
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage, set_snapshots_aside
@@ -72,6 +74,18 @@ async def test_an_empty_directory_gets_databases_of_the_newest_version(
     assert with_own_connection(path, "PRAGMA user_version") == [(len(migrations(expected)),)]
     strict = with_own_connection(path, "SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
     assert {name for name, is_strict in strict if not is_strict} == {"sqlite_schema"}
+
+
+async def test_of_many_who_make_a_database_at_once_one_makes_its_tables(tmp_path: Path) -> None:
+    """Each has a connection and a thread of its own, as processes have; all of them see the same tables."""
+
+    async def issuer() -> str:
+        async with open_auth(tmp_path) as auth:
+            return (await auth.revocations(0)).issuer
+
+    issuers = set(await asyncio.gather(*(issuer() for _ in range(8))))
+    assert len(issuers) == 1
+    assert len(issuers.pop()) == 32, "the id of a new store"
 
 
 async def test_opening_again_changes_nothing_and_finds_everything(tmp_path: Path) -> None:

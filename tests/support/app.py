@@ -4,7 +4,8 @@
         await app.quote(SOL, "200")
         ann = app.trader("ann")
         trade = await ann.create(margin="100")          # asserts 200
-        app.clock.advance(31)                           # now every price is stale
+        app.clock.advance(31)                           # now every price is stale; no session is any older
+        app.wall.advance(8 * 86_400)                    # now every session has expired; no price is any older
         refused = await ann.post("/trade/close", {"orderId": trade["orderId"]})
 
 Storage is the shipped one in memory; `Stores.sqlite(...)` puts the same app on disk. At the end everything drains, the
@@ -31,7 +32,7 @@ from exness.core.money import format_usdc
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
-from exness.runtime.clock import RandomIds
+from exness.runtime.clock import RandomIds, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
 from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
@@ -47,6 +48,7 @@ from exness.web.context import Context
 from exness.web.hub import HUB, Hub
 from exness.web.limits import RateLimits
 from exness.web.links import Links
+from exness.web.revocations import LOOK_S, RevocationWatch
 from exness.web.server import make_runner
 from tests.support.books import (
     BTC,
@@ -63,6 +65,8 @@ from tests.support.books import (
 )
 
 SECRET = b"a secret of thirty-two bytes or more"
+WALL_START = START + 500 * 86_400 * SECOND
+"""The wall clock is far from the exchange's, so that no test passes in which one is taken for the other."""
 API = "/api/v1"
 WAIT_S = 10.0
 """How long a condition may take before the test fails."""
@@ -77,12 +81,25 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
 
 
 class SetClock:
-    """A Clock that stands still until the test moves it."""
+    """A Clock of an exchange that stands still until the test moves it."""
 
     def __init__(self, start_us: int = START) -> None:
         self.now = start_us
 
     def now_us(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * SECOND)
+
+
+class SetWallClock(WallClock):
+    """The same of the machine."""
+
+    def __init__(self, start_us: int = WALL_START) -> None:
+        self.now = start_us
+
+    def wall_us(self) -> int:
         return self.now
 
     def advance(self, seconds: float) -> None:
@@ -262,11 +279,15 @@ class Trader:
 class App:
     """A running exchange with its address."""
 
-    def __init__(self, context: Context, clock: SetClock, stores: Stores) -> None:
+    def __init__(self, context: Context, clock: SetClock, wall: SetWallClock, stores: Stores, auth: AuthStore) -> None:
         self.context = context
         self.exchange = context.exchange
         self.sessions = context.sessions
         self.clock = clock
+        """The exchange's: prices and trades go by it."""
+        self.wall = wall
+        """The machine's: sessions and links go by it."""
+        self.auth = auth
         self.mailbox = MailBox()
         self.stores = stores
         self.url = ""
@@ -297,6 +318,10 @@ class App:
 
     def trader(self, name: str) -> Trader:
         return Trader(self, f"{name}@example.com")
+
+    async def revoke(self, email: str, auth: AuthStore | None = None) -> None:
+        """What `exness token --revoke` does, through the server's store or another process's."""
+        await (auth or self.auth).end_sessions_of(email, self.wall.now, self.wall.now + self.sessions.life_us)
 
     async def known(self, *names: str) -> list[Trader]:
         """Traders whose accounts are open already, so that nothing but their next request changes anything."""
@@ -369,6 +394,8 @@ async def running_app(
     *,
     rules: Rules | None = None,
     clock: SetClock | None = None,
+    wall: SetWallClock | None = None,
+    revocations_look_s: float = LOOK_S,
     limits: RateLimits | None = None,
     history: Callable[[History], History] = lambda history: history,
     initial_balance: str = "5000",
@@ -393,7 +420,7 @@ async def running_app(
     """
     rules = rules or make_rules()
     stores = stores or Stores.memory(rules)
-    clock = clock or SetClock()
+    clock, wall = clock or SetClock(), wall or SetWallClock()
     recovered = await recover(stores.journal, stores.snapshots)
     state = recovered.state
     bus = Bus(1000)
@@ -432,17 +459,20 @@ async def running_app(
         journal=stores.journal,
     )
     mailbox, auth = MailBox(), auth or MemoryAuth()
+    sessions = Sessions(SECRET, wall, days=7, remembered=100)
+    revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
+    await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
     context = Context(
         exchange=exchange,
-        sessions=Sessions(SECRET, clock, days=7, remembered=100),
-        links=Links(auth, mailbox, clock, minutes=5),
-        store=auth,
+        sessions=sessions,
+        links=Links(auth, mailbox, wall, minutes=5),
+        revocations=revocations,
         limits=limits or rate_limits(enabled=False),
         version="1.2.3",
         max_body_bytes=max_body_bytes,
         **web_options,
     )
-    app = App(context, clock, stores)
+    app = App(context, clock, wall, stores, auth)
     app.mailbox = mailbox
     async with AsyncExitStack() as stack:
         app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from exness.web.auth import Sessions
-from tests.support.app import SECRET, SetClock
+from tests.support.app import SECRET, SetWallClock
 from tests.support.process import Server
 from tests.web.load import Line, get
 
@@ -38,7 +38,7 @@ async def requests_per_s(folder: Path, cache: int) -> float:
 
 
 def checks_per_s(remembered: int) -> float:
-    sessions = Sessions(SECRET, SetClock(), days=7, remembered=remembered)
+    sessions = Sessions(SECRET, SetWallClock(), days=7, remembered=remembered)
     tokens = [sessions.issue(f"user-{number}@example.com") for number in range(2)]
     began, rounds = time.perf_counter(), 10_000
     for _ in range(rounds):

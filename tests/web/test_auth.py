@@ -8,10 +8,10 @@ import jwt
 import pytest
 
 from exness.web.auth import SESSION, Sessions
-from tests.support.app import SECRET, App, SetClock, Trader, assert_error, order, unchanged
-from tests.support.books import SECOND, START
+from tests.support.app import SECRET, WALL_START, App, SetWallClock, Trader, assert_error, order, unchanged
+from tests.support.books import SECOND
 
-NOW_S = START // SECOND
+NOW_S = WALL_START // SECOND
 DAY_S = 86_400
 
 
@@ -151,21 +151,21 @@ async def test_a_token_in_the_address_is_no_session(app: App, ann: Trader) -> No
 
 
 async def test_a_session_lasts_seven_days_even_when_it_was_used_before(app: App, ann: Trader) -> None:
-    app.clock.now = (NOW_S + 7 * DAY_S) * SECOND - 1
+    app.wall.now = (NOW_S + 7 * DAY_S) * SECOND - 1
     assert (await ann.get("/balance")).status == 200
-    app.clock.now += 1
+    app.wall.now += 1
     assert_error(await ann.get("/balance"), 401, "unauthorized")
     assert_error(await ann.get("/balance"), 401, "unauthorized")
 
 
-def sessions(clock: SetClock, remembered: int = 100) -> Sessions:
+def sessions(clock: SetWallClock, remembered: int = 100) -> Sessions:
     return Sessions(SECRET, clock, days=7, remembered=remembered)
 
 
-def test_a_session_is_checked_by_the_clock_of_the_exchange_alone() -> None:
-    """The wall clock of the machine may be set while the process runs; the exchange's goes on evenly."""
+def test_a_session_is_checked_by_the_clock_it_was_given_alone() -> None:
+    """And not by the machine's behind its back, as PyJWT would."""
     for start in (NOW_S - 3650 * DAY_S, NOW_S + 3650 * DAY_S):
-        clock = SetClock(start * SECOND)
+        clock = SetWallClock(start * SECOND)
         here = sessions(clock)
         session = here.check(here.issue("ann@example.com"))
         assert session is not None
@@ -173,7 +173,7 @@ def test_a_session_is_checked_by_the_clock_of_the_exchange_alone() -> None:
 
 
 def test_every_session_has_an_id_of_its_own() -> None:
-    here = sessions(SetClock())
+    here = sessions(SetWallClock())
     ids = set()
     for _ in range(3):
         session = here.check(here.issue("ann@example.com"))
@@ -183,7 +183,7 @@ def test_every_session_has_an_id_of_its_own() -> None:
 
 
 def test_no_more_sessions_are_remembered_than_configured_and_forgotten_ones_stay_good() -> None:
-    here = sessions(SetClock(), remembered=2)
+    here = sessions(SetWallClock(), remembered=2)
     tokens = [here.issue(f"user-{number}@example.com") for number in range(5)]
     for _ in range(2):
         for number, token in enumerate(tokens):

@@ -12,9 +12,11 @@ from exness.storage.auth import MemoryAuth, open_auth
 from exness.web.signin import BAD_LINK, LINK_SENT
 from tests.support.app import (
     SECRET,
+    WALL_START,
     Answer,
     App,
     SetClock,
+    SetWallClock,
     Stores,
     Trader,
     assert_error,
@@ -24,7 +26,6 @@ from tests.support.app import (
     unchanged,
     until,
 )
-from tests.support.books import START
 
 JSON = {"Accept": "application/json"}
 NEW = "new@example.com"
@@ -80,8 +81,8 @@ async def test_signing_in_with_an_unknown_address_mails_nothing_and_does_the_sam
 
 
 def store_of(app: App) -> MemoryAuth:
-    assert isinstance(app.context.store, MemoryAuth)
-    return app.context.store
+    assert isinstance(app.auth, MemoryAuth)
+    return app.auth
 
 
 async def test_only_the_hash_of_a_token_is_stored(app: App) -> None:
@@ -159,7 +160,7 @@ async def test_the_first_sign_in_opens_an_account_with_the_configured_balance(ap
         "success": True,
         "email": NEW,
         "token": answer.body["token"],
-        "expiresAt": "2026-02-07T09:15:02.000000Z",
+        "expiresAt": "2027-06-22T09:15:02.000000Z",
     }
     assert "Set-Cookie" not in answer.headers
     account = await app.get("/account", headers={"Authorization": f"Bearer {answer.body['token']}"})
@@ -211,7 +212,7 @@ async def test_of_twenty_who_open_one_link_at_once_one_signs_in(app: App) -> Non
 async def test_a_link_works_for_five_minutes(app: App) -> None:
     for wait_us, status in ((300_000_000 - 1, 200), (300_000_000, 401)):
         await ask(app, "/signup")
-        app.clock.now += wait_us
+        app.wall.now += wait_us
         assert (await open_link(app, newest_token(app))).status == status
 
 
@@ -289,11 +290,11 @@ async def test_a_link_still_works_when_its_account_could_not_be_opened_yet() -> 
 
 
 async def test_a_link_outlives_a_restart_and_opens_once_for_all(tmp_path: Path) -> None:
-    clock = SetClock()
-    async with open_auth(tmp_path) as auth, running_app(auth=auth, clock=clock) as app:
+    wall = SetWallClock()
+    async with open_auth(tmp_path) as auth, running_app(auth=auth, wall=wall) as app:
         await ask(app, "/signup")
         token = newest_token(app)
-    async with open_auth(tmp_path) as auth, running_app(auth=auth, clock=clock) as app:
+    async with open_auth(tmp_path) as auth, running_app(auth=auth, wall=wall) as app:
         answers = await asyncio.gather(*(open_link(app, token) for _ in range(10)))
         assert sorted(answer.status for answer in answers) == [200] + [401] * 9
     assert token.encode() not in (tmp_path / "auth.db").read_bytes()
@@ -320,11 +321,11 @@ async def test_signing_out_needs_a_session(app: App) -> None:
 
 
 async def test_who_signed_out_stays_out_after_a_restart(tmp_path: Path) -> None:
-    stores, clock = Stores.memory(), SetClock()
-    async with open_auth(tmp_path) as auth, running_app(stores, auth=auth, clock=clock) as app:
+    stores, wall = Stores.memory(), SetWallClock()
+    async with open_auth(tmp_path) as auth, running_app(stores, auth=auth, wall=wall) as app:
         ann, bob = await app.known("ann", "bob")
         assert (await ann.request("POST", "/logout")).status == 200
-    async with open_auth(tmp_path) as auth, running_app(stores, auth=auth, clock=clock) as app:
+    async with open_auth(tmp_path) as auth, running_app(stores, auth=auth, wall=wall) as app:
         for trader, status in ((ann, 401), (bob, 200)):
             answer = await app.get("/balance", headers={"Authorization": f"Bearer {trader.token}"})
             assert answer.status == status
@@ -367,5 +368,7 @@ async def test_the_log_tells_of_every_sign_in_and_holds_no_secret(app: App) -> N
     assert counters == {"link_asked": 1, "signed_in": 1, "signed_out": 1, "refused_unauthorized": 2, "link_refused": 1}
 
 
-def test_the_clock_of_these_tests_is_where_they_think() -> None:
-    assert SetClock().now == START
+def test_the_clocks_of_these_tests_are_too_far_apart_for_one_to_pass_for_the_other() -> None:
+    apart_s = abs(SetWallClock().now - SetClock().now) // 10**6
+    assert SetWallClock().now == WALL_START
+    assert apart_s > 10 * 7 * 86_400, "a session lives for 7 days"

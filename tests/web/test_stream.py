@@ -5,6 +5,7 @@ What is told is in test_market_stream.py and test_account_stream.py.
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exness.storage.auth import open_auth
 from exness.web.browsers import Browsers
 from exness.web.connections import Bounds, Connections
 from exness.web.frames import CloseCode, StreamBounds
@@ -83,12 +85,11 @@ async def test_after_logout_nothing_more_comes(app: App, ann: Trader) -> None:
 async def test_a_session_that_expires_or_is_ended_elsewhere_ends_its_streams(app: App, ann: Trader) -> None:
     async with listening(app, ann) as client:
         await client.snapshot("trades")
-        await app.context.store.end_sessions_of(ann.email, app.clock.now_us())
+        await app.revoke(ann.email)
         assert await client.closed() == CloseCode.SESSION_ENDED
-    app.clock.advance(1)
     async with listening(app, app.trader("ann")) as client:
         await client.snapshot("trades")
-        app.clock.advance(8 * 24 * HOUR_S)
+        app.wall.advance(8 * 24 * HOUR_S)
         assert await client.closed() == CloseCode.SESSION_ENDED
 
 
@@ -106,6 +107,38 @@ async def test_an_event_after_the_end_of_a_session_is_not_told_even_before_anybo
         assert await client.closed() == CloseCode.SESSION_ENDED
         assert client.told("trades") == []
         app.sessions.watchers.append(hub_of(app)._look.set)
+
+
+@pytest.fixture
+def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream does not look by itself for sessions that have ended."""
+    monkeypatch.setattr("exness.web.hub.SWEEP_S", 3600.0)
+
+
+@pytest.mark.usefixtures("nobody_looks")
+async def test_an_event_after_another_process_ended_the_session_is_not_told(tmp_path: Path) -> None:
+    async with open_auth(tmp_path) as auth, running_app(auth=auth, revocations_look_s=0.0) as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        await ann.create(leverage=100)
+        async with listening(app, ann) as client, open_auth(tmp_path) as elsewhere:
+            await client.snapshot("trades")
+            await app.revoke(ann.email, elsewhere)
+            await app.quote(SOL, "100")  # which liquidates
+            assert await client.closed() == CloseCode.SESSION_ENDED
+            assert client.told("trades") == []
+
+
+@pytest.mark.usefixtures("nobody_looks")
+async def test_a_subscription_after_another_process_ended_the_session_shows_nothing(tmp_path: Path) -> None:
+    async with open_auth(tmp_path) as auth, running_app(auth=auth, revocations_look_s=0.0) as app:
+        (ann,) = await app.known("ann")
+        async with listening(app, ann) as client, open_auth(tmp_path) as elsewhere:
+            await client.pong()
+            await app.revoke(ann.email, elsewhere)
+            await client.say("subscribe", channels=["account"])
+            assert await client.closed() == CloseCode.SESSION_ENDED
+            assert [frame for frame in client.frames if frame["channel"] == "account"] == []
 
 
 # --- the door -----------------------------------------------------------------------------------------------------

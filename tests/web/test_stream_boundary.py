@@ -314,7 +314,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
     async with running_app() as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
-        hub = Hub(app.exchange, app.sessions, app.context.store, StreamBounds())
+        hub = Hub(app.exchange, app.sessions, app.context.revocations, StreamBounds())
         wire = Wire(app, ann)
         wire.reader = hub.join(wire)
         wire.reader.session = app.sessions.check(ann.token)
