@@ -375,6 +375,7 @@ def _restore(options: argparse.Namespace) -> int:
     except StorageError as error:
         return _fail(str(error))
     print(f"restored {options.file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
+    print("sessions and sign-in links from before the restore are ended: everyone signs in again")
     return 0
 
 

@@ -8,11 +8,11 @@ request. Its size can't be mistaken, as a time could that comes twice when the c
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from exness.runtime.ports import Link, Revocations, StorageError
-from exness.storage.database import Database, Schema, one_view, open_database, transaction
+from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
 
 AUTH = Schema("auth", 0x65786175)
 AUTH_DB = "auth.db"
@@ -43,6 +43,8 @@ SELECT_SESSIONS = """
     SELECT session, generation FROM ended WHERE generation > ? AND session IS NOT NULL ORDER BY generation"""
 SELECT_ADDRESSES = """
     SELECT email, generation FROM ended WHERE generation > ? AND email IS NOT NULL ORDER BY generation"""
+NEW_ISSUER = "UPDATE issuer SET id = lower(hex(randomblob(16)))"
+VOID_ALL_LINKS = "DELETE FROM links"
 
 
 @asynccontextmanager
@@ -53,6 +55,24 @@ async def open_auth(
     data_dir = data_dir.absolute()  # noqa: ASYNC240 - asks the system for the current folder only
     async with open_database(data_dir / AUTH_DB, AUTH) as database:
         yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept)
+
+
+def end_everything(data_dir: Path) -> None:
+    """Void every link and end every session of a data directory, by another id of its store. Raises StorageError.
+
+    Where there is no auth.db, nothing is to do: the next start makes one, and it has an id of its own.
+    """
+    path = data_dir.absolute() / AUTH_DB
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            prepare(connection, path, AUTH)
+            with transaction(connection):
+                connection.execute(NEW_ISSUER)
+                connection.execute(VOID_ALL_LINKS)
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
 
 
 class SqliteAuth:

@@ -1,7 +1,7 @@
 """A consistent copy of the journal and its tables, taken while a server runs; and the way back.
 
-A copy is one file: main.db at one moment. Snapshots are not needed, the journal brings everything back. The secret is
-not in it: after a restore on another machine everyone signs in again.
+A copy is one file: main.db at one moment. Snapshots are not needed, the journal brings everything back. Who is signed
+in is not in it, nor who was and is no more: a restore ends all sessions, so none that had ended comes back.
 """
 
 import os
@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from exness.runtime.ports import StorageError
+from exness.storage.auth import end_everything
 from exness.storage.database import MAIN, check_ours, explain
 from exness.storage.datadir import locked, prepare, sync
 from exness.storage.offline import open_offline
@@ -81,6 +82,7 @@ def restore(file: Path, data_dir: Path) -> None:
     """Make `file` the journal of a data directory that holds none yet. Raises StorageError and then changes nothing.
 
     It is copied through SQLite: a main.db that was taken from a data directory as it lay may have a log beside it.
+    An auth.db that lies in the directory already may be older than the last logout, or newer: it starts over.
     """
     with open_offline(file, MAIN) as backup:
         result = backup.execute("PRAGMA quick_check").fetchone()[0]
@@ -93,12 +95,14 @@ def restore(file: Path, data_dir: Path) -> None:
             try:
                 _copy(backup, draft, lambda done, total: None)
                 _flush(draft)
+                end_everything(data_dir)
                 draft.rename(data_dir / MAIN_DB)
                 _flush(data_dir)
             except (OSError, sqlite3.Error) as error:
+                raise StorageError(f"{file} can't be restored to {data_dir / MAIN_DB}: {error}") from error
+            finally:
                 with suppress(OSError):
                     draft.unlink()
-                raise StorageError(f"{file} can't be restored to {data_dir / MAIN_DB}: {error}") from error
 
 
 def _refuse_exchange(data_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 from exness.core.capture import digest_of
 from exness.runtime.ports import StorageError
 from exness.storage import backup as backups
+from exness.storage.auth import AUTH_DB
 from exness.storage.backup import backup, restore
 from exness.storage.datadir import locked
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
@@ -245,6 +247,83 @@ async def test_a_main_db_that_was_copied_with_its_log_is_restored_with_it(tmp_pa
             shutil.copy(tmp_path / "data" / name, tmp_path / name)
     restore(tmp_path / MAIN_DB, tmp_path / "restored")
     assert verify(tmp_path / "restored" / MAIN_DB, None, quietly).records == DESK.state.seq
+
+
+@pytest.mark.parametrize(
+    ("secret", "auth"),
+    [("kept", "none"), ("kept", "older"), ("in the environment", "newest"), ("in the environment", "none")],
+)
+async def test_a_restore_ends_every_session_and_link_from_before_it(tmp_path: Path, secret: str, auth: str) -> None:
+    """Whatever else somebody brings to the new directory: the secret, and an auth.db from before or after the ends."""
+    env = {"EXNESS_AUTH_SECRET": "s" * 40} if secret == "in the environment" else {}
+    data_dir, restored = tmp_path / "data", tmp_path / "restored"
+    restored.mkdir()
+    async with Server(data_dir, env=env) as server:
+        live, logged_out = await server.token("ann@example.com"), await server.token("ann@example.com")
+        revoked = await server.token("bob@example.com")
+        for token in (live, logged_out, revoked):
+            assert (await server.get("/balance", token)).status == 200
+        assert (await server.post("/signin", body={"email": "ann@example.com"})).status == 200
+        link = await mailed_link(data_dir)
+        if auth == "older":
+            copy_auth(data_dir, restored)
+        assert (await server.post("/logout", logged_out)).status == 200
+        done = await finished("token", "--revoke", "bob@example.com", "--data-dir", str(data_dir), cwd=tmp_path)
+        assert done.code == 0
+        done = await finished("backup", str(tmp_path / "copy.db"), "--data-dir", str(data_dir), cwd=tmp_path)
+        assert done.code == 0
+        if auth == "newest":
+            copy_auth(data_dir, restored)
+    if secret == "kept":
+        shutil.copy(data_dir / "secret", restored / "secret")
+
+    done = await finished("restore", str(tmp_path / "copy.db"), "--data-dir", str(restored), cwd=tmp_path)
+    assert (done.code, done.errors) == (0, "")
+    assert done.output.splitlines()[1:] == [
+        "sessions and sign-in links from before the restore are ended: everyone signs in again"
+    ]
+    async with Server(restored, env=env) as server:
+        for _ in range(2):
+            for token in (live, logged_out, revoked):
+                assert (await server.get("/balance", token)).status == 401
+            assert (await server.get(f"/signin/post?token={link}")).status == 401
+            again = [await server.token(f"{name}@example.com") for name in ("ann", "bob")]
+            assert [(await server.get("/balance", token)).status for token in again] == [200, 200]
+            server.kill()
+            await server.restart()
+
+
+async def mailed_link(data_dir: Path) -> str:
+    """The token of the one link that was mailed."""
+    async with asyncio.timeout(10):
+        while not (mails := list((data_dir / "outbox").glob("*.eml"))):  # noqa: ASYNC110 - the server writes it
+            await asyncio.sleep(0.02)
+    match = re.search(r"token=([A-Za-z0-9_-]{43})", mails[0].read_text())
+    assert match is not None
+    return match.group(1)
+
+
+def copy_auth(data_dir: Path, target: Path) -> None:
+    """As somebody does who copies the files of a running exchange, the log with them."""
+    for file in data_dir.glob("auth.*"):
+        if not file.name.endswith("-shm"):
+            shutil.copy(file, target / file.name)
+
+
+async def test_an_auth_db_that_can_not_be_used_refuses_the_restore(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / AUTH_DB).write_text("no database" * 1000)
+    assert "auth.db is damaged or no SQLite database" in restore_refused(copy, tmp_path / "used")
+
+
+@pytest.mark.parametrize("release", sorted((Path(__file__).parents[1] / "fixtures").glob("release-*")), ids=str)
+async def test_a_backup_of_an_earlier_release_is_restored_and_served(release: Path, tmp_path: Path) -> None:
+    """Their backup is the same one file."""
+    restore(release / MAIN_DB, tmp_path / "data")
+    async with Server(tmp_path / "data") as server:
+        token = await server.token("ann@example.com")
+        assert (await server.get("/balance", token)).status == 200
+        assert await server.stop() == 0
 
 
 def restore_refused(file: Path, data_dir: Path) -> str:
