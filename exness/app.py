@@ -220,7 +220,8 @@ async def _backfill(config: Config, exchange: Exchange) -> None:
     settings = config.feed
     if settings.source == "backpack" and settings.backfill_url:
         backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
-        await backfill.run(exchange.clock.now_us() // 1_000_000, exchange.candles.backfill)
+        now_s = WallClock().wall_us() // 1_000_000  # the venue's time: ours may have been stepped ahead of it
+        await backfill.run(now_s, exchange.candles.backfill)
 
 
 async def _feed_prices(

@@ -203,6 +203,31 @@ async def test_history_from_before_the_start_comes_from_the_venue_when_asked_for
             assert await server.stop() == 0, server.errors
 
 
+async def test_history_is_asked_for_up_to_the_venues_now_however_far_ahead_ours_was_stepped(tmp_path: Path) -> None:
+    """Else its candle of now, which still grows, would be taken for one that has ended."""
+    async with Server(tmp_path / "data", "--feed", "manual", "--dev-control") as server:
+        token = await server.token("ann@example.com")
+        assert (await server.post("/dev/clock", body={"step": 2 * 86_400})).status == 200
+        assert (await server.get("/balance", token)).status == 200
+        assert await server.stop() == 0
+    now_us = [time.time_ns() // 1_000 - 600_000_000]
+    async with running_venue(now_us=lambda: now_us[0]) as venue:
+        for _ in range(10):
+            quote_all(venue)
+            now_us[0] += 60_000_000
+        now_us[0] = time.time_ns() // 1_000
+        quote_all(venue)  # its newest candles have just begun
+        flags = ("--feed", "backpack", "--feed-url", venue.ws_url)
+        asked = {"EXNESS_FEED_BACKFILL_URL": venue.url, "EXNESS_FEED_BACKFILL_CANDLES": "200"}
+        async with Server(tmp_path / "data", *flags, env=asked) as server:
+            await backfilled(venue, server, {None, True})
+            rows = await klines(server, "asset=SOL&interval=1d&limit=1000")
+            today = f"{datetime.fromtimestamp(now_us[0] // 1_000_000, UTC):%Y-%m-%d}"
+            theirs = [row["start"] for row in rows if row.get("backfilled")]
+            assert not [start for start in theirs if start.startswith(today)], theirs
+            assert await server.stop() == 0, server.errors
+
+
 async def backfilled(venue: Venue, server: Server, wanted: set[bool | None]) -> set[bool | None]:
     """What the candles of minutes say of themselves, once there are such as are wanted. Meanwhile the venue quotes."""
     async with asyncio.timeout(WAIT_S):
