@@ -299,7 +299,7 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
     from exness import app
-    from exness.web.addresses import AddressError, normalised
+    from exness.runtime.emails import AddressError, normalised
 
     try:
         email = normalised(options.email)

@@ -1,4 +1,4 @@
-"""A Mail as an Internet message (RFC 5322), and the one place where addresses and headers are checked.
+"""A Mail as an Internet message (RFC 5322), and the one place where senders and headers are checked.
 
 Promises: a message goes to exactly one address, and nothing in a Mail becomes a header of its own.
 """
@@ -10,15 +10,11 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
-
+from exness.runtime.emails import AddressError, checked
 from exness.runtime.ports import Mail, MailError
 
 _LONGEST_LINE = 998
 """Octets in a line, RFC 5322 section 2.1.1."""
-_ENCODED_WORD = "=?"
-"""Begins RFC 2047's spelling of other characters: legal in an address as it stands, but some servers decode it, and
-what they read then is another address."""
 
 
 def parse_sender(text: str) -> Address:
@@ -37,12 +33,9 @@ def recipient(mail: Mail) -> Address:
     The local part may be non-ASCII: such mail needs SMTPUTF8 (RFC 6531) on its whole way.
     """
     try:
-        valid: ValidatedEmail = validate_email(mail.to, check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        # Not chained: the library's message quotes the address.
+        valid = checked(mail.to)
+    except AddressError:
         raise MailError("the recipient is no mail address", transient=False) from None
-    if _ENCODED_WORD in valid.local_part:
-        raise MailError("the recipient is no mail address", transient=False)
     return Address(username=valid.local_part, domain=valid.ascii_domain)
 
 

@@ -9,8 +9,8 @@ from exness.core.instruments import Asset
 from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, parse_scaled
 from exness.core.state import Rules
 from exness.runtime.clock import SPEED_UNIT
+from exness.runtime.emails import AddressError, normalised
 from exness.runtime.ports import ScriptedPrice
-from exness.web.addresses import AddressError, normalised
 from exness.web.errors import InvalidRequest
 from exness.web.validate import Problems, amount_text, given, read_body
 from exness.web.wire import Amount, OptionalAmount

@@ -15,9 +15,9 @@ from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Si
 from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
 from exness.core.state import Rules
 from exness.runtime.candles import CandleQuery, Interval
+from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
 from exness.runtime.ports import SortBy, TradeQuery
-from exness.web.addresses import AddressError, normalised
 from exness.web.errors import FieldError, InvalidRequest
 from exness.web.wire import (
     MAX_SECOND,

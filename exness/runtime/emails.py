@@ -1,6 +1,6 @@
-"""Mail addresses: one user, one spelling."""
+"""Mail addresses: one user, one spelling, whether sign-in, the command line, dev control or a file of orders has it."""
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 LONGEST = 254
 """RFC 5321, and what keeps a 64 KiB "address" from being looked at."""
@@ -16,8 +16,13 @@ class AddressError(ValueError):
 def normalised(address: str) -> str:
     """The address in the one spelling an account is kept under: valid, Unicode-normalised, lower case.
 
-    Only its form is checked (by the email-validator library), not whether mail arrives. Raises AddressError.
+    Only its form is checked, not whether mail arrives. Raises AddressError.
     """
+    return checked(address).normalized.lower()
+
+
+def checked(address: str) -> ValidatedEmail:
+    """What the email-validator library makes of it. Raises AddressError."""
     if len(address) > LONGEST:
         raise AddressError(f"a mail address has at most {LONGEST} characters")
     try:
@@ -27,4 +32,4 @@ def normalised(address: str) -> str:
         raise AddressError("this is no mail address like you@example.com") from None
     if _ENCODED_WORD in valid.local_part:
         raise AddressError("a mail address can't hold =?")
-    return valid.normalized.lower()
+    return valid
