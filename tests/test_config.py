@@ -1,5 +1,6 @@
 """Settings: what is read from where, and every way in which they can be wrong."""
 
+import gzip
 import ipaddress
 import itertools
 import os
@@ -403,8 +404,11 @@ def test_an_unknown_or_misplaced_setting_is_refused_with_what_there_is(text: str
         (b"port 8002", f"{NO_TOML} (Expected '=' after a key in a key/value pair (at line 1, column 6))"),
         (b"[server]\nport = 1\nport = 2\n", f"{NO_TOML} (Cannot overwrite a value (at line 3, column 9))"),
         (b"a = " + b"[" * 100_000, f"{NO_TOML} (nested too deeply)"),
-        (b"[server]\nhost = '\xff'", "the config file is not UTF-8 text"),
-        ("[server]".encode("utf-16"), "the config file is not UTF-8 text"),
+        (b"[server]\nhost = '\xff'", "the config file is not UTF-8 text (byte 0xff at line 2, column 9)"),
+        (b"\xef\xbb\xbf#\r\n# \xc3\xa4\r\xff", "the config file is not UTF-8 text (byte 0xff at line 3, column 1)"),
+        ("[server]".encode("utf-16"), "the config file is not UTF-8 text: it is UTF-16"),
+        (gzip.compress(b"[server]"), "the config file is not UTF-8 text: it is a gzip file"),
+        (b"#" * (2**20 + 1), "the config file is larger than 1048576 bytes"),
     ],
 )
 def test_a_file_that_is_no_toml_is_refused_in_one_sentence(content: bytes, problem: str) -> None:

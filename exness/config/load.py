@@ -27,6 +27,7 @@ from exness.config.schema import (
     FeedConfig,
     is_secret,
 )
+from exness.runtime.texts import TextError, read_whole
 
 DEFAULT_PATH = Path("config.toml")
 ENV_PREFIX = "EXNESS_"
@@ -120,9 +121,9 @@ def _from_file(given: Path | None) -> Iterator[Setting]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: the config file is not UTF-8 text") from None
+        text = read_whole(path)
+    except TextError as error:
+        raise ConfigError(error.about(f"{path}: the config file")) from None
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such config file") from None
     except OSError as error:

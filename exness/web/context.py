@@ -12,6 +12,7 @@ from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import Hand
+from exness.runtime.texts import without_mark
 from exness.web.access import AccessLog
 from exness.web.answers import VISIT, Visit, answer
 from exness.web.audit import Audit
@@ -138,8 +139,8 @@ async def json_body(request: web.Request) -> bytes:
     if request.headers.get(hdrs.CONTENT_TYPE) != JSON_TYPE and request.content_type != JSON_TYPE:
         raise ApiError("unsupported_media_type")
     if hdrs.CONTENT_ENCODING in request.headers:
-        return _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), context)
-    return body
+        body = _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), context)
+    return without_mark(body)
 
 
 def _decoded(body: bytes, coding: str, context: Context) -> bytes:

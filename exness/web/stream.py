@@ -279,7 +279,7 @@ def _read(text: str | bytes) -> Message:
     if not isinstance(text, str):
         raise _Refused("invalid_request", "A message must be text, and a JSON object")
     try:
-        message: Message = decode_message(text)
+        message: Message = decode_message(text.removeprefix("\ufeff"))  # a byte order mark that came along
     except msgspec.ValidationError as error:
         raise _Refused("invalid_request", f"This message is not understood: {error}") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -115,6 +115,18 @@ async def test_json_may_name_its_charset(ann: Trader, content_type: str) -> None
     assert answer.status == 200
 
 
+async def test_a_byte_order_mark_before_the_json_is_none_of_it(app: App, ann: Trader) -> None:
+    good = b'\xef\xbb\xbf{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
+    answer = await ann.request("POST", "/trade/create", data=good, headers={"Content-Type": "application/json"})
+    assert answer.status == 200
+    close = b'\xef\xbb\xbf{"orderId": "%s"}' % answer.body["orderId"].encode()
+    closed = await ann.request("POST", "/trade/close", data=close, headers={"Content-Type": "application/json"})
+    assert closed.status == 200
+    mail = b'\xef\xbb\xbf{"email": "new@example.com"}'
+    asked = await app.request("POST", "/signup", data=mail, headers={"Content-Type": "application/json"})
+    assert asked.status == 200
+
+
 NOT_JSON = bad("body", "The body is not valid JSON")
 NO_OBJECT = bad("body", "The body must be a JSON object")
 
@@ -126,7 +138,9 @@ NO_OBJECT = bad("body", "The body must be a JSON object")
         (b"{", NOT_JSON),
         (b"{} {}", NOT_JSON),
         (b"{'asset': 'SOL'}", NOT_JSON),
-        (b'\xef\xbb\xbf{"asset": "SOL"}', NOT_JSON),
+        (b"\xef\xbb\xbf", NOT_JSON),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"asset": "SOL"}', NOT_JSON),
+        (b'{\xef\xbb\xbf"asset": "SOL"}', NOT_JSON),
         (b'{"asset": "SOL",}', NOT_JSON),
         (b'{"margin": NaN}', NOT_JSON),
         (b'{"\\ud800": 1}', NOT_JSON),

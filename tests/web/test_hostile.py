@@ -44,7 +44,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "overlong UTF-8": (with_field(b'"clientOrderId":"\xc0\xaf"'), 400),
     "UTF-16": (GOOD.decode().encode("utf-16"), 400),
     "UTF-32": (GOOD.decode().encode("utf-32"), 400),
-    "a byte order mark": (b"\xef\xbb\xbf" + GOOD, 400),
+    "two byte order marks": (b"\xef\xbb\xbf" * 2 + GOOD, 400),
     "two bodies": (GOOD + GOOD, 400),
     "comments": (GOOD[:-1] + b"/* hi */}", 400),
     "NaN": (ENOUGH + b"NaN}", 400),

@@ -404,6 +404,8 @@ async def test_answers_bring_the_id_back_and_subscriptions_end(app: App) -> None
         assert (pong["type"], pong["data"]) == ("pong", {"id": 3})
         assert (await client.asked("ping", id=0))["data"] == {"id": 0}
         assert (await client.asked("ping", id=None))["data"] == {}
+        await client.socket.send_str('\ufeff{"op": "ping", "id": 4}')  # a byte order mark that came along
+        assert (await client.next("control"))["data"] == {"id": 4}
         assert client.told("prices") == []
 
 
