@@ -102,6 +102,7 @@ def make_feed(config: Config) -> PriceFeed:
                 begin_us=settings.replay_from,
                 end_us=settings.replay_to,
                 loop=settings.loop,
+                allow_gaps=settings.allow_gaps,
                 orders=settings.orders,
                 initial_balance=config.trading.initial_balance,
             )

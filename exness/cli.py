@@ -35,6 +35,7 @@ _FLAGS = {
     "feed.replay_from": "replay_from",
     "feed.replay_to": "replay_to",
     "feed.loop": "loop",
+    "feed.allow_gaps": "allow_gaps",
     "feed.orders": "orders",
     "feed.exit_at_end": "exit_at_end",
     "dev.control": "dev_control",
@@ -197,6 +198,12 @@ def _add_span(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
     parser.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
     parser.add_argument("--loop", action="store_true", default=None, help="replay again and again")
+    parser.add_argument(
+        "--allow-gaps",
+        action="store_true",
+        default=None,
+        help="replay also what has a hole that makes it wait for more than a day",
+    )
 
 
 def _fault(text: str) -> Fault:

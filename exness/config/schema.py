@@ -121,6 +121,8 @@ class FeedConfig(msgspec.Struct, frozen=True):
     """Replay: what comes then or later is left out."""
     loop: Annotated[bool, Boolean()] = False
     """Replay: begin again at the end."""
+    allow_gaps: Annotated[bool, Boolean()] = False
+    """Replay: play a recording in which nothing comes for more than a day of real time."""
     orders: Annotated[Path | None, rules.optional_path()] = None
     """Replay: a CSV file of orders that ride along."""
     exit_at_end: Annotated[bool, Boolean()] = False

@@ -7,7 +7,6 @@ Source: https://docs.backpack.exchange, GET /api/v1/klines. Times are `YYYY-MM-D
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import aiohttp
@@ -16,8 +15,10 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from exness.core.instruments import VOLUME_DECIMALS, Instrument
-from exness.core.money import AmountError, Rounding, parse_rounded, parse_scaled
+from exness.core.money import Rounding, parse_rounded, parse_scaled
+from exness.feeds.ohlc import read_ohlc
 from exness.runtime.candles import Candle, Interval
+from exness.runtime.moments import parse_rfc3339
 
 TIMEOUT_S = 15.0
 ATTEMPTS = 4
@@ -137,16 +138,13 @@ def _read(row: _Kline, instrument: Instrument, interval: Interval) -> Candle | N
     if row.open is None or row.high is None or row.low is None or row.close is None:
         return None
     try:
-        start = int(datetime.fromisoformat(row.start).replace(tzinfo=UTC).timestamp())
-        opened, high, low, closed = (
-            parse_scaled(text, instrument.decimals) for text in (row.open, row.high, row.low, row.close)
-        )
+        start, rest_us = divmod(parse_rfc3339(row.start), 1_000_000)
+        prices = read_ohlc((row.open, row.high, row.low, row.close), instrument.decimals)
+        opened, high, low, closed = prices.rounded()
         volume = parse_rounded(row.volume or "0", VOLUME_DECIMALS, Rounding.FLOOR)
         trades = parse_scaled(str(row.trades or 0), 0)
-    except (ValueError, OverflowError, AmountError):
+    except (ValueError, OverflowError):  # of which PriceError and AmountError are
         return None
-    if start % interval.seconds or not 0 < low <= min(opened, closed) <= max(opened, closed) <= high:
-        return None
-    if volume < 0 or trades < 0:
+    if start % interval.seconds or rest_us or low <= 0 or volume < 0 or trades < 0:
         return None
     return Candle(instrument.asset, interval, start, opened, high, low, closed, volume, trades, backfilled=True)

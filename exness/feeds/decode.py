@@ -9,7 +9,6 @@ an error frame has `error` and no stream.
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
@@ -53,7 +52,7 @@ class Reason(StrEnum):
     NOT_POSITIVE = "not_positive"
     """A price that is 0 or less, at the asset's decimals."""
     CROSSED = "crossed"
-    """The bid is above the ask."""
+    """The bid is above the ask, by more than what lies beyond the asset's decimals."""
     SPREAD_TOO_WIDE = "spread_too_wide"
     """Bid and ask further apart than `feed.max_spread`. This and the following are found by the guard."""
     OUT_OF_ORDER = "out_of_order"
@@ -163,8 +162,7 @@ def _prices(bid_text: str, ask_text: str, decimals: int) -> tuple[int, int] | Re
         return Reason.OUT_OF_RANGE
     if bid <= 0 or ask <= 0:
         return Reason.NOT_POSITIVE
-    # Rounding outward can uncross two prices, so the texts are compared, exactly.
-    if Decimal(bid_text) > Decimal(ask_text):
+    if bid > ask:
         return Reason.CROSSED
     return bid, ask
 

@@ -18,7 +18,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -31,13 +30,18 @@ from exness.feeds.decode import Quote
 from exness.feeds.guard import Guard, Verdict, pass_on
 from exness.feeds.orders import ScriptedOrder, check_orders, read_orders
 from exness.feeds.pacing import Pacer
-from exness.feeds.recording import RecordedTick, ReplayError, in_order, read_ticks
+from exness.feeds.recording import RecordedTick, ReplayError
+from exness.feeds.union import Union
 from exness.runtime.moments import show_moment
 from exness.runtime.ports import Stage
 
 __all__ = ["RecordingClock", "ReplayError", "ReplayFeed", "ReplayOptions", "Resume", "resume_after"]
 
 PROGRESS_EVERY_S = 10.0
+
+LONGEST_WAIT_S = 86_400
+"""Seconds of real time with nothing to emit: more is a hole in the recording, or a time that is wrong, until it is said
+to be meant."""
 
 _LATENESS_US = 5_000_000
 """Added to the life of a tick whose successor has a known time: that one may be handled late on a busy machine."""
@@ -70,6 +74,8 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     begin_us: int | None = None
     end_us: int | None = None
     loop: bool = False
+    allow_gaps: bool = False
+    """Whether a wait of more than LONGEST_WAIT_S between two ticks or orders is meant."""
     orders: Path | None = None
     initial_balance: int = 0
     """Micro-USDC for an account that an order is the first to name."""
@@ -143,6 +149,8 @@ class ReplayFeed:
         self.liquidations = 0
         self._files = [Path(file) for file in files]
         self._instruments = list(instruments)
+        self._union = Union(self._files, self._instruments)
+        self._repeated = 0
         self._life_us = life_us
         self._speed = speed
         self._options = options
@@ -160,6 +168,8 @@ class ReplayFeed:
     def describe(self) -> str:
         speed = "full speed" if math.isinf(self._speed) else f"{self._speed:g}x"
         text = f"REPLAYED prices at {speed} from {', '.join(file.name for file in self._files)}"
+        if self._repeated:
+            text += f" ({self._repeated} rows that two files have are played once)"
         if self.ended:
             return f"{text}, ended"
         if self._at_us is None:
@@ -167,24 +177,29 @@ class ReplayFeed:
         return f"{text}, now at {show_moment(self._at_us)}{self._share()}"
 
     def check(self) -> None:
-        """Read every file to its end. Raises ReplayError for the first line that cannot be replayed, or when there is
-        nothing between `begin_us` and `end_us`.
+        """Read every file to its end. Raises ReplayError for the first line that cannot be replayed, when there is
+        nothing between `begin_us` and `end_us`, and for a wait of more than LONGEST_WAIT_S that nobody allowed.
 
         Takes about 1 s per 100,000 candles: call it from a thread.
         """
-        span: _Span | None = None
-        for tick in chain.from_iterable(read_ticks(file, self._instruments) for file in self._files):
-            if not self._in_window(tick.time_us):
-                continue
-            if span is None:
-                span = _Span(tick.time_us, tick.time_us, _LOOP_PAUSE_US)
-            span.first_us, span.last_us = min(span.first_us, tick.time_us), max(span.last_us, tick.time_us)
-            span.pause_us = max(span.pause_us, tick.gap_us or 0)
-        if span is None:
-            raise ReplayError("there is nothing to replay between --from and --to: the recording has no tick there")
         if self._options.orders is not None:
             check_orders(self._options.orders, self._instruments)
-        self._span = span
+        first_us, last_us, before_us, pause_us = None, 0, None, _LOOP_PAUSE_US
+        longest_us = math.inf if self._options.allow_gaps else LONGEST_WAIT_S * 1_000_000 * self._speed
+        with closing(self._union.ticks()) as ticks:
+            for item in self._items(ticks):
+                if before_us is not None and item.time_us - before_us > longest_us:
+                    raise self._gap(before_us, item)
+                before_us = item.time_us
+                if isinstance(item, RecordedTick):
+                    first_us = item.time_us if first_us is None else first_us
+                    last_us = item.time_us
+                    if item.gap_us is not None and item.gap_us > pause_us:
+                        pause_us = item.gap_us
+        if first_us is None:
+            raise ReplayError("there is nothing to replay between --from and --to: the recording has no tick there")
+        self._span = _Span(first_us, last_us, pause_us)
+        self._note_repeated()
 
     def refuse_newer(self, at_us: int) -> None:
         """Raise ReplayError when the exchange is already past the recording's time: `at_us` is its last record's."""
@@ -274,11 +289,11 @@ class ReplayFeed:
         return max(self._life_us, math.ceil(tick.gap_us / self._speed) + _LATENESS_US)
 
     def _once(self) -> Iterator[RecordedTick]:
-        with closing(in_order(self._files, self._instruments)) as ticks:
+        with closing(self._union.ticks()) as ticks:
             for tick in ticks:
                 if self._options.end_us is not None and tick.time_us >= self._options.end_us:
                     return
-                if self._in_window(tick.time_us):
+                if self._is_in_window(tick):
                     yield tick
 
     def _rounds(self, from_us: int = 0) -> Generator[RecordedTick, None, None]:
@@ -303,12 +318,36 @@ class ReplayFeed:
             return
         for order in read_orders(self._options.orders, self._instruments):
             is_done = order.row <= resume.row or order.time_us < resume.at_us
-            if self._in_window(order.time_us) and not is_done:
+            if self._is_in_window(order) and not is_done:
                 yield order
 
-    def _in_window(self, time_us: int) -> bool:
+    def _is_in_window(self, item: RecordedTick | ScriptedOrder) -> bool:
         begin_us, end_us = self._options.begin_us, self._options.end_us
-        return (begin_us is None or time_us >= begin_us) and (end_us is None or time_us < end_us)
+        return (begin_us is None or item.time_us >= begin_us) and (end_us is None or item.time_us < end_us)
+
+    def _items(self, ticks: Iterator[RecordedTick]) -> Iterator[RecordedTick | ScriptedOrder]:
+        """All that is played once, of all the recording's ticks."""
+        if self._options.begin_us is not None or self._options.end_us is not None:
+            ticks = filter(self._is_in_window, ticks)
+        return ticks if self._options.orders is None else _with_orders(ticks, self._orders(Resume()))
+
+    def _gap(self, last_us: int, item: RecordedTick | ScriptedOrder) -> ReplayError:
+        if isinstance(item, RecordedTick):
+            path, line = self._union.row_of(item)
+            where = f"replay file {path}, line {line}"
+        else:
+            where = f"orders file {self._options.orders}, line {item.line}"
+        days = (item.time_us - last_us) / 86_400e6
+        return ReplayError(
+            f"{where}: before {show_moment(item.time_us)} nothing happens for {days:.1f} days, since "
+            f"{show_moment(last_us)}: at speed {self._speed:g} that is a wait of {days / self._speed:.1f} days; choose "
+            "another --speed, a part with --from and --to, or allow it with --allow-gaps (feed.allow_gaps)"
+        )
+
+    def _note_repeated(self) -> None:
+        for path, rows in self._union.repeated.items():
+            _log.warning("replay_rows_repeated", file=str(path), rows=rows, played="once")
+        self._repeated = self._union.repeated.total()
 
     def _share(self) -> str:
         if self._span is None or self._at_us is None or self._options.loop:

@@ -59,7 +59,12 @@ def make_source(config: Config) -> SimulatedFeed | ReplayFeed:
     """Prices as they come, unguarded: to judge them is the client's part."""
     instruments, settings = list(config.instruments().values()), config.feed
     if settings.source == "replay":
-        options = ReplayOptions(begin_us=settings.replay_from, end_us=settings.replay_to, loop=settings.loop)
+        options = ReplayOptions(
+            begin_us=settings.replay_from,
+            end_us=settings.replay_to,
+            loop=settings.loop,
+            allow_gaps=settings.allow_gaps,
+        )
         return ReplayFeed(settings.replay_files, instruments, _LIFE_US, settings.speed, options)
     return SimulatedFeed(
         instruments,

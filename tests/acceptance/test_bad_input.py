@@ -1,6 +1,7 @@
 """Whatever is wrong with what the operator gives it: one sentence that names the culprit, the right exit code, no
 trace of the inside, and nothing damaged."""
 
+import gzip
 import hashlib
 import socket
 import sqlite3
@@ -18,6 +19,7 @@ from tests.support.process import DidNotStart, Finished, Server, finished
 COMMANDS = ("serve", "token", "verify", "backup", "restore", "version")
 
 CANDLES = "timestamp_s,open,high,low,close,volume\n"
+QUOTES = "timestamp_us,symbol,bid,ask\n"
 
 
 class Case(NamedTuple):
@@ -54,6 +56,21 @@ def replay(name: str, text: str | bytes) -> Callable[[Path], list[str]]:
 def on_a_file(folder: Path) -> list[str]:
     (folder / "f").write_text("x")
     return ["serve", "--data-dir", str(folder / "f")]
+
+
+def orders(rows: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        (folder / "q.csv").write_text(f"{QUOTES}1722816000000000,SOL_USDC,150,150.1\n")
+        (folder / "orders.csv").write_text(f"time,account,do,order,asset,type,margin,leverage\n{rows}")
+        return ["serve", "--port", "0", "--replay", str(folder / "q.csv"), "--orders", str(folder / "orders.csv")]
+
+    return make
+
+
+def two_recordings(folder: Path) -> list[str]:
+    (folder / "candles1m_SOL_a.csv").write_text(f"{CANDLES}1722816000,1,2,1,2,1\n1722816060,1,2,1,2,1\n")
+    (folder / "candles1m_SOL_b.csv").write_text(f"{CANDLES}1722816060,1,2,1,2,7\n")
+    return ["serve", "--port", "0", "--replay", *(str(folder / f"candles1m_SOL_{name}.csv") for name in "ab")]
 
 
 def below_a_file(*arguments: str) -> Callable[[Path], list[str]]:
@@ -112,16 +129,74 @@ CASES = {
     "a replay without files": Case(serve("--feed", "replay"), ("replay",), {}),
     "a replay file that is not there": Case(serve("--replay", "{}/candles5m_SOL_x.csv"), ("candles5m_SOL_x.csv",), {}),
     "a replay file with a broken line": Case(
-        replay("candles5m_SOL_x.csv", CANDLES + "300,1,2,0.5,1.5,9\n600,1,2,oops,1.5,9\n"),
-        ("candles5m_SOL_x.csv, line 3", "oops"),
+        replay("candles5m_SOL_x.csv", CANDLES + "1722816300,1,2,0.5,1.5,9\n1722816600,1,2,oops,1.5,9\n"),
+        ("candles5m_SOL_x.csv, line 3", "low", "oops"),
         {},
     ),
     "a replay file with another header": Case(replay("x.csv", "a,b\n1,2\n"), ("x.csv, line 1", "header"), {}),
     "a replay file without a row": Case(replay("candles5m_SOL_x.csv", CANDLES), ("candles5m_SOL_x.csv",), {}),
     "a replay file of an asset nobody trades": Case(
-        replay("candles5m_DOGE_x.csv", CANDLES + "300,1,2,0.5,1.5,9\n"), ("candles5m_DOGE_x.csv", "DOGE"), {}
+        replay("candles5m_DOGE_x.csv", CANDLES + "1722816300,1,2,0.5,1.5,9\n"), ("candles5m_DOGE_x.csv", "DOGE"), {}
     ),
-    "a replay file that is no gzip": Case(replay("candles5m_SOL_x.csv.gz", b"plain"), ("csv.gz", "gzip"), {}),
+    "a replay file that is half a gzip": Case(
+        replay("candles5m_SOL_x.csv.gz", gzip.compress(CANDLES.encode())[:-9]), ("csv.gz", "gzip"), {}
+    ),
+    "a replay file that is a zip archive": Case(replay("q.csv", b"PK\x03\x04..."), ("q.csv", "a zip archive"), {}),
+    "candles in milliseconds": Case(
+        replay("candles5m_SOL_x.csv", CANDLES + "1722816300000,1,2,0.5,1.5,9\n"),
+        ("candles5m_SOL_x.csv, line 2: timestamp_s", "in seconds", "looks like milliseconds"),
+        {},
+    ),
+    "quotes in milliseconds": Case(
+        replay("q.csv", QUOTES + "1722816000000,SOL_USDC,150,150.1\n"),
+        ("q.csv, line 2: timestamp_us", "in microseconds", "looks like milliseconds"),
+        {},
+    ),
+    "quotes in microseconds and then in seconds": Case(
+        replay("q.csv", QUOTES + "1722816000000000,SOL_USDC,150,150.1\n1722816001,SOL_USDC,150,150.1\n"),
+        ("q.csv, line 3: timestamp_us", "looks like seconds"),
+        {},
+    ),
+    "quotes with a hole of a month at real speed": Case(
+        replay("q.csv", QUOTES + "1722816000000000,SOL_USDC,150,150.1\n1725494400000000,SOL_USDC,150,150.1\n"),
+        ("q.csv, line 3", "31.0 days", "--allow-gaps"),
+        {},
+    ),
+    "the start of a part in seconds": Case(
+        serve("--from", "1722816120"), ("feed.replay_from", "in microseconds", "looks like seconds"), {}, code=2
+    ),
+    "the end of a part in milliseconds": Case(
+        lambda _: ["venue", "--port", "0", "--to", "1722816120000"],
+        ("feed.replay_to", "looks like milliseconds"),
+        {},
+        code=2,
+    ),
+    "the start of a part as a date of another form": Case(
+        lambda _: ["venue", "--from", "2024-W32-1"], ("feed.replay_from", "2024-08-05T06:00:00Z"), {}, code=2
+    ),
+    "the start of a part in the environment": Case(
+        serve(), ("EXNESS_FEED_REPLAY_FROM", "looks like seconds"), {"EXNESS_FEED_REPLAY_FROM": "1722816120"}
+    ),
+    "orders in seconds": Case(
+        orders("1722816010,ann@example.com,open,a,SOL,long,10,1\n"),
+        ("orders.csv, line 2: time", "looks like seconds"),
+        {},
+    ),
+    "orders with an amount of seven decimals": Case(
+        orders("2024-08-05,ann@example.com,open,a,SOL,long,1e-7,1\n"), ("orders.csv, line 2: margin", "1e-7"), {}
+    ),
+    "orders with a comma in an amount": Case(
+        orders('2024-08-05,ann@example.com,open,a,SOL,long,"1,000",1\n'), ("orders.csv, line 2: margin", "1,000"), {}
+    ),
+    "orders with a leverage and its unit": Case(
+        orders("2024-08-05,ann@example.com,open,a,SOL,long,10,10x\n"), ("orders.csv, line 2: leverage", "10x"), {}
+    ),
+    "orders of an address that can't sign in": Case(
+        orders("2024-08-05,a@b,open,a,SOL,long,10,1\n"), ("orders.csv, line 2: account", "you@example.com"), {}
+    ),
+    "two recordings of one asset and time": Case(
+        two_recordings, ("candles1m_SOL_b.csv, line 2", "candles1m_SOL_a.csv, line 3", "2024-08-05T00:01:00Z"), {}
+    ),
     "a data directory that can't be made": Case(below_a_file("serve", "--port", "0"), ("file/data",), {}),
     "a data directory that is a file": Case(on_a_file, ("/f ",), {}),
     "a token into a directory that can't be made": Case(below_a_file("token", "a@example.com"), ("file/data",), {}),

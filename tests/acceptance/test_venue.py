@@ -89,6 +89,9 @@ async def test_the_venue_ends_in_order_and_names_what_it_can_not_do(tmp_path: Pa
     assert (missing.code, "nothing.csv" in missing.errors) == (1, True)
 
 
+START_US = 1_722_816_000_000_000
+
+
 def recording_with_orders(folder: Path) -> tuple[Path, Path]:
     """A day of falling prices, one a second per asset, and 2,000 orders."""
     chance = random.Random(11)
@@ -98,9 +101,9 @@ def recording_with_orders(folder: Path) -> tuple[Path, Path]:
     for second in range(20_000):
         for asset in sorted(prices):
             prices[asset] *= 1 + chance.uniform(-0.0021, 0.002)
-            rows.append(f"{second * 1_000_000 + 10**12},{asset}_USDC,{prices[asset]:.4f},{prices[asset] + 0.01:.4f}")
+            rows.append(f"{second * 1_000_000 + START_US},{asset}_USDC,{prices[asset]:.4f},{prices[asset] + 0.01:.4f}")
         if second % 10 == 5:
-            at, who = second * 1_000_000 + 10**12, f"t{chance.randrange(20)}@example.com"
+            at, who = second * 1_000_000 + START_US, f"t{chance.randrange(20)}@example.com"
             if still_open and chance.random() < 0.3:
                 owner, name = still_open.pop(chance.randrange(len(still_open)))
                 orders.append(f"{at},{owner},close,{name},,,,")

@@ -12,6 +12,16 @@ T0_US = 1_722_816_000_000_000
 """2024-08-05: recordings must be of our century."""
 
 
+def since_t0(row: str) -> str:
+    """A row of a recording. The time of the given one counts from T0, so that it is short to read; one of six digits or
+    more, or that is no number, stays as it is."""
+    time, comma, rest = row.partition(",")
+    if not (time.isascii() and time.isdecimal() and len(time) < 6):
+        return row
+    # A quote has four fields and microseconds, a candle seconds.
+    return f"{int(time) + (T0_US if row.count(',') == 3 else T0_US // 10**6)}{comma}{rest}"
+
+
 def instrument(asset: str, decimals: int) -> Instrument:
     return Instrument(Asset(asset), asset, decimals, f"{asset}_USDC", "", 10_000)
 

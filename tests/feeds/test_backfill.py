@@ -140,7 +140,10 @@ GOOD = {
         {"low": "0"},
         {"low": "-1"},
         {"close": "NaN"},
-        {"close": "3.0000001"},
+        {"high": "2.999999"},
+        {"low": "0.0000004"},
+        {"start": "2026-01-31 09:14:00.5"},
+        {"start": "2026-W05-6 09:14:00"},
         {"close": "1e400"},
         {"volume": "-1"},
         {"volume": "lots"},
@@ -158,6 +161,23 @@ def test_what_is_no_candle_of_the_span_is_left_out(changed: dict[str, str | None
     )
     assert read_klines([_Kline(**GOOD)], SOLANA, Interval.M1, span) == [good]
     assert read_klines([_Kline(**(GOOD | changed))], SOLANA, Interval.M1, span) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "prices"),
+    [
+        ({"close": "3.0000001"}, (2_000_000, 4_000_000, 1_000_000, 3_000_000)),
+        ({"close": "3.0000005", "open": "2.00000049"}, (2_000_000, 4_000_000, 1_000_000, 3_000_001)),
+        ({"high": "2.9999999999999996"}, (2_000_000, 3_000_000, 1_000_000, 3_000_000)),
+        ({"high": "2.9999994", "close": "2.9999996"}, (2_000_000, 3_000_000, 1_000_000, 3_000_000)),
+        ({"low": "2.0000000000000004"}, (2_000_000, 4_000_000, 2_000_000, 3_000_000)),
+    ],
+)
+def test_prices_finer_than_the_asset_are_rounded_and_high_and_low_stay_the_ends(
+    changed: dict[str, str], prices: tuple[int, int, int, int]
+) -> None:
+    (candle,) = read_klines([_Kline(**(GOOD | changed))], SOLANA, Interval.M1, Span(MINUTE - 600, MINUTE))
+    assert (candle.open, candle.high, candle.low, candle.close) == prices
 
 
 def test_the_book_has_them_written_once() -> None:

@@ -46,8 +46,10 @@ def test_keys_count_and_their_order_does_not() -> None:
     ("symbol", "bid", "ask", "expected"),
     [
         ("SOL_USDC", "188.4000009", "188.4200001", (188_400_000, 188_420_001)),
-        ("BTC_USDC", "100000.12349", "100000.12341", None),
+        ("BTC_USDC", "100000.12349", "100000.12341", (1_000_001_234, 1_000_001_235)),
         ("BTC_USDC", "100000.12341", "100000.12349", (1_000_001_234, 1_000_001_235)),
+        ("BTC_USDC", "100000.12341", "100000.1233", None),  # crossed at our decimals too
+        ("SOL_USDC", "188.42000000000002", "188.42", (188_420_000, 188_420_000)),
         ("ROUND_USDC", "99.9", "100.1", (99, 101)),
         ("SOL_USDC", "1", "1.000000000000000000", (1_000_000, 1_000_000)),
         ("SOL_USDC", "0.000001", "0.000001", (1, 1)),
@@ -153,7 +155,7 @@ IGNORED: list[tuple[str, bytes | str, Reason]] = [
     ("both are negative", frame(b="-188.42", a="-188.40"), Reason.NOT_POSITIVE),
     ("bid rounds down to zero", frame(b="0.0000009"), Reason.NOT_POSITIVE),
     ("crossed", frame(b="188.43"), Reason.CROSSED),
-    ("crossed beyond our decimals", frame(b="188.4200009", a="188.4200001"), Reason.CROSSED),
+    ("crossed by one of our steps", frame(b="188.420001", a="188.42"), Reason.CROSSED),
 ]
 
 

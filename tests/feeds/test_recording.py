@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from exness.core.instruments import Instrument
-from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError, in_order, read_ticks
-from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, instrument
+from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError, read_ticks
+from exness.feeds.union import Union
+from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, T0_US, instrument, since_t0
 from tests.support.recorded import recorded
 
 CANDLES = "candles1m_SOL_test.csv"
@@ -20,7 +21,7 @@ START_S = 1_746_372_780
 
 def write(folder: Path, name: str, *lines: str) -> Path:
     path = folder / name
-    text = "".join(f"{line}\n" for line in lines)
+    text = "".join(f"{since_t0(line)}\n" for line in lines)
     path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return path
 
@@ -35,8 +36,8 @@ def test_quotes_are_ticks_of_their_symbols_asset(tmp_path: Path, ending: str) ->
         tmp_path, "quotes.csv" + ending, QUOTE_HEADER, "10,SOL_USDC,188.4,188.42", "10,BTC_USDC,61800.12345,61800.12345"
     )
     assert list(read_ticks(path, INSTRUMENTS)) == [
-        RecordedTick(10, SOL.asset, "SOL_USDC", 188_400_000, 188_420_000, None),
-        RecordedTick(10, BTC.asset, "BTC_USDC", 618_001_234, 618_001_235, None),
+        RecordedTick(T0_US + 10, SOL.asset, "SOL_USDC", 188_400_000, 188_420_000, None),
+        RecordedTick(T0_US + 10, BTC.asset, "BTC_USDC", 618_001_234, 618_001_235, None),
     ]
 
 
@@ -99,33 +100,34 @@ def test_the_regular_gap_is_a_third_of_the_candle_rounded_up(tmp_path: Path, nam
 
 def test_blank_lines_line_ends_of_windows_and_a_missing_last_one_do_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "quotes.csv"
-    path.write_bytes(f"{QUOTE_HEADER}\r\n\r\n10,SOL_USDC,1,2\r\n\r\n11,SOL_USDC,1,2".encode())
-    assert [tick.time_us for tick in read_ticks(path, INSTRUMENTS)] == [10, 11]
+    path.write_bytes(f"{QUOTE_HEADER}\r\n\r\n{T0_US},SOL_USDC,1,2\r\n\r\n{T0_US + 1},SOL_USDC,1,2".encode())
+    assert [tick.time_us for tick in read_ticks(path, INSTRUMENTS)] == [T0_US, T0_US + 1]
 
 
 def test_a_hole_between_candles_is_no_mistake(tmp_path: Path) -> None:
     path = write(tmp_path, CANDLES, CANDLE_HEADER, "0,1,1,1,1,1", "600,1,1,1,1,1")
-    assert [tick.time_us for tick in read_ticks(path, INSTRUMENTS)][4] == 600_000_000
+    assert [tick.time_us for tick in read_ticks(path, INSTRUMENTS)][4] == T0_US + 600_000_000
 
 
 def test_files_are_merged_by_time_then_symbol_then_as_they_come(tmp_path: Path) -> None:
     first = write(
         tmp_path, "a.csv", QUOTE_HEADER, "5,SOL_USDC,1,1", "5,BTC_USDC,2,2", "5,SOL_USDC,3,3", "9,BTC_USDC,4,4"
     )
-    second = write(tmp_path, "b.csv", QUOTE_HEADER, "4,SOL_USDC,5,5", "5,ETH_USDC,6,6", "5,SOL_USDC,7,7")
+    second = write(tmp_path, "b.csv", QUOTE_HEADER, "4,XRP_USDC,5,5", "5,DOGE_USDC,6,6", "5,XRP_USDC,7,7")
     candles = write(tmp_path, "candles1s_ETH_c.csv", CANDLE_HEADER, "0,8,8,8,8,1")
+    instruments = [*INSTRUMENTS, instrument("XRP", 6), instrument("DOGE", 6)]
     order = [
-        (tick.time_us, tick.asset, round(tick.bid / 10 ** (4 if tick.asset == "BTC" else 6)))
-        for tick in in_order([first, second, candles], INSTRUMENTS)
+        (tick.time_us - T0_US, tick.asset, round(tick.bid / 10 ** (4 if tick.asset == "BTC" else 6)))
+        for tick in Union([first, second, candles], instruments).ticks()
     ]
     assert order == [
         (0, "ETH", 8),
-        (4, "SOL", 5),
+        (4, "XRP", 5),
         (5, "BTC", 2),
-        (5, "ETH", 6),
+        (5, "DOGE", 6),
         (5, "SOL", 1),
         (5, "SOL", 3),
-        (5, "SOL", 7),
+        (5, "XRP", 7),
         (9, "BTC", 4),
         (333_333, "ETH", 8),
         (666_666, "ETH", 8),
@@ -141,31 +143,81 @@ BROKEN: list[tuple[str, str, list[str], str]] = [
     ("no row", CANDLES, [CANDLE_HEADER], "line 1: there is no row"),
     ("a field too few", CANDLES, [CANDLE_HEADER, CANDLE, "120,1,1,1,1"], "line 3: has 5 fields instead of 6"),
     ("a field too many", "q.csv", [QUOTE_HEADER, QUOTE + ",3"], "line 2: has 5 fields instead of 4"),
-    ("words for a time", CANDLES, [CANDLE_HEADER, "now,1,1,1,1,1"], "line 2: 'now' is not a timestamp"),
-    ("a negative time", "q.csv", [QUOTE_HEADER, "-10,SOL_USDC,1,2"], "line 2: '-10' is not a timestamp"),
-    ("a fraction for a time", CANDLES, [CANDLE_HEADER, "60.5,1,1,1,1,1"], "is not a timestamp"),
-    ("a time of too many digits", "q.csv", [QUOTE_HEADER, "9" * 17 + ",SOL_USDC,1,2"], "is not a timestamp"),
-    ("milliseconds for seconds", CANDLES, [CANDLE_HEADER, "1746372780000,1,1,1,1,1"], "is not a timestamp"),
-    ("candles out of order", CANDLES, [CANDLE_HEADER, "120,1,1,1,1,1", CANDLE], "line 3: the candle begins before"),
-    ("a candle twice", CANDLES, [CANDLE_HEADER, CANDLE, CANDLE], "line 3: the candle begins before"),
-    ("candles that overlap", CANDLES, [CANDLE_HEADER, CANDLE, "119,1,1,1,1,1"], "line 3: the candle begins before"),
-    ("quotes out of order", "q.csv", [QUOTE_HEADER, QUOTE, "9,SOL_USDC,1,2"], "line 3: the time is before"),
-    ("an unknown symbol", "q.csv", [QUOTE_HEADER, "10,DOGE_USDC,1,2"], "line 2: 'DOGE_USDC' is not the symbol"),
-    ("no price", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,,2"], "line 2: '' is not a price"),
-    ("NaN", CANDLES, [CANDLE_HEADER, "60,1,nan,1,1,1"], "line 2: 'nan' is not a price"),
-    ("an exponent", CANDLES, [CANDLE_HEADER, "60,1,1e2,1,1,1"], "line 2: '1e2' is not a price"),
-    ("a negative price", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,-1,2"], "line 2: '-1' is not a price"),
-    ("a huge price", "q.csv", [QUOTE_HEADER, f"10,SOL_USDC,1,{'9' * 30}"], "line 2: is out of range"),
+    (
+        "words for a time",
+        CANDLES,
+        [CANDLE_HEADER, "now,1,1,1,1,1"],
+        "line 2: timestamp_s must be a whole number of seconds since the epoch, not 'now'",
+    ),
+    (
+        "a negative time",
+        "q.csv",
+        [QUOTE_HEADER, "-10,SOL_USDC,1,2"],
+        "line 2: timestamp_us must be a whole number of microseconds since the epoch, not '-10'",
+    ),
+    (
+        "a fraction for a time",
+        CANDLES,
+        [CANDLE_HEADER, "1746372780.5,1,1,1,1,1"],
+        "line 2: timestamp_s must be a whole number of seconds since the epoch, not '1746372780.5', which looks like s",
+    ),
+    (
+        "a time of too many digits",
+        "q.csv",
+        [QUOTE_HEADER, "9" * 17 + ",SOL_USDC,1,2"],
+        "line 2: timestamp_us must be a time from 2005-01-01 to 2100-01-01 in microseconds since the epoch",
+    ),
+    (
+        "a candle that ends too late",
+        CANDLES,
+        [CANDLE_HEADER, "4102444800,1,1,1,1,1"],
+        "line 2: timestamp_s 4102444800: the candle ends after 2100-01-01",
+    ),
+    (
+        "candles out of order",
+        CANDLES,
+        [CANDLE_HEADER, "120,1,1,1,1,1", CANDLE],
+        "the candle begins before the one on the line above",
+    ),
+    ("a candle twice", CANDLES, [CANDLE_HEADER, CANDLE, CANDLE], "line 3: timestamp_s 1722816060: the candle begins"),
+    ("candles that overlap", CANDLES, [CANDLE_HEADER, CANDLE, "119,1,1,1,1,1"], "119: the candle begins before"),
+    ("quotes out of order", "q.csv", [QUOTE_HEADER, QUOTE, "9,SOL_USDC,1,2"], "009: the time is before"),
+    ("an unknown symbol", "q.csv", [QUOTE_HEADER, "10,DOGE_USDC,1,2"], "line 2: symbol 'DOGE_USDC' is not that of"),
+    (
+        "no price",
+        "q.csv",
+        [QUOTE_HEADER, "10,SOL_USDC,,2"],
+        "line 2: bid must be a plain decimal number like 188.42, not ''",
+    ),
+    ("NaN", CANDLES, [CANDLE_HEADER, "60,1,nan,1,1,1"], "line 2: high must be a plain decimal number"),
+    ("an exponent", CANDLES, [CANDLE_HEADER, "60,1,1e2,1,1,1"], "line 2: high must be a plain decimal number"),
+    (
+        "a negative price",
+        "q.csv",
+        [QUOTE_HEADER, "10,SOL_USDC,-1,2"],
+        "bid must be a plain decimal number like 188.42, not '-1'",
+    ),
+    ("a huge price", "q.csv", [QUOTE_HEADER, f"10,SOL_USDC,1,{'9' * 30}"], f"line 2: ask {'9' * 30} is out of range"),
     ("a price of 0", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,0,2"], "line 2: bid 0 is not above 0"),
-    ("a price below our decimals", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,0.0000001,2"], "is not above 0 at 6 decimals"),
+    (
+        "a price below our decimals",
+        "q.csv",
+        [QUOTE_HEADER, "10,SOL_USDC,0.0000001,2"],
+        "is not above 0 at the 6 decimals",
+    ),
     ("crossed", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,3,2"], "line 2: bid 3 is above ask 2"),
-    ("crossed below our decimals", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,1.0000009,1.0000001"], "is above ask"),
-    ("low above open", CANDLES, [CANDLE_HEADER, "60,1,3,2,2,1"], "line 2: a candle must have"),
-    ("low above close", CANDLES, [CANDLE_HEADER, "60,2,3,2,1,1"], "line 2: a candle must have"),
-    ("high below open", CANDLES, [CANDLE_HEADER, "60,3,2,1,2,1"], "line 2: a candle must have"),
-    ("high below close", CANDLES, [CANDLE_HEADER, "60,2,2,1,3,1"], "line 2: a candle must have"),
-    ("low of 0", CANDLES, [CANDLE_HEADER, "60,2,2,0,2,1"], "line 2: a candle must have"),
-    ("low below our decimals", CANDLES, [CANDLE_HEADER, "60,2,2,0.0000001,2,1"], "line 2: a price is too small"),
+    ("crossed by one step", "q.csv", [QUOTE_HEADER, "10,SOL_USDC,1.0000019,1"], "line 2: bid 1.0000019 is above ask 1"),
+    ("low above open", CANDLES, [CANDLE_HEADER, "60,1,3,2,2,1"], "line 2: low 2 is above open 1"),
+    ("low above close", CANDLES, [CANDLE_HEADER, "60,2,3,2,1,1"], "line 2: low 2 is above close 1"),
+    ("high below open", CANDLES, [CANDLE_HEADER, "60,3,2,1,2,1"], "line 2: high 2 is below open 3"),
+    ("high below close", CANDLES, [CANDLE_HEADER, "60,2,2,1,3,1"], "line 2: high 2 is below close 3"),
+    ("low of 0", CANDLES, [CANDLE_HEADER, "60,2,2,0,2,1"], "line 2: low 0 is not above 0"),
+    (
+        "low below our decimals",
+        CANDLES,
+        [CANDLE_HEADER, "60,2,2,0.0000001,2,1"],
+        "line 2: low 0.0000001 is too small for",
+    ),
     ("a line without an end", "q.csv", [QUOTE_HEADER, QUOTE, "1" * 5_000], "line 3: is longer than 1000"),
     ("an asset not configured", "candles1m_DOGE_x.csv", [CANDLE_HEADER, CANDLE], "DOGE is not a configured asset"),
     ("no asset in the name", "candles.csv", [CANDLE_HEADER, CANDLE], "is named like candles1m_SOL_2025.csv.gz"),
@@ -195,7 +247,7 @@ def test_a_broken_file_is_one_sentence_with_its_name_and_line(
 def test_the_ticks_before_a_broken_line_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, "q.csv", QUOTE_HEADER, QUOTE, "broken")
     ticks = read_ticks(path, INSTRUMENTS)
-    assert next(ticks).time_us == 10
+    assert next(ticks).time_us == T0_US + 10
     with pytest.raises(ReplayError, match="line 3"):
         next(ticks)
 
@@ -207,11 +259,11 @@ def test_a_file_that_is_missing_or_a_folder_cannot_be_read(tmp_path: Path) -> No
 
 
 def test_a_file_that_is_no_gzip_or_cut_off_or_damaged_is_said_so(tmp_path: Path) -> None:
-    rows = [f"{number},SOL_USDC,{number % 977 + 1}.{number % 89},9999" for number in range(5_000)]
+    rows = [f"{T0_US + number},SOL_USDC,{number % 977 + 1}.{number % 89},9999" for number in range(5_000)]
     whole = write(tmp_path, "q.csv.gz", QUOTE_HEADER, *rows).read_bytes()
     damaged = bytearray(whole)
     damaged[len(whole) // 2 : len(whole) // 2 + 20] = b"\xff" * 20
-    for content in (f"{QUOTE_HEADER}\n{QUOTE}\n".encode(), whole[: len(whole) // 2], bytes(damaged), b"\x1f\x8b"):
+    for content in (b"\x1f\x8b no gzip", whole[: len(whole) // 2], bytes(damaged), b"\x1f\x8b"):
         path = tmp_path / "bad.csv.gz"
         path.write_bytes(content)
         with pytest.raises(ReplayError, match=r"bad\.csv\.gz"):
@@ -220,16 +272,16 @@ def test_a_file_that_is_no_gzip_or_cut_off_or_damaged_is_said_so(tmp_path: Path)
 
 def test_a_file_that_is_not_text_is_said_so(tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
-    path.write_bytes(f"{QUOTE_HEADER}\n{QUOTE}\n".encode() + b"\xff\xfe,\n")
-    with pytest.raises(ReplayError, match="not UTF-8"):
+    path.write_bytes(f"{QUOTE_HEADER}\n{since_t0(QUOTE)}\n".encode() + b"\xff\xfe,\n")
+    with pytest.raises(ReplayError, match=r"q\.csv, line 3: is not UTF-8 text \(byte 0xff as character 1\)"):
         list(read_ticks(path, INSTRUMENTS))
 
 
 def test_reading_does_not_hold_the_file_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "q.csv"
     with path.open("w") as file:
-        file.write(f"{QUOTE_HEADER}\n{QUOTE}\n")
-        file.writelines(["11,SOL_USDC,1,2\n"] * 10_000)
+        file.write(f"{QUOTE_HEADER}\n{since_t0(QUOTE)}\n")
+        file.writelines([f"{since_t0(QUOTE)}\n"] * 10_000)
         file.write("broken at the end\n")
     assert len(list(islice(read_ticks(path, INSTRUMENTS), 100))) == 100
 
@@ -283,7 +335,7 @@ def test_recorded_quotes_are_the_ticks_that_decimals_say(each: Instrument) -> No
 
 def test_recorded_files_of_one_period_come_in_time_and_symbol_order() -> None:
     paths = [recorded(f"candles5m_{asset}_2024-08-crash.csv.gz") for asset in ("SOL", "BTC", "ETH")]
-    ticks = list(in_order(paths, INSTRUMENTS))
+    ticks = list(Union(paths, INSTRUMENTS).ticks())
     assert len(ticks) == 3 * 4 * 3_168
     keys = [(tick.time_us, tick.symbol) for tick in ticks]
     assert keys == sorted(keys)

@@ -10,7 +10,7 @@ import pytest
 from exness.core.commands import PriceTick
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed
-from tests.feeds.helpers import INSTRUMENTS, LIFE_US, HeldPacer, until
+from tests.feeds.helpers import INSTRUMENTS, LIFE_US, T0_US, HeldPacer, since_t0, until
 from tests.support.recorded import recorded
 
 SLACK_US = 5_000_000
@@ -18,12 +18,14 @@ SLACK_US = 5_000_000
 
 def write(folder: Path, name: str, header: str, *rows: str) -> Path:
     path = folder / name
-    path.write_text("".join(f"{line}\n" for line in (header, *rows)))
+    path.write_text("".join(f"{since_t0(line)}\n" for line in (header, *rows)))
     return path
 
 
 def quotes(folder: Path, *times_us: int) -> Path:
-    return write(folder, "quotes.csv", QUOTE_HEADER, *(f"{at},SOL_USDC,{n},1000" for n, at in enumerate(times_us, 1)))
+    """SOL at so many microseconds after T0, with the bids 1, 2, 3, ..."""
+    rows = (f"{T0_US + at},SOL_USDC,{n},1000" for n, at in enumerate(times_us, 1))
+    return write(folder, "quotes.csv", QUOTE_HEADER, *rows)
 
 
 class Played:
@@ -154,7 +156,7 @@ async def test_iter_ticks_and_run_give_the_same(tmp_path: Path) -> None:
     played = Played()
     feed = await played.play(*files)
     assert [(tick.asset, tick.bid, tick.ask) for tick in played.ticks] == [tick[1:] for tick in feed.iter_ticks()]
-    assert [tick[0] / 1e6 for tick in feed.iter_ticks()] == pytest.approx(played.times, abs=1e-5)
+    assert [(tick[0] - T0_US) / 1e6 for tick in feed.iter_ticks()] == pytest.approx(played.times, abs=1e-5)
     assert len(played.ticks) == 10
 
 
@@ -167,8 +169,8 @@ def test_check_accepts_sound_files_and_may_be_repeated(tmp_path: Path) -> None:
 
 def test_check_finds_the_last_line_of_the_last_file(tmp_path: Path) -> None:
     good = quotes(tmp_path, 1, 2, 3)
-    bad = write(tmp_path, "candles1m_SOL_x.csv", CANDLE_HEADER, "0,1,1,1,1,1", "60,1,1,1,1,1", "120,1,1,1,9,1")
-    with pytest.raises(ReplayError, match=r"candles1m_SOL_x\.csv, line 4: a candle must have"):
+    bad = write(tmp_path, "candles1m_BTC_x.csv", CANDLE_HEADER, "0,1,1,1,1,1", "60,1,1,1,1,1", "120,1,1,1,9,1")
+    with pytest.raises(ReplayError, match=r"candles1m_BTC_x\.csv, line 4: high 1 is below close 9"):
         ReplayFeed([good, bad], INSTRUMENTS, LIFE_US).check()
 
 
