@@ -7,17 +7,16 @@ answered and on disk before the end.
 
 import asyncio
 import gc
-import os
-import resource
 import secrets
-import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -42,11 +41,14 @@ from exness.mail.postman import Postman
 from exness.runtime.candles import CandleBatch
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.listening import allow_connections, why_not_listening
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.threads import Threads, in_thread_of_its_own
 from exness.runtime.writer import Halted
+from exness.signals import Stop
 from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare
 from exness.storage.snapshots import SnapshotStoreDamaged
@@ -58,7 +60,9 @@ from exness.web.metrics import Metrics
 from exness.web.routes import API
 from exness.web.server import make_runner
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.app")
+
+T = TypeVar("T")
 
 FIRST_PRICES_S = 0.5
 """How long a start waits for the first prices of a feed that needs no network."""
@@ -77,9 +81,6 @@ MAIL_DELAY_S = 0.05
 MAILS_WAITING = 1000
 
 DAY_US = 86_400_000_000
-
-FILES_BESIDE_CONNECTIONS = 200
-"""Databases, logs, mails, the feed: what is open beside the clients' connections, generously."""
 
 
 def issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
@@ -149,26 +150,79 @@ class _LinkMails:
         self._postman.post(mail)
 
 
-async def serve(config: Config, say: Callable[[str], None], config_file: Path | None = None) -> None:
-    """Run the exchange until SIGTERM or SIGINT. `say` prints a line to the operator.
+class _Started(NamedTuple):
+    """What is there once the start is through, all of it open."""
 
-    `config_file` is where the settings came from, for the banner.
+    feed: PriceFeed
+    mailer: Mailer
+    storage: Storage
+    store: AuthStore
+    recovered: Recovered
+    candles: CandleBatch
+
+
+async def serve(
+    config: Config,
+    say: Callable[[str], None],
+    stop: Stop,
+    config_file: Path | None = None,
+    *,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Run the exchange until `stop` hears SIGTERM or SIGINT, also when that is before it listens.
+
+    `say` prints a line to the operator. `config_file` is where the settings came from, `warnings` are what the banner
+    is to warn of beside what the settings tell.
 
     Raises StartError or StorageError when it can't start, and whatever stopped it when it could not go on.
     """
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    with stop.heard(lambda: loop.call_soon_threadsafe(stopping.set)):
+        await asyncio.sleep(0)  # a signal that came before is heard now
+        async with AsyncExitStack() as stack:
+            started = await _or_stop(_start(config, stack), stopping)
+            if started is not None:
+                await _run(config, started, say, stopping, config_file, warnings)
+    if started is None:
+        _log.info("stopped before it was open")
+
+
+async def _start(config: Config, stack: AsyncExitStack) -> _Started:
+    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`."""
     data_dir = config.storage.data_dir
     prepare(data_dir)
-    with locked(data_dir):
-        feed, mailer = make_feed(config), make_mailer(config)
-        await _check_feed(feed)
-        async with _storage(config) as (storage, notes), open_auth(data_dir) as store:
-            recovered = await recover(storage.journal, storage.snapshots)
-            recovered.notes[:0] = notes
-            _check_assets(recovered.state, config)
-            candles = await storage.history.newest_candles()
-            _check_time(max(recovered.state.at, candles.at), feed)
-            _spare_the_collector()
-            await _run(config, storage, store, mailer, recovered, candles, feed, say, config_file)
+    stack.enter_context(locked(data_dir))
+    feed, mailer = make_feed(config), make_mailer(config)
+    await _check_feed(feed)
+    storage, notes = await stack.enter_async_context(_storage(config))
+    store = await stack.enter_async_context(open_auth(data_dir))
+    recovered = await recover(storage.journal, storage.snapshots)
+    recovered.notes[:0] = notes
+    _check_assets(recovered.state, config)
+    candles = await storage.history.newest_candles()
+    _check_time(max(recovered.state.at, candles.at), feed)
+    _spare_the_collector()
+    return _Started(feed, mailer, storage, store, recovered, candles)
+
+
+async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
+    """What `work` returns; None when `stopping` came first, and `work` has been cancelled and has ended."""
+    if stopping.is_set():
+        work.close()
+        return None
+    working = asyncio.create_task(work, name="start")
+    stopped = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            return await working
+        return None
+    finally:
+        working.cancel()
+        stopped.cancel()
 
 
 @asynccontextmanager
@@ -193,7 +247,7 @@ async def _check_feed(feed: PriceFeed) -> None:
     if not isinstance(feed, ReplayFeed):
         return
     try:
-        await asyncio.to_thread(feed.check)
+        await in_thread_of_its_own(feed.check)
     except ReplayError as error:
         raise StartError(str(error)) from error
 
@@ -259,16 +313,14 @@ def _replay_summary(exchange: Exchange, seconds: float) -> str:
 
 async def _run(
     config: Config,
-    storage: Storage,
-    store: AuthStore,
-    mailer: Mailer,
-    recovered: Recovered,
-    candles: CandleBatch,
-    feed: PriceFeed,
+    started: _Started,
     say: Callable[[str], None],
+    stop: asyncio.Event,
     config_file: Path | None,
+    warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
+    feed, mailer, storage, store, recovered, candles = started
     exchange = make_exchange(config, storage, recovered, feed, candles)
     sequencer, writer = exchange.sequencer, exchange.writer
     snapshotter = Snapshotter(
@@ -276,7 +328,7 @@ async def _run(
     )
     postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
     loop = LoopWatch()
-    stop, opened = _stop_signal(), asyncio.Event()
+    opened = asyncio.Event()
     resume = await _resume(storage, recovered.state)
 
     def replayed(seconds: float) -> None:
@@ -292,17 +344,18 @@ async def _run(
         backfilling = tasks.create_task(_backfill(config, exchange), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
-        await _first_prices(exchange)
+        await _first_prices(exchange, stop)
 
         def watched(context: Context) -> Metrics:
             return make_metrics(config, context, snapshotter, recovered, postman)
 
-        async with _listening(config, exchange, store, postman, loop, watched) as listening:
-            say(banner(config, exchange, mailer, recovered, listening, config_file))
-            say(f"listening on {listening.local_url}")
-            opened.set()
-            await stop.wait()
-            _log.info("stopping: answering what is in flight")
+        if not stop.is_set():
+            async with _listening(config, exchange, store, postman, loop, watched) as listening:
+                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings))
+                say(f"listening on {listening.local_url}")
+                opened.set()
+                await stop.wait()
+                _log.info("stopping: answering what is in flight")
         await postman.drain(config.server.shutdown_timeout_s)
         feeding.cancel()
         backfilling.cancel()
@@ -344,23 +397,20 @@ async def _listening(
             listening = await bind(config.server.host, config.server.port)
             for bound in listening.sockets:
                 await web.SockSite(runner, bound).start()
-        except OSError as error:
-            raise StartError(
-                f"can't listen on {config.server.host}:{config.server.port}: {os.strerror(error.errno or 0).lower()}; "
-                f"choose another with --port (0 picks a free one)"
-            ) from error
+        except (OSError, ValueError) as error:
+            raise StartError(why_not_listening(config.server.host, config.server.port, error)) from error
         yield listening
     finally:
         await runner.cleanup()
         mails.hand_on_all()
 
 
-async def _first_prices(exchange: Exchange) -> None:
+async def _first_prices(exchange: Exchange, stop: asyncio.Event) -> None:
     """Give a local feed a moment, so that the first trade can follow at once. No start waits for a venue."""
     if not exchange.feed.simulated or clock_of(exchange.feed) is not None:
         return
     deadline = time.monotonic() + FIRST_PRICES_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not stop.is_set():
         if all(exchange.state.price(asset) is not None for asset in exchange.rules.instruments):
             return
         await asyncio.sleep(0.005)
@@ -376,43 +426,29 @@ def _check_assets(state: State, config: Config) -> None:
             )
 
 
-def _stop_signal() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT. The second ends the process at once, which a restart recovers from."""
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            sys.stderr.write("stopped at once, without waiting for requests in flight\n")
-            sys.stderr.flush()
-            os._exit(1)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return stop
-
-
-def run(config: Config, say: Callable[[str], None], config_file: Path | None = None) -> None:
+def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Path | None = None) -> None:
     """`serve` on uvloop where it installs."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    _allow_open_files(config.server.max_connections)
+    wanted = config.server.max_connections
+    connections = allow_connections(wanted)
+    warnings = []
+    if connections < wanted:
+        _log.warning("the limit of open files allows fewer connections", max_connections=wanted, allowed=connections)
+        warnings.append(
+            f"the system's limit of open files allows {connections} connections, not max_connections = {wanted}: "
+            f"raise it (ulimit -n, LimitNOFILE)"
+        )
+        config = msgspec.structs.replace(
+            config, server=msgspec.structs.replace(config.server, max_connections=connections)
+        )
     new_loop = asyncio.new_event_loop
     with suppress(ImportError):
         import uvloop
 
         new_loop = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(serve(config, say, config_file))
-
-
-def _allow_open_files(connections: int) -> None:
-    """As many as the system lets us, up to what the connections need: the usual 1024 is less than that."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + FILES_BESIDE_CONNECTIONS
-    if soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard > 0 else wanted, hard))
+        runner.get_loop().set_default_executor(Threads(thread_name_prefix="exness"))
+        runner.run(serve(config, say, stop, config_file, warnings=warnings))
 
 
 __all__ = ["StartError", "StorageError", "issue_tokens", "revoke_sessions", "run", "serve"]

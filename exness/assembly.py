@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from exness import __version__
+from exness import __version__, logs, streams
 from exness.config import Config
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
@@ -215,7 +215,7 @@ def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Li
         audit=audit,
         stream=make_stream_bounds(config),
         dev=make_dev(config, exchange.feed),
-        access=AccessLog() if config.log.access else None,
+        access=AccessLog(logs.later) if config.log.access else None,
     )
 
 
@@ -265,8 +265,10 @@ def make_metrics(
         queues={
             "history": (lambda: history.waiting, config.storage.read_queue),
             "mail": (lambda: postman.held, postman.bound),
+            **streams.queues(),
         },
         counters={"mails": postman.counters},
+        dropped_lines=streams.dropped(),
     )
     return Metrics(watched, config.server.metrics_networks)
 

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from exness import __version__
@@ -19,8 +21,10 @@ def banner(
     recovered: Recovered,
     listening: Listening,
     config_file: Path | None,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """What an operator wants to know at start, and a first trade to paste on the same machine."""
+    """What an operator wants to know at start, and a first trade to paste on the same machine. `warnings` come beside
+    the settings' own."""
     data_dir = config.storage.data_dir.resolve()
     state = exchange.state
     url_api = f"{listening.local_url}/api/v1"
@@ -37,7 +41,7 @@ def banner(
         *(f"  note       {note}" for note in recovered.notes),
         f"  listening  {listening.describe()}",
         f"  users      {config.server.public_url or listening.url}",
-        *_warnings(config, listening),
+        *(f"  warning    {warning}" for warning in (*warnings, *_warnings(config, listening))),
         "  first trade, in another terminal:",
         *([_price_command(url_api, asset)] if config.feed.source == "manual" else []),
         f"    TOKEN=$({_token_command(config, config_file)})",
@@ -67,14 +71,19 @@ def _warnings(config: Config, listening: Listening) -> list[str]:
     warnings = []
     if listening.everywhere and not config.server.public_url:
         warnings.append(
-            f"  warning    public_url is not set: mailed links begin with {listening.url}, which leads here from this "
+            f"public_url is not set: mailed links begin with {listening.url}, which leads here from this "
             "machine only; set [server] public_url to the address of users"
         )
     if config.storage.acknowledge == "memory":
-        warnings.append('  warning    acknowledge = "memory": a crash loses trades that were acknowledged')
+        warnings.append('acknowledge = "memory": a crash loses trades that were acknowledged')
     if config.dev.control:
         can = "set prices and the clock, pay money in" if config.feed.source == "manual" else "pay money in"
-        warnings.append(f"  warning    dev control: any program on this machine can {can} and start afresh, unasked")
+        warnings.append(f"dev control: any program on this machine can {can} and start afresh, unasked")
     if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
-        warnings.append("  warning    no mail provider is set: sign-in links stay in the outbox, nobody gets them")
+        warnings.append("no mail provider is set: sign-in links stay in the outbox, nobody gets them")
+    if not config.server.production and any(not ip_address(address).is_loopback for address in listening.addresses):
+        warnings.append(
+            f"{config.server.host} is beyond this machine while production = false: sign-in links are in the log, "
+            "cookies go without Secure, answers without HSTS"
+        )
     return warnings

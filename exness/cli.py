@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from exness.config import Config, ConfigError, UsageError, config_file, load
 from exness.core.money import format_usdc
 from exness.feeds.scenarios import table
 from exness.runtime.ports import StorageError
+from exness.signals import Stop
+from exness.streams import deliver, printable
 from exness.venue.faults import Fault, FaultError, parse_fault
 from exness.venue.faults import table as fault_table
 
@@ -43,18 +45,18 @@ _FLAGS = {
 """What flags set, and which: no command has all of them."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. The process's exit code."""
+def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
+    """Run one command. The process's exit code.
+
+    A signal ends `serve` and `venue` in order, with 0. Any other command, and whatever comes before, raises Interrupted.
+    """
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever is made is for this user only
     try:
-        code: int = options.run(options)
+        code: int = options.run(options, stop) if options.is_server else options.run(options)
         return code
     except ConfigError as error:
         return _fail(str(error), code=2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,6 +79,7 @@ def _add_serve(commands: "Commands") -> None:
         "serve",
         _serve,
         "run the exchange, everything in one process",
+        is_server=True,
         epilog=f"scenarios of the simulated feed:\n{table()}",
     )
     _add_config(serve)
@@ -151,6 +154,7 @@ def _add_venue(commands: "Commands") -> None:
         "venue",
         _venue,
         "serve Backpack's public protocol on this machine, to test clients against",
+        is_server=True,
         epilog=f"scenarios:\n{table()}\n\nfaults:\n{fault_table()}",
     )
     _add_config_file(venue)
@@ -174,13 +178,15 @@ def _add_venue(commands: "Commands") -> None:
 def _command(
     commands: "Commands",
     name: str,
-    run: Callable[[argparse.Namespace], int],
+    run: Callable[..., int],
     summary: str,
     *,
+    is_server: bool = False,
     description: str | None = None,
     epilog: str | None = None,
 ) -> argparse.ArgumentParser:
-    """One more command, and what runs it. An epilog is shown line by line as it stands."""
+    """One more command, and what runs it: `run(options)`, or `run(options, stop)` for a server. An epilog is shown line
+    by line as it stands."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -189,7 +195,7 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
         allow_abbrev=False,
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, is_server=is_server)
     return command
 
 
@@ -229,10 +235,7 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _warn(line: str) -> None:
-    """Said to whoever listens. That nobody does is no reason to fail."""
-    if sys.stderr is not None:  # `print` would take standard output instead, which is for the command's result
-        with suppress(OSError, ValueError):
-            print(f"exness: warning: {line}", file=sys.stderr)
+    print(printable(f"exness: warning: {line}"), file=sys.stderr)
 
 
 def _load(options: argparse.Namespace, warn: Callable[[str], None] = _warn) -> Config:
@@ -248,14 +251,14 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
     return {setting: getattr(options, flag, None) for setting, flag in _FLAGS.items()}
 
 
-def _serve(options: argparse.Namespace) -> int:
+def _serve(options: argparse.Namespace, stop: Stop) -> int:
     ignored: list[str] = []
     config = _load(options, ignored.append)
     from exness import app  # what only a server needs is not loaded for `--help`
 
     _configure_logs(config, ignored)
     try:
-        app.run(config, lambda line: print(line, flush=True), config_file(options.config))
+        app.run(config, _say, stop, config_file(options.config))
     except (app.StartError, app.StorageError) as error:
         return _fail(str(error))
     except BaseExceptionGroup as group:
@@ -263,7 +266,7 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _venue(options: argparse.Namespace) -> int:
+def _venue(options: argparse.Namespace, stop: Stop) -> int:
     source = "replay" if options.replay else "simulated"
     flags = _flags(options) | {"feed.source": source}
     ignored: list[str] = []
@@ -272,7 +275,7 @@ def _venue(options: argparse.Namespace) -> int:
 
     _configure_logs(config, ignored)
     try:
-        run(config, options.port, options.fault, lambda line: print(line, flush=True))
+        run(config, options.port, options.fault, _say, stop)
     except VenueError as error:
         return _fail(str(error))
     return 0
@@ -285,7 +288,7 @@ def _configure_logs(config: Config, ignored: Sequence[str]) -> None:
     from exness.logs import configure
 
     configure(config.log.level, config.log.format)
-    log = structlog.get_logger()
+    log = structlog.get_logger("exness.config")
     for line in ignored:
         log.warning(line)
 
@@ -312,9 +315,10 @@ def _token(options: argparse.Namespace) -> int:
         email = normalised(options.email)
         if options.revoke:
             app.revoke_sessions(config, email)
-            print(f"every session of {email} is ended; it can sign in again")
+            _say(f"every session of {email} is ended; it can sign in again")
         else:
-            print(*app.issue_tokens(config, [email]))
+            (token,) = app.issue_tokens(config, [email])
+            return _deliver(token)
     except AddressError as error:
         return _fail(f"{options.email[:100]!r}: {error}", code=2)
     except app.StorageError as error:
@@ -341,7 +345,7 @@ def _verify(options: argparse.Namespace) -> int:
         return _fail(f"{options.file or data_dir} does not agree: {difference}")
     except StorageError as error:
         return _fail(str(error))
-    print(_verified(str(options.file or data_dir.resolve()), report, time.monotonic() - started))
+    _say(_verified(str(options.file or data_dir.resolve()), report, time.monotonic() - started))
     return 0
 
 
@@ -369,7 +373,7 @@ def _backup(options: argparse.Namespace) -> int:
             backup(data_dir, options.file, bar)
     except StorageError as error:
         return _fail(str(error))
-    print(f"backed up {data_dir} to {options.file}, {options.file.stat().st_size:,} bytes")
+    _say(f"backed up {data_dir} to {options.file}, {options.file.stat().st_size:,} bytes")
     return 0
 
 
@@ -381,8 +385,8 @@ def _restore(options: argparse.Namespace) -> int:
         restore(options.file, data_dir)
     except StorageError as error:
         return _fail(str(error))
-    print(f"restored {options.file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
-    print("sessions and sign-in links from before the restore are ended: everyone signs in again")
+    _say(f"restored {options.file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
+    _say("sessions and sign-in links from before the restore are ended: everyone signs in again")
     return 0
 
 
@@ -401,10 +405,20 @@ def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def _version(options: argparse.Namespace) -> int:
-    print(f"exness {__version__}")
-    return 0
+    return _deliver(f"exness {__version__}")
+
+
+def _say(text: str) -> None:
+    """Tell what is done. It is as well done when nobody takes it."""
+    print(printable(text))
+
+
+def _deliver(text: str) -> int:
+    """Print what was asked for. The exit code: 1 when standard output does not take it."""
+    why_not = deliver(text)
+    return _fail(f"standard output can't be written: {why_not}") if why_not else 0
 
 
 def _fail(message: str, code: int = 1) -> int:
-    print(f"exness: {message}", file=sys.stderr)
+    print(printable(f"exness: {message}"), file=sys.stderr)
     return code

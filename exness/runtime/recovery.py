@@ -24,7 +24,7 @@ from exness.core.state import State
 from exness.runtime.moments import show_moment
 from exness.runtime.ports import Journal, JournalDamaged, SnapshotDamaged, Snapshots, StorageError
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.runtime.recovery")
 
 _PROGRESS_EVERY = 200_000
 

@@ -16,7 +16,7 @@ from exness.core.state import State
 from exness.runtime.ports import SnapshotInfo, Snapshots
 from exness.runtime.writer import Halted, Writer
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.runtime.snapshots")
 
 STEP = 400
 """Accounts, trades and client order ids encoded in one step: well under a millisecond."""

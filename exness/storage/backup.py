@@ -100,7 +100,7 @@ def restore(file: Path, data_dir: Path) -> None:
                 _flush(data_dir)
             except (OSError, sqlite3.Error) as error:
                 raise StorageError(f"{file} can't be restored to {data_dir / MAIN_DB}: {error}") from error
-            finally:
+            finally:  # also when it is interrupted
                 with suppress(OSError):
                     draft.unlink()
 

@@ -17,7 +17,7 @@ import structlog
 
 from exness.runtime.ports import StorageError
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.storage.database")
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,15 +1,17 @@
 """`python -m exness venue`: the venue on prices of a simulation or a recording, until SIGTERM or SIGINT."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Sequence
 
 from exness.config import Config
 from exness.core.instruments import Asset
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
+from exness.runtime.listening import why_not_listening
+from exness.runtime.threads import in_thread_of_its_own
+from exness.signals import Stop
 from exness.venue.faults import Fault
-from exness.venue.server import Venue
+from exness.venue.server import HOST, Venue
 
 __all__ = ["VenueError", "run"]
 
@@ -21,38 +23,45 @@ class VenueError(Exception):
     """The venue can't start. The message is one sentence for the operator."""
 
 
-def run(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None]) -> None:
-    """Serve until stopped. `say` prints a line. Raises VenueError."""
+def run(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None], stop: Stop) -> None:
+    """Serve until `stop` hears a signal. `say` prints a line. Raises VenueError."""
     try:
-        asyncio.run(_serve(config, port, faults, say))
+        asyncio.run(_serve(config, port, faults, say, stop))
     except ReplayError as error:
         raise VenueError(str(error)) from error
 
 
-async def _serve(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None]) -> None:
-    feed = make_source(config)
+async def _serve(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None], stop: Stop) -> None:
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    with stop.heard(lambda: loop.call_soon_threadsafe(stopping.set)):
+        feed = make_source(config)
+        venue = Venue(list(config.instruments().values()), faults=faults, seed=config.feed.seed)
+        playing = asyncio.create_task(_play(feed, venue, port, faults, say), name="prices")
+        stopped = asyncio.create_task(stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((playing, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()  # raises what ended it
+                say("the recording has ended; the venue stays")
+                await stopped
+        finally:
+            playing.cancel()
+            stopped.cancel()
+            await venue.stop()
+
+
+async def _play(
+    feed: SimulatedFeed | ReplayFeed, venue: Venue, port: int, faults: Sequence[Fault], say: Callable[[str], None]
+) -> None:
     if isinstance(feed, ReplayFeed):
-        await asyncio.to_thread(feed.check)
-    venue = Venue(list(config.instruments().values()), faults=faults, seed=config.feed.seed)
+        await in_thread_of_its_own(feed.check)
     try:
         await venue.start(port)
     except OSError as error:
-        raise VenueError(f"can't listen on port {port}: {error.strerror or error}") from error
-    stop = _stop_signal()
-    playing = asyncio.create_task(feed.run(venue.take))
+        raise VenueError(why_not_listening(HOST, port, error)) from error
     say(_banner(venue, feed, faults))
     say(f"listening on {venue.url}")
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait((playing, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if playing.done():
-            playing.result()  # raises what ended it
-            say("the recording has ended; the venue stays")
-            await stop.wait()
-    finally:
-        playing.cancel()
-        stopping.cancel()
-        await venue.stop()
+    await feed.run(venue.take)
 
 
 def make_source(config: Config) -> SimulatedFeed | ReplayFeed:
@@ -86,10 +95,3 @@ def _banner(venue: Venue, feed: SimulatedFeed | ReplayFeed, faults: Sequence[Fau
         f"  try      python -m exness serve --feed backpack --feed-url {venue.ws_url}",
     ]
     return "\n".join(lines)
-
-
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop

@@ -25,6 +25,8 @@ from exness.venue.candles import INTERVALS
 from exness.venue.faults import Fault, bad_frame
 from exness.venue.market import CURRENCY, LEVELS, PERP, SPOT, Json, Market, stream_exists
 
+HOST = "127.0.0.1"
+
 PING_INTERVAL_S = 60.0
 PONG_TIMEOUT_S = 120.0
 CLOSE_GRACE_S = 30.0
@@ -162,7 +164,7 @@ class Venue:
         self._pong_timeout_s = pong_timeout_s
         self._close_grace_s = close_grace_s
         self._now_us = now_us
-        self._host = "127.0.0.1"
+        self._host = HOST
         self._runner: web.AppRunner | None = None
         self._chores: list[asyncio.Task[None]] = []
 

@@ -1,22 +1,19 @@
 """The access log: one line per request, off the way of requests.
 
-A request leaves its figures in a queue; a task writes them as log lines, many at a time, in a thread. When the queue
-is full, lines are dropped and counted: no request ever waits for a log. Only the path is written, never a query, which
-may hold a link's token, and never a header.
+A request leaves its figures; the line is made of them in the thread that writes the log. When nobody takes the log,
+lines are dropped and counted (`exness_log_lines_dropped_total`): no request ever waits for one. Only the path is
+written, never a query, which may hold a link's token, and never a header.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from collections.abc import Callable, MutableMapping
+from datetime import UTC, datetime
+from time import time
+from typing import Any, NamedTuple
 
-import structlog
+LOGGER = "exness.access"
+PATH_CHARACTERS = 200
 
-WRITE_EVERY_S = 0.2
-LINES_KEPT = 20_000
-
-_log = structlog.get_logger("exness.access")
+Fields = MutableMapping[str, Any]
 
 
 class Line(NamedTuple):
@@ -31,52 +28,24 @@ class Line(NamedTuple):
 
 
 class AccessLog:
-    def __init__(self, bound: int = LINES_KEPT) -> None:
-        self._lines: deque[Line] = deque()
-        self._bound = bound
-        self.dropped = 0
-        """Lines for which there was no room."""
-        self._told_dropped = 0
+    """`later(logger, fields)` logs, in its own time, what `fields` returns."""
+
+    def __init__(self, later: Callable[[str, Callable[[], Fields]], None]) -> None:
+        self._later = later
 
     def note(self, line: Line) -> None:
-        if len(self._lines) >= self._bound:
-            self.dropped += 1
-        else:
-            self._lines.append(line)
+        at = time()
+        self._later(LOGGER, lambda: _fields(line, at))
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Write what comes, as long as the context is open, and at its end what is left."""
-        writing = asyncio.create_task(self._run(), name="access log")
-        try:
-            yield
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            self._write(self._taken())
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_EVERY_S)
-            if self._lines or self.dropped > self._told_dropped:
-                await asyncio.to_thread(self._write, self._taken())
-
-    def _taken(self) -> list[Line]:
-        lines = list(self._lines)
-        self._lines.clear()
-        return lines
-
-    def _write(self, lines: Iterable[Line]) -> None:
-        for line in lines:
-            _log.info(
-                "request",
-                method=line.method,
-                path=line.path[:200],
-                status=line.status,
-                ms=round(line.seconds * 1000, 3),
-                client=line.caller,
-                request_id=line.request_id,
-            )
-        if self.dropped > self._told_dropped:
-            _log.warning("access log lines dropped", count=self.dropped - self._told_dropped)
-            self._told_dropped = self.dropped
+def _fields(line: Line, at: float) -> Fields:
+    return {
+        "timestamp": datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z"),
+        "event": "request",
+        "method": line.method[:PATH_CHARACTERS],
+        "path": line.path[:PATH_CHARACTERS],
+        "status": line.status,
+        "ms": round(line.seconds * 1000, 3),
+        "client": line.caller,
+        "request_id": line.request_id,
+    }

@@ -31,7 +31,7 @@ RECORDS_PER_TURN = 200
 RESUMES_AT_ONCE = 4
 """Resumes that read the journal at the same time; others wait."""
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.web.account_stream")
 
 
 class _Listened(msgspec.Struct):

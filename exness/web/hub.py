@@ -43,7 +43,7 @@ DRAIN_S = 1.0
 """How long each step of the end may take: the last events, and the readers that are behind."""
 RETRY_S = 1.0
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.web.hub")
 
 
 class Hub:

@@ -51,7 +51,8 @@ class Requests:
 @dataclass(frozen=True)
 class Watched:
     """What is told of beside the exchange itself. `files` gives bytes by file name; `queues` (waiting, bound) and
-    `counters` (by reason) are of parts that the routes do not know."""
+    `counters` (by reason) are of parts that the routes do not know; `dropped_lines` (by reason) of what the process
+    says, by stream."""
 
     exchange: Exchange
     snapshotter: Snapshotter
@@ -63,6 +64,7 @@ class Watched:
     files: Callable[[], Mapping[str, int]]
     queues: Mapping[str, tuple[Callable[[], int], int]] = field(default_factory=dict)
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    dropped_lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 class Metrics:
@@ -150,6 +152,8 @@ def _queues(watched: Watched) -> Iterator[Metric]:
     yield shed
     for name, counted in watched.counters.items():
         yield _counted(name, f"{name.replace('_', ' ').capitalize()}, by what became of them", counted)
+    for name, dropped in watched.dropped_lines.items():
+        yield _counted(f"{name}_lines_dropped", f"Lines of the {name} that nobody took, by why", dropped)
 
 
 def _requests(watched: Watched) -> Iterator[Metric]:

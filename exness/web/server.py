@@ -22,7 +22,7 @@ from exness.web.hub import HUB, Hub
 from exness.web.limits import Blocked
 from exness.web.routes import API, DEV_ROUTES, ROUTES
 
-_log = structlog.get_logger()
+_log = structlog.get_logger("exness.web.server")
 _random = RandomBits()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _UPGRADED = 101
@@ -66,14 +66,6 @@ def make_app(context: Context) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
-    access = context.access
-    if access is not None:
-
-        async def access_written(app: web.Application) -> AsyncIterator[None]:
-            async with access.running():
-                yield
-
-        app.cleanup_ctx.append(access_written)
     app[HUB] = Hub(context.exchange, context.sessions, context.revocations, context.stream)
     if context.metrics is not None:
         hub = app[HUB]
