@@ -8,7 +8,8 @@ waits.
 import logging
 import sys
 from collections.abc import Callable
-from typing import Literal, TextIO, TypeAlias
+from textwrap import indent
+from typing import Literal, NamedTuple, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -100,15 +101,27 @@ _render_json = structlog.processors.JSONRenderer()
 
 
 def _escaped(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """No value of a line steers the terminal, and none makes a line of its own but a trace. What is no text is shown as
-    its repr, which has no control characters."""
+    """No value of a line steers the terminal, and none makes a line of its own; those of a trace are indented. What is
+    no text is shown as its repr, which has no control characters."""
     return {
-        key: printable(value, one_line=key not in _OF_MANY_LINES) if isinstance(value, str) else value
+        key: _shown(key, value) if isinstance(value, str) and not value.isprintable() else value
         for key, value in event.items()
     }
 
 
-_OF_MANY_LINES = ("exception", "stack")
+def _shown(key: str, text: str) -> object:
+    if key in ("exception", "stack"):
+        return indent(printable(text), "  ")
+    return printable(text, one_line=True) if key == "event" else _Quoted(text)
+
+
+class _Quoted(NamedTuple):
+    """A text that is shown in quotes, with its control characters escaped."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return repr(self.text)
 
 
 def _whole(renderer: Processor) -> Processor:

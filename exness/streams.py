@@ -32,6 +32,9 @@ REASONS = {errno.EPIPE: "no_reader", errno.EBADF: "closed", errno.ENOSPC: "disk_
 _BATCH = 256
 _CHUNK_BYTES = 65_536
 _LONGEST_PARTIAL = 65_536
+_LATER_S = 0.05
+"""How long a line that is made later waits for others to be made and written with it: the fewer turns this thread takes
+from a busy loop, the better."""
 _LATER_BYTES = 600
 """What a line that is made later may take, roughly."""
 
@@ -42,6 +45,8 @@ _CONTROL_OR_SPACING = re.compile(rf"{_CONTROL.pattern}|[\t\n]")
 def printable(text: str, *, one_line: bool = False) -> str:
     """`text` with control characters escaped, so that it can't steer a terminal; also those that turn the direction of
     writing. Tabs and line ends stay, but for `one_line`."""
+    if text.isprintable():
+        return text
     pattern = _CONTROL_OR_SPACING if one_line else _CONTROL
     return pattern.sub(lambda found: ascii(found.group())[1:-1], text)
 
@@ -170,6 +175,8 @@ class Outlet:
         while True:
             batch = [self._queue.get()]
             size = batch[0].size
+            if not isinstance(batch[0].text, str) and self._queue.qsize() < _BATCH:
+                time.sleep(_LATER_S)
             while len(batch) < _BATCH and size < _CHUNK_BYTES:
                 try:
                     batch.append(self._queue.get_nowait())

@@ -10,7 +10,7 @@ FILES_BESIDE_CONNECTIONS = 200
 generously."""
 
 FILES_AT_LEAST = 48
-"""The same, when the system allows few: 15 are open at rest."""
+"""The same, when the system allows few: 26 are open at rest."""
 
 
 def why_not_listening(host: str, port: int, error: OSError | ValueError) -> str:
