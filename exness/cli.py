@@ -48,7 +48,7 @@ _FLAGS = {
 def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
     """Run one command. The process's exit code.
 
-    A signal ends `serve` and `venue` in order, with 0. Any other command, and whatever comes before, raises Interrupted.
+    A signal ends `serve` and `venue` in order, with 0. In any other command, and before, it raises Interrupted.
     """
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever is made is for this user only

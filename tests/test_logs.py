@@ -122,7 +122,9 @@ def test_no_text_of_others_steers_the_terminal_or_makes_a_line(tmp_path: Path, f
         assert json.loads(lines[0])["said"] == HOSTILE, "nothing is lost"
         return
     assert len([line for line in lines if re.match(r"\S+Z \[", line)]) == 4
-    assert all(line.startswith("  ") for line in lines[4:]), "a trace has lines of its own, which look like nothing else"
+    assert all(line.startswith("  ") for line in lines[4:]), (
+        "a trace has lines of its own, which look like nothing else"
+    )
     assert lines[0].count("\\x1b[2J\\x9b31m\\x7f\\x00") == 2
 
 

@@ -255,7 +255,9 @@ def test_what_is_printed_steers_no_terminal(text: str, shown: str) -> None:
 
 
 def test_every_control_character_is_escaped() -> None:
-    steering = [chr(code) for code in [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]]
+    steering = [
+        chr(code) for code in [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    ]
     for character in steering:
         assert printable(f"a{character}b", one_line=True) == f"a{ascii(character)[1:-1]}b"
         assert printable(f"a{character}b").isprintable() is (character not in "\t\n")

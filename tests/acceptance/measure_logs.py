@@ -48,7 +48,9 @@ async def main(requests: int, *, unread: bool) -> None:
             assert server.stdout is not None
             url = next(line.split()[-1] for line in server.stdout if line.startswith("listening on "))
             answered, seconds, longest = await load(url, token, requests)
-            print(f"{answered.total()} answers in {seconds:.1f} s ({requests / seconds:.0f}/s), longest {longest:.3f} s")
+            print(
+                f"{answered.total()} answers in {seconds:.1f} s ({requests / seconds:.0f}/s), longest {longest:.3f} s"
+            )
             print(f"by status: {dict(answered)}")
             print(*await figures(url), sep="\n")
             began = time.monotonic()
@@ -89,7 +91,9 @@ async def figures(url: str) -> list[str]:
     writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
     text = (await reader.read()).decode()
     writer.close()
-    return re.findall(r'^exness_(?:log_lines_dropped_total|queue_(?:depth|bound)\{queue="log"\}).*$', text, re.MULTILINE)
+    return re.findall(
+        r'^exness_(?:log_lines_dropped_total|queue_(?:depth|bound)\{queue="log"\}).*$', text, re.MULTILINE
+    )
 
 
 if __name__ == "__main__":

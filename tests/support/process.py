@@ -10,6 +10,7 @@ The environment is empty but for PATH and what a test names, so no setting leaks
 import asyncio
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import Mapping
@@ -73,13 +74,16 @@ class Server:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         module: str = "exness",
+        open_files: int | None = None,
     ) -> None:
-        """`module`: what runs `exness` when it is run, with something of it changed."""
+        """`module`: what runs `exness` when it is run, with something of it changed. `open_files`: how many files it may
+        have open."""
         self.module = module
         self.data_dir = data_dir
         self.flags = flags
         self.env = {"PATH": os.environ["PATH"], "EXNESS_LIMITS_ENABLED": "false", **(env or {})}
         self.cwd = cwd or data_dir.parent
+        self.open_files = open_files
         self.url = ""
         self.output: list[str] = []
         self.errors: list[str] = []
@@ -125,6 +129,7 @@ class Server:
             env=self.env,
             cwd=self.cwd,
             module=self.module,
+            open_files=self.open_files,
         )
         listening = asyncio.Event()
         assert self.process.stdout is not None
@@ -219,9 +224,14 @@ class Server:
 
 
 async def run_exness(
-    *arguments: str, env: Mapping[str, str], cwd: Path, module: str = "exness"
+    *arguments: str, env: Mapping[str, str], cwd: Path, module: str = "exness", open_files: int | None = None
 ) -> asyncio.subprocess.Process:
     """Start `python -m exness ...` of the tree this file lies in, with its output in pipes."""
+
+    def limit() -> None:
+        if open_files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
+
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -233,6 +243,7 @@ async def run_exness(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 20,
+        preexec_fn=limit,
     )
 
 
