@@ -46,6 +46,7 @@ from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.stopping import stop_event
 from exness.runtime.threads import Threads, in_thread_of_its_own
 from exness.runtime.writer import Halted
 from exness.signals import Stop
@@ -176,9 +177,7 @@ async def serve(
 
     Raises StartError or StorageError when it can't start, and whatever stopped it when it could not go on.
     """
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    with stop.heard(lambda: loop.call_soon_threadsafe(stopping.set)):
-        await asyncio.sleep(0)  # a signal that came before is heard now
+    with stop_event(stop) as stopping:
         async with AsyncExitStack() as stack:
             started = await _or_stop(_start(config, stack), stopping)
             if started is not None:

@@ -4,6 +4,7 @@ A file that is not ours, is newer than this program, or can't be used is refused
 says what to do. Nothing here knows a table; what does lies beside it: `journal`, `history`, `snapshots`.
 """
 
+import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 """How long a statement waits for another connection's lock before it fails."""
+
+INTERRUPT_EVERY_S = 0.05
+"""An interrupt between two statements is not felt by the second."""
 
 STATEMENTS_KEPT = 500
 """Prepared, per connection: a batch of rows has one for each of its sizes."""
@@ -81,6 +85,10 @@ class Database:
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
 
+    def interrupt(self) -> None:
+        """End the statement at work, if there is one; its transaction is then undone. From the loop."""
+        self._connection._conn.interrupt()
+
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
@@ -112,7 +120,7 @@ async def open_database(path: Path, schema: Schema) -> AsyncIterator[Database]:
     Raises DatabaseRefused.
     """
     async with _connect(path, f"{path.as_uri()}?mode=rwc") as database:
-        await database.run(prepare, path, schema)
+        await _prepared(database, path, schema)
         try:
             yield database
         finally:
@@ -173,6 +181,19 @@ async def _connect(path: Path, uri: str) -> AsyncIterator[Database]:
         yield Database(path, connection)
     finally:
         await connection.close()
+
+
+async def _prepared(database: Database, path: Path, schema: Schema) -> None:
+    """A migration can take long. When it is cancelled it ends at once, and begins anew at the next start."""
+    preparing = asyncio.create_task(database.run(prepare, path, schema), name=f"preparing {path.name}")
+    try:
+        await asyncio.shield(preparing)
+    except asyncio.CancelledError:
+        while not preparing.done():
+            database.interrupt()
+            await asyncio.wait((preparing,), timeout=INTERRUPT_EVERY_S)
+        preparing.exception()  # it was interrupted, or was done before
+        raise
 
 
 def prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:

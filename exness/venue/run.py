@@ -8,6 +8,7 @@ from exness.core.instruments import Asset
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
 from exness.runtime.listening import why_not_listening
+from exness.runtime.stopping import stop_event
 from exness.runtime.threads import in_thread_of_its_own
 from exness.signals import Stop
 from exness.venue.faults import Fault
@@ -32,8 +33,7 @@ def run(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str],
 
 
 async def _serve(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None], stop: Stop) -> None:
-    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-    with stop.heard(lambda: loop.call_soon_threadsafe(stopping.set)):
+    with stop_event(stop) as stopping:
         feed = make_source(config)
         venue = Venue(list(config.instruments().values()), faults=faults, seed=config.feed.seed)
         playing = asyncio.create_task(_play(feed, venue, port, faults, say), name="prices")

@@ -12,7 +12,16 @@ import pytest
 from exness.core.instruments import Instrument
 from exness.runtime.ports import StorageError
 from exness.storage.auth import open_auth
-from exness.storage.database import MAIN, SNAPSHOTS, DatabaseDamaged, DatabaseRefused, explain, migrations, open_reader
+from exness.storage.database import (
+    MAIN,
+    SNAPSHOTS,
+    DatabaseDamaged,
+    DatabaseRefused,
+    Schema,
+    explain,
+    migrations,
+    open_reader,
+)
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage, set_snapshots_aside
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
@@ -28,6 +37,33 @@ async def open_once(data_dir: Path) -> None:
 
 def files(data_dir: Path) -> list[str]:
     return sorted(path.name for path in data_dir.iterdir())
+
+
+async def test_a_migration_that_is_cancelled_ends_at_once_and_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a signal does that comes in a long one. The next start does it anew."""
+    await open_once(tmp_path)
+    before = with_own_connection(tmp_path / MAIN_DB, "SELECT name FROM sqlite_schema")
+    scripts, started = migrations(MAIN), threading.Event()
+    endless = (
+        "CREATE TABLE new AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n;"
+    )
+
+    def with_a_long_one(schema: Schema) -> list[str]:
+        started.set()
+        return [*scripts, endless] if schema == MAIN else migrations(schema)
+
+    monkeypatch.setattr("exness.storage.database.migrations", with_a_long_one)
+    opening = asyncio.create_task(open_once(tmp_path))
+    await asyncio.to_thread(started.wait)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    monkeypatch.undo()
+    assert with_own_connection(tmp_path / MAIN_DB, "PRAGMA user_version") == [(len(scripts),)]
+    assert with_own_connection(tmp_path / MAIN_DB, "SELECT name FROM sqlite_schema") == before
+    await open_once(tmp_path)
 
 
 @pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])

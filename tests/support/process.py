@@ -76,8 +76,8 @@ class Server:
         module: str = "exness",
         open_files: int | None = None,
     ) -> None:
-        """`module`: what runs `exness` when it is run, with something of it changed. `open_files`: how many files it may
-        have open."""
+        """`module`: what runs `exness` when it is run, with something of it changed. `open_files`: how many files it
+        may have open."""
         self.module = module
         self.data_dir = data_dir
         self.flags = flags

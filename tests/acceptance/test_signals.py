@@ -1,0 +1,323 @@
+"""SIGTERM and SIGINT at every point of a start, in every command, and as process 1 of a container."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from exness import app
+from exness.config import load
+from exness.runtime.ports import StorageError
+from exness.signals import Interrupted, Stop
+from exness.storage import backup as backups
+from exness.storage.backup import backup, restore
+from exness.storage.datadir import locked
+from exness.storage.sqlite import MAIN_DB
+from tests.storage.damage import contents, make_directory
+from tests.support.process import ROOT
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+AT_ONCE_S = 5.0
+"""On an idle machine it takes 50 ms."""
+WAIT_S = 60.0
+
+UNSHARE = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+
+
+def can_unshare() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+
+
+needs_a_container = pytest.mark.skipif(not can_unshare(), reason="no PID namespace can be made here")
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str, cwd: Path, path: Path | None = None, before: list[str] | None = None
+) -> Iterator["subprocess.Popen[str]"]:
+    """`python -m exness ...`. `path` comes first where modules are looked for."""
+    process = subprocess.Popen(
+        [*(before or []), sys.executable, "-m", "exness", *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, filter(None, (path, ROOT))))},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def soon(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.005)
+
+
+def ended(process: "subprocess.Popen[str]", number: signal.Signals, pid: int | None = None) -> tuple[int, str, str]:
+    """Exit code and what it said, after the signal."""
+    os.kill(pid or process.pid, number)
+    output, errors = process.communicate(timeout=AT_ONCE_S)
+    return process.returncode, output, errors
+
+
+def has_open(pid: int, file: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return any(handle.readlink() == file for handle in Path(f"/proc/{pid}/fd").iterdir())
+    return False
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[Path]:
+    """A recording that takes for ever to be checked: a pipe into which nobody writes."""
+    fifo = tmp_path / "candles1m_SOL_1.csv"
+    os.mkfifo(fifo)
+    writer = os.open(fifo, os.O_RDWR)
+    yield fifo
+    os.close(writer)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
+def test_a_signal_while_a_recording_is_checked_ends_it_in_order(
+    tmp_path: Path, endless: Path, number: signal.Signals
+) -> None:
+    data = tmp_path / "data"
+    with running("serve", "--port", "0", "--data-dir", str(data), "--replay", str(endless), cwd=tmp_path) as process:
+        soon(lambda: has_open(process.pid, endless), process)
+        code, output, errors = ended(process, number)
+    assert (code, output) == (0, ""), errors
+    assert "stopped before it was open" in errors
+    assert len(errors.splitlines()) == 1
+    assert [path.name for path in data.iterdir()] == ["lock"]
+    with locked(data):
+        pass
+
+
+@needs_a_container
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
+def test_process_1_of_a_container_hears_a_signal_before_it_serves(
+    tmp_path: Path, endless: Path, number: signal.Signals
+) -> None:
+    data = tmp_path / "data"
+    arguments = ("serve", "--port", "0", "--data-dir", str(data), "--replay", str(endless))
+    with running(*arguments, cwd=tmp_path, before=UNSHARE) as process:
+        soon(lambda: any(has_open(child, endless) for child in children_of(process.pid)), process)
+        code, output, errors = ended(process, number, *children_of(process.pid))
+    assert (code, output) == (0, ""), errors
+    assert "stopped before it was open" in errors
+
+
+@needs_a_container
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
+def test_process_1_of_a_container_hears_a_signal_while_it_serves(tmp_path: Path, number: signal.Signals) -> None:
+    arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    with running(*arguments, cwd=tmp_path, before=UNSHARE) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("listening on") for line in iter(process.stdout.readline, ""))
+        code, _, errors = ended(process, number, *children_of(process.pid))
+    assert code == 0, errors
+    assert "stopped " in errors.splitlines()[-1]
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_venue_that_checks_its_recording_ends_in_order_too(tmp_path: Path, endless: Path) -> None:
+    with running("venue", "--port", "0", "--replay", str(endless), cwd=tmp_path) as process:
+        soon(lambda: has_open(process.pid, endless), process)
+        code, output, errors = ended(process, signal.SIGTERM)
+    assert (code, output) == (0, ""), errors
+
+
+def test_a_venue_ends_in_order(tmp_path: Path) -> None:
+    with running("venue", "--port", "0", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("listening on") for line in iter(process.stdout.readline, ""))
+        assert ended(process, signal.SIGINT) == (0, "", "")
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
+@pytest.mark.parametrize("module", ["msgspec", "structlog", "aiohttp", "uvloop"])
+def test_a_signal_while_it_is_loaded_ends_it_in_order(tmp_path: Path, module: str, number: signal.Signals) -> None:
+    """Whatever module it comes to, from the first of other people on."""
+    with held_import(tmp_path, module) as (path, is_reached):
+        arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+        with running(*arguments, cwd=tmp_path, path=path) as process:
+            soon(is_reached, process)
+            assert ended(process, number) == (0, "", "exness: stopped before it was open\n")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("arguments", "module"),
+    [
+        (["version"], "msgspec"),
+        (["token", "ann@example.com"], "aiohttp"),
+        (["token", "--revoke", "ann@example.com"], "aiosqlite"),
+        (["verify"], "tqdm"),
+        (["backup", "copy.db"], "tqdm"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_any_other_command_is_interrupted_without_a_trace(
+    tmp_path: Path, arguments: list[str], module: str, number: signal.Signals, code: int
+) -> None:
+    asyncio.run(make_directory(tmp_path / "data", [], []))
+    before = contents(tmp_path / "data")
+    with held_import(tmp_path, module) as (path, is_reached), running(*arguments, cwd=tmp_path, path=path) as process:
+        soon(is_reached, process)
+        assert ended(process, number) == (code, "", "exness: interrupted\n")
+    assert contents(tmp_path / "data") == before
+    assert not (tmp_path / "copy.db").exists()
+
+
+@contextlib.contextmanager
+def held_import(folder: Path, module: str) -> Iterator[tuple[Path, Callable[[], bool]]]:
+    """A folder with a module of this name that takes a minute to load, and whether that has begun."""
+    path, reached = folder / "modules", folder / "reached"
+    path.mkdir()
+    (path / f"{module}.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(reached)!r}).touch()\nfor _ in range(6000):\n    time.sleep(0.01)\n"
+    )
+    yield path, reached.exists
+
+
+def test_a_second_signal_ends_a_command_that_cleans_up_at_once(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\nfrom exness.signals import Stop\nstop = Stop()\nstop.take()\n"
+        "try:\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "finally:\n    print('cleaning', flush=True)\n    time.sleep(60)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, script],
+        env={"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(AT_ONCE_S) == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
+# --- within a start ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stop() -> Iterator[Stop]:
+    """Signals of this process are taken."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    stop = Stop()
+    stop.take()
+    yield stop
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+STEPS = ["_check_feed", "recover", "open_auth", "_storage", "open_storage", "_first_prices"]
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Stop, step: str, number: signal.Signals
+) -> None:
+    """The step takes for ever: only a cancelled one ends."""
+    reached, lines = asyncio.Event(), list[str]()
+
+    async def takes_for_ever(*arguments: Any, **options: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    @contextlib.asynccontextmanager
+    async def opens_for_ever(*arguments: Any, **options: Any) -> AsyncIterator[None]:
+        await takes_for_ever()
+        yield
+
+    real = getattr(app, step)
+    if step == "_first_prices":  # it looks at the signal itself
+
+        async def first_prices(exchange: Any, stopping: asyncio.Event) -> None:
+            reached.set()
+            await stopping.wait()
+            await real(exchange, stopping)
+
+        monkeypatch.setattr(app, step, first_prices)
+    else:
+        monkeypatch.setattr(app, step, opens_for_ever if "open" in step or step == "_storage" else takes_for_ever)
+    config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
+    with capture_logs() as logs:
+        serving = asyncio.create_task(app.serve(config, lines.append, stop))
+        await reached.wait()
+        with pytest.raises(StorageError, match="in use"), locked(tmp_path / "data"):
+            pass
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(WAIT_S):
+            await serving
+    assert lines == [], "nothing says that it listens"
+    assert logs[-1]["event"] in ("stopped before it was open", "stopped")
+    with locked(tmp_path / "data"):
+        pass
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_signal_that_came_before_the_loop_is_heard_by_it(tmp_path: Path, stop: Stop) -> None:
+    with pytest.raises(Interrupted):
+        os.kill(os.getpid(), signal.SIGTERM)
+    config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
+    with capture_logs() as logs:
+        await app.serve(config, lambda line: None, stop)
+    assert [line["event"] for line in logs] == ["stopped before it was open"]
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("at", ["_copy", "_flush"])
+def test_an_interrupted_backup_or_restore_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    asyncio.run(make_directory(tmp_path / "data", [], []))
+    backup(tmp_path / "data", tmp_path / "kept.db", lambda done, total: None)
+    real = getattr(backups, at)
+
+    def interrupted(*arguments: Any) -> None:
+        real(*arguments)
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr(backups, at, interrupted)
+    with pytest.raises(Interrupted):
+        backup(tmp_path / "data", tmp_path / "copy.db", lambda done, total: None)
+    with pytest.raises(Interrupted):
+        restore(tmp_path / "kept.db", tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "kept.db", "other"]
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["lock"]
+    monkeypatch.undo()
+    restore(tmp_path / "kept.db", tmp_path / "other")
+    assert (tmp_path / "other" / MAIN_DB).exists()
