@@ -19,7 +19,7 @@ def why_not_listening(host: str, port: int, error: OSError | ValueError) -> str:
     if host.startswith("["):
         return f"can't listen on {host}: write the address without brackets, --host {host.strip('[]')}"
     if isinstance(error, ValueError | socket.gaierror):  # ValueError: it can't even be looked up
-        return f"can't listen on {host!r}: there is no such host; name an address of this machine with --host"
+        return f"can't listen on {host!r}: no such host is known; name an address of this machine with --host"
     match error.errno:
         case errno.EADDRINUSE:
             return f"can't listen on {where}: the port is in use; choose another with --port (0 picks a free one)"

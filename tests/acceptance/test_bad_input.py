@@ -271,6 +271,25 @@ async def test_a_port_in_use_is_refused_and_the_directory_is_as_it_was(tmp_path:
         await ann.assert_kept(server)
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("nosuchhost.invalid", ["no such host", "nosuchhost.invalid"]),
+        ("[::1]", ["without brackets", "--host ::1"]),
+        ("192.0.2.1", ["not an address of this machine"]),
+        ("a..b", ["no such host"]),
+        ("x" * 300, ["no such host"]),
+    ],
+)
+async def test_a_host_that_cannot_be_listened_on_is_told_of_and_no_port_is_blamed(
+    tmp_path: Path, host: str, words: list[str]
+) -> None:
+    done = await finished("serve", "--port", "0", "--host", host, "--data-dir", "data", cwd=tmp_path)
+    assert_one_sentence(done, 1, "can't listen", *words)
+    assert "--port" not in done.errors
+    assert "unknown error" not in done.errors
+
+
 async def test_an_asset_with_open_trades_cannot_be_left_out(tmp_path: Path) -> None:
     async with Server(tmp_path / "data") as server:
         ann = Ledger("ann@example.com", await server.token("ann@example.com"))

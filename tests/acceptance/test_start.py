@@ -54,6 +54,29 @@ async def test_the_banner_warns_of_what_a_crash_could_lose(tmp_path: Path) -> No
         assert "loses trades" in server.banner("warning")
 
 
+def warnings(server: Server) -> list[str]:
+    return [line.removeprefix("  warning ").strip() for line in server.output if line.startswith("  warning ")]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("production", ["false", "true"])
+async def test_the_banner_warns_of_a_port_beyond_this_machine_without_production(
+    tmp_path: Path, host: str, production: str
+) -> None:
+    env = {"EXNESS_SERVER_PRODUCTION": production}
+    async with Server(tmp_path / "data", "--host", host, env=env) as server:
+        beyond = [warning for warning in warnings(server) if "beyond this machine" in warning]
+        assert len(beyond) == (production == "false")
+        for warning in beyond:
+            assert all(word in warning for word in (host, "production = false", "log", "Secure", "HSTS"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "localhost", "::1"])
+async def test_the_banner_warns_of_nothing_on_this_machine(tmp_path: Path, host: str) -> None:
+    async with Server(tmp_path / "data", "--host", host) as server:
+        assert warnings(server) == []
+
+
 @pytest.mark.parametrize("folder", ["data", 'my data\'s "own" place'])
 async def test_the_pasted_commands_open_a_trade(tmp_path: Path, folder: str) -> None:
     if shutil.which("bash") is None or shutil.which("curl") is None:
