@@ -41,11 +41,11 @@ from exness.mail.postman import Postman
 from exness.runtime.candles import CandleBatch
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
-from exness.runtime.listening import allow_connections, why_not_listening
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.sockets import allow_connections, why_not_listening
 from exness.runtime.stopping import stop_event
 from exness.runtime.threads import Threads, in_thread_of_its_own
 from exness.runtime.writer import Halted

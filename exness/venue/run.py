@@ -7,7 +7,7 @@ from exness.config import Config
 from exness.core.instruments import Asset
 from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
-from exness.runtime.listening import why_not_listening
+from exness.runtime.sockets import why_not_listening
 from exness.runtime.stopping import stop_event
 from exness.runtime.threads import in_thread_of_its_own
 from exness.signals import Stop

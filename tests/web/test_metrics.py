@@ -43,6 +43,7 @@ async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterato
             files=lambda: {"main.db": 4096},
             queues={"mail": (lambda: 3, 1000)},
             counters={"mails": {"sent": 2}},
+            dropped_lines={"log": {"queue_full": 4}},
         )
         object.__setattr__(app.context, "metrics", Metrics(watched, networks))
         yield app
@@ -137,6 +138,7 @@ async def test_queues_prices_and_latencies_are_there() -> None:
         assert value(samples, "queue_bound", queue="inbox") == 10_000
         assert value(samples, "queue_depth", queue="mail") == 3
         assert value(samples, "mails_total", reason="sent") == 2
+        assert value(samples, "log_lines_dropped_total", reason="queue_full") == 4
         assert value(samples, "price_state", asset="SOL", state="live") == 1
         assert value(samples, "price_state", asset="ETH", state="down") == 1
         assert value(samples, "mark_price", asset="SOL") == 200

@@ -1,18 +1,16 @@
-"""runtime/listening.py: one sentence for each reason, and as many connections as the system allows."""
+"""runtime/sockets.py: one sentence for each reason, and as many connections as the system allows."""
 
 import errno
 import resource
 import socket
-from collections.abc import Iterator
 
 import pytest
 
-from exness.runtime import listening
-from exness.runtime.listening import allow_connections, why_not_listening
+from exness.runtime.sockets import allow_connections, why_not_listening
 
 NO_SUCH_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-CASES = {
+CASES: dict[str, tuple[str, OSError | ValueError, list[str]]] = {
     "no such host": ("nosuchhost.invalid", NO_SUCH_HOST, ["no such host", "nosuchhost.invalid", "--host"]),
     "the resolver fails": (
         "example.test",
@@ -46,7 +44,7 @@ def test_each_reason_has_its_own_sentence_and_blames_nothing_else(name: str) -> 
 
 
 @pytest.fixture
-def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+def limits(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """A system's limit of open files, in the place of the real one."""
     system = {"soft": 1024, "hard": 4096}
 
@@ -57,8 +55,8 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
             raise ValueError("not allowed to raise maximum limit")
         system["soft"] = limits[0]
 
-    monkeypatch.setattr(listening.resource, "getrlimit", lambda which: (system["soft"], system["hard"]))
-    monkeypatch.setattr(listening.resource, "setrlimit", set_limit)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (system["soft"], system["hard"]))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
     return system
 
 
