@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exness.app import issue_token
+from exness.app import issue_tokens
 from exness.config import load
 from exness.storage.backup import backup
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
@@ -89,11 +89,17 @@ FAULTS = {
 CASES = [(fault, fd) for fault in FAULTS for fd in STREAMS if fault not in ("ascii", "cp1252") or fd == 1]
 
 
+async def token_of(data_dir: Path) -> str:
+    config = load(None, {}, {"storage.data_dir": data_dir})
+    (token,) = await asyncio.to_thread(issue_tokens, config, ["ann@example.com"])
+    return token
+
+
 @pytest.mark.parametrize(("name", "fd"), CASES, ids=[f"{name}, stream {fd}" for name, fd in CASES])
 async def test_no_stream_keeps_the_exchange_from_anything(tmp_path: Path, name: str, fd: int) -> None:
     """It starts, trades, takes snapshots, refuses with a line in the log, logs every request, and stops in order."""
     fault, data_dir = FAULTS[name], tmp_path / "Łódź"
-    port, token = free_port(), issue_token(load(None, {}, {"storage.data_dir": data_dir}), "ann@example.com")
+    port, token = free_port(), await token_of(data_dir)
     with started(fault, fd, data_dir, port) as process:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             await until_served(process, session)
@@ -140,7 +146,7 @@ async def test_a_log_that_nobody_reads_refuses_nothing_and_what_is_dropped_is_co
     read, write = os.pipe()
     env = {**SETTINGS, "EXNESS_TRADING_MAX_OPEN_TRADES_PER_ACCOUNT": "1000000", "EXNESS_LIMITS_ENABLED": "false"}
     data_dir, port = tmp_path / "data", free_port()
-    token = issue_token(load(None, {}, {"storage.data_dir": data_dir}), "ann@example.com")
+    token = await token_of(data_dir)
     process = subprocess.Popen(  # noqa: ASYNC220
         command(data_dir, port), env=environment(env), stdout=subprocess.DEVNULL, stderr=write
     )

@@ -3,7 +3,7 @@
 
 import sys
 
-from exness.cli import main
+from exness.__main__ import main
 from exness.core import engine
 from exness.core.events import Record, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import Any
 
-from exness.cli import main
+from exness.__main__ import main
 from exness.storage.journal import SqliteJournal
 
 COMMIT_S = 0.005

@@ -17,6 +17,7 @@ from exness.feeds.recording import ReplayError
 from exness.mail.mime import recipient
 from exness.runtime.emails import AddressError, checked, normalised
 from exness.runtime.ports import Mail, MailError
+from exness.signals import Stop
 from exness.web.dev_bodies import deposit_of
 from exness.web.errors import InvalidRequest
 from exness.web.validate import email_of
@@ -112,7 +113,7 @@ def test_a_token_of_the_command_line_is_for_the_same_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["token", written, "--data-dir", str(tmp_path / "data")]) == 0
+    assert main(Stop(), ["token", written, "--data-dir", str(tmp_path / "data")]) == 0
     payload = capsys.readouterr().out.split(".")[1]
     assert COMPOSED in json.loads(base64.urlsafe_b64decode(payload + "==")).values()
 
@@ -122,7 +123,7 @@ def test_the_command_line_makes_no_token_for_what_sign_in_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], written: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["token", written, "--data-dir", str(tmp_path / "data")]) == 2
+    assert main(Stop(), ["token", written, "--data-dir", str(tmp_path / "data")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"exness: {written!r}: this is no mail address like you@example.com\n"
