@@ -23,7 +23,6 @@ FASTEST = 1000
 MOST_SCRIPTED = 10_000
 MOST_DEPOSIT = 1_000_000_000
 """USDC."""
-_ERRORS_SHOWN = 20
 
 
 class PriceBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,7 +154,7 @@ def price_of(body: bytes, decimals: int) -> tuple[int, int]:
 
 def script_of(body: bytes, rules: Rules) -> list[ScriptedPrice]:
     """The prices of a ScriptBody. Raises InvalidRequest, which names the entry: `prices[3].offset`."""
-    problems = Problems(most=_ERRORS_SHOWN)
+    problems = Problems()
     entries: Any = read_body(body, ScriptBody, problems).prices
     if isinstance(entries, Raw):
         entries = _entries(entries, problems)
@@ -228,7 +227,7 @@ def _entries(raw: Raw, problems: Problems) -> list[ScriptEntry]:
             entries.append(read_body(bytes(each), ScriptEntry, inner))
             inner.raise_if_any()
         except InvalidRequest as bad:
-            problems.adopt(f"prices[{number}]", bad.errors)
+            problems.adopt(f"prices[{number}]", bad.errors, bad.more_details)
     return entries
 
 

@@ -44,6 +44,10 @@ ERRORS: dict[str, tuple[int, str]] = {
 _RETRYABLE = {"rate_limited", Reject.PRICE_UNAVAILABLE, Busy.OVERLOADED, Busy.SHUTTING_DOWN, "not_ready"}
 
 
+MOST_DETAILS = 20
+"""Bad fields that a client is told of, at most."""
+
+
 class FieldError(msgspec.Struct, frozen=True):
     """One bad field. `message` is a whole sentence."""
 
@@ -54,13 +58,14 @@ class FieldError(msgspec.Struct, frozen=True):
 Details = Mapping[str, Any] | Sequence[FieldError] | Sequence[str]
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
-    """The body of every error answer."""
+class ErrorBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of every error answer. `moreDetails`: how many more there would be than `details` lists."""
 
     success: bool
     code: str
     message: str
     details: Any | UnsetType = UNSET
+    more_details: int | UnsetType = UNSET
 
 
 class ApiError(Exception):
@@ -74,18 +79,21 @@ class ApiError(Exception):
         self.status, standard = ERRORS[code]
         self.message = message or standard
         self.details = details
+        self.more_details = 0
         self.headers: dict[str, str] = {"Retry-After": str(retry_after_s)} if code in _RETRYABLE else {}
 
     def body(self) -> ErrorBody:
-        return ErrorBody(False, self.code, self.message, self.details or UNSET)
+        return ErrorBody(False, self.code, self.message, self.details or UNSET, self.more_details or UNSET)
 
 
 class InvalidRequest(ApiError):
-    """Bad input. The message is the first field's; details has them all."""
+    """Bad input. The message is the first field's; details has them all, up to a bound. `left_out`: how many more there
+    are than `errors`."""
 
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("invalid_request", errors[0].message, errors)
-        self.errors = errors
+    def __init__(self, errors: Sequence[FieldError], left_out: int = 0) -> None:
+        super().__init__("invalid_request", errors[0].message, errors[:MOST_DETAILS])
+        self.errors = errors[:MOST_DETAILS]
+        self.more_details = len(errors) - len(self.errors) + left_out
 
 
 def refused(refusal: Refusal) -> ApiError:

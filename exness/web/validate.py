@@ -5,7 +5,8 @@ to tell the client everything that is wrong at once.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar, get_args
 
 import msgspec
@@ -18,7 +19,7 @@ from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
 from exness.runtime.ports import SortBy, TradeQuery
-from exness.web.errors import FieldError, InvalidRequest
+from exness.web.errors import MOST_DETAILS, FieldError, InvalidRequest
 from exness.web.wire import (
     MAX_SECOND,
     CloseTradeBody,
@@ -43,6 +44,9 @@ MAX_ORDER_ID = 64
 
 _CLIENT_ORDER_ID = re.compile(r"[\x20-\x7e]{1,64}", re.ASCII)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
+SALVAGED_BYTES = 4096
+"""Four times what the longest good body has."""
 _DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
@@ -79,42 +83,58 @@ class OpenQuery(msgspec.Struct, frozen=True):
 
 
 class Problems:
-    """Collects bad fields in the order of API.md: what is malformed first, then what is not allowed."""
+    """Collects bad fields in the order of API.md: what is malformed first, then what is not allowed. It keeps as many
+    of each kind as a client is told of; the others are only counted."""
 
-    def __init__(self, most: int | None = None) -> None:
-        """`most`: of how many the client is told, where there can be very many."""
+    def __init__(self) -> None:
         self._malformed: list[FieldError] = []
         self._not_allowed: list[FieldError] = []
-        self._most = most
+        self._left_out = 0
 
     def malformed(self, field: str, message: str) -> None:
-        self._malformed.append(FieldError(field, message))
+        self._keep(self._malformed, field, message)
 
     def not_allowed(self, field: str, message: str) -> None:
-        self._not_allowed.append(FieldError(field, message))
+        self._keep(self._not_allowed, field, message)
+
+    def unknown(self, names: Collection[str], message: str) -> None:
+        """Names of fields or parameters that there are not. `message` goes behind each."""
+        for name in islice(names, MOST_DETAILS):
+            self.malformed(name[:64], f"{name[:64]} {message}")
+        self._left_out += max(0, len(names) - MOST_DETAILS)
 
     def raise_if_any(self) -> None:
         if self._malformed or self._not_allowed:
-            raise InvalidRequest(self.all[: self._most])
+            raise InvalidRequest(self.all, self._left_out)
+
+    def _keep(self, errors: list[FieldError], field: str, message: str) -> None:
+        if len(errors) < MOST_DETAILS:
+            errors.append(FieldError(field, message))
+        else:
+            self._left_out += 1
 
     @property
     def all(self) -> list[FieldError]:
         return self._malformed + self._not_allowed
 
-    def adopt(self, where: str, errors: Sequence[FieldError]) -> None:
+    def adopt(self, where: str, errors: Sequence[FieldError], left_out: int = 0) -> None:
         """What is wrong with one entry of a list: `where` goes before the name of the field."""
-        self._malformed += [FieldError(f"{where}.{error.field}", error.message) for error in errors]
+        for error in errors:
+            self.malformed(f"{where}.{error.field}", error.message)
+        self._left_out += left_out
 
 
 Query = Mapping[str, str]
 """Of a URL: `get` gives the first value of a name, `items` has all of them."""
 Body = TypeVar("Body", bound=msgspec.Struct)
 Choice = TypeVar("Choice")
+Decoded = TypeVar("Decoded")
 
 _decode_create = msgspec.json.Decoder(CreateTradeBody).decode
 _decode_close = msgspec.json.Decoder(CloseTradeBody).decode
 _decode_email = msgspec.json.Decoder(EmailBody).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_nothing = msgspec.json.Decoder(msgspec.defstruct("AnyObject", [])).decode
 _decode_string = msgspec.json.Decoder(str).decode
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -126,8 +146,8 @@ def create_order(body: bytes, rules: Rules) -> CheckedOrder:
     problems = Problems()
     try:
         fields = _decode_create(body)
-    except _UNREADABLE:
-        fields = _salvage(body, CreateTradeBody, problems)
+    except _UNREADABLE as error:
+        fields = _salvage_small(body, CreateTradeBody, problems, error)
     margin = _margin(fields.margin, problems)
     asset = _asset(fields.asset, rules, problems)
     side = _side(fields.type, problems)
@@ -158,8 +178,8 @@ def close_order(body: bytes) -> OrderId:
     problems = Problems()
     try:
         fields = _decode_close(body)
-    except _UNREADABLE:
-        fields = _salvage(body, CloseTradeBody, problems)
+    except _UNREADABLE as error:
+        fields = _salvage_small(body, CloseTradeBody, problems, error)
     order_id: str | None = fields.order_id
     if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
         problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
@@ -175,8 +195,8 @@ def email_of(body: bytes) -> str:
     problems = Problems()
     try:
         fields = _decode_email(body)
-    except _UNREADABLE:
-        fields = _salvage(body, EmailBody, problems)
+    except _UNREADABLE as error:
+        fields = _salvage_small(body, EmailBody, problems, error)
     given: str | None = fields.email
     email = None
     if given is not None:
@@ -267,19 +287,44 @@ def read_body(body: bytes, kind: type[Body], problems: Problems) -> Body:
 # --- fields of bodies ---------------------------------------------------------------------------------------------
 
 
-def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
-    """Decode a bad body field by field and report what is wrong. What can't be read is None, which the checks skip."""
+def _salvage_small(body: bytes, kind: type[Body], problems: Problems, error: Exception) -> Body:
+    """`_salvage` for bodies of a few short fields. One that is far too long is not taken apart into its fields, which
+    would take milliseconds: msgspec stops at the first one that is wrong, its `error`, and that is all that is told.
+
+    Raises InvalidRequest.
+    """
+    if len(body) <= SALVAGED_BYTES:
+        return _salvage(body, kind, problems)
+    _as_object(_decode_nothing, body)
+    raise InvalidRequest([_first_error(str(error))])
+
+
+def _as_object(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
+    """Raises InvalidRequest for what is no JSON object."""
     try:
-        raw = _decode_fields(body)
+        return decode(body)
     except msgspec.ValidationError:
         raise InvalidRequest([FieldError("body", "The body must be a JSON object")]) from None
     except _UNREADABLE:
         raise InvalidRequest([FieldError("body", "The body is not valid JSON")]) from None
+
+
+def _first_error(why: str) -> FieldError:
+    """What msgspec says of a body that is too long to be looked at."""
+    unknown = _UNKNOWN_FIELD.search(why)
+    if unknown is not None:
+        name = unknown[1][:64]
+        return FieldError(name, f"{name} is not a known field; the body is too long to say what else is wrong with it")
+    return FieldError("body", f"The body is too long to say all that is wrong with it; first: {why[:200]}")
+
+
+def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
+    """Decode a bad body field by field and report what is wrong. What can't be read is None, which the checks skip."""
+    raw = _as_object(_decode_fields, body)
     values: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         values[field.name] = _salvaged_field(field, raw.pop(field.encode_name, None), problems)
-    for name in raw:
-        problems.malformed(name[:64], f"{name[:64]} is not a known field")
+    problems.unknown(raw, "is not a known field")
     return kind(**values)
 
 
@@ -412,9 +457,8 @@ def _client_order(value: str | UnsetType | None, problems: Problems) -> str | No
 def _known_parameters(query: Query, kind: type[msgspec.Struct], problems: Problems) -> None:
     """Nothing but the parameters of `kind`, each once: which of two values counts, every client sees otherwise."""
     known = names(kind)
-    for name in dict.fromkeys(query):
-        if name not in known:
-            problems.malformed(name[:64], f"{name[:64]} is not a known parameter; known are {', '.join(known)}")
+    unknown = [name for name in dict.fromkeys(query) if name not in known]
+    problems.unknown(unknown, f"is not a known parameter; known are {', '.join(known)}")
     _given_once(query, known, problems)
 
 

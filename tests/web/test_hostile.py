@@ -6,10 +6,15 @@ import json
 import re
 import time
 import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
+from exness.web.errors import InvalidRequest
+from exness.web.validate import email_of
 from tests.support.app import Answer, App, Trader, assert_error, bad, order, unchanged
 from tests.support.memory import peak_memory
 
@@ -313,3 +318,88 @@ async def test_a_bad_address_is_told_by_its_field(app: App) -> None:
     message = "email must be a mail address like you@example.com"
     refused = await app.post("/signin", {"email": "no address"})
     assert_error(refused, 400, "invalid_request", message, details=bad("email", message))
+
+
+# --- more mistakes than anybody wants to read ---------------------------------------------------------------------
+
+UNKNOWN = 300
+
+
+def unknown_fields(number: int) -> bytes:
+    return b"{" + b",".join(b'"x%d":1' % each for each in range(number)) + b"}"
+
+
+@pytest.mark.parametrize(
+    ("path", "required"), [("/signup", 1), ("/signin", 1), ("/trade/create", 4), ("/trade/close", 1)]
+)
+async def test_of_many_bad_fields_twenty_are_told_and_the_others_counted(
+    app: App, ann: Trader, path: str, required: int
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    with unchanged(app):
+        refused = await ann.request("POST", path, data=unknown_fields(UNKNOWN), headers=headers)
+    assert (refused.status, refused.code, len(refused.details)) == (400, "invalid_request", 20)
+    assert refused.body["moreDetails"] == UNKNOWN + required - 20
+    assert refused.message == refused.details[0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "others"), [("/trade/open", 0), ("/trade/history", 0), ("/klines", 2), ("/klines?asset=X&interval=2m", 2)]
+)
+async def test_of_many_bad_parameters_twenty_are_told_and_the_others_counted(
+    app: App, ann: Trader, path: str, others: int
+) -> None:
+    query = "&".join(f"x{number}=1" for number in range(UNKNOWN))
+    with unchanged(app):
+        refused = await ann.get(f"{path}{'&' if '?' in path else '?'}{query}")
+    assert (refused.status, refused.code, len(refused.details)) == (400, "invalid_request", 20)
+    assert refused.body["moreDetails"] == UNKNOWN + others - 20
+
+
+@pytest.mark.parametrize("number", [20, 21])
+async def test_twenty_are_told_and_nothing_is_said_of_more_when_there_are_none(app: App, number: int) -> None:
+    refused = await app.post("/signup", {"email": "a@example.com"} | {f"x{each}": 1 for each in range(number)})
+    assert len(refused.details) == 20
+    assert refused.body.get("moreDetails") == (number - 20 or None)
+
+
+LONG = {
+    "unknown fields": (unknown_fields(6200), "x0"),
+    "a known field and unknown ones": (b'{"email":"a@x.com","orderId":"x",' + unknown_fields(6000)[1:], None),
+    "one long unknown name": (b'{"' + b"x" * 60_000 + b'":1}', "x" * 64),
+    "a wrong type at the end": (b'{"email":' + b" " * 60_000 + b"1}", None),
+    "spaces": (b"{" + b" " * 60_000 + b"}", "body"),
+    "a list of numbers": (b'{"x":[' + b"1," * 30_000 + b"1]}", "x"),
+}
+
+
+@pytest.mark.parametrize("path", ["/signup", "/signin", "/trade/create", "/trade/close"])
+@pytest.mark.parametrize("what", LONG)
+async def test_a_long_body_that_is_not_understood_gets_a_short_answer(
+    app: App, ann: Trader, path: str, what: str
+) -> None:
+    body, field = LONG[what]
+    with unchanged(app):
+        refused = await ann.request("POST", path, data=body, headers={"Content-Type": "application/json"})
+    assert_error(refused, 400, "invalid_request", details=refused.details)
+    assert len(refused.details) == 1
+    assert len(refused.raw) < 600
+    assert field is None or refused.details[0]["field"] == field
+    assert "too long to say" in refused.message
+
+
+def test_a_long_bad_body_costs_no_more_than_a_good_one_of_its_size() -> None:
+    """6,200 unknown fields in /signup took 4 ms of the loop and were answered with 350 kB. Passing over them takes 0.1
+    ms; both are measured here in the same moment."""
+    body = unknown_fields(6200)
+
+    def seconds(read: Callable[[bytes], object]) -> float:
+        times = []
+        for _ in range(20):
+            began = time.perf_counter()
+            with suppress(InvalidRequest):
+                read(body)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert seconds(email_of) < 4 * seconds(msgspec.json.Decoder(msgspec.defstruct("Any", [])).decode)
