@@ -190,7 +190,7 @@ def clock_of(feed: PriceFeed) -> Clock | None:
 def make_context(config: Config, exchange: Exchange, store: AuthStore, links: Links, clock: WallClock) -> Context:
     """Everything the routes work with. `clock` is the sessions'."""
     server, audit, sessions = config.server, Audit(), make_sessions(config, clock)
-    callers = Callers(server.trusted_proxies)
+    callers = Callers(server.trusted_proxies, metrics_networks=server.metrics_networks, audit=audit)
     bounds = Bounds(
         connections=server.max_connections,
         connections_per_ip=config.limits.connections_per_ip,
@@ -270,7 +270,7 @@ def make_metrics(
         counters={"mails": postman.counters},
         dropped_lines=streams.dropped(),
     )
-    return Metrics(watched, config.server.metrics_networks)
+    return Metrics(watched)
 
 
 def file_sizes(data_dir: Path) -> dict[str, int]:

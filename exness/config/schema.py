@@ -34,7 +34,7 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """Peers whose X-Forwarded-For is believed."""
     metrics_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = (
         IPv4Network("127.0.0.0/8"),
-        IPv6Network("::/64"),
+        IPv6Network("::1/128"),
     )
     """Who may read /metrics."""
     public_url: Annotated[str, rules.base_url()] = ""

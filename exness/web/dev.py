@@ -5,9 +5,7 @@ on, and it was made to a name of this machine, by no page or by one that we know
 engine and into the journal like everything else, and is durable before it is answered.
 """
 
-from ipaddress import ip_address
-
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from exness.core.commands import Deposit, StartAfresh
 from exness.core.engine import Done
@@ -18,7 +16,7 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Hand, OutOfTime
-from exness.web.callers import FORWARDED
+from exness.web.callers import parsed, passed_on
 from exness.web.context import VISIT, Dev, answer, context_of, json_body
 from exness.web.dev_bodies import (
     ClockAnswer,
@@ -38,9 +36,6 @@ from exness.web.wire import iso
 
 MOST_DEPOSITED = 8 * 10**18
 """Micro-USDC over all accounts: a deposit must not lead the tables beyond 64 bits."""
-
-_PASSED_ON = (FORWARDED, hdrs.FORWARDED, hdrs.VIA, "X-Real-IP")
-"""What proxies add. One on this machine may pass on what comes from anywhere."""
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:
@@ -172,7 +167,7 @@ def _exchange(request: web.Request) -> Exchange:
 def _is_local(request: web.Request) -> bool:
     """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
     lead here would come from its browser's machine, and its Origin would match."""
-    if any(header in request.headers for header in _PASSED_ON):
+    if passed_on(request.headers):  # a proxy on this machine may pass on what comes from anywhere
         return False
     return _is_loopback(request.remote or "") and is_local_name(request.host)
 
@@ -184,9 +179,5 @@ def is_local_name(host: str) -> bool:
 
 
 def _is_loopback(address: str) -> bool:
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(ip, "ipv4_mapped", None)
-    return bool((mapped or ip).is_loopback)
+    ip = parsed(address)
+    return ip is not None and ip.is_loopback

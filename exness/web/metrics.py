@@ -6,9 +6,8 @@ USDC as a float, for the eye: nothing is ever calculated with it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from itertools import accumulate
 from math import inf
 
@@ -25,7 +24,6 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch, Spread
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
-from exness.web.errors import ApiError
 
 PREFIX = "exness_"
 OTHER = "OTHER"
@@ -68,10 +66,9 @@ class Watched:
 
 
 class Metrics:
-    """The endpoint. Only `networks` may read it: its figures are of all users together."""
+    """The endpoint. Who may read it is said in system.py: its figures are of all users together."""
 
-    def __init__(self, watched: Watched, networks: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._networks = tuple(networks)
+    def __init__(self, watched: Watched) -> None:
         self._one_at_a_time = asyncio.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Exchange(watched))
@@ -82,20 +79,11 @@ class Metrics:
         """Tell of the stream as well: its open connections, the frames made, those ended by close code."""
         self._registry.register(_Stream(readers, frames, closed))
 
-    async def answer(self, caller: str) -> web.Response:
-        """The metrics as they are now. Raises ApiError(not_found) for a caller from elsewhere."""
-        if not self._may_read(caller):
-            raise ApiError("not_found")
+    async def answer(self) -> web.Response:
+        """The metrics as they are now."""
         async with self._one_at_a_time:
             text = await asyncio.to_thread(generate_latest, self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    def _may_read(self, caller: str) -> bool:
-        try:
-            address = ip_address(caller.partition("/")[0])
-        except ValueError:
-            return False
-        return any(address.version == network.version and address in network for network in self._networks)
 
 
 class _Stream(Collector):

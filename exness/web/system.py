@@ -16,6 +16,9 @@ _MISSING = {
 }
 
 
+_KIND = {True: "simulated prices: no real market", False: "live prices of a venue"}
+"""What anybody is told of the source of prices. Its URL or files are for those who may see /metrics."""
+
 STUCK_S = 5.0
 """A commit takes milliseconds; one that takes this long is in trouble."""
 LAGGING_S = 1.0
@@ -49,21 +52,23 @@ async def healthz(request: web.Request) -> web.StreamResponse:
 async def metrics(request: web.Request) -> web.StreamResponse:
     """GET /metrics: Prometheus' text form, for those who may see it."""
     context = context_of(request)
-    if context.metrics is None:
+    if context.metrics is None or not context.callers.may_watch(request):
         raise ApiError("not_found")
-    return await context.metrics.answer(context.callers.of(request))
+    return await context.metrics.answer()
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
     """GET /readyz: recovered (the port opens only then), the journal writable and not stuck, the loop on time, every
     asset's price fresh."""
-    exchange = context_of(request).exchange
+    context = context_of(request)
+    exchange = context.exchange
     reasons = not_ready(exchange)
-    if context_of(request).loop.lag_s > LAGGING_S:
+    if context.loop.lag_s > LAGGING_S:
         reasons.append("the loop lags behind")
     feed, states = exchange.feed, _price_states(exchange)
     prices: dict[str, str] = {asset: state.value for asset, state in states.items()}
-    shown = (feed.describe(), feed.simulated, feed.connected, prices)
+    source = feed.describe() if context.callers.may_watch(request) else _KIND[feed.simulated]
+    shown = (source, feed.simulated, feed.connected, prices)
     if not reasons:
         return answer(Readiness(True, True, [], *shown))
     status, message = ERRORS["not_ready"]

@@ -17,6 +17,7 @@ from exness.core.capture import digest_of
 from exness.runtime.meters import LoopWatch
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
+from exness.web.callers import Callers
 from exness.web.metrics import Metrics, Requests, Watched
 from tests.support.app import API, App, Stores, assert_error, running_app
 from tests.support.books import SOL
@@ -29,6 +30,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterator[App]:
     """An app whose /metrics is there, as `app.make_metrics` has it."""
     requests, stores = Requests(), Stores.memory()
+    options = {"callers": Callers(metrics_networks=networks), **options}
     async with running_app(stores, requests=requests, **options) as app:
         snapshotter = Snapshotter(app.state, app.writer, stores.snapshots, 60.0, 0)
         recovered = Recovered(app.state, 0, 7, 0.25, digest_of(app.state), [])
@@ -45,7 +47,8 @@ async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterato
             counters={"mails": {"sent": 2}},
             dropped_lines={"log": {"queue_full": 4}},
         )
-        object.__setattr__(app.context, "metrics", Metrics(watched, networks))
+        object.__setattr__(app.context, "metrics", Metrics(watched))
+
         yield app
 
 
