@@ -291,6 +291,7 @@ def make_limits(config: Config) -> RateLimits:
         trade_per_ip=limits.trade_per_ip,
         read_per_account=limits.read_per_account,
         read_per_ip=limits.read_per_ip,
+        probe_per_ip=limits.probe_per_ip,
         mail_per_ip=limits.mail_per_ip,
         mail_per_address=limits.mail_per_address,
         block_after=limits.block_after,

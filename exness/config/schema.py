@@ -169,13 +169,15 @@ class AuthConfig(msgspec.Struct, frozen=True):
 
 
 class LimitsConfig(msgspec.Struct, frozen=True):
-    """How often one caller may call."""
+    """How much one client may ask for. Rates count weights, but for mails."""
 
     enabled: Annotated[bool, Boolean()] = True
-    trade_per_account: Annotated[str, rules.rate()] = "2000/second"
-    trade_per_ip: Annotated[str, rules.rate()] = "5000/second"
+    trade_per_account: Annotated[str, rules.rate()] = "20000/second"
+    trade_per_ip: Annotated[str, rules.rate()] = "20000/second"
     read_per_ip: Annotated[str, rules.rate()] = "5000/second"
     read_per_account: Annotated[str, rules.rate()] = "5000/second"
+    probe_per_ip: Annotated[str, rules.rate()] = "400/second"
+    """/healthz, /readyz and /metrics."""
     mail_per_ip: Annotated[str, rules.rate()] = "20/minute;100/hour"
     """Sign-in links that one caller may ask for."""
     mail_per_address: Annotated[str, rules.rate()] = "3/minute;10/hour"

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from exness.core.money import USDC_DECIMALS, format_usdc
-from exness.web.context import answer, context_of, signed_in
+from exness.web.context import answer, charge_rows, context_of, signed_in
 from exness.web.holdings import Holdings
 from exness.web.wire import AccountAnswer, AssetBalance, UsdBalance
 
@@ -30,6 +30,7 @@ async def account(request: web.Request) -> web.StreamResponse:
     """GET /account."""
     exchange = context_of(request).exchange
     holdings = Holdings(exchange, await signed_in(request))
+    charge_rows(request, len(holdings.trades))
     await exchange.told(holdings.seq)
     account, totals = holdings.account, await holdings.totals()
     equity = account.free + account.locked + totals.unrealized if totals.unrealized is not None else None

@@ -7,7 +7,7 @@ is missing between the two, nothing comes twice, and nothing is told that a cras
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -207,6 +207,15 @@ class AccountStream:
         if account.seq <= after:
             return True  # nothing has happened since
         return self._exchange.journal is not None and seq - after <= self._resume_records
+
+    def records_to_resume(self, account: Account, channels: Sequence[str], after: int) -> int | None:
+        """How many records of the journal a resume would read. None: it is impossible, and a snapshot is shown."""
+        if not self._can_resume(account, after):
+            return None
+        if account.seq <= after:
+            return 0
+        passes = 2 if ACCOUNT in channels else 1
+        return passes * (self._exchange.state.seq - after)
 
     async def show(self, reader: Reader, capture: Capture) -> None:
         """Send snapshots once they are durable, and then what was held. They are written down while the loop turns: all

@@ -19,6 +19,7 @@ from aiohttp.abc import AbstractStreamWriter
 from exness.web.browsers import header_lines
 from exness.web.limits import Allowance
 from exness.web.metrics import UNROUTED
+from exness.web.weights import OTHER, Weight
 
 if TYPE_CHECKING:
     from exness.web.context import Context
@@ -29,16 +30,19 @@ encode = msgspec.json.Encoder().encode
 
 
 class Visit:
-    """What is known of one request besides itself. `caller` is the address it is counted for, `allowance` what the
-    tightest limit still allows that caller, `route` the row of the table it came to."""
+    """What is known of one request besides itself. `caller` is the client IP it is counted for, `weight` what it is
+    counted as, `email` whose account it is counted for too, once that is known, `allowance` what the tightest limit
+    still allows, `route` the row of the table it came to."""
 
-    __slots__ = ("allowance", "browsers", "caller", "context", "request_id", "route")
+    __slots__ = ("allowance", "browsers", "caller", "context", "email", "request_id", "route", "weight")
 
     def __init__(self, context: "Context", request_id: str) -> None:
         self.context = context
         self.browsers = context.browsers
         self.request_id = request_id
         self.caller = ""
+        self.email = ""
+        self.weight: Weight = OTHER
         self.allowance: Allowance | None = None
         self.route = UNROUTED
 

@@ -38,6 +38,7 @@ from exness.web.frames import (
     UnsubscribedData,
 )
 from exness.web.schemas import schemas_of
+from exness.web.weights import message_weight
 from exness.web.wire import KlineRow, OpenTradeRow, PriceAnswer
 
 ADDRESS = "/api/v1/stream"
@@ -207,8 +208,13 @@ def _server(public_url: str) -> dict[str, Any]:
 
 
 def _message(row: MessageRow, schema: dict[str, Any]) -> dict[str, Any]:
-    example = msgspec.json.decode(row.example)
-    return {"name": row.body.__name__, "summary": row.summary, "payload": schema, "examples": [{"payload": example}]}
+    return {
+        "name": row.body.__name__,
+        "summary": row.summary,
+        "description": f"Weight {message_weight(row.body)}, of the rate for reading.",
+        "payload": schema,
+        "examples": [{"payload": msgspec.json.decode(row.example)}],
+    }
 
 
 def _frame(row: FrameRow, data: dict[str, Any]) -> dict[str, Any]:

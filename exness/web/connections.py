@@ -12,7 +12,6 @@ the connection is closed. A connection that is reset cancels what it asked for.
 import asyncio
 import math
 import secrets
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -27,6 +26,7 @@ from exness.web.audit import Audit
 from exness.web.browsers import SECURITY_HEADERS
 from exness.web.callers import Callers, counted
 from exness.web.errors import ApiError
+from exness.web.places import Places
 
 MAX_LINE_BYTES = 8190
 """The request line, so the longest URL."""
@@ -70,32 +70,30 @@ class Connections:
         self._callers = callers or Callers()
         self.audit = audit or Audit()
         self._open: set[Connection] = set()
-        self._per_ip: Counter[str] = Counter()
+        self._places = Places(self.bounds.connections, self.bounds.connections_per_ip)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def admit(self, connection: "Connection", peer: str) -> bool:
-        """Count it in, unless there are too many. A trusted proxy's are its callers', and only count as a whole."""
+        """Count it in, unless there are too many. A trusted proxy's are its clients', whom nobody knows yet: they only
+        count as a whole."""
         ip = counted(peer)
-        if len(self._open) >= self.bounds.connections:
+        if self._places.full:
             self.audit.refused("connections", ip)
             return False
-        if self._per_ip[ip] >= self.bounds.connections_per_ip and not self._callers.is_proxy(peer):
+        if not self._places.allows(ip) and not self._callers.is_proxy(peer):
             self.audit.refused("connections_per_ip", ip)
             return False
         self._open.add(connection)
-        self._per_ip[ip] += 1
+        self._places.take(ip)
         return True
 
     def forget(self, connection: "Connection", peer: str) -> None:
         if connection not in self._open:
             return
-        ip = counted(peer)
         self._open.discard(connection)
-        self._per_ip[ip] -= 1
-        if not self._per_ip[ip]:
-            del self._per_ip[ip]
+        self._places.give_back(counted(peer))
 
     def refused(self, reason: str, peer: str) -> None:
         self.audit.refused(reason, counted(peer))

@@ -27,6 +27,7 @@ from exness.web.limits import Allowance, RateLimits
 from exness.web.links import Links
 from exness.web.metrics import Metrics, Requests
 from exness.web.revocations import RevocationWatch
+from exness.web.weights import BODY_BYTES
 
 JSON_TYPE = "application/json"
 CODINGS = ("gzip", "deflate")
@@ -37,6 +38,7 @@ __all__ = [
     "Context",
     "Dev",
     "answer",
+    "charge_rows",
     "context_of",
     "current_session",
     "json_body",
@@ -91,8 +93,8 @@ async def signed_in(request: web.Request) -> Account:
     visit = request[VISIT]
     context = visit.context
     session = await current_session(request)
-    reading = request.method != hdrs.METH_POST
-    note_allowance(visit, context.limits.hit_account(session.email, reading=reading, address=visit.caller))
+    visit.email, weight = session.email, visit.weight
+    note_allowance(visit, context.limits.hit_account(session.email, weight.budget, weight.base, visit.caller))
     known = context.exchange.known_account(session.email)
     return known if known is not None else await context.exchange.account_of(session.email)
 
@@ -112,10 +114,25 @@ def note_allowance(visit: Visit, allowance: Allowance | None) -> None:
         visit.allowance = allowance
 
 
+def charge_rows(request: web.Request, rows: int) -> None:
+    """Count the rows that a request asks for, before they are worked out. Raises ApiError(rate_limited)."""
+    _charge(request[VISIT], request[VISIT].weight.of_rows(rows))
+
+
+def _charge(visit: Visit, weight: int) -> None:
+    """Count what a request weighs more than was known when it came."""
+    if not weight:
+        return
+    limits, budget = visit.context.limits, visit.weight.budget
+    note_allowance(visit, limits.hit_address(visit.caller, budget, weight))
+    if visit.email:
+        note_allowance(visit, limits.hit_account(visit.email, budget, weight, visit.caller))
+
+
 async def json_body(request: web.Request) -> bytes:
     """The body of a JSON request.
 
-    Raises ApiError(body_too_large, unsupported_media_type, request_timeout, invalid_request).
+    Raises ApiError(rate_limited, body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """
     context = context_of(request)
     if (request.content_length or 0) > context.max_body_bytes:
@@ -136,6 +153,8 @@ async def json_body(request: web.Request) -> bytes:
         raise _not_as_said() from None
     if len(body) > context.max_body_bytes:
         raise _too_large(context)
+    if len(body) >= BODY_BYTES:
+        _charge(request[VISIT], len(body) // BODY_BYTES)
     if request.headers.get(hdrs.CONTENT_TYPE) != JSON_TYPE and request.content_type != JSON_TYPE:
         raise ApiError("unsupported_media_type")
     if hdrs.CONTENT_ENCODING in request.headers:

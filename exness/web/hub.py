@@ -17,12 +17,13 @@ from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.writer import Halted
 from exness.web.account_stream import AccountStream
-from exness.web.auth import Sessions
+from exness.web.auth import Session, Sessions
 from exness.web.errors import ApiError
 from exness.web.frames import (
     CONTROL,
     PRIVATE,
     STREAM_ERRORS,
+    TRADES,
     CloseCode,
     ErrorData,
     Frame,
@@ -33,8 +34,10 @@ from exness.web.frames import (
     SubscribedData,
 )
 from exness.web.market_stream import MarketStream
+from exness.web.places import Places
 from exness.web.readers import READERS_PER_TURN, Line, Reader
 from exness.web.revocations import RevocationWatch
+from exness.web.weights import RESUME, SNAPSHOT
 from exness.web.wire import iso
 
 SWEEP_S = 1.0
@@ -57,6 +60,8 @@ class Hub:
         self.closed: Counter[str] = Counter()
         """Connections that we ended, by close code."""
         self.readers: set[Reader] = set()
+        self._by_client = Places(bounds.readers)
+        self._by_account = Places(bounds.readers)
         self._exchange = exchange
         self._sessions = sessions
         self._revocations = revocations
@@ -108,21 +113,47 @@ class Hub:
 
     # --- readers --------------------------------------------------------------------------------------------------
 
-    def join(self, line: Line) -> Reader:
-        """A new reader of nothing yet. Raises ApiError(overloaded, shutting_down)."""
+    def join(self, line: Line, client: str, session: Session | None = None) -> Reader:
+        """A new reader of nothing yet, of a client IP and perhaps of a session.
+
+        Raises ApiError(overloaded, rate_limited, shutting_down).
+        """
         if self.stopping:
             raise ApiError("shutting_down")
-        if len(self.readers) >= self.bounds.readers:
+        if self._by_client.full:
             raise ApiError("overloaded", "The stream has as many readers as it can serve; try again later")
-        reader = Reader(line, self.bounds.queue, asyncio.get_running_loop().time())
+        if not self._by_client.allows(client):
+            raise ApiError("rate_limited", "Too many streams from this address; close some and try again")
+        reader = Reader(line, self.bounds.queue, asyncio.get_running_loop().time(), client)
+        if session is not None:
+            self.sign_in(reader, session)
+        self._by_client.take(client)
         self.readers.add(reader)
         return reader
+
+    def sign_in(self, reader: Reader, session: Session) -> None:
+        """From now on it is this session's. Raises ApiError(rate_limited) when its account has too many streams."""
+        if reader.email != session.email:
+            if not self._by_account.allows(session.email):
+                raise ApiError("rate_limited", "Too many streams of this account; close some and try again")
+            self._sign_out(reader)
+            self._by_account.take(session.email)
+            reader.email = session.email
+        reader.session = session
+
+    def _sign_out(self, reader: Reader) -> None:
+        if reader.email:
+            self._by_account.give_back(reader.email)
+            reader.email = ""
 
     def leave(self, reader: Reader) -> None:
         """It is gone."""
         reader.end(CloseCode.NORMAL)
         self.closed[str(int(reader.close_code or CloseCode.NORMAL))] += 1
-        self.readers.discard(reader)
+        if reader in self.readers:
+            self.readers.discard(reader)
+            self._by_client.give_back(reader.client)
+            self._sign_out(reader)
         self.unsubscribe(reader, [*reader.market, *reader.private])
 
     def is_channel(self, name: str) -> bool:
@@ -138,6 +169,15 @@ class Hub:
 
     def refuse(self, reader: Reader, code: str, message: str, message_id: MessageId | UnsetType = UNSET) -> None:
         self.control(reader, "error", ErrorData(code, message, message_id))
+
+    def weight_shown(self, channels: Sequence[str], account: Account, resume: int | None) -> int:
+        """What it weighs to show an account's channels, before it is done: a snapshot's trades, or the records of the
+        journal that a resume reads."""
+        private = [channel for channel in channels if channel in PRIVATE]
+        records = None if resume is None else self.accounts.records_to_resume(account, private, resume)
+        if records is not None:
+            return RESUME.of_rows(records)
+        return SNAPSHOT.of_rows(len(account.trades)) if TRADES in private else 0
 
     async def subscribe(
         self,

@@ -7,7 +7,7 @@ from aiohttp import web
 from exness.core.instruments import Asset
 from exness.web.answers import Answer
 from exness.web.board import price_of
-from exness.web.context import answer, context_of
+from exness.web.context import answer, charge_rows, context_of
 from exness.web.errors import ApiError
 from exness.web.validate import klines_query
 from exness.web.wire import (
@@ -58,6 +58,7 @@ async def klines(request: web.Request) -> web.StreamResponse:
     """GET /klines."""
     exchange = context_of(request).exchange
     query = klines_query(request.query, exchange.rules)
+    charge_rows(request, query.limit)
     decimals = exchange.rules.instruments[query.asset].decimals
     rows: list[KlineRow] = []
     for candle in await exchange.klines(query):

@@ -35,6 +35,7 @@ from exness.web.dev_bodies import (
 from exness.web.errors import ERRORS, ErrorBody
 from exness.web.schemas import schemas_of
 from exness.web.system import Health, Readiness
+from exness.web.weights import API, Budget, weight_of
 from exness.web.wire import (
     AccountAnswer,
     AssetBalance,
@@ -57,7 +58,6 @@ from exness.web.wire import (
     UsdBalance,
 )
 
-API = "/api/v1"
 DOCS_CSP = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
@@ -78,6 +78,11 @@ class Operation(NamedTuple):
 
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
+_BUDGETS = {
+    Budget.TRADE: "trading (`limits.trade_per_ip`, `limits.trade_per_account`)",
+    Budget.READ: "reading (`limits.read_per_ip`, `limits.read_per_account`)",
+    Budget.PROBE: "probes (`limits.probe_per_ip`)",
+}
 _TEXTS = {"/": "text/html", "/docs": "text/html", "/metrics": "text/plain"}
 _EMAIL = '{"email": "you@example.com"}'
 _ORDER = '{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}'
@@ -245,6 +250,9 @@ def _operation(method: str, path: str, operation: Operation, schemas: dict[str, 
         "parameters": _parameters(operation),
         "responses": _responses(path, operation, schemas) | _errors(method, path, operation),
     }
+    weight = weight_of(method, path)
+    described["description"] = f"Weight {weight}, of the rate for {_BUDGETS[weight.budget]}."
+    described["x-weight"] = {"base": weight.base, "rows": weight.rows, "budget": weight.budget}
     if operation.session:
         described["security"] = [{"bearer": []}, {"cookie": []}]
     if operation.body is not None:
@@ -348,7 +356,7 @@ def _section(method: str, path: str, operation: Operation, described: dict[str, 
     )
     return (
         f"<h2><code>{method} {escape(path)}</code></h2><p>{escape(operation.summary)}"
-        f"{' (needs a session)' if operation.session else ''}</p>"
+        f"{' (needs a session)' if operation.session else ''}. {escape(described['description'])}</p>"
         f"{f'<p>Parameters: {parameters}</p>' if parameters else ''}"
         f"<pre>{escape(_curl(method, path, operation))}</pre><table>{rows}</table>"
     )

@@ -35,9 +35,12 @@ class Line(Protocol):
 
 
 class Reader:
-    """One connection. `bound` is how many events may wait for it."""
+    """One connection. `bound` is how many events may wait for it; `client` the client IP it counts for."""
 
-    def __init__(self, line: Line, bound: int, now_s: float) -> None:
+    def __init__(self, line: Line, bound: int, now_s: float, client: str = "") -> None:
+        self.client = client
+        self.email = ""
+        """Whose place it has, among those of accounts; "" before somebody signs in."""
         self.session: Session | None = None
         self.account: AccountId | None = None
         """Whose `private` channels are."""

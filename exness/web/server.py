@@ -16,11 +16,12 @@ from exness.runtime.writer import Halted
 from exness.web.access import Line
 from exness.web.answers import VISIT, Visit, answer, complete
 from exness.web.connections import Connection, RequestHandler, Runner
-from exness.web.context import Context, context_of, note_allowance
+from exness.web.context import Context, context_of
 from exness.web.errors import ApiError
 from exness.web.hub import HUB, Hub
-from exness.web.limits import Blocked
+from exness.web.limits import BLOCKED_WAIT_S, Blocked
 from exness.web.routes import API, DEV_ROUTES, ROUTES
+from exness.web.weights import WEIGHTS, weight_of
 
 _log = structlog.get_logger("exness.web.server")
 _random = RandomBits()
@@ -30,9 +31,6 @@ AT_THE_DOOR = frozenset(
     {"rate_limited", "unauthorized", "forbidden_origin", "body_too_large", "unsupported_media_type", "request_timeout"}
 )
 """Refusals that are counted and logged: who meets them was turned away, not mistaken."""
-BLOCKED_WAIT_S = 0.5
-"""How long a blocked address waits for each refusal. Who hammers on waits most of the time, and costs us little: its
-connections are bounded, so its requests are."""
 LONGEST_HINT = 100
 """Characters of an address that an answer names."""
 _OUTCOME_UNKNOWN = (
@@ -102,9 +100,9 @@ class Door:
             method = request.method
             try:
                 path = request.path
-                if path.startswith(API):
-                    visit.caller = callers.of(request)
-                    note_allowance(visit, hit_address(visit.caller, reading=method != hdrs.METH_POST))
+                visit.caller = caller = caller_of(request)
+                visit.weight = weight = weights.get((method, path)) or weight_of(method, path)
+                visit.allowance = hit_address(caller, weight.budget, weight.base)
                 context.browsers.check(request)
                 handler = fast.get((method, path))
                 if handler is None or hdrs.EXPECT in request.headers:
@@ -125,7 +123,7 @@ class Door:
 
         context, fast = self._context, self._fast
         access = context.access
-        callers, hit_address = context.callers, context.limits.hit_address
+        caller_of, hit_address, weights = context.callers.of, context.limits.hit_address, WEIGHTS
         return handle
 
 

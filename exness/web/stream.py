@@ -14,7 +14,7 @@ from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.auth import Session, Sessions
 from exness.web.connections import Connection
-from exness.web.context import Context, context_of, current_session
+from exness.web.context import VISIT, Context, context_of, current_session
 from exness.web.errors import ERRORS, ApiError
 from exness.web.frames import (
     PRIVATE,
@@ -33,7 +33,9 @@ from exness.web.frames import (
     decode_message,
 )
 from exness.web.hub import HUB, Hub
+from exness.web.limits import BLOCKED_WAIT_S, Blocked
 from exness.web.readers import Reader
+from exness.web.weights import CHANNELS, MESSAGE, Budget
 from exness.web.wire import iso
 
 SUBPROTOCOL = "json"
@@ -58,8 +60,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     context.browsers.check_stream(request)
     session = await _session_of(request)
     line = _Line(request)
-    reader = hub.join(line)
-    reader.session = session
+    reader = hub.join(line, request[VISIT].caller, session)
     try:
         await socket.prepare(request)
         line.connection.on_writable = reader.flush
@@ -197,17 +198,16 @@ class _Conversation:
                 return
             if message.type is WSMsgType.PING:
                 await self._socket.pong(message.data)
-            elif count > allowed:
-                self._hub.refuse(self._reader, "rate_limited", ERRORS["rate_limited"][1])
             else:
-                await self._take(message.data)
+                await self._take(message.data, too_fast=count > allowed)
 
-    async def _take(self, text: str | bytes) -> None:
+    async def _take(self, text: str | bytes, *, too_fast: bool) -> None:
         """Do what a message says, or say why not."""
         message_id: MessageId | UnsetType = UNSET
         try:
-            message = _read(text)
+            message = self._understood(text, too_fast=too_fast)
             message_id = message.own_id
+            self._charge(MESSAGE.base)
             await self._do(message)
         except _Refused as refusal:
             self._hub.refuse(self._reader, refusal.code, refusal.message, message_id)
@@ -215,6 +215,24 @@ class _Conversation:
                 self._count_bad()
         except NotTaken as refusal:
             self._hub.refuse(self._reader, refusal.why, ERRORS[refusal.why][1], message_id)
+        except ApiError as refusal:  # of the limits
+            self._context.audit.refused(refusal.code, self._reader.client)
+            if isinstance(refusal, Blocked):
+                await asyncio.sleep(BLOCKED_WAIT_S)
+            self._hub.refuse(self._reader, refusal.code, refusal.message, message_id)
+
+    def _understood(self, text: str | bytes, *, too_fast: bool) -> Message:
+        """What a message says. One that says nothing, or comes too fast, weighs like any other.
+
+        Raises _Refused, ApiError(rate_limited).
+        """
+        try:
+            if too_fast:
+                raise _Refused("rate_limited")
+            return _read(text)
+        except _Refused:
+            self._charge(MESSAGE.base)
+            raise
 
     def _count_bad(self) -> None:
         if self._bad.hit() > BAD_MESSAGES:
@@ -231,6 +249,7 @@ class _Conversation:
                 await self._subscribe(message)
             case Unsubscribe():
                 channels = self._known(message.channels)
+                self._charge(CHANNELS.of_rows(len(channels)))
                 hub.unsubscribe(reader, channels)
                 hub.control(reader, "unsubscribed", UnsubscribedData(channels, message.own_id))
             case _:
@@ -244,7 +263,18 @@ class _Conversation:
             raise _Refused(StreamError.TOO_MANY_SUBSCRIPTIONS)
         account = await self._account() if any(channel in PRIVATE for channel in channels) else None
         resume = None if isinstance(message.resume, UnsetType) else message.resume
+        shown = self._hub.weight_shown(channels, account, resume) if account is not None else 0
+        self._charge(CHANNELS.of_rows(len(channels)) + shown)
         await self._hub.subscribe(reader, channels, account, resume, message.own_id)
+
+    def _charge(self, weight: int) -> None:
+        """Count it for the client IP and, once somebody is signed in, the account. Raises ApiError(rate_limited)."""
+        if not weight:
+            return
+        limits, reader = self._context.limits, self._reader
+        limits.hit_address(reader.client, Budget.READ, weight)
+        if reader.email:
+            limits.hit_account(reader.email, Budget.READ, weight, reader.client)
 
     async def _account(self) -> Account:
         """Whose private channels they are. Raises _Refused(unauthorized)."""
@@ -260,7 +290,7 @@ class _Conversation:
         session = _checked(context.sessions, message.token)
         if reader.private and reader.session is not None and reader.session.email != session.email:
             raise _Refused("invalid_request", "Unsubscribe from trades and account before you sign in as another")
-        reader.session = session
+        self._hub.sign_in(reader, session)
         data = AuthenticatedData(session.email, iso(session.expires_at), message.own_id)
         self._hub.control(reader, "authenticated", data)
 

@@ -14,7 +14,7 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.state import Account, Rules
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.context import VISIT, answer, context_of, json_body, signed_in
+from exness.web.context import VISIT, answer, charge_rows, context_of, json_body, signed_in
 from exness.web.errors import ApiError, refused
 from exness.web.holdings import Holdings
 from exness.web.validate import CheckedOrder, OpenQuery, close_order, create_order, history_query, open_query
@@ -76,12 +76,14 @@ async def list_open(request: web.Request) -> web.StreamResponse:
     account = await signed_in(request)
     query = open_query(request.query, exchange.rules) if request.query_string else OpenQuery()
     holdings = Holdings(exchange, account, query.asset)
+    page, trades = query.page, holdings.trades
+    shown = trades if page is None else trades[page.offset : page.offset + page.limit]
+    charge_rows(request, len(shown))
     await exchange.told(holdings.seq)
-    if query.page is None:
-        return answer({"success": True, "data": await holdings.rows(holdings.trades)})
-    first, total = query.page.offset, len(holdings.trades)
-    rows = await holdings.rows(holdings.trades[first : first + query.page.limit])
-    pagination = Pagination(total, query.page.limit, first, has_more=first + len(rows) < total)
+    rows = await holdings.rows(shown)
+    if page is None:
+        return answer({"success": True, "data": rows})
+    pagination = Pagination(len(trades), page.limit, page.offset, has_more=page.offset + len(rows) < len(trades))
     return answer({"success": True, "data": rows, "pagination": pagination})
 
 
@@ -90,6 +92,7 @@ async def history(request: web.Request) -> web.StreamResponse:
     exchange = context_of(request).exchange
     account = await signed_in(request)
     query = history_query(account.id, request.query, exchange.rules)
+    charge_rows(request, query.limit)
     await exchange.written(account)
     rows, analytics = await exchange.history.trades(query)
     return answer(_history(query, rows, analytics))

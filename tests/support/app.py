@@ -50,6 +50,7 @@ from exness.web.limits import RateLimits
 from exness.web.links import Links
 from exness.web.revocations import LOOK_S, RevocationWatch
 from exness.web.server import make_runner
+from exness.web.weights import WEIGHTS
 from tests.support.books import (
     BTC,
     ETH,
@@ -214,6 +215,7 @@ def bad(field: str, message: str) -> list[dict[str, str]]:
     return [{"field": field, "message": message}]
 
 
+TRADE_WEIGHT = WEIGHTS["POST", f"{API}/trade/create"].base
 ORDER = {"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}
 """A body of /trade/create that is good."""
 
@@ -508,14 +510,28 @@ def rate_limits(
     trade_per_account: str = "1000/day",
     trade_per_ip: str = "1000/day",
     read: str = "1000/day",
+    read_per_account: str = "1000000/day",
+    probe_per_ip: str = "1000000/day",
+    mail_per_ip: str = "1000000/day",
+    mail_per_address: str = "1000000/day",
+    block_after: int = 0,
+    block_s: float = 300.0,
+    most: int = 1000,
     **others: Any,
 ) -> RateLimits:
+    """Limits of which a test names the ones it is about."""
     return RateLimits(
         enabled=enabled,
         trade_per_account=trade_per_account,
         trade_per_ip=trade_per_ip,
         read_per_ip=read,
-        most=1000,
+        read_per_account=read_per_account,
+        probe_per_ip=probe_per_ip,
+        mail_per_ip=mail_per_ip,
+        mail_per_address=mail_per_address,
+        block_after=block_after,
+        block_s=block_s,
+        most=most,
         **others,
     )
 

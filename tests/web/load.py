@@ -8,12 +8,14 @@ HEAD_END = b"\r\n\r\n"
 
 def get(path: str, token: str = "") -> bytes:
     session = f"Authorization: Bearer {token}\r\n" if token else ""
-    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{session}\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{session}\r\n".encode()
 
 
 def post(path: str, body: str, token: str = "") -> bytes:
     session = f"Authorization: Bearer {token}\r\n" if token else ""
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
     return f"{head}{session}\r\n{body}".encode()
 
 
@@ -27,15 +29,19 @@ class Line:
 
     async def ask(self, request: bytes) -> tuple[int, float]:
         """Status and seconds."""
+        began = time.perf_counter()
+        status, _ = await self.answer(request)
+        return status, time.perf_counter() - began
+
+    async def answer(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(self._address, 0))
         reader, writer = self._streams
-        began = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(HEAD_END)
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        await reader.readexactly(int(length))
-        return int(head[9:12]), time.perf_counter() - began
+        return int(head[9:12]), await reader.readexactly(int(length))
 
     def close(self) -> None:
         if self._streams is not None:

@@ -19,8 +19,10 @@ PER_SECOND = 40
 ABUSERS = 32
 ORDER = '{"asset":"SOL","type":"long","margin":0.01,"leverage":10}'
 PUBLIC = {
-    "EXNESS_LIMITS_TRADE_PER_IP": "100/second",
-    "EXNESS_LIMITS_READ_PER_IP": "200/second",
+    "EXNESS_LIMITS_TRADE_PER_ACCOUNT": "300/second",
+    "EXNESS_LIMITS_TRADE_PER_IP": "600/second",
+    "EXNESS_LIMITS_READ_PER_ACCOUNT": "1000/second",
+    "EXNESS_LIMITS_READ_PER_IP": "1000/second",
     "EXNESS_LIMITS_BLOCK_AFTER": "200",
 }
 

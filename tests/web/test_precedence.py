@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.app import App, Trader, bad, order, rate_limits, running_app, unchanged
+from exness.web.weights import Budget
+from tests.support.app import TRADE_WEIGHT, App, Trader, bad, order, rate_limits, running_app, unchanged
 from tests.support.books import make_rules
 
 
@@ -42,7 +43,7 @@ def header(name: str, value: str) -> Callable[[Wish], None]:
 def use_up_the_rate(app: App, ann: Trader) -> None:
     limits = app.context.limits
     for _ in range(RATE - 1):  # one request prepares every test
-        limits.hit_address("127.0.0.1", reading=False)
+        limits.hit_address("127.0.0.1", Budget.TRADE, TRADE_WEIGHT)
 
 
 RATE = 5
@@ -101,7 +102,7 @@ async def test_each_row_alone_is_broken_by_its_request(row: Row) -> None:
 
 async def assert_told(*broken: Row) -> None:
     """A request that breaks these rows is told the first of them, and changes nothing."""
-    rules, limits = make_rules(max_notional="100000"), rate_limits(trade_per_ip=f"{RATE}/day")
+    rules, limits = make_rules(max_notional="100000"), rate_limits(trade_per_ip=f"{RATE * TRADE_WEIGHT}/day")
     async with running_app(rules=rules, limits=limits) as app:
         await app.quote_all()
         ann = app.trader("ann")

@@ -115,7 +115,7 @@ class World:
         wire.channels = self.dice.choice((["trades"], ["account"], ["trades", "account"], ["account", "trades"]))
         if self.dice.random() < 0.5:
             wire.resume = self.dice.randint(1, max(1, self.app.writer.durable_seq))
-        wire.reader = hub.join(wire)
+        wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = self.app.sessions.check(wire.trader.token)
         self.wires.append(wire)
         subscribing = hub.subscribe(wire.reader, wire.channels, wire.trader.account, wire.resume)
@@ -250,7 +250,7 @@ async def test_a_snapshot_in_the_middle_of_a_broadcast_is_not_followed_by_what_i
         hub, (ann,) = hub_of(app), await app.known("ann")
         wires = [Wire(app, ann) for _ in range(20)]
         for wire in wires:
-            wire.reader = hub.join(wire)
+            wire.reader = hub.join(wire, "192.0.2.1")
             await hub.subscribe(wire.reader, ["prices.SOL"], None)
         for wire in wires:
             wire.frames.clear()
@@ -281,7 +281,7 @@ async def test_one_tick_that_liquidates_more_than_the_bus_holds_is_told_whole() 
         await asyncio.gather(*(ann.create(margin=1, leverage=100) for _ in range(100)))
         wire = Wire(app, ann)
         wire.channels = ["trades", "account"]
-        wire.reader = hub_of(app).join(wire)
+        wire.reader = hub_of(app).join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
         await hub_of(app).subscribe(wire.reader, wire.channels, ann.account)
         await app.quote(SOL, "100")
@@ -301,7 +301,7 @@ async def test_a_journal_that_can_not_be_read_says_so_and_shows_a_snapshot(monke
         good = app.journal.rows[3]
         app.journal.rows[3] = tuple(damaged)  # type: ignore[assignment]
         wire = Wire(app, ann)
-        wire.reader = hub_of(app).join(wire)
+        wire.reader = hub_of(app).join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
         await hub_of(app).subscribe(wire.reader, ["trades"], ann.account, resume=1)
         assert [frame["type"] for frame in wire.frames][-2:] == ["error", "snapshot"]
@@ -316,7 +316,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
         (ann,) = await app.known("ann")
         hub = Hub(app.exchange, app.sessions, app.context.revocations, StreamBounds())
         wire = Wire(app, ann)
-        wire.reader = hub.join(wire)
+        wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
         await hub.subscribe(wire.reader, ["trades"], ann.account)
         await ann.create()
