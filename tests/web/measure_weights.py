@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from exness.app import issue_token
+from exness.app import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
 from tests.support.process import Server
@@ -154,7 +154,7 @@ async def of_requests(costs: Costs, server: Server, none: str, many: str) -> Non
 
 async def of_signing_in(costs: Costs, server: Server) -> None:
     settings = Config(storage=StorageConfig(data_dir=server.data_dir))
-    tokens = [issue_token(settings, f"user{number}@example.com") for number in range(ONCE)]
+    tokens = issue_tokens(settings, [f"user{number}@example.com" for number in range(ONCE)])
     requests = iter([post(f"{API}/logout", "", token) for token in tokens])
     await costs.of("POST /logout", server, asking_each(requests, 200))
     await costs.of("GET /signin/post, bad link", server, asking(get(f"{API}/signin/post?token=x"), 401))

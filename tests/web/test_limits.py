@@ -4,7 +4,7 @@ import asyncio
 import copy
 import importlib.util
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exness.web.access import AccessLog
+from exness.web.access import AccessLog, Fields
 from exness.web.connections import Bounds, Connections
 from exness.web.errors import ApiError
 from exness.web.limits import Allowance, RateLimits
@@ -56,16 +56,22 @@ def test_a_wall_clock_that_is_set_neither_prolongs_a_window_nor_ends_it(
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)  # anew: its defaults are what `time` holds now
-    rates = {"trade_per_account": "1/day", "trade_per_ip": "1/day", "read_per_ip": "1/minute"}
+    rates = {
+        "trade_per_account": "1/day",
+        "trade_per_ip": "1/day",
+        "read_per_ip": "1/minute",
+        "read_per_account": "1/day",
+    }
+    rates |= {"probe_per_ip": "1/day", "mail_per_ip": "1/day", "mail_per_address": "1/day"}
     here = module.RateLimits(enabled=True, most=100, block_after=1, block_s=300, **rates)
-    here.hit_address("1.2.3.4", reading=True)
+    here.hit_address("1.2.3.4", Budget.READ, 1)
     for _ in range(3):
-        refused(here.hit_address, "1.2.3.4", reading=True)
-    here.hit_address("4.3.2.1", reading=True)
+        refused(here.hit_address, "1.2.3.4", Budget.READ, 1)
+    here.hit_address("4.3.2.1", Budget.READ, 1)
     step[0] = step_s
-    error = refused(here.hit_address, "1.2.3.4", reading=True)
+    error = refused(here.hit_address, "1.2.3.4", Budget.READ, 1)
     assert 290 <= int(error.headers["Retry-After"]) <= 301
-    error = refused(here.hit_address, "4.3.2.1", reading=True)
+    error = refused(here.hit_address, "4.3.2.1", Budget.READ, 1)
     assert 50 <= int(error.headers["Retry-After"]) <= 61
 
 
@@ -273,9 +279,11 @@ PROBES = ["/healthz", "/readyz", "/metrics"]
 
 @pytest.mark.parametrize("path", OUTSIDE)
 async def test_what_is_outside_the_api_is_limited_refused_to_who_is_blocked_and_has_its_client_in_the_log(
-    path: str, capsys: pytest.CaptureFixture[str]
+    path: str,
 ) -> None:
-    async with running_app(limits=rate_limits(read="2/day", block_after=1), access=AccessLog()) as app:
+    made: list[Callable[[], Fields]] = []
+    access = AccessLog(lambda logger, fields: made.append(fields))
+    async with running_app(limits=rate_limits(read="2/day", block_after=1), access=access) as app:
         assert app.http is not None
 
         async def ask() -> Answer:
@@ -289,9 +297,8 @@ async def test_what_is_outside_the_api_is_limited_refused_to_who_is_blocked_and_
         for _ in range(3):  # refused, refused and blocked, blocked
             assert_error(await ask(), 429, "rate_limited", retry=True)
         assert app.context.audit.counters["refused_rate_limited"] == 3
-    lines = [line for line in capsys.readouterr().out.splitlines() if f"path={path} " in line]
-    assert len(lines) == 4
-    assert all("client=127.0.0.1" in line for line in lines)
+    lines = [fields() for fields in made]
+    assert [(each["path"], each["client"]) for each in lines] == [(path, "127.0.0.1")] * 4
 
 
 async def test_probes_are_answered_whatever_else_their_address_does() -> None:
