@@ -15,7 +15,7 @@ import pytest
 
 from exness.config import AssetConfig, Config, ConfigError, UsageError, load
 from exness.config.load import RULES
-from exness.config.rules import scaled
+from exness.config.rules import Integer, scaled
 from exness.config.schema import DEFAULT_ASSETS, SECTIONS
 from exness.core.instruments import Execution
 
@@ -250,15 +250,15 @@ def test_a_home_folder_is_understood() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "allowed", "shown"),
     [
-        ("engine.inbox_size", '"many"', "an integer of at least 1", '"many"'),
-        ("engine.inbox_size", '"5"', "an integer of at least 1", '"5"'),
-        ("engine.inbox_size", "0", "an integer of at least 1", "0"),
-        ("engine.inbox_size", "true", "an integer of at least 1", "true"),
-        ("engine.inbox_size", "5.0", "an integer of at least 1", "5.0"),
-        ("engine.inbox_size", "[]", "an integer of at least 1", "[]"),
-        ("engine.inbox_size.x", "1", "an integer of at least 1", "a section"),
-        ("engine.inbox_size", "2026-01-31", "an integer of at least 1", "2026-01-31"),
-        ("engine.tick_queue_per_asset", "2", "an integer of at least 3", "2"),
+        ("engine.inbox_size", '"many"', "an integer from 1 to 1000000000", '"many"'),
+        ("engine.inbox_size", '"5"', "an integer from 1 to 1000000000", '"5"'),
+        ("engine.inbox_size", "0", "an integer from 1 to 1000000000", "0"),
+        ("engine.inbox_size", "true", "an integer from 1 to 1000000000", "true"),
+        ("engine.inbox_size", "5.0", "an integer from 1 to 1000000000", "5.0"),
+        ("engine.inbox_size", "[]", "an integer from 1 to 1000000000", "[]"),
+        ("engine.inbox_size.x", "1", "an integer from 1 to 1000000000", "a section"),
+        ("engine.inbox_size", "2026-01-31", "an integer from 1 to 1000000000", "2026-01-31"),
+        ("engine.tick_queue_per_asset", "2", "an integer from 3 to 1000000000", "2"),
         ("server.port", "65536", "an integer from 0 to 65535", "65536"),
         ("server.port", "-1", "an integer from 0 to 65535", "-1"),
         ("server.port", f"0x{'f' * 5000}", "an integer from 0 to 65535", "a very large number"),
@@ -331,12 +331,34 @@ def test_a_value_that_is_not_allowed_is_refused_by_the_keys_full_name(
     assert message == f"config.toml: {key.removesuffix('.x')} must be {allowed}, not {shown}"
 
 
+COUNTS = [
+    (f"{section}.{key}", rule.at_most)
+    for section, rules in RULES.items()
+    for key, rule in rules.items()
+    if section != "assets" and isinstance(rule, Integer) and key != "seed"
+]
+SUMS = ["trading.initial_balance", "trading.max_notional_per_account", "trading.max_open_interest_per_asset"]
+
+
+@pytest.mark.parametrize(("name", "most"), [*COUNTS, *((name, 10**12) for name in SUMS)])
+@pytest.mark.parametrize("beyond", [1, 2**31, 2**63, 10**40])
+def test_every_number_has_a_ceiling_and_is_refused_above_it(name: str, most: int, beyond: int) -> None:
+    """Not where it would overflow later: in SQLite, in the system, in a library."""
+    assert value_at(from_file(f"{name} = {most}"), name) in (most, most * 10**6)
+    message = error_of(lambda: from_file(f"{name} = {most + beyond}"))
+    assert re.fullmatch(rf"config.toml: {name} must be an .* to {most}( with at most 6 decimals)?, not .*", message)
+
+
+def test_a_seed_is_no_count_and_has_no_end() -> None:
+    assert from_file(f"feed.seed = {10**40}").feed.seed == 10**40
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
-        ("EXNESS_ENGINE_INBOX_SIZE", "many", 'engine.inbox_size must be an integer of at least 1, not "many"'),
-        ("EXNESS_ENGINE_INBOX_SIZE", "", 'engine.inbox_size must be an integer of at least 1, not ""'),
-        ("EXNESS_ENGINE_INBOX_SIZE", "1_000", 'engine.inbox_size must be an integer of at least 1, not "1_000"'),
+        ("EXNESS_ENGINE_INBOX_SIZE", "many", 'engine.inbox_size must be an integer from 1 to 1000000000, not "many"'),
+        ("EXNESS_ENGINE_INBOX_SIZE", "", 'engine.inbox_size must be an integer from 1 to 1000000000, not ""'),
+        ("EXNESS_ENGINE_INBOX_SIZE", "1_000", 'engine.inbox_size must be an integer from 1 to 1000000000, not "1_000"'),
         ("EXNESS_SERVER_PRODUCTION", "yes", 'server.production must be true or false, not "yes"'),
         ("EXNESS_FEED_SPEED", "nan", 'feed.speed must be a number greater than 0, or "max", not "nan"'),
         ("EXNESS_TRADING_INITIAL_BALANCE", "1e-7", f'trading.initial_balance must be {AMOUNT}, not "1e-7"'),
@@ -407,7 +429,7 @@ def test_an_unknown_or_misplaced_setting_is_refused_with_what_there_is(text: str
         (b"[server]\nhost = '\xff'", "the config file is not UTF-8 text (byte 0xff at line 2, column 9)"),
         (b"\xef\xbb\xbf#\r\n# \xc3\xa4\r\xff", "the config file is not UTF-8 text (byte 0xff at line 3, column 1)"),
         ("[server]".encode("utf-16"), "the config file is not UTF-8 text: it is UTF-16"),
-        (gzip.compress(b"[server]"), "the config file is not UTF-8 text: it is a gzip file"),
+        (gzip.compress(b"[server]", mtime=0), "the config file is not UTF-8 text: it is a gzip file"),
         (b"#" * (2**20 + 1), "the config file is larger than 1048576 bytes"),
     ],
 )

@@ -33,6 +33,8 @@ LONGEST_NUMBER = 100
 LONGEST_SHOWN = 60
 SHORTEST_SECRET = 32
 _WEB_URL = "a URL that begins with http:// or https://"
+MOST_COUNTED = 1_000_000_000
+"""Requests, bytes, snapshots: more would overflow in SQLite, in the system or in a library, and that much later."""
 
 
 class ConfigError(Exception):
@@ -87,8 +89,10 @@ class Boolean:
 
 @dataclass(frozen=True)
 class Integer:
+    """What is counted ends at MOST_COUNTED, unless a setting says otherwise; None is no end."""
+
     at_least: int
-    at_most: int | None = None
+    at_most: int | None = MOST_COUNTED
 
     @property
     def allowed(self) -> str:
@@ -203,7 +207,7 @@ class Scaled:
 
 
 def usdc(*, zero: bool) -> Scaled:
-    """An amount of money in micro-USDC. The upper bound keeps every sum inside SQLite's 64-bit integers."""
+    """An amount of money in micro-USDC. Well below what an account can hold (`core.ceilings`), so that it can win."""
     return Scaled("an amount of USDC", decimals=6, at_least=0, at_most=1_000_000_000_000, zero=zero)
 
 

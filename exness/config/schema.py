@@ -96,7 +96,7 @@ class FeedConfig(msgspec.Struct, frozen=True):
     url: Annotated[str, rules.url("ws", "wss")] = "wss://ws.backpack.exchange"
     price_ttl_s: Annotated[float, Number(at_most=DAY_S)] = 30.0
     """How long a price may be traded on."""
-    seed: Annotated[int, Integer(0)] = 0
+    seed: Annotated[int, Integer(0, None)] = 0
     """Simulated: the same seed gives the same walk."""
     ticks_per_s: Annotated[float, Number(at_most=1000)] = 5.0
     """Simulated: ticks per second and asset."""

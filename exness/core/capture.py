@@ -5,6 +5,7 @@ in it. The same commands give the same bytes in every process, Python version an
 """
 
 import hashlib
+import re
 from sys import intern
 
 import msgspec
@@ -31,6 +32,19 @@ class Header(msgspec.Struct, frozen=True):
     journal: int | None = None
 
 
+class _PlainHeader(msgspec.Struct, frozen=True):
+    """A Header as it is stored. A sum over everything that ever happened can outgrow the 64 bits that msgpack holds:
+    then it is its decimal text."""
+
+    seq: int
+    at: int
+    accounts: int
+    house_pnl: int | str
+    deposits: int | str
+    shortfall: int | str
+    journal: int | None = None
+
+
 class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An account without what follows from its trades: sums are made again, and can be larger than msgpack holds."""
 
@@ -45,6 +59,8 @@ class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_account = msgspec.msgpack.Decoder(PlainAccount).decode
+_decode_header = msgspec.msgpack.Decoder(_PlainHeader).decode
+_INTEGER = re.compile(r"-?[0-9]{1,100}")
 _LONG = Side.LONG  # to look it up for every trade would take 80 ns each
 
 
@@ -74,9 +90,45 @@ def header_of(state: State) -> Header:
     )
 
 
+def encode_header(header: Header) -> bytes:
+    """The plain form of a header."""
+    return _encode(
+        _PlainHeader(
+            header.seq,
+            header.at,
+            header.accounts,
+            _plain(header.house_pnl),
+            _plain(header.deposits),
+            _plain(header.shortfall),
+            header.journal,
+        )
+    )
+
+
+def decode_header(encoded: bytes) -> Header:
+    """The header back from its plain form. Raises msgspec.DecodeError for bytes that are none."""
+    plain = _decode_header(encoded)
+    return Header(
+        plain.seq,
+        plain.at,
+        plain.accounts,
+        _sum_of(plain.house_pnl),
+        _sum_of(plain.deposits),
+        _sum_of(plain.shortfall),
+        plain.journal,
+    )
+
+
 def _plain(total: int) -> int | str:
-    """A sum over everything that ever happened can leave 64 bits behind, which is all that msgpack holds."""
     return total if abs(total) < 2**63 else str(total)
+
+
+def _sum_of(plain: int | str) -> int:
+    if isinstance(plain, int):
+        return plain
+    if not _INTEGER.fullmatch(plain):
+        raise msgspec.DecodeError(f"{plain[:40]!r} is no sum")
+    return int(plain)
 
 
 class Digest:

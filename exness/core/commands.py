@@ -10,7 +10,7 @@ from exness.core.instruments import AccountId, Asset, OrderId, Side
 
 
 class OpenAccount(msgspec.Struct, frozen=True, gc=False):
-    """Make an account and pay its first deposit in. Refused: ACCOUNT_EXISTS."""
+    """Make an account and pay its first deposit in. Refused: ACCOUNT_EXISTS, AMOUNT_OUT_OF_RANGE."""
 
     account: AccountId
     email: str
@@ -18,15 +18,15 @@ class OpenAccount(msgspec.Struct, frozen=True, gc=False):
 
 
 class Deposit(msgspec.Struct, frozen=True, gc=False):
-    """Pay money into an account. Refused: ACCOUNT_NOT_FOUND."""
+    """Pay money into an account. Refused: ACCOUNT_NOT_FOUND, AMOUNT_OUT_OF_RANGE."""
 
     account: AccountId
     amount: int
 
 
 class OpenTrade(msgspec.Struct, frozen=True, gc=False):
-    """Open a trade at the current price. Its inputs are validated by the caller (margin > 0, leverage in
-    bounds, asset configured); what depends on the state is decided here.
+    """Open a trade at the current price. The asset is one of the configured ones, by the caller's word; every figure is
+    checked here.
 
     `expected_price` is what the trader saw; it matters only when `slippage` is given.
     `fingerprint` tells whether a repeated `client_order` asks for the same thing.

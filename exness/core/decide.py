@@ -6,6 +6,7 @@ Guards come in the order in which API.md lists the errors; then arithmetic; then
 import msgspec
 
 from exness.core import margin
+from exness.core.ceilings import MOST_HELD, MOST_PRICE
 from exness.core.commands import CloseTrade, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.events import (
     AccountOpened,
@@ -17,8 +18,8 @@ from exness.core.events import (
     TradeLiquidated,
     TradeOpened,
 )
-from exness.core.instruments import LEVERAGE_UNIT, Asset, Execution, Side
-from exness.core.money import format_scaled, format_usdc
+from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Side
+from exness.core.money import USDC_DECIMALS, format_scaled, format_usdc
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import Account, Price, Rules, SeenOrder, State
 
@@ -40,7 +41,8 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 def decide_account(state: State, rules: Rules, command: OpenAccount, at: int) -> list[Event] | Refusal:
     if command.email in state.by_email or command.account in state.accounts:
         return Refusal(Reject.ACCOUNT_EXISTS)
-    assert command.deposit >= 0, "a deposit is checked by the caller"
+    if not 0 <= command.deposit <= MOST_HELD:
+        return _out_of_range("deposit", command.deposit, 0, MOST_HELD, USDC_DECIMALS)
     return [AccountOpened(command.account, command.email, command.deposit)]
 
 
@@ -48,7 +50,11 @@ def decide_deposit(state: State, rules: Rules, command: Deposit, at: int) -> lis
     account = state.accounts.get(command.account)
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
-    assert command.amount > 0, "a deposit is checked by the caller"
+    if not 0 < command.amount <= MOST_HELD:
+        return _out_of_range("amount", command.amount, 1, MOST_HELD, USDC_DECIMALS)
+    would_hold = account.free + account.locked + command.amount
+    if would_hold > MOST_HELD:
+        return _out_of_range("balance", would_hold, 0, MOST_HELD, USDC_DECIMALS)
     return [Deposited(account.id, command.amount, account.free + command.amount)]
 
 
@@ -65,10 +71,13 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
     price = state.fresh_price(command.asset, at)
     if price is None or price.suspect:
         return price_refusal(state, command.asset, at)
+    refusal = _refuse_figures(rules, command)
+    if refusal is not None:
+        return refusal
     entry = execution_price(rules.execution, price, command.side, opening=True)
     liquidation = margin.liquidation_price(command.side, entry, command.leverage)
     refusal = (
-        _refuse_wide_book(price, command.side, liquidation)
+        _refuse_wide_book(rules, command, price, entry, liquidation)
         or _refuse_slippage(rules, command, entry)
         or _refuse_position(state, rules, account, command)
     )
@@ -126,7 +135,8 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
 def settle(account: Account, trade: Trade, exit_: int) -> Settlement:
     """What closing this open trade of this account at `exit_` comes to, and pays."""
     uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, exit_)
-    pnl = max(-trade.margin, uncapped)
+    most = margin.most_pnl(account.free, account.locked, trade.margin)
+    pnl = max(-trade.margin, min(uncapped, most))
     return Settlement(pnl, trade.margin + pnl, margin.shortfall(trade.margin, uncapped))
 
 
@@ -172,11 +182,43 @@ def _repeat(seen: SeenOrder, command: OpenTrade) -> Refusal | Repeated:
     return Repeated(seen)
 
 
-def _refuse_wide_book(price: Price, side: Side, liquidation: int) -> Refusal | None:
+def _refuse_figures(rules: Rules, command: OpenTrade) -> Refusal | None:
+    """The first figure that no order can have. A caller may know narrower bounds, and say so in other words."""
+    instrument = rules.instruments[command.asset]
+    if not 0 < command.margin <= MOST_HELD:
+        return _out_of_range("margin", command.margin, 1, MOST_HELD, USDC_DECIMALS)
+    if not LEVERAGE_UNIT <= command.leverage <= instrument.max_leverage:
+        return _out_of_range("leverage", command.leverage, LEVERAGE_UNIT, instrument.max_leverage, 2)
+    if command.slippage is not None and not 0 <= command.slippage <= SLIPPAGE_UNIT:
+        return _out_of_range("slippage", command.slippage, 0, SLIPPAGE_UNIT, 0)
+    if command.expected_price is not None and not 0 < command.expected_price <= MOST_PRICE:
+        return _out_of_range("expectedPrice", command.expected_price, 1, MOST_PRICE, instrument.decimals)
+    return None
+
+
+def _out_of_range(figure: str, given: int, least: int, most: int, decimals: int) -> Refusal:
+    """`figure` is what the API calls it; the others are integers of its unit, which has these decimals."""
+    allowed = f"{format_scaled(least, decimals)} to {format_scaled(most, decimals)}"
+    return Refusal(
+        Reject.AMOUNT_OUT_OF_RANGE,
+        {"figure": figure, "allowed": allowed, "given": format_scaled(given, decimals)},
+    )
+
+
+def _refuse_wide_book(rules: Rules, command: OpenTrade, price: Price, entry: int, liquidation: int) -> Refusal | None:
     """At the touch, a very wide book could open a trade that the mark has already liquidated."""
-    if not margin.is_due(side, liquidation, price.mark):
+    if not margin.is_due(command.side, liquidation, price.mark):
         return None
-    return Refusal(Reject.PRICE_UNAVAILABLE, {"reason": "the spread is wider than this leverage allows"})
+    decimals = rules.instruments[command.asset].decimals
+    return Refusal(
+        Reject.WOULD_LIQUIDATE,
+        {
+            "asset": command.asset,
+            "price": format_scaled(entry, decimals),
+            "mark": format_scaled(price.mark, decimals),
+            "liquidationPrice": format_scaled(liquidation, decimals),
+        },
+    )
 
 
 def _refuse_slippage(rules: Rules, command: OpenTrade, entry: int) -> Refusal | None:

@@ -57,7 +57,8 @@ class TradeOpened(msgspec.Struct, frozen=True, gc=False, tag="trade_opened", omi
 
 
 class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed"):
-    """Closed by its owner: `returned = margin + pnl` goes back to the free balance.
+    """Closed by its owner: `returned = margin + pnl` goes back to the free balance. `pnl` is that of the formula, or
+    what the account could hold if that is less (see `ceilings`).
 
     At the touch the price can lie beyond the liquidation price: `shortfall` is what the loss exceeded the margin by.
     """

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from exness.core import margin
+from exness.core.ceilings import MOST_PRICE
 from exness.core.commands import PriceTick
 from exness.core.events import (
     AccountOpened,
@@ -42,7 +43,10 @@ def evolve(state: State, record: Record) -> None:
 
 
 def quote(state: State, tick: PriceTick, at: int) -> None:
-    """Take a price. Prices are not journaled: after a restart the feed brings new ones."""
+    """Take a price. Prices are not journaled: after a restart the feed brings new ones. One that no feed should let
+    through is a bug of that feed."""
+    if not 0 < tick.bid <= tick.ask <= MOST_PRICE:
+        raise AssertionError(f"{tick.asset} can't have the price {tick.bid} / {tick.ask}")
     mark = margin.mark_price(tick.bid, tick.ask)
     state.market(tick.asset).price = Price(tick.bid, tick.ask, mark, at, at + tick.life_us)
 

@@ -5,6 +5,7 @@ asset's decimals, leverage in hundredths. The notional `N = M x L` is kept in hu
 so that it is exact: it is never rounded inside a formula.
 """
 
+from exness.core.ceilings import MOST_HELD, STORED
 from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Side
 
 
@@ -30,9 +31,18 @@ def pnl(side: Side, margin: int, leverage: int, entry: int, exit_: int) -> int:
     return max(-margin, uncapped_pnl(side, margin, leverage, entry, exit_))
 
 
+def most_pnl(free: int, locked: int, margin: int) -> int:
+    """The most that a close can gain an account that has this much free and locked, this trade's `margin` included.
+
+    What it holds ends at MOST_HELD. Where an older version let it hold more than that, there is no gain, and a loss
+    only if the free balance could not be stored otherwise.
+    """
+    return max(MOST_HELD - free - locked, min(0, STORED - free - margin))
+
+
 def shortfall(margin: int, uncapped: int) -> int:
-    """What a loss exceeds the margin by, in micro-USDC. The house bears it."""
-    return max(0, -margin - uncapped)
+    """What a loss exceeds the margin by, in micro-USDC. The house bears it. No money moves by it: it ends at STORED."""
+    return min(max(0, -margin - uncapped), STORED)
 
 
 def liquidation_price(side: Side, entry: int, leverage: int) -> int:

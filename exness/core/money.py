@@ -13,7 +13,7 @@ USDC_UNIT = 10**USDC_DECIMALS
 """Micro-USDC in one USDC."""
 
 MAX_SCALED = 10**18 - 1
-"""Largest amount or price taken in: it leaves room for sums in SQLite's 64-bit integers."""
+"""Largest amount or price that is read from text, in its smallest unit. What may be done with it is for `ceilings`."""
 
 _MAX_TEXT = 64
 _MAX_EXPONENT = 64
@@ -65,6 +65,14 @@ def parse_rounded(text: str, decimals: int, rounding: Rounding) -> int:
     if rest and rounding is Rounding.CEILING:
         whole += 1
     return _bounded(whole)
+
+
+def parse_saturated(text: str, decimals: int, most: int) -> int:
+    """Like `parse_rounded` downwards, for figures that are shown and not counted with: more than `most` units are
+    `most`."""
+    digits, places = _split(text)
+    whole, _ = _divide(digits * 10**decimals * 10**_MAX_EXPONENT, places + _MAX_EXPONENT)
+    return min(whole, most)
 
 
 def format_scaled(value: int, decimals: int) -> str:

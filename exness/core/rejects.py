@@ -13,6 +13,8 @@ class Reject(StrEnum):
     ACCOUNT_NOT_FOUND = "account_not_found"
     CLIENT_ORDER_ID_CONFLICT = "client_order_id_conflict"
     PRICE_UNAVAILABLE = "price_unavailable"
+    AMOUNT_OUT_OF_RANGE = "amount_out_of_range"
+    WOULD_LIQUIDATE = "would_liquidate"
     SLIPPAGE_EXCEEDED = "slippage_exceeded"
     POSITION_LIMIT = "position_limit"
     INSUFFICIENT_MARGIN = "insufficient_margin"

@@ -69,12 +69,15 @@ class TriggerIndex:
         self._lasts = [chunk[-1] for chunk in self._chunks]
 
     def remove(self, trade: Trade) -> None:
-        """Unlist a trade. O(log n)."""
-        del self._trades[trade.seq]
+        """Unlist a trade, which must be as it was listed. O(log n)."""
         entry = self._entry(trade)
         at = bisect_left(self._lasts, entry)
-        chunk = self._chunks[at]
-        del chunk[bisect_left(chunk, entry)]
+        chunk = self._chunks[at] if at < len(self._chunks) else []
+        place = bisect_left(chunk, entry)
+        if place == len(chunk) or chunk[place] != entry:
+            raise AssertionError(f"trade {trade.order} is not listed at {trade.liquidation}")
+        del self._trades[trade.seq]
+        del chunk[place]
         if chunk:
             self._lasts[at] = chunk[-1]
         else:

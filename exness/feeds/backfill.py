@@ -14,8 +14,9 @@ import msgspec
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from exness.core.ceilings import STORED
 from exness.core.instruments import VOLUME_DECIMALS, Instrument
-from exness.core.money import Rounding, parse_rounded, parse_scaled
+from exness.core.money import parse_saturated, parse_scaled
 from exness.feeds.ohlc import read_ohlc
 from exness.runtime.candles import Candle, Interval
 from exness.runtime.moments import parse_rfc3339
@@ -141,7 +142,7 @@ def _read(row: _Kline, instrument: Instrument, interval: Interval) -> Candle | N
         start, rest_us = divmod(parse_rfc3339(row.start), 1_000_000)
         prices = read_ohlc((row.open, row.high, row.low, row.close), instrument.decimals)
         opened, high, low, closed = prices.rounded()
-        volume = parse_rounded(row.volume or "0", VOLUME_DECIMALS, Rounding.FLOOR)
+        volume = parse_saturated(row.volume or "0", VOLUME_DECIMALS, STORED)
         trades = parse_scaled(str(row.trades or 0), 0)
     except (ValueError, OverflowError):  # of which PriceError and AmountError are
         return None

@@ -48,7 +48,7 @@ class Reason(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     """A price that is no plain decimal text."""
     OUT_OF_RANGE = "out_of_range"
-    """A price of more digits than any price has."""
+    """A price beyond the largest there is (`core.ceilings`), or of too many digits."""
     NOT_POSITIVE = "not_positive"
     """A price that is 0 or less, at the asset's decimals."""
     CROSSED = "crossed"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from exness.core.ceilings import MOST_PRICE
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset, Instrument
 from exness.core.margin import mark_price
@@ -105,6 +106,8 @@ class Guard:
             return Reason.NOT_POSITIVE
         if quote.bid > quote.ask:
             return Reason.CROSSED
+        if quote.ask > MOST_PRICE:
+            return Reason.OUT_OF_RANGE
         # The spread as a share of the middle, without a division: (ask - bid) / ((bid + ask) / 2).
         if self._max_spread and (quote.ask - quote.bid) * 2 * SHARE_UNIT > self._max_spread * (quote.bid + quote.ask):
             return Reason.SPREAD_TOO_WIDE

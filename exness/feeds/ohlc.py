@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exness.core.money import MAX_SCALED
+from exness.core.ceilings import MOST_PRICE
 
 FIELDS = ("open", "high", "low", "close")
 
@@ -56,7 +56,7 @@ def read_ohlc(texts: Sequence[str], decimals: int) -> Ohlc:
     low = int(parts[4] + parts[5].ljust(places, "0"))
     closed = int(parts[6] + parts[7].ljust(places, "0"))
     unit = 10 ** (places - decimals)
-    if not (0 < low < min(opened, closed) + unit and max(opened, closed) < high + unit and high <= MAX_SCALED * unit):
+    if not (0 < low < min(opened, closed) + unit and max(opened, closed) < high + unit and high <= MOST_PRICE * unit):
         raise PriceError(_contradiction(texts, (opened, high, low, closed), unit))
     return Ohlc(opened, high, low, closed, unit)
 
@@ -69,7 +69,7 @@ def shown(text: str) -> str:
 def _contradiction(texts: Sequence[str], values: Sequence[int], unit: int) -> str:
     _, high, low, _ = values
     for field, text, value in zip(FIELDS, texts, values, strict=True):
-        if value > MAX_SCALED * unit:
+        if value > MOST_PRICE * unit:
             return f"{field} {text} is out of range"
         if value <= 0:
             return f"{field} {text} is not above 0"

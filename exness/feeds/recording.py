@@ -19,8 +19,9 @@ from pathlib import Path
 
 import msgspec
 
+from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
-from exness.core.money import MAX_SCALED, AmountError, Rounding, parse_rounded
+from exness.core.money import AmountError, Rounding, parse_rounded, parse_saturated
 from exness.feeds.ohlc import PriceError, check_plain, read_ohlc, shown
 from exness.runtime.moments import LATEST_US, parse_epoch
 from exness.runtime.texts import Table, TextError, open_table
@@ -128,7 +129,7 @@ class _Candles:
         ticks = []
         for offset_us, mid in zip(self._offsets_us, (prices.open, *between, prices.close), strict=True):
             bid, ask = _around(mid, prices.unit)
-            if bid == 0 or ask > MAX_SCALED:
+            if bid == 0 or ask > MOST_PRICE:
                 raise _BadRow(f"{_beyond(fields, bid)} the {self._instrument.decimals} decimals of {asset}")
             ticks.append(RecordedTick(start_us + offset_us, asset, symbol, bid, ask, gap_us, quarter))
         return Row(start_us, end_us, asset, tuple(ticks), file, line)
@@ -205,9 +206,9 @@ def _price(column: str, text: str, instrument: Instrument, rounding: Rounding) -
 
 
 def _volume(text: str) -> int:
-    """Hundred-millionths, rounded down. No price depends on it, so what is no volume, or too much, counts as none."""
+    """Hundred-millionths, rounded down. No price depends on it, so what is no volume counts as none."""
     try:
-        return max(0, parse_rounded(text, VOLUME_DECIMALS, Rounding.FLOOR))
+        return max(0, parse_saturated(text, VOLUME_DECIMALS, STORED))
     except AmountError:
         return 0
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from exness.core.ceilings import STORED
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
@@ -46,7 +47,8 @@ _SECONDS = {
 class Candle(msgspec.Struct, gc=False):
     """One asset's marks from `start` (seconds since the epoch) for as long as the interval is.
 
-    Prices are scaled by the asset's decimals, `volume` is in hundred-millionths of the asset, `trades` counts marks.
+    Prices are scaled by the asset's decimals, `volume` is in hundred-millionths of the asset, `trades` counts marks. A
+    volume is for the eye: it stays at what 64 bits hold, whatever a source says.
     `backfilled`: a venue's own candle, of trades there, from before we kept any.
     """
 
@@ -225,6 +227,8 @@ class _Series:
                 candle.low = mark
             candle.close = mark
             candle.volume += volume
+            if candle.volume > STORED:
+                candle.volume = STORED
             candle.trades += 1
 
     def newest(self) -> list[Candle]:

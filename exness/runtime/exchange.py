@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from exness.core.commands import OpenAccount
 from exness.core.instruments import AccountId
+from exness.core.rejects import Refusal, Reject
 from exness.core.state import Account, Rules, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery
@@ -37,7 +38,9 @@ class Exchange:
         """
         while (known := self.known_account(email)) is None:  # again, if all was forgotten before we are told
             account = AccountId(self.ids.new())
-            await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
+            outcome = await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
+            if isinstance(outcome, Refusal) and outcome.reject is not Reject.ACCOUNT_EXISTS:
+                raise AssertionError(f"no account can be opened: {outcome}")  # to ask again would never end
         return known  # ours, or that of a request that came at the same time
 
     def known_account(self, email: str) -> Account | None:

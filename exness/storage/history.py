@@ -16,13 +16,15 @@ from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
 from exness.storage.candles import select_candles, select_newest
 from exness.storage.database import Database, one_view
+from exness.storage.wide import joined, sum_of, summed
 
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
     client_order_id, status = 'liquidated', close_price, pnl, returned, shortfall, closed_at"""
 
 KEPT = """
-    SELECT newest, opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl FROM balances
-    WHERE account_id = :account"""
+    SELECT newest, opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl,
+        liquidated_pnl_e18
+    FROM balances WHERE account_id = :account"""
 
 MILESTONE = """
     SELECT opened_seq FROM trades WHERE account_id = :account AND number % 32 = 0 AND number >= :highest
@@ -53,7 +55,7 @@ SUMS = f"""
     {CHAIN}
     SELECT count(*), coalesce(sum(status = 'open'), 0), coalesce(sum(status <> 'open'), 0),
         coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(status = 'liquidated'), 0),
-        coalesce(sum(pnl), 0)
+        {sum_of("pnl")}
     {MATCHES}"""
 
 ORDER = {
@@ -170,17 +172,20 @@ def _of_kept(
     closed: int,
     profitable: int,
     closed_pnl: int,
+    closed_pnl_e18: int,
     liquidated: int,
     liquidated_pnl: int,
+    liquidated_pnl_e18: int,
 ) -> Analytics:
     """Every trade is open, closed or liquidated: the sums of those kinds that the query takes."""
+    won, lost = joined(closed_pnl, closed_pnl_e18), joined(liquidated_pnl, liquidated_pnl_e18)
     still_open = opened - closed - liquidated
     if query.is_open is False or query.liquidated is not None:
         still_open = 0
     if query.is_open or query.liquidated:
-        closed = profitable = closed_pnl = 0
+        closed = profitable = won = 0
     if query.is_open or query.liquidated is False:
-        liquidated = liquidated_pnl = 0
+        liquidated = lost = 0
     return Analytics(
         total=still_open + closed + liquidated,
         open=still_open,
@@ -188,12 +193,14 @@ def _of_kept(
         profitable=profitable,
         unprofitable=closed - profitable + liquidated,
         liquidated=liquidated,
-        total_pnl=closed_pnl + liquidated_pnl,
+        total_pnl=won + lost,
     )
 
 
 def _sums(connection: sqlite3.Connection, walk: Parameters) -> Analytics:
-    return Analytics(*connection.execute(SUMS, walk).fetchone())
+    found: tuple[int, ...] = connection.execute(SUMS, walk).fetchone()
+    total, still_open, closed, profitable, unprofitable, liquidated, high, low = found
+    return Analytics(total, still_open, closed, profitable, unprofitable, liquidated, summed(high, low))
 
 
 def _trade(connection: sqlite3.Connection, account: AccountId, order: OrderId) -> TradeRow | None:

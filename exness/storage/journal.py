@@ -11,8 +11,9 @@ from exness.storage.batch import execute_batch
 from exness.storage.candles import write_candles
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint, whole_rows
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
-from exness.storage.mend import ANY_TRADER, mend
+from exness.storage.mend import ANY_TRADER, mend, paid_since
 from exness.storage.projection import HOUSE, Rows, project
+from exness.storage.wide import WIDE, add, split, subtract
 
 RECORDS_PER_READ = 2_000
 RECORDS_PER_CHECK = 500
@@ -49,14 +50,24 @@ INSERT_LIQUIDATION = """
            given.column1, given.column2, given.column3, given.column4, given.column5, given.column6, given.column7
     FROM (VALUES {rows}) AS given CROSS JOIN trades ON trades.id = given.column8"""
 
-CHANGE_BALANCE = """
+CHANGE_BALANCE = f"""
     UPDATE balances
-    SET free = free + change.column2, locked = locked + change.column3, deposited = deposited + change.column4,
-        opened = opened + change.column5, closed = closed + change.column6,
-        profitable = profitable + change.column7, closed_pnl = closed_pnl + change.column8,
-        liquidated = liquidated + change.column9, liquidated_pnl = liquidated_pnl + change.column10,
-        newest = coalesce(change.column11, newest)
-    FROM (VALUES {rows}) AS change WHERE balances.account_id = change.column1"""
+    SET free = free + change.column2, locked = locked + change.column3,
+        opened = opened + change.column4, closed = closed + change.column5,
+        profitable = profitable + change.column6,
+        {add("closed_pnl", "change.column7", "change.column8")},
+        liquidated = liquidated + change.column9,
+        {add("liquidated_pnl", "change.column10", "change.column11")},
+        newest = coalesce(change.column12, newest)
+    FROM (VALUES {{rows}}) AS change WHERE balances.account_id = change.column1"""  # of constants alone  # nosec B608
+
+PAY_IN = f"""
+    UPDATE balances SET {add("deposited", "paid.column2", "paid.column3")}
+    FROM (VALUES {{rows}}) AS paid WHERE balances.account_id = paid.column1"""  # of constants alone  # nosec B608
+
+PAY_HOUSE = f"""
+    UPDATE balances SET {add("free", "pnl.column1", "pnl.column2")}
+    FROM (VALUES {{rows}}) AS pnl WHERE balances.account_id = '{HOUSE}'"""  # of constants alone  # nosec B608
 
 LAST_AFRESH = "SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh'"
 """The newest record that forgot everything before it, 0 when there is none: the tables begin after it."""
@@ -66,7 +77,7 @@ FORGET = (
     "DELETE FROM trades",
     "DELETE FROM balances WHERE account_id <> :house",
     "DELETE FROM users WHERE id <> :house",
-    "UPDATE balances SET free = 0",
+    "UPDATE balances SET free = 0, free_e18 = 0",
     "DELETE FROM candles",
     "DELETE FROM counted",
 )
@@ -166,6 +177,8 @@ class SqliteJournal:
             if is_afresh(connection):
                 _undo_afresh(connection, seq)
             else:
+                if not connection.execute(MADE_A_ROW, {"seq": seq}).fetchone()[0]:
+                    _undo_deposit(connection, seq)
                 for statement in UNDO:
                     connection.execute(statement, {"seq": seq, "house": HOUSE})
         self._last = seq - 1
@@ -192,6 +205,11 @@ def _undo_afresh(connection: sqlite3.Connection, seq: int) -> None:
         after = rows[-1][0]
 
 
+def _undo_deposit(connection: sqlite3.Connection, seq: int) -> None:
+    for account, before, amount in paid_since(connection, seq):
+        connection.execute(UNDO_DEPOSIT, (amount, *split(before), account))
+
+
 def select_last_seq(connection: sqlite3.Connection) -> int:
     last: int = connection.execute(LAST_SEQ).fetchone()[0]
     return last
@@ -216,6 +234,10 @@ def _write_tables(connection: sqlite3.Connection, rows: Rows) -> None:
         _change_all(connection, INSERT_LIQUIDATION, rows.liquidations, "a liquidated trade")
     if balances := rows.balances:
         _change_all(connection, CHANGE_BALANCE, balances, "a balance")
+    if paid := rows.paid:
+        _change_all(connection, PAY_IN, paid, "a balance")
+    if rows.house_pnl:
+        _change_all(connection, PAY_HOUSE, [split(rows.house_pnl)], "the house's balance")
 
 
 def _forget(connection: sqlite3.Connection) -> None:
@@ -302,19 +324,19 @@ UNDO_ENDED = """
     UPDATE balances SET free = free - trade.returned, locked = locked + trade.margin
     FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = trade.account_id"""
 
-UNDO_CLOSED_SUMS = """
+UNDO_CLOSED_SUMS = f"""
     UPDATE balances SET closed = closed - 1, profitable = profitable - (trade.pnl > 0),
-                        closed_pnl = closed_pnl - trade.pnl
+                        {subtract("closed_pnl", "trade.pnl")}
     FROM trades AS trade
     WHERE trade.closed_seq = :seq AND trade.status = 'closed' AND balances.account_id = trade.account_id"""
 
-UNDO_LIQUIDATED_SUMS = """
-    UPDATE balances SET liquidated = liquidated - 1, liquidated_pnl = liquidated_pnl - trade.pnl
+UNDO_LIQUIDATED_SUMS = f"""
+    UPDATE balances SET liquidated = liquidated - 1, {subtract("liquidated_pnl", "trade.pnl")}
     FROM trades AS trade
     WHERE trade.closed_seq = :seq AND trade.status = 'liquidated' AND balances.account_id = trade.account_id"""
 
-UNDO_HOUSE_PNL = """
-    UPDATE balances SET free = free + trade.pnl
+UNDO_HOUSE_PNL = f"""
+    UPDATE balances SET {add("free", f"trade.pnl % {WIDE}", f"trade.pnl / {WIDE}")}
     FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = :house"""
 
 REOPEN_TRADE = """
@@ -322,20 +344,13 @@ REOPEN_TRADE = """
                       closed_at = NULL, closed_seq = NULL
     WHERE closed_seq = :seq"""
 
-UNDO_DEPOSIT = """
-    WITH paid AS (
-        SELECT payload ->> 'account' AS account_id, sum(coalesce(payload ->> 'amount', payload ->> 'deposit')) AS amount
-        FROM journal WHERE seq < :seq AND kind IN ('account_opened', 'deposited')
-            AND seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
-        GROUP BY 1
-    )
-    UPDATE balances SET free = free - (deposited - paid.amount), deposited = paid.amount
-    FROM paid WHERE balances.account_id = paid.account_id AND deposited <> paid.amount
-        AND NOT EXISTS (SELECT 1 FROM trades WHERE opened_seq = :seq OR closed_seq = :seq)
-        AND NOT EXISTS (SELECT 1 FROM users WHERE opened_seq = :seq)"""
+MADE_A_ROW = """
+    SELECT EXISTS (SELECT 1 FROM trades WHERE opened_seq = :seq OR closed_seq = :seq)
+        OR EXISTS (SELECT 1 FROM users WHERE opened_seq = :seq)"""
+
+UNDO_DEPOSIT = "UPDATE balances SET free = free - ?, deposited = ?, deposited_e18 = ? WHERE account_id = ?"
 
 UNDO = (
-    UNDO_DEPOSIT,
     UNDO_OPENED,
     UNDO_ENDED,
     UNDO_CLOSED_SUMS,

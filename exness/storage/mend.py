@@ -28,12 +28,13 @@ from exness.core.events import (
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.runtime.ports import StorageError
 from exness.storage.codec import Row, encode
+from exness.storage.wide import WIDE, joined, sum_of, summed
 
 SELECT_DAMAGED = "SELECT at, CAST(payload AS BLOB), CAST(request AS BLOB), checksum FROM journal WHERE seq = ?"
 
-OPENED_USER = """
-    SELECT users.id, email, deposited, created_at
-    FROM users JOIN balances ON account_id = users.id WHERE opened_seq = ?"""
+OPENED_USER = f"""
+    SELECT users.id, email, deposited + deposited_e18 * {WIDE}, created_at
+    FROM users JOIN balances ON account_id = users.id WHERE opened_seq = ?"""  # of constants alone  # nosec B608
 
 OPENED_TRADE = """
     SELECT id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at, opened_seq,
@@ -55,14 +56,16 @@ LIQUIDATED_TRADE = """
     SELECT trade_id, account_id, asset, mark, bid, ask, margin, shortfall, free, at
     FROM liquidations JOIN balances USING (account_id) WHERE seq = ?"""
 
-DEPOSITED = """
-    WITH paid AS (
-        SELECT payload ->> 'account' AS account_id, sum(coalesce(payload ->> 'amount', payload ->> 'deposit')) AS amount
+DEPOSITED = f"""
+    WITH paid (account_id, high, low) AS (
+        SELECT payload ->> 'account', {sum_of("coalesce(payload ->> 'amount', payload ->> 'deposit')")}
         FROM journal WHERE seq < ? AND kind IN ('account_opened', 'deposited')
             AND seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
         GROUP BY 1
     )
-    SELECT account_id, deposited - amount, free FROM balances JOIN paid USING (account_id) WHERE deposited > amount"""
+    SELECT account_id, deposited, deposited_e18, high, low FROM balances JOIN paid USING (account_id)"""  # nosec B608
+
+FREE = "SELECT free FROM balances WHERE account_id = ?"
 
 ANY_TRADER = "SELECT 1 FROM users WHERE kind = 'trader' LIMIT 1"
 
@@ -149,9 +152,27 @@ def _candidates(connection: sqlite3.Connection, seq: int) -> Iterator[tuple[Even
         yield TradeClosed(OrderId(order), AccountId(account), Asset(asset), *figures), at
     for order, account, asset, *figures, at in connection.execute(LIQUIDATED_TRADE, (seq,)).fetchall():
         yield TradeLiquidated(OrderId(order), AccountId(account), Asset(asset), *figures), at
-    deposits = connection.execute(DEPOSITED, (seq,)).fetchall()
-    for account, amount, free in deposits:
-        yield Deposited(AccountId(account), amount, free), None
+    for account, _, amount in paid_since(connection, seq):
+        yield Deposited(account, amount, connection.execute(FREE, (account,)).fetchone()[0]), None
+
+
+class Paid(NamedTuple):
+    """What the tables say was paid into an account, beyond what the journal says had been before."""
+
+    account: AccountId
+    before: int
+    amount: int
+
+
+def paid_since(connection: sqlite3.Connection, seq: int) -> list[Paid]:
+    """What was paid in by record `seq` and after it. It looks at the whole journal. Raises sqlite3.OperationalError
+    when a payload there is damaged."""
+    found = []
+    for account, deposited, deposited_e18, high, low in connection.execute(DEPOSITED, (seq,)):
+        before = summed(high, low)
+        if (amount := joined(deposited, deposited_e18) - before) > 0:
+            found.append(Paid(AccountId(account), before, amount))
+    return found
 
 
 def _opened(connection: sqlite3.Connection, row: tuple[object, ...]) -> Iterator[TradeOpened]:

@@ -20,10 +20,11 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import AccountId
+from exness.storage.wide import split
 
 HOUSE = AccountId("house")
-"""The account that bears the other side of every trade. Its row in `balances` holds its pnl in `free`, its
-sums are 0."""
+"""The account that bears the other side of every trade. Its row in `balances` holds its pnl in `free` and `free_e18`,
+its sums are 0."""
 
 UserRow = tuple[str, str, int, int]
 """id, email, created_at, opened_seq"""
@@ -39,13 +40,16 @@ EndRow = tuple[str, int, int, int, int, int, int, str]
 LiquidationRow = tuple[int, int, int, int, int, int, int, str]
 """mark, bid, ask, pnl, shortfall, at, seq, trade_id: the rest of the row is the trade's own"""
 
-BalanceRow = tuple[str | int | None, ...]
-"""The fields of a Change, in their order"""
+BalanceRow = tuple[str, int, int, int, int, int, int, int, int, int, int, int | None]
+"""The fields of a Change but for `deposited`, in their order; each pnl is split in two (see `wide`)"""
+
+PaidRow = tuple[str, int, int]
+"""account_id, what was paid in, split in two"""
 
 
 class Change(msgspec.Struct, gc=False):
-    """By how much a batch changes an account's row in `balances`: its money, the sums of its history,
-    and the newest of its trades if there is a new one."""
+    """By how much a batch changes an account's row in `balances`: its money, the sums of its history, and the newest of
+    its trades if there is a new one. Together, a batch's pnls and deposits can be more than 64 bits hold."""
 
     account: str
     free: int = 0
@@ -77,11 +81,27 @@ class Rows:
 
     @property
     def balances(self) -> list[BalanceRow]:
-        """One row per account the batch touched, and the house's when it won or lost."""
-        changes = list(self._changes.values())
-        if self.house_pnl:
-            changes.append(Change(HOUSE, self.house_pnl))
-        return [msgspec.structs.astuple(change) for change in changes]
+        """One row per account the batch touched."""
+        return [
+            (
+                change.account,
+                change.free,
+                change.locked,
+                change.opened,
+                change.closed,
+                change.profitable,
+                *split(change.closed_pnl),
+                change.liquidated,
+                *split(change.liquidated_pnl),
+                change.newest,
+            )
+            for change in self._changes.values()
+        ]
+
+    @property
+    def paid(self) -> list[PaidRow]:
+        """One row per account that something was paid into."""
+        return [(change.account, *split(change.deposited)) for change in self._changes.values() if change.deposited]
 
     def pay(self, account: str, free: int, locked: int, deposited: int) -> Change:
         """Returns the change of this account, for the sums."""

@@ -11,7 +11,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 
-from exness.core.capture import Digest, Header
+from exness.core.capture import Digest, Header, decode_header, encode_header
 from exness.runtime.ports import SnapshotDamaged, SnapshotInfo
 from exness.storage.database import Database, DatabaseDamaged, transaction
 
@@ -39,7 +39,6 @@ DROP_LOOSE_CHUNKS = "DELETE FROM chunks WHERE seq NOT IN (SELECT seq FROM snapsh
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_accounts = msgspec.msgpack.Decoder(list[bytes]).decode
-_unpack_header = msgspec.msgpack.Decoder(Header).decode
 
 
 class SnapshotStoreDamaged(DatabaseDamaged):
@@ -135,7 +134,8 @@ class SqliteDraft:
         self._stored_bytes += len(data)
 
     def _commit(self, connection: sqlite3.Connection, journal: int | None) -> SnapshotInfo:
-        header, digest = _pack(msgspec.structs.replace(self._header, journal=journal)), self._digest.hex()
+        header = encode_header(msgspec.structs.replace(self._header, journal=journal))
+        digest = self._digest.hex()
         stored_bytes = self._stored_bytes + len(header)
         checksum = _checksum(self._header.seq, header, digest.encode(), self._chunks, stored_bytes)
         connection.execute(INSERT_SNAPSHOT, (self._header.seq, header, digest, self._chunks, stored_bytes, checksum))
@@ -165,7 +165,7 @@ def check_row(seq: int, row: RawRow | None) -> StoredRow:
     try:
         whole = _checksum(seq, header, digest, chunks, stored_bytes) == checksum
         if whole:
-            return StoredRow(_unpack_header(header), digest.decode(), chunks, stored_bytes)
+            return StoredRow(decode_header(header), digest.decode(), chunks, stored_bytes)
     except (TypeError, msgspec.DecodeError) as error:  # TypeError: damage turned a value into one of another type
         raise SnapshotDamaged(f"snapshot {seq} is damaged: {error}") from error
     raise SnapshotDamaged(f"snapshot {seq} is damaged: its row does not match its checksum")

@@ -7,6 +7,7 @@ first event give the same). At the end: balances, the sums of every account's hi
 accounts and open trades, not with the journal.
 """
 
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import msgspec
 
 from exness.core import margin
 from exness.core.capture import Restorer, digest_of
+from exness.core.decide import settle
 from exness.core.events import (
     AccountOpened,
     Deposited,
@@ -37,6 +39,7 @@ from exness.storage.database import MAIN, SNAPSHOTS
 from exness.storage.journal import LAST_AFRESH, LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_offline, stored_snapshots
 from exness.storage.projection import HOUSE
+from exness.storage.wide import joined
 
 PROGRESS_EVERY = 5_000
 
@@ -51,16 +54,20 @@ HALF_ENDED = """
     SELECT count(*) FROM trades
     WHERE status = 'open' AND (coalesce(close_price, pnl, returned, closed_at) IS NOT NULL OR shortfall <> 0)"""
 
-BALANCE = "SELECT free, locked, deposited FROM balances WHERE account_id = ?"
+BALANCE = "SELECT free, free_e18, locked, deposited, deposited_e18 FROM balances WHERE account_id = ?"
 
 PLACES = "SELECT number, previous FROM trades ORDER BY opened_seq"
 
 SUMS = """
-    SELECT opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl, newest
+    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18,
+        newest
     FROM balances WHERE account_id = ?"""
 
 SUMS_SINCE = 4
 """Schema version. A directory or a backup of an older one has no chains of trades yet, or no sums."""
+
+WIDE_SINCE = 5
+"""Schema version. Older ones have sums of 64 bits."""
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -199,6 +206,8 @@ class _Check:
         trade = self._open_trade(record, event)
         uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.price)
         pnl = max(-trade.margin, uncapped)
+        if event.pnl != pnl:  # more than the account can hold; versions before that ceiling paid all there was
+            pnl = settle(self.state.accounts[event.account], trade, event.price).pnl
         _same(
             record,
             "asset, margin, pnl, returned and shortfall",
@@ -312,6 +321,7 @@ class _Tables:
         self._main = main
         self._users, self._trades, self._places = main.cursor(), main.cursor(), main.cursor()
         self._has_sums = False
+        self._balance, self._sums_of = BALANCE, SUMS
         self._deposited: Counter[str] = Counter()
         """By account; the state keeps the sum only."""
         self._sums: defaultdict[str, _Sums] = defaultdict(_Sums)
@@ -323,7 +333,9 @@ class _Tables:
         self._from_seq = self._main.execute(LAST_AFRESH).fetchone()[0]
         self._users.execute(USERS)
         self._trades.execute(TRADES)
-        self._has_sums = self._main.execute("PRAGMA user_version").fetchone()[0] >= SUMS_SINCE
+        version = self._main.execute("PRAGMA user_version").fetchone()[0]
+        self._has_sums = version >= SUMS_SINCE
+        self._balance, self._sums_of = (BALANCE, SUMS) if version >= WIDE_SINCE else (_narrow(BALANCE), _narrow(SUMS))
         if self._has_sums:
             self._places.execute(PLACES)
 
@@ -396,11 +408,17 @@ class _Tables:
             _same(record, "number and previous of its row in trades", self._places.fetchone(), (sums.opened, before))
 
     def _check_balance(self, seq: int, account: str, free: int, locked: int) -> None:
-        row = self._main.execute(BALANCE, (account,)).fetchone()
+        row = self._main.execute(self._balance, (account,)).fetchone()
+        if row is not None:
+            held, held_e18, margins, paid, paid_e18 = row
+            row = joined(held, held_e18), margins, joined(paid, paid_e18)
         _equal(seq, f"balance of {account} (free, locked, deposited)", row, (free, locked, self._deposited[account]))
 
     def _check_sums(self, seq: int, account: str) -> None:
-        row = self._main.execute(SUMS, (account,)).fetchone()
+        row = self._main.execute(self._sums_of, (account,)).fetchone()
+        if row is not None:
+            *counts, won, won_e18, liquidated, lost, lost_e18, newest = row
+            row = *counts, joined(won, won_e18), liquidated, joined(lost, lost_e18), newest
         sums = self._sums.get(account, _Sums())
         what = f"sums of {account} in balances (opened, closed, profitable, closed pnl, liquidated, its pnl, newest)"
         _equal(seq, what, row, msgspec.structs.astuple(sums))
@@ -417,6 +435,11 @@ class _Tables:
             "at, seq FROM liquidations WHERE trade_id = ?",
             (order,),
         ).fetchone()
+
+
+def _narrow(statement: str) -> str:
+    """The same statement for tables without columns for what is over 64 bits."""
+    return re.sub(r"\b\w+_e18\b", "0", statement)
 
 
 def _opened_row(trade: Trade, fingerprint: str, balance: int) -> tuple[object, ...]:

@@ -21,6 +21,8 @@ ERRORS: dict[str, tuple[int, str]] = {
     "invalid_request": (400, "The request is invalid"),
     Reject.CLIENT_ORDER_ID_CONFLICT: (409, "This clientOrderId was used before with another body"),
     Reject.PRICE_UNAVAILABLE: (503, "There is no fresh price for this asset; try again shortly"),
+    Reject.AMOUNT_OUT_OF_RANGE: (422, "An amount is out of range"),
+    Reject.WOULD_LIQUIDATE: (422, "At this price and leverage the current mark would liquidate the trade at once"),
     Reject.SLIPPAGE_EXCEEDED: (422, "The price has moved further than the slippage you allow"),
     Reject.POSITION_LIMIT: (422, "This trade would exceed a position limit"),
     Reject.INSUFFICIENT_MARGIN: (422, "The margin is more than your free balance"),

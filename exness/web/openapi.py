@@ -108,6 +108,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         errors=(
             Reject.CLIENT_ORDER_ID_CONFLICT,
             Reject.PRICE_UNAVAILABLE,
+            Reject.AMOUNT_OUT_OF_RANGE,
+            Reject.WOULD_LIQUIDATE,
             Reject.SLIPPAGE_EXCEEDED,
             Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
@@ -176,7 +178,7 @@ DEV_OPERATIONS: dict[tuple[str, str], Operation] = {
         DepositAnswer,
         body=DepositBody,
         example='{"email": "you@example.com", "amount": 1000}',
-        errors=("local_only", Reject.ACCOUNT_NOT_FOUND, *_BUSY),
+        errors=("local_only", Reject.AMOUNT_OUT_OF_RANGE, Reject.ACCOUNT_NOT_FOUND, *_BUSY),
     ),
     (POST, f"{API}/dev/reset"): Operation(
         "Dev control: forget every account, trade and price", ResetAnswer, errors=("local_only", *_BUSY)

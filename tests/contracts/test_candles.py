@@ -3,12 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
+from exness.core.ceilings import MOST_PRICE, STORED
+from exness.core.commands import PriceTick
 from exness.core.events import Record
-from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.runtime.candles import Candle, CandleBatch, CandleBook, CandleQuery, Counted, Interval
 from exness.runtime.ports import StorageError
 from tests.contracts.backends import Stored
 from tests.contracts.trading import read_all
-from tests.support.books import ETH, SOL, known_history
+from tests.support.books import ETH, PRICE_LIFE, SOL, START, known_history
 
 M1, H1 = Interval.M1, Interval.H1
 
@@ -108,3 +110,32 @@ async def test_the_newest_of_our_own_are_found_with_how_far_they_are_counted(sto
     assert newest.counted == [Counted(ETH, 62, 2), Counted(SOL, 62, 2)]
     assert newest.candles == [candle(0, asset=ETH), candle(60, close=9), candle(0, interval=H1)]
     assert newest.at == 62
+
+
+async def test_a_volume_without_measure_stays_at_what_64_bits_hold_and_stops_no_journal(stored: Stored) -> None:
+    """A coin far below a cent of which 1e13 are traded a day, and one of which nobody can say how many."""
+    a_day = 10**13 * 10**8
+    for volume in (a_day // 4, 10**40):
+        book = CandleBook(await stored.history.newest_candles())
+        for number in range(1440):
+            at = START + number * 60_000_000
+            book.watch(PriceTick(SOL, MOST_PRICE, MOST_PRICE, PRICE_LIFE, volume=volume), at)
+            if number % 300 == 0:
+                batch = book.take_dirty()
+                assert batch is not None
+                await stored.journal.append([], batch)
+        batch = book.take_dirty()
+        assert batch is not None
+        await stored.journal.append([], batch)
+        for interval in Interval:
+            kept = await stored.history.candles(CandleQuery(SOL, interval, limit=5))
+            assert kept
+            assert {candle.volume for candle in kept} == {STORED}, interval
+            shown = book.current(SOL, interval)
+            assert shown == kept[-1], "memory shows what the table holds"
+    restarted = CandleBook(await stored.history.newest_candles())
+    restarted.watch(PriceTick(SOL, 1, 1, PRICE_LIFE, volume=1), START + 1440 * 60_000_000)
+    batch = restarted.take_dirty()
+    assert batch is not None
+    await stored.journal.append(known_history().records, batch)
+    assert (await stored.history.candles(CandleQuery(SOL, Interval.D1)))[-1].volume in (1, STORED)

@@ -106,13 +106,15 @@ def test_a_price_says_itself_how_long_it_lives() -> None:
 
 
 @pytest.mark.parametrize("side", Side)
-def test_at_the_touch_a_book_too_wide_for_the_leverage_is_no_price(side: Side) -> None:
+def test_at_the_touch_a_book_too_wide_for_the_leverage_would_liquidate_at_once(side: Side) -> None:
     desk = desk_with(rules=TOUCH)
     desk.do(tick(SOL, "199", "201"))  # at 100x a long at 201 is liquidated at 198.99, the mark is 200
     desk.open(open_trade("fits", SOL, side, leverage="100"))
     desk.do(tick(SOL, "195", "205"))  # at 205 it would be at 202.95: the mark has been there
+    price, liquidation = ("205.000000", "202.950000") if side is LONG else ("195.000000", "196.950000")
     assert desk.refused(open_trade("t", SOL, side, leverage="100")) == Refusal(
-        Reject.PRICE_UNAVAILABLE, {"reason": "the spread is wider than this leverage allows"}
+        Reject.WOULD_LIQUIDATE,
+        {"asset": SOL, "price": price, "mark": "200.000000", "liquidationPrice": liquidation},
     )
     desk.open(open_trade("u", SOL, side, leverage="10"))
     assert_books_balance(desk.state)
@@ -141,6 +143,6 @@ def test_a_book_is_too_wide_when_the_mark_is_at_the_liquidation_price_or_through
         desk.open(open_trade("t", SOL, side, leverage="10"))
         assert desk.do(tick(SOL, bid, ask)) == [], "what opens is not liquidated by the price it opened at"
     else:
-        assert desk.refused(open_trade("t", SOL, side, leverage="10")).reject is Reject.PRICE_UNAVAILABLE
+        assert desk.refused(open_trade("t", SOL, side, leverage="10")).reject is Reject.WOULD_LIQUIDATE
         assert desk.state.open_trades == 0
     assert_books_balance(desk.state)

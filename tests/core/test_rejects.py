@@ -9,6 +9,8 @@ def test_the_codes_are_those_of_the_contract() -> None:
         "account_not_found",
         "client_order_id_conflict",
         "price_unavailable",
+        "amount_out_of_range",
+        "would_liquidate",
         "slippage_exceeded",
         "position_limit",
         "insufficient_margin",

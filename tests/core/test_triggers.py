@@ -198,9 +198,24 @@ def test_loading_is_for_an_empty_index() -> None:
         load(index, [trade(2, 6)])
 
 
-def test_a_trade_that_is_not_listed_cannot_be_removed() -> None:
-    index = TriggerIndex(LONG)
-    index.add(trade(1, 5))
-    with pytest.raises(KeyError):
-        index.remove(trade(2, 5))
-    assert_structure(index, [trade(1, 5)])
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("chunk", [2, 512], ids=["many parts", "one part"])
+@pytest.mark.parametrize("other", [(2, 5), (9, 5), (3, 4), (3, 6), (3, 0), (3, 100)])
+def test_a_trade_that_is_not_listed_as_it_is_cannot_be_removed_and_takes_no_other_with_it(
+    side: Side, chunk: int, other: tuple[int, int]
+) -> None:
+    """One that was never listed, and one whose price has changed since, whatever stands where it would be."""
+    listed = [trade(1, 4, side), trade(3, 5, side), trade(4, 5, side), trade(5, 6, side), trade(6, 7, side)]
+    with patch.object(triggers, "_CHUNK", chunk):
+        index = TriggerIndex(side)
+        for each in listed:
+            index.add(each)
+        with pytest.raises(AssertionError, match=rf"trade t{other[0]} is not listed at {other[1]}"):
+            index.remove(trade(*other, side))
+        assert_structure(index, listed)
+        assert drain(index, mark_for_all(side)) == in_order(listed)
+
+
+def test_nothing_can_be_removed_from_an_index_that_lists_nothing() -> None:
+    with pytest.raises(AssertionError, match="trade t1 is not listed at 5"):
+        TriggerIndex(LONG).remove(trade(1, 5))

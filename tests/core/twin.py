@@ -161,7 +161,7 @@ class Twin:
             entry,
         )
         if trade.has_lost_its_margin(price.mark):
-            return [("refused", "price_unavailable", None)]
+            return [("refused", "would_liquidate", None)]
         if command.slippage is not None and command.expected_price is not None:
             expected = command.expected_price * unit(command.asset)
             if abs(entry - expected) / expected > Fraction(command.slippage, 10_000):

@@ -180,6 +180,12 @@ def test_prices_finer_than_the_asset_are_rounded_and_high_and_low_stay_the_ends(
     assert (candle.open, candle.high, candle.low, candle.close) == prices
 
 
+@pytest.mark.parametrize("volume", ["92233720368.54775808", "1e13", "1e40"])
+def test_a_volume_beyond_the_range_is_the_largest_there_is_and_the_candle_is_kept(volume: str) -> None:
+    (candle,) = read_klines([_Kline(**GOOD | {"volume": volume})], SOLANA, Interval.M1, Span(MINUTE - 600, MINUTE))
+    assert candle.volume == 2**63 - 1
+
+
 def test_the_book_has_them_written_once() -> None:
     book, candle = CandleBook(), Candle(SOL, Interval.M1, 0, 1, 1, 1, 1, backfilled=True)
     book.backfill([candle])

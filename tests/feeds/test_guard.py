@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exness.core.ceilings import MOST_PRICE
 from exness.core.commands import PriceTick
+from exness.core.evolve import quote
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
+from exness.core.state import State
 from exness.feeds.decode import Quote, Reason
 from exness.feeds.guard import Guard, GuardSettings, JumpRule, Verdict, pass_on
 from tests.feeds.helpers import ETH, INSTRUMENTS, LIFE_US, SOL
@@ -53,6 +56,9 @@ def test_a_sound_quote_becomes_a_tick_as_it_is() -> None:
         (101, 100, Reason.CROSSED),
         (9_500, 10_501, Reason.SPREAD_TOO_WIDE),
         (1, 1_000_000, Reason.SPREAD_TOO_WIDE),
+        (MOST_PRICE, MOST_PRICE + 1, Reason.OUT_OF_RANGE),
+        (10_000, MOST_PRICE + 1, Reason.OUT_OF_RANGE),
+        (10**40, 10**41, Reason.OUT_OF_RANGE),
     ],
 )
 def test_an_unsound_quote_is_refused_for_its_reason_and_leaves_no_trace(bid: int, ask: int, reason: Reason) -> None:
@@ -65,6 +71,19 @@ def test_an_unsound_quote_is_refused_for_its_reason_and_leaves_no_trace(bid: int
 def test_a_spread_of_exactly_the_share_is_taken_and_without_a_share_any_is() -> None:
     assert Judged(TEN_PERCENT)(9_500, 10_500) == accepted(9_500, 10_500)
     assert Judged()(1, 10**12) == accepted(1, 10**12)
+
+
+def test_the_largest_price_there_is_is_one() -> None:
+    assert Judged(TEN_PERCENT)(MOST_PRICE) == accepted(MOST_PRICE)
+
+
+@given(prices=st.lists(st.tuples(st.integers(-10, 10**40), st.integers(-10, 10**40)), max_size=20))
+def test_no_quote_becomes_a_price_that_the_engine_would_take_for_a_bug(prices: list[tuple[int, int]]) -> None:
+    judge, state = Judged(), State()
+    for bid, ask in [*prices, (MOST_PRICE, MOST_PRICE + 1), (1, MOST_PRICE)]:
+        tick = judge(bid, ask).tick
+        if tick is not None:
+            quote(state, tick, at=0)
 
 
 def test_an_unknown_symbol_is_no_price() -> None:

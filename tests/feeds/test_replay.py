@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exness.core.commands import PriceTick
+from exness.feeds.guard import Guard
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, T0_US, HeldPacer, since_t0, until
@@ -46,6 +47,17 @@ class Played:
         feed = ReplayFeed(files, INSTRUMENTS, life_us, speed, pacer=self.pacer)
         await feed.run(self.emit)
         return feed
+
+
+async def test_a_recorded_price_beyond_the_largest_is_counted_and_the_rest_is_played(tmp_path: Path) -> None:
+    """Half the spread above a candle's high, and more digits than a price has."""
+    top = "999999999999.999999"
+    candles = write(tmp_path, "candles1m_SOL_x.csv", CANDLE_HEADER, f"1700000040,1,{top},1,1,0", "1700000100,2,2,2,2,0")
+    ticks: list[PriceTick] = []
+    feed = ReplayFeed([candles], INSTRUMENTS, LIFE_US, guard=Guard(INSTRUMENTS), pacer=HeldPacer())
+    await feed.run(ticks.append)
+    assert feed.counters == {"ticks": 7, "out_of_range": 1}
+    assert max(tick.ask for tick in ticks) < 3_000_000
 
 
 @pytest.mark.parametrize("speed", [0.5, 1, 60, 1_000])

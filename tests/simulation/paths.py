@@ -28,7 +28,6 @@ PATHS = (
     f"refused: {Reject.PRICE_UNAVAILABLE}, down",
     f"refused: {Reject.PRICE_UNAVAILABLE}, stale",
     f"refused: {Reject.PRICE_UNAVAILABLE}, suspect",
-    f"refused: {Reject.PRICE_UNAVAILABLE}, the spread is wider than this leverage allows",
     f"refused: {Reject.POSITION_LIMIT}, max_open_trades_per_account",
     f"refused: {Reject.POSITION_LIMIT}, max_notional_per_account",
     f"refused: {Reject.POSITION_LIMIT}, max_open_interest_per_asset",

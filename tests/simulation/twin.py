@@ -139,6 +139,9 @@ class Twin:
         refusal = self._no_price(command.asset, at) or self._doubted_price(command.asset, at)
         if refusal:
             return refusal
+        refusal = self._nonsense(command)
+        if refusal:
+            return refusal
         quote = self.quotes[command.asset]
         entry = quote.mark
         if self.rules.execution == "touch":
@@ -193,10 +196,35 @@ class Twin:
         details: dict[str, str | int] = {"asset": asset, "reason": "suspect", "age_us": at - quote.at}
         return Refusal(Reject.PRICE_UNAVAILABLE, details)
 
+    def _nonsense(self, command: OpenTrade) -> Refusal | None:
+        """What the actions ask for now and then: see NONSENSE there."""
+        decimals = self.rules.instruments[command.asset].decimals
+        given: dict[str, str | int]
+        if command.margin == 0:
+            allowed = f"0.000001 to {text(Fraction(2**63 - 1, MICRO), 6)}"
+            given = {"figure": "margin", "allowed": allowed, "given": text(Fraction(0), 6)}
+        elif command.expected_price is not None and command.expected_price <= 0:
+            unit = self._units(command.asset)
+            allowed = f"{text(Fraction(1, unit), decimals)} to {text(Fraction(10**18 - 1, unit), decimals)}"
+            given = {"figure": "expectedPrice", "allowed": allowed, "given": ""}
+            given["given"] = "-" * (command.expected_price < 0) + text(
+                Fraction(-command.expected_price, unit), decimals
+            )
+        else:
+            return None
+        return Refusal(Reject.AMOUNT_OUT_OF_RANGE, given)
+
     def _too_wide(self, lot: Lot, quote: Quote) -> Refusal | None:
         if not lot.is_lost(quote.mark):
             return None
-        return Refusal(Reject.PRICE_UNAVAILABLE, {"reason": "the spread is wider than this leverage allows"})
+        trade, decimals = lot.trade, self.rules.instruments[lot.trade.asset].decimals
+        details: dict[str, str | int] = {
+            "asset": trade.asset,
+            "price": text(lot.entry, decimals),
+            "mark": text(quote.mark, decimals),
+            "liquidationPrice": text(Fraction(trade.liquidation, self._units(trade.asset)), decimals),
+        }
+        return Refusal(Reject.WOULD_LIQUIDATE, details)
 
     def _slipped(self, command: OpenTrade, entry: Fraction) -> Refusal | None:
         if command.slippage is None or command.expected_price is None:

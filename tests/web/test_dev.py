@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
@@ -383,14 +384,23 @@ async def test_a_bad_deposit_is_refused_by_name_and_pays_nothing(dev: App, body:
         assert_error(refused, 400, "invalid_request", message, details=bad(field, message))
 
 
-async def test_deposits_end_where_the_tables_would(dev: App) -> None:
+async def test_deposits_end_where_an_account_is_full(dev: App) -> None:
     await known(dev)
-    dev.state.deposits += 8 * 10**18 - 5_000_000_001
-    dev.state.house_pnl += 8 * 10**18 - 5_000_000_001
+    most = 2**63 - 1
+    account = dev.state.accounts[dev.state.by_email["ann@example.com"]]
+    await dev.sequencer.submit(Deposit(account.id, most - account.free - account.locked - 1))
     refused = await dev.post("/dev/deposit", {"email": "ann@example.com", "amount": "0.000002"})
-    assert_error(refused, 400, "invalid_request", details=refused.details)
-    dev.state.deposits -= 8 * 10**18 - 5_000_000_001
-    dev.state.house_pnl -= 8 * 10**18 - 5_000_000_001
+    figures = {
+        "figure": "balance",
+        "allowed": "0.000000 to 9223372036854.775807",
+        "given": "9223372036854.775808",
+    }
+    assert_error(refused, 422, "amount_out_of_range", details=figures)
+    paid = await dev.post("/dev/deposit", {"email": "ann@example.com", "amount": "0.000001"})
+    assert paid.body["balance"] == "9223372036854.775807"
+    assert account.free == most
+    other = await dev.post("/dev/deposit", {"email": "bob@example.com", "amount": 1_000_000_000})
+    assert other.body["balance"] == "1000005000.000000", "what others hold does not matter"
 
 
 async def test_a_deposit_needs_no_manual_feed(app: App) -> None:

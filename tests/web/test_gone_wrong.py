@@ -301,3 +301,12 @@ async def test_another_users_trade_is_answered_exactly_like_one_that_never_was(a
         app.let_prices_age()
         for trade in (still_open, ended):
             assert (await ann.try_close(trade["orderId"])).raw == unknown.raw
+
+
+@pytest.mark.parametrize("balance", [-1, 2**63])
+async def test_a_first_deposit_that_no_account_can_hold_is_our_fault_and_asked_for_once(app: App, balance: int) -> None:
+    """The settings rule it out; to ask for it again and again would hold the loop for ever."""
+    object.__setattr__(app.exchange, "initial_balance", balance)
+    answer = await app.trader("new").get("/balance")
+    assert_error(answer, 500, "internal_error")
+    assert app.state.accounts == {}

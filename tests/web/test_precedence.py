@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from exness.core.instruments import Execution
 from exness.web.weights import Budget
 from tests.support.app import TRADE_WEIGHT, App, Trader, bad, order, rate_limits, running_app, unchanged
-from tests.support.books import make_rules
+from tests.support.books import SOL, make_rules
 
 
 class Wish(NamedTuple):
@@ -80,9 +81,11 @@ TABLE = [
     ),
     Row("client order id", 409, "client_order_id_conflict", setting(clientOrderId="used")),
     Row("price", 503, "price_unavailable", world=lambda app, ann: app.let_prices_age()),
+    # `amount_out_of_range` comes here: what the core refuses so, the rows above refuse of a request. See tests/core.
+    Row("would liquidate", 422, "would_liquidate", setting(leverage=100)),
     Row("slippage", 422, "slippage_exceeded", setting(slippage=10, expectedPrice=100)),
-    Row("position limit", 422, "position_limit", setting(leverage=100, margin=6000)),
-    Row("margin over balance", 422, "insufficient_margin", setting(margin=6000)),
+    Row("position limit", 422, "position_limit", setting(leverage=10, margin=6000)),
+    Row("margin over balance", 422, "insufficient_margin", setting(leverage=5, margin=6000)),
 ]
 IMPOSSIBLE = {("margin", "position limit"), ("margin", "margin over balance")}
 """A margin of nothing is never too much."""
@@ -102,9 +105,11 @@ async def test_each_row_alone_is_broken_by_its_request(row: Row) -> None:
 
 async def assert_told(*broken: Row) -> None:
     """A request that breaks these rows is told the first of them, and changes nothing."""
-    rules, limits = make_rules(max_notional="100000"), rate_limits(trade_per_ip=f"{RATE * TRADE_WEIGHT}/day")
+    rules = make_rules(execution=Execution.TOUCH, max_notional="45000")
+    limits = rate_limits(trade_per_ip=f"{RATE * TRADE_WEIGHT}/day")
     async with running_app(rules=rules, limits=limits) as app:
         await app.quote_all()
+        await app.quote(SOL, "190", "210")  # a long at 210 that is 100x would be liquidated at 207.9
         ann = app.trader("ann")
         await ann.create(margin=1, clientOrderId="used")
         wish = Wish(order(), {"Content-Type": "application/json", "Authorization": f"Bearer {ann.token}"}, [])

@@ -157,14 +157,14 @@ async def test_at_the_touch_a_trade_opens_and_closes_at_its_side_of_the_book(kin
         assert (await ann.close(created["orderId"]))["closePrice"] == exit_
 
 
-async def test_at_the_touch_a_book_so_wide_that_the_mark_would_liquidate_at_once_is_not_traded_on() -> None:
+async def test_at_the_touch_a_trade_that_the_mark_would_liquidate_at_once_is_refused_with_its_prices() -> None:
     async with running_app(rules=make_rules(execution=Execution.TOUCH)) as app:
         await app.quote(SOL, "100", "300")
         (ann,) = await app.known("ann")
-        reason = {"reason": "the spread is wider than this leverage allows"}
+        prices = {"asset": "SOL", "price": "300.000000", "mark": "200.000000", "liquidationPrice": "200.000000"}
         with unchanged(app):
             refused = await ann.try_create(leverage=3)  # opened at 300 it would be liquidated at 200, which is the mark
-            assert_error(refused, 503, "price_unavailable", details=reason, retry=True)
+            assert_error(refused, 422, "would_liquidate", details=prices)
         created = await ann.create(leverage="2.99")
         assert created["entryPrice"] == "300.000000"
         assert len(await ann.open_trades()) == 1

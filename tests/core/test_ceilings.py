@@ -1,0 +1,396 @@
+"""core/ceilings.py: what the core refuses, and that nothing it lets through can grow beyond its ceiling."""
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exness.core import capture
+from exness.core.capture import decode_header, digest_of, encode_header, header_of
+from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.decide import settle
+from exness.core.engine import Done
+from exness.core.events import TradeClosed, TradeLiquidated
+from exness.core.evolve import evolve
+from exness.core.instruments import AccountId, Execution, OrderId, Side
+from exness.core.money import MAX_SCALED, AmountError, parse_saturated
+from exness.core.rejects import Refusal, Reject
+from exness.core.state import Account, State
+from tests.core.orders import TOUCH
+from tests.support.books import (
+    ANN,
+    BOB,
+    BTC,
+    LONG,
+    PRICE_LIFE,
+    SHORT,
+    SOL,
+    Desk,
+    assert_books_balance,
+    close_trade,
+    desk_with,
+    make_rules,
+    open_trade,
+    tick,
+    usdc,
+)
+from tests.support.ceilings import EVENTS, FIELDS, assert_record_is_within, integer_fields
+from tests.support.states import restore
+from tests.support.wild import WIDE_RULES, Wild, wild_commands
+
+ALL = "9223372036854.775807"
+"""MOST_HELD in USDC."""
+TOP = "999999999999.999999"
+"""MOST_PRICE of an asset with 6 decimals."""
+
+
+def replaced(**changed: object) -> OpenTrade:
+    command = open_trade("t", slippage=100, expected="200")
+    return OpenTrade(**{field: getattr(command, field) for field in command.__struct_fields__} | changed)
+
+
+def out_of_range(figure: str, allowed: str, given: str) -> Refusal:
+    return Refusal(Reject.AMOUNT_OUT_OF_RANGE, {"figure": figure, "allowed": allowed, "given": given})
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "figure", "allowed", "given"),
+    [
+        (replaced(margin=0), "margin", f"0.000001 to {ALL}", "0.000000"),
+        (replaced(margin=-1), "margin", f"0.000001 to {ALL}", "-0.000001"),
+        (replaced(margin=MOST_HELD + 1), "margin", f"0.000001 to {ALL}", "9223372036854.775808"),
+        (replaced(margin=10**40), "margin", f"0.000001 to {ALL}", f"1{'0' * 34}.000000"),
+        (replaced(leverage=0), "leverage", "1.00 to 100.00", "0.00"),
+        (replaced(leverage=-1000), "leverage", "1.00 to 100.00", "-10.00"),
+        (replaced(leverage=99), "leverage", "1.00 to 100.00", "0.99"),
+        (replaced(leverage=10_001), "leverage", "1.00 to 100.00", "100.01"),
+        (replaced(slippage=-1), "slippage", "0 to 10000", "-1"),
+        (replaced(slippage=10_001), "slippage", "0 to 10000", "10001"),
+        (replaced(expected_price=0), "expectedPrice", f"0.000001 to {TOP}", "0.000000"),
+        (replaced(expected_price=-5), "expectedPrice", f"0.000001 to {TOP}", "-0.000005"),
+        (replaced(expected_price=MOST_PRICE + 1), "expectedPrice", f"0.000001 to {TOP}", "1000000000000.000000"),
+        (replaced(expected_price=-5, slippage=None), "expectedPrice", f"0.000001 to {TOP}", "-0.000005"),
+        (replaced(asset=BTC, expected_price=0), "expectedPrice", "0.0001 to 99999999999999.9999", "0.0000"),
+        (Deposit(ANN, 0), "amount", f"0.000001 to {ALL}", "0.000000"),
+        (Deposit(ANN, -(2**70)), "amount", f"0.000001 to {ALL}", "-1180591620717411.303424"),
+        (Deposit(ANN, MOST_HELD + 1), "amount", f"0.000001 to {ALL}", "9223372036854.775808"),
+        (Deposit(ANN, MOST_HELD - usdc("5000") + 1), "balance", f"0.000000 to {ALL}", "9223372036854.775808"),
+        (OpenAccount(BOB, "bob@example.com", -1), "deposit", f"0.000000 to {ALL}", "-0.000001"),
+        (OpenAccount(BOB, "bob@example.com", MOST_HELD + 1), "deposit", f"0.000000 to {ALL}", "9223372036854.775808"),
+    ],
+)
+def test_a_figure_out_of_range_is_refused_by_name_with_what_is_allowed(
+    command: Command, figure: str, allowed: str, given: str
+) -> None:
+    desk = desk_with(ANN)
+    assert desk.refused(command) == out_of_range(figure, allowed, given)
+    assert_books_balance(desk.state)
+
+
+def test_what_is_locked_counts_to_what_an_account_holds() -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("t", margin="5000"))
+    room = MOST_HELD - usdc("5000")
+    assert desk.refused(Deposit(ANN, room + 1)).reject is Reject.AMOUNT_OUT_OF_RANGE
+    desk.do(Deposit(ANN, room))
+    assert desk.refused(Deposit(ANN, 1)) == out_of_range("balance", f"0.000000 to {ALL}", "9223372036854.775808")
+    assert_books_balance(desk.state)
+
+
+def test_what_one_account_holds_does_not_matter_to_another_and_all_together_may_be_more_than_64_bits() -> None:
+    desk = Desk()
+    for number in range(30):
+        desk.do(OpenAccount(AccountId(f"a{number}"), f"a{number}@example.com", MOST_HELD))
+    assert desk.state.deposits == desk.state.free == 30 * MOST_HELD > STORED
+    assert_books_balance(desk.state)
+
+
+BROKEN: list[tuple[Reject, dict[str, object]]] = [
+    (Reject.WOULD_LIQUIDATE, {"leverage": 10_000}),
+    (Reject.SLIPPAGE_EXCEEDED, {"slippage": 10, "expected_price": usdc("100")}),
+    (Reject.POSITION_LIMIT, {"margin": usdc("2000")}),
+    (Reject.INSUFFICIENT_MARGIN, {"margin": usdc("6000"), "leverage": 100}),
+]
+
+
+@pytest.mark.parametrize(("reject", "wish"), BROKEN, ids=[reject.value for reject, _ in BROKEN])
+@pytest.mark.parametrize(
+    "nonsense", [{"margin": 10**20}, {"leverage": 0}, {"slippage": -1, "expected_price": usdc("100")}, {"margin": 0}]
+)
+def test_an_amount_out_of_range_is_told_before_every_other_422(
+    reject: Reject, wish: dict[str, object], nonsense: dict[str, object]
+) -> None:
+    desk = desk_with(rules=make_rules(execution=Execution.TOUCH, max_notional="10000"))
+    desk.do(tick(SOL, "190", "210"))
+    command = {"slippage": None, "expected_price": None} | wish
+    assert desk.refused(replaced(**command)).reject is reject
+    assert desk.refused(replaced(**command | nonsense)).reject is Reject.AMOUNT_OUT_OF_RANGE
+    assert_books_balance(desk.state)
+
+
+def test_no_price_is_told_before_an_amount_out_of_range() -> None:
+    desk = desk_with()
+    desk.at += PRICE_LIFE + 1
+    assert desk.refused(replaced(margin=0)).reject is Reject.PRICE_UNAVAILABLE
+    assert_books_balance(desk.state)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask"), [(0, 1), (-1, 1), (2, 1), (1, MOST_PRICE + 1), (MOST_PRICE + 1, MOST_PRICE + 1), (0, 0)]
+)
+def test_a_price_that_no_feed_may_let_through_is_a_bug_and_changes_nothing(bid: int, ask: int) -> None:
+    desk = desk_with()
+    before = desk.state.price(SOL)
+    with pytest.raises(AssertionError, match=f"SOL can't have the price {bid} / {ask}"):
+        desk.engine.execute(PriceTick(SOL, bid, ask, PRICE_LIFE), desk.at)
+    assert desk.state.price(SOL) == before
+    assert_books_balance(desk.state)
+
+
+# --- would liquidate ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", Side)
+@given(half=st.integers(0, 10**8), leverage=st.integers(100, 10_000), decimals=st.sampled_from((SOL, BTC)))
+@settings(max_examples=80)
+def test_what_the_mark_would_liquidate_is_never_opened_and_what_is_opened_is_not_liquidated_by_it(
+    side: Side, half: int, leverage: int, decimals: object
+) -> None:
+    asset = SOL if decimals is SOL else BTC
+    desk = desk_with(rules=TOUCH)
+    quote = PriceTick(asset, 10**8 + 1, 10**8 + 1 + 2 * half, PRICE_LIFE)
+    desk.do(quote)
+    outcome = desk.ask(OpenTrade(ANN, OrderId("t"), asset, side, usdc("1"), leverage))
+    if isinstance(outcome, Done):
+        assert desk.do(quote) == []
+    else:
+        assert isinstance(outcome, Refusal)
+        assert outcome.reject is Reject.WOULD_LIQUIDATE
+        assert outcome.details.keys() == {"asset", "price", "mark", "liquidationPrice"}
+        price, mark, liquidation = (
+            int(str(outcome.details[name]).replace(".", "")) for name in ("price", "mark", "liquidationPrice")
+        )
+        assert (price, mark) == (quote.ask if side is LONG else quote.bid, 10**8 + 1 + half)
+        assert mark <= liquidation < price if side is LONG else mark >= liquidation > price
+    assert_books_balance(desk.state)
+
+
+# --- what a close pays ----------------------------------------------------------------------------------------------
+
+
+def test_the_price_of_nearly_nothing_that_rises_to_a_thousand_million() -> None:
+    desk = desk_with()
+    desk.do(tick(SOL, "0.000001"))
+    desk.open(open_trade("t", margin="100", leverage="100"))
+    desk.do(tick(SOL, "1000000000"))
+    (record,) = desk.do(close_trade("t"))
+    assert isinstance(record.event, TradeClosed)
+    assert record.event.balance == MOST_HELD
+    assert record.event.pnl == MOST_HELD - usdc("5000")
+    assert record.event.returned == record.event.pnl + usdc("100")
+    assert_record_is_within(record)
+    assert desk.state.house_pnl == usdc("5000") - MOST_HELD
+    assert_books_balance(desk.state)
+
+
+@pytest.mark.parametrize("short_of_it", [-1, 0, 1])
+def test_a_gain_is_paid_to_the_last_unit_that_the_account_can_hold(short_of_it: int) -> None:
+    """At twice the price, 100x pays a hundred times the margin."""
+    desk = desk_with()
+    desk.do(tick(SOL, "100"))
+    trade = desk.open(open_trade("t", margin="1", leverage="100"))
+    gain = usdc("100")
+    desk.do(Deposit(ANN, MOST_HELD - usdc("5000") - gain - short_of_it))
+    desk.do(tick(SOL, "200"))
+    account = desk.state.accounts[ANN]
+    assert settle(account, trade, usdc("200")).pnl == gain + min(0, short_of_it)
+    (record,) = desk.do(close_trade("t"))
+    assert isinstance(record.event, TradeClosed)
+    assert (record.event.pnl, account.free) == (gain + min(0, short_of_it), MOST_HELD - max(0, short_of_it))
+    assert_books_balance(desk.state)
+
+
+def test_an_account_that_is_full_still_trades_and_can_still_lose() -> None:
+    desk = desk_with()
+    desk.do(Deposit(ANN, MOST_HELD - usdc("5000")))
+    for order, price, pnl in (("up", "220", 0), ("down", "190", -usdc("500")), ("up again", "220", usdc("500"))):
+        desk.do(tick(SOL, "200"))
+        desk.open(open_trade(order, margin="1000", leverage="10"))
+        desk.do(tick(SOL, price))
+        (record,) = desk.do(close_trade(order))
+        assert isinstance(record.event, TradeClosed)
+        assert record.event.pnl == pnl
+        assert_record_is_within(record)
+    assert desk.state.accounts[ANN].free == MOST_HELD
+    assert_books_balance(desk.state)
+
+
+def test_a_loss_without_measure_is_liquidated_and_its_shortfall_ends_at_64_bits() -> None:
+    desk = desk_with()
+    desk.do(tick(SOL, "0.000001"))
+    desk.open(open_trade("t", side=SHORT, margin="5000", leverage="1"))
+    (record,) = desk.do(PriceTick(SOL, MOST_PRICE, MOST_PRICE, PRICE_LIFE))
+    assert isinstance(record.event, TradeLiquidated)
+    assert (record.event.shortfall, record.event.balance) == (STORED, 0)
+    assert_record_is_within(record)
+    assert_books_balance(desk.state)
+
+
+# Accounts of versions that knew no ceiling.
+
+held = st.integers(0, STORED)
+
+
+@given(free=held, others=held, margin=st.integers(1, STORED), gain=st.integers(-(10**40), 10**40))
+@settings(max_examples=300)
+def test_whatever_an_account_holds_a_close_can_be_stored_and_takes_no_more_than_it_must(
+    free: int, others: int, margin: int, gain: int
+) -> None:
+    account = Account(ANN, 0, "ann@example.com", 0, free, locked=margin + others)
+    trade = desk_with().open(open_trade("t", margin="1"))
+    trade = type(trade)(
+        **{name: getattr(trade, name) for name in trade.__struct_fields__}
+        | {"margin": margin, "leverage": 100, "entry": margin}
+    )
+    settled = settle(account, trade, margin + gain)  # at 1x, a unit of price is a unit of money
+    formula = max(-margin, gain)
+    assert -margin <= settled.pnl <= formula
+    assert 0 <= settled.returned == margin + settled.pnl
+    assert 0 <= free + settled.returned <= STORED
+    if free + margin + others + formula <= MOST_HELD:
+        assert settled.pnl == formula, "all there is, while there is room"
+    if free + margin <= STORED and formula >= 0:
+        assert settled.pnl >= 0, "no loss, unless the balance could not be stored otherwise"
+
+
+# --- everything at once ---------------------------------------------------------------------------------------------
+
+
+@given(commands=wild_commands(max_size=60))
+@settings(max_examples=150)
+def test_nothing_that_is_let_through_grows_beyond_its_ceiling(commands: list[Command]) -> None:
+    wild = Wild()
+    for command in commands:
+        wild.do(command)
+    wild.close_everything()
+    for record in wild.desk.records:
+        assert_record_is_within(record)
+
+
+def test_years_of_winning_and_losing_everything() -> None:
+    """The most that can be made of every input, in turn: each round moves all that an account can hold, three times."""
+    wild = Wild.extreme(rounds=25)
+    state = wild.desk.state
+    for record in wild.desk.records:
+        assert_record_is_within(record)
+    assert abs(state.house_pnl) > STORED
+    assert state.shortfall > STORED
+    assert state.deposits > STORED
+    assert decode_header(encode_header(header_of(state))) == header_of(state)
+
+
+# --- every field has a ceiling --------------------------------------------------------------------------------------
+
+
+def test_every_integer_that_is_stored_in_a_record_or_a_snapshot_has_a_ceiling() -> None:
+    assert set(EVENTS) < FIELDS.keys()
+    for struct, spans in FIELDS.items():
+        assert integer_fields(struct) == spans.keys(), struct
+    for least, most in (span for spans in FIELDS.values() for span in spans.values()):
+        assert -STORED <= least <= most <= STORED
+
+
+def test_the_sums_of_a_header_are_text_where_64_bits_do_not_hold_them() -> None:
+    numbers = integer_fields(capture.Header) - FIELDS[capture._PlainHeader].keys()
+    assert numbers == {"house_pnl", "deposits", "shortfall"}
+
+
+sums = st.integers(-(10**60), 10**60) | st.sampled_from((2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64))
+
+
+@given(house=sums, deposits=sums, shortfall=sums, journal=st.none() | st.integers(0, 2**32 - 1))
+def test_a_header_comes_back_whatever_its_sums(house: int, deposits: int, shortfall: int, journal: int | None) -> None:
+    header = capture.Header(7, 8, 9, house, deposits, shortfall, journal)
+    assert decode_header(encode_header(header)) == header
+
+
+def test_a_header_of_small_sums_is_the_same_bytes_as_ever() -> None:
+    """So a snapshot of an older version is read, and an older version reads one of this."""
+    header = capture.Header(seq=7, at=8, accounts=9, house_pnl=-10, deposits=2**63 - 1, shortfall=0)
+    assert encode_header(header) == capture._encode(header)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "--1", "1" * 200, "0x10", "1_0", "\u0661"])
+def test_a_header_with_a_sum_that_is_none_is_damaged(text: str) -> None:
+    header = {"seq": 1, "at": 1, "accounts": 0, "house_pnl": text, "deposits": 0, "shortfall": 0}
+    with pytest.raises(msgspec.DecodeError, match="is no sum"):
+        decode_header(capture._encode(header))
+
+
+def test_an_exchange_whose_deposits_are_beyond_64_bits_has_a_picture_and_a_digest() -> None:
+    wild = Wild.extreme(rounds=4)
+    wild.desk.do(tick(SOL, "1"))
+    with capture.Capture(wild.desk.state) as taken:
+        accounts = taken.take(10**6)
+    again = restore(decode_header(encode_header(taken.header)), accounts)
+    assert digest_of(again) == digest_of(wild.desk.state)
+
+
+# --- figures for the eye --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("0", 0),
+        ("1.239", 123),
+        ("-1.239", -124),
+        ("99.99", 9999),
+        ("100", 10_000),
+        ("100.01", 10_000),
+        ("1e60", 10_000),
+        ("1e-60", 0),
+    ],
+)
+def test_a_figure_that_is_shown_ends_where_it_is_told_to(text: str, units: int) -> None:
+    assert parse_saturated(text, 2, 10_000) == units
+
+
+@pytest.mark.parametrize("text", ["", "x", "1,0", "nan", "inf", "1e9999", "9" * 100])
+def test_what_is_no_number_is_none_for_the_eye_either(text: str) -> None:
+    with pytest.raises(AmountError):
+        parse_saturated(text, 2, 10_000)
+
+
+def test_a_price_read_from_text_is_never_beyond_the_largest() -> None:
+    assert MAX_SCALED == MOST_PRICE
+
+
+def test_the_wild_reach_every_ceiling() -> None:
+    """Else the tests above would prove nothing."""
+    seen: set[str] = set()
+    for seed in range(40):
+        wild = Wild()
+        wild.run(random.Random(seed), steps=150)
+        for record in wild.desk.records:
+            for name in ("balance", "pnl", "shortfall", "amount"):
+                if getattr(record.event, name, 0) >= MOST_HELD - 10**10:
+                    seen.add(name)
+        seen |= {reject.value for reject in wild.refused}
+    assert seen >= {"balance", "shortfall", "pnl", "amount", "amount_out_of_range", "insufficient_margin"}, seen
+
+
+def test_the_journal_of_the_wild_is_replayed_to_the_same_state() -> None:
+    wild = Wild.extreme(rounds=3)
+    state = State()
+    for record in wild.desk.records:
+        evolve(state, record)
+    assert digest_of(state) == digest_of(wild.desk.state)
+    assert WIDE_RULES.max_notional_per_account > 10**30
+    assert any(isinstance(command, StartAfresh | CloseTrade) for command in wild.asked)

@@ -1,0 +1,335 @@
+"""The wildest trading on real tables: every stored figure stays within its ceiling, and adds up."""
+
+import asyncio
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import product
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from exness.core import decide, margin
+from exness.core.capture import digest_of
+from exness.core.ceilings import MOST_HELD, STORED
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.evolve import evolve
+from exness.core.instruments import AccountId, OrderId
+from exness.core.rejects import Reject
+from exness.core.state import State
+from exness.runtime.ports import SortBy, TradeQuery
+from exness.runtime.recovery import recover
+from exness.storage.auth import AUTH
+from exness.storage.database import MAIN, SNAPSHOTS, Schema, migrations
+from exness.storage.memory import MemoryHistory, MemoryJournal
+from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.storage.wide import WIDE, add, joined, split, subtract, sum_of, summed
+from tests.contracts.backends import INSTRUMENTS
+from tests.contracts.trading import batches, read_all
+from tests.storage.damage import checked, flip_in_record, make_directory, save
+from tests.storage.tables import all_tables, rows
+from tests.support.books import LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance
+from tests.support.ceilings import COLUMNS, COUNT, HIGH, assert_columns_are_within, integer_columns
+from tests.support.wild import TRADERS, WIDE_RULES, Wild, wild_commands
+
+EVERY_QUERY = [
+    TradeQuery(AccountId(""), is_open=is_open, liquidated=liquidated, profitable=profitable, side=side, sort_by=sort_by)
+    for is_open, liquidated, profitable, side, sort_by in product(
+        (None, False), (None, True, False), (None, True, False), (None, LONG), (SortBy.PNL, SortBy.CREATED_AT)
+    )
+]
+
+
+async def assert_holds(data_dir: Path, records: Sequence[Record], seed: int = 0) -> None:
+    """Write records in batches of any size to both storages. Each figure of the one is within its ceiling, and both
+    answer the same for every query; snapshot, restart and verify give the state that there was."""
+    memory = MemoryJournal()
+    state = State()
+    async with open_storage(data_dir, INSTRUMENTS) as storage:
+        for batch in batches(records, seed):
+            await storage.journal.append(batch)
+            await memory.append(batch)
+            for record in batch:
+                evolve(state, record)
+        histories = storage.history, MemoryHistory(memory, INSTRUMENTS)
+        for account, query in product(state.accounts, EVERY_QUERY):
+            asked = replace(query, account=account)
+            answers = [await history.trades(asked) for history in histories]
+            assert answers[0] == answers[1], asked
+        await save(storage.snapshots, state)
+        recovered = await recover(storage.journal, storage.snapshots)
+        assert (recovered.snapshot_seq, recovered.notes, recovered.digest) == (state.seq, [], digest_of(state))
+    with closing(sqlite3.connect(data_dir / MAIN_DB)) as main:
+        assert_columns_are_within(main)
+    with closing(sqlite3.connect(data_dir / SNAPSHOTS_DB)) as snapshots:
+        assert_columns_are_within(snapshots, "snapshots")
+    report = checked(data_dir)
+    assert (report.records, report.digest) == (len(records), digest_of(state))
+
+
+# --- every column has a ceiling -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schema", [MAIN, SNAPSHOTS, AUTH], ids=lambda schema: schema.name)
+def test_every_integer_column_has_a_ceiling_of_at_most_64_bits(schema: Schema) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for script in migrations(schema):
+            connection.executescript(script)
+        columns = {table: found for table, found in integer_columns(connection).items() if found}
+    assert columns == {table: set(spans) for table, spans in COLUMNS[schema.name].items()}
+    for least, most in (span for spans in COLUMNS[schema.name].values() for span in spans.values()):
+        assert -STORED <= least <= most <= STORED
+
+
+# --- the wild -------------------------------------------------------------------------------------------------------
+
+
+async def test_years_of_winning_and_losing_everything_fit_the_tables(tmp_path: Path) -> None:
+    wild = Wild.extreme(rounds=14)
+    await assert_holds(tmp_path, wild.desk.records)
+    ((won, lost, deposited),) = rows(
+        tmp_path,
+        "SELECT closed_pnl_e18, liquidated_pnl_e18, deposited_e18 FROM balances WHERE account_id = ?",
+        TRADERS[0],
+    )
+    beyond = STORED // WIDE + 1
+    assert (won >= beyond, lost <= -beyond, deposited >= beyond) == (True, True, True)  # type: ignore[operator]
+    assert wild.desk.state.house_pnl > STORED
+    wild.close_everything()
+
+
+async def test_the_house_can_owe_more_than_64_bits(tmp_path: Path) -> None:
+    wild = Wild()
+    for number in range(5):
+        wild.win_all(AccountId(f"winner-{number}"))
+    await assert_holds(tmp_path, wild.desk.records)
+    assert wild.desk.state.house_pnl < -4 * STORED
+    assert [account.free for account in wild.desk.state.account_list if "winner" in account.id] == [MOST_HELD] * 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_random_trading_at_every_ceiling_fits_the_tables(tmp_path: Path, seed: int) -> None:
+    wild = Wild()
+    wild.run(random.Random(seed), steps=250)
+    wild.close_everything()
+    await assert_holds(tmp_path, wild.desk.records, seed)
+
+
+@given(commands=wild_commands(max_size=40))
+@settings(max_examples=15, deadline=None)
+def test_whatever_is_asked_fits_the_tables(commands: list[Command]) -> None:
+    wild = Wild()
+    for command in commands:
+        wild.do(command)
+    with tempfile.TemporaryDirectory() as data_dir:
+        asyncio.run(assert_holds(Path(data_dir), wild.desk.records))
+
+
+async def test_a_reset_of_full_tables_leaves_nothing_of_them(tmp_path: Path) -> None:
+    wild = Wild.extreme(rounds=3)
+    wild.do(StartAfresh())
+    await assert_holds(tmp_path, wild.desk.records)
+    house = "SELECT free, free_e18, deposited, deposited_e18 FROM balances WHERE account_id = 'house'"
+    assert rows(tmp_path, house) == [(0, 0, 0, 0)]
+
+
+async def test_the_newest_record_of_full_tables_can_be_cut_and_written_again(tmp_path: Path) -> None:
+    wild = Wild.extreme(rounds=4)
+    records = wild.desk.records
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        for batch in batches(records):
+            await storage.journal.append(batch)
+        before = sums(tmp_path)
+        newest = records[-40:]
+        assert {type(record.event) for record in newest} == {
+            AccountOpened,
+            Deposited,
+            TradeOpened,
+            TradeClosed,
+            TradeLiquidated,
+        }
+        for record in reversed(newest):
+            await storage.journal.cut(record.seq)
+            with closing(sqlite3.connect(tmp_path / MAIN_DB)) as main:
+                assert_columns_are_within(main)
+        await storage.journal.append(newest)
+        assert sums(tmp_path) == before
+    assert checked(tmp_path).records == len(records)
+
+
+def sums(data_dir: Path) -> list[tuple[object, ...]]:
+    """Of the tables, the wide ones as the sums they are."""
+    found = rows(
+        data_dir,
+        "SELECT free, free_e18, deposited, deposited_e18, closed_pnl, closed_pnl_e18, liquidated_pnl,"
+        " liquidated_pnl_e18, account_id, locked, opened, closed, profitable, liquidated, newest"
+        " FROM balances ORDER BY account_id",
+    )
+    return [
+        (*(joined(row[at], row[at + 1]) for at in (0, 2, 4, 6)), *row[8:])  # type: ignore[arg-type]
+        for row in found
+    ]
+
+
+@pytest.mark.parametrize("back", range(12))
+async def test_a_damaged_newest_record_of_full_tables_is_mended(tmp_path: Path, back: int) -> None:
+    records = Wild.extreme(rounds=4).desk.records
+    records = records[: len(records) - back]
+    await make_directory(tmp_path, records)
+    written = all_tables(tmp_path)
+    flip_in_record(tmp_path, len(records), "payload")
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        recovered = await recover(storage.journal, storage.snapshots)
+        assert "written anew from the tables: nothing is lost" in recovered.notes[0]
+        assert await read_all(storage.journal) == records
+    assert all_tables(tmp_path) == written
+
+
+async def test_a_damaged_record_of_an_account_that_begins_with_all_there_is_is_mended(tmp_path: Path) -> None:
+    desk = Desk(WIDE_RULES)
+    desk.do(OpenAccount(RICH, "rich@example.com", MOST_HELD))
+    await make_directory(tmp_path, desk.records)
+    flip_in_record(tmp_path, 1, "payload")
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await recover(storage.journal, storage.snapshots)
+        assert await read_all(storage.journal) == desk.records
+
+
+# --- sums in two columns --------------------------------------------------------------------------------------------
+
+numbers = st.integers(-STORED, STORED) | st.sampled_from((0, 1, -1, WIDE, -WIDE, WIDE - 1, STORED, -STORED))
+
+
+@given(total=st.integers(-(10**40), 10**40))
+def test_a_sum_comes_back_from_its_two_columns(total: int) -> None:
+    low, high = split(total)
+    assert joined(low, high) == total
+    assert abs(low) < WIDE
+    if abs(total) < WIDE:
+        assert (low, high) == (total, 0), "a usual sum is readable as it stands"
+
+
+@given(changes=st.lists(st.tuples(st.booleans(), numbers | st.integers(-(10**24), 10**24)), max_size=40))
+@settings(max_examples=150)
+def test_sqlite_adds_and_subtracts_wide_sums_exactly(changes: list[tuple[bool, int]]) -> None:
+    total = 0
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (x INTEGER NOT NULL, x_e18 INTEGER NOT NULL) STRICT")
+        connection.execute("INSERT INTO t VALUES (0, 0)")
+        for subtracts, number in changes:
+            if subtracts and abs(number) <= STORED:
+                connection.execute(f"UPDATE t SET {subtract('x', ':number')}", {"number": number})
+                total -= number
+            else:
+                low, high = split(number)
+                connection.execute(f"UPDATE t SET {add('x', ':low', ':high')}", {"low": low, "high": high})
+                total += number
+            x, x_e18 = connection.execute("SELECT x, x_e18 FROM t").fetchone()
+            assert joined(x, x_e18) == total
+            assert abs(x) < WIDE
+
+
+@given(values=st.lists(numbers, max_size=60))
+def test_sqlite_sums_numbers_of_64_bits_exactly(values: list[int]) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (x INTEGER NOT NULL) STRICT")
+        connection.executemany("INSERT INTO t VALUES (?)", [(value,) for value in values])
+        assert summed(*connection.execute(f"SELECT {sum_of('x')} FROM t").fetchone()) == sum(values)
+
+
+def test_every_record_there_can_be_adds_its_most_and_the_second_column_holds_it() -> None:
+    each = MOST_HELD // WIDE + 1
+    assert split(COUNT[1] * MOST_HELD)[1] <= COUNT[1] * each == HIGH[1] < STORED // 1000
+
+
+# --- what older versions left ---------------------------------------------------------------------------------------
+
+
+RICH = AccountId("rich")
+
+
+def desk_of_a_version_without_ceilings() -> Desk:
+    """What 0.1.0 did without a word: an account whose balance and margins together are beyond 64 bits, and that has won
+    and lost more than 64 bits hold. No figure was so alone: that would have stopped it."""
+    desk, unit = Desk(WIDE_RULES), 10**18
+    with patch.object(margin, "MOST_HELD", 10**40), patch.object(decide, "MOST_HELD", 10**40):
+        desk.do(OpenAccount(RICH, "rich@example.com", 9 * unit))
+        for number in range(4):
+            price(desk, 1_000_000)
+            desk.do(OpenTrade(RICH, OrderId(f"lost-{number}"), SOL, SHORT, 5 * unit, 10_000))
+            price(desk, 1_010_000)
+            price(desk, 1_000_000)
+            desk.do(OpenTrade(RICH, OrderId(f"won-{number}"), SOL, LONG, unit // 20, 10_000))
+            price(desk, 2_000_000)
+            desk.do(CloseTrade(RICH, OrderId(f"won-{number}")))
+        price(desk, 1_000_000)
+        desk.do(OpenTrade(RICH, OrderId("open"), SOL, LONG, 8 * unit, 100))
+        desk.do(OpenTrade(RICH, OrderId("won"), SOL, LONG, 7 * unit // 100, 10_000))
+        price(desk, 2_000_000)
+        desk.do(CloseTrade(RICH, OrderId("won")))
+    return desk
+
+
+def price(desk: Desk, mid: int) -> None:
+    desk.at += 1
+    desk.do(PriceTick(SOL, mid, mid, PRICE_LIFE))
+
+
+def make_0_1_0(new: Path, old: Path) -> None:
+    """The same journal and tables as the first release left them, before there were sums."""
+    old.mkdir()
+    shutil.copy(new / SNAPSHOTS_DB, old / SNAPSHOTS_DB)
+    with closing(sqlite3.connect(old / MAIN_DB, isolation_level=None)) as connection:
+        connection.executescript(f"{migrations(MAIN)[0]}\nPRAGMA user_version = 1;")
+        connection.execute("ATTACH ? AS new", (str(new / MAIN_DB),))
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for (table,) in connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
+            columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
+            connection.execute(f"DELETE FROM main.{table}")
+            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
+        wide = connection.execute(
+            "SELECT account_id, free + free_e18 * 1000000000000000000, deposited + deposited_e18 * 1000000000000000000"
+            " FROM new.balances"
+        ).fetchall()
+        for account, free, deposited in wide:
+            connection.execute(
+                "UPDATE main.balances SET free = ?, deposited = ? WHERE account_id = ?", (free, deposited, account)
+            )
+
+
+async def test_a_directory_of_figures_above_todays_ceilings_is_read_converted_and_traded_on(tmp_path: Path) -> None:
+    desk = desk_of_a_version_without_ceilings()
+    account = desk.state.accounts[RICH]
+    assert account.free + account.locked > MOST_HELD
+    new, old = tmp_path / "new", tmp_path / "old"
+    await make_directory(new, desk.records, snapshots_at=[desk.state.seq])
+    make_0_1_0(new, old)
+    assert checked(old).digest == digest_of(desk.state), "verify passes on it as it lies"
+    async with open_storage(old, INSTRUMENTS) as storage:
+        assert all_tables(old) == all_tables(new)
+        recovered = await recover(storage.journal, storage.snapshots)
+        assert recovered.digest == digest_of(desk.state)
+        written = len(desk.records)
+        assert desk.refused(Deposit(RICH, 1)).reject is Reject.AMOUNT_OUT_OF_RANGE
+        price(desk, 1_000_000)  # where the open trade has neither won nor lost, but its margin no longer fits
+        (record,) = desk.do(CloseTrade(RICH, OrderId("open")))
+        assert isinstance(record.event, TradeClosed)
+        assert (record.event.balance, account.free, account.locked) == (STORED, STORED, 0)
+        assert_books_balance(desk.state)
+        await storage.journal.append(desk.records[written:])
+        found, analytics = await storage.history.trades(TradeQuery(RICH, limit=500))
+        assert analytics.total_pnl == sum(row.pnl for row in found if row.pnl is not None)
+        _, won = await storage.history.trades(TradeQuery(RICH, profitable=True))
+        _, lost = await storage.history.trades(TradeQuery(RICH, liquidated=True))
+        assert won.total_pnl > STORED > -STORED > lost.total_pnl
+    with closing(sqlite3.connect(old / MAIN_DB)) as main:
+        assert_columns_are_within(main)
+    assert checked(old).digest == digest_of(desk.state)

@@ -1,0 +1,200 @@
+"""The ceiling of every integer that is stored: each column, and each field of what is stored as a blob or as JSON.
+
+Tests hold these tables against the schema and the structs, so that a new column without a ceiling fails, and the
+figures of the wildest trading against these tables.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
+
+from exness.core import capture, events, state
+from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
+from exness.core.instruments import LEVERAGE_UNIT
+from exness.core.triggers import _SEQ_MASK
+from exness.runtime import candles
+from exness.runtime.clock import LAST_US
+from exness.storage.wide import WIDE
+
+Span = tuple[int, int]
+"""The least and the most."""
+
+SEQ: Span = (0, _SEQ_MASK)
+"""The core's index of triggers counts records up to it: 890 years of 10,000 a second."""
+COUNT = SEQ
+"""Of what records make: one each, at most."""
+TIME: Span = (0, LAST_US)
+SECOND: Span = (0, LAST_US // 1_000_000)
+CRC: Span = (0, 2**32 - 1)
+HELD: Span = (0, MOST_HELD)
+MARGIN: Span = (1, MOST_HELD)
+PNL: Span = (-MOST_HELD, MOST_HELD)
+SHORTFALL: Span = (0, STORED)
+LEVERAGE: Span = (LEVERAGE_UNIT, 100 * LEVERAGE_UNIT)
+PRICE: Span = (1, MOST_PRICE)
+LIQUIDATION: Span = (0, 2 * MOST_PRICE)
+VOLUME: Span = (0, STORED)
+LOW: Span = (1 - WIDE, WIDE - 1)
+"""Of a sum in two columns: see `storage.wide`."""
+HIGH: Span = (-COUNT[1] * (MOST_HELD // WIDE + 1), COUNT[1] * (MOST_HELD // WIDE + 1))
+"""Every record adds so much to it at most."""
+FLAG: Span = (0, 1)
+DECIMALS: Span = (0, 12)
+BYTES: Span = (0, 2**48)
+"""SQLite's largest file."""
+
+_TRADE = {"margin": MARGIN, "leverage": LEVERAGE}
+
+COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
+    "main": {
+        "journal": {"seq": SEQ, "at": TIME, "checksum": CRC},
+        "users": {"created_at": TIME, "opened_seq": SEQ},
+        "assets": {"decimals": DECIMALS, "max_leverage": LEVERAGE},
+        "balances": {
+            "free": HELD,
+            "free_e18": HIGH,
+            "locked": HELD,
+            "deposited": LOW,
+            "deposited_e18": HIGH,
+            "opened": COUNT,
+            "closed": COUNT,
+            "profitable": COUNT,
+            "closed_pnl": LOW,
+            "closed_pnl_e18": HIGH,
+            "liquidated": COUNT,
+            "liquidated_pnl": LOW,
+            "liquidated_pnl_e18": HIGH,
+            "newest": SEQ,
+        },
+        "trades": {
+            **_TRADE,
+            "opened_seq": SEQ,
+            "entry_price": PRICE,
+            "liquidation_price": LIQUIDATION,
+            "created_at": TIME,
+            "balance_after": HELD,
+            "close_price": PRICE,
+            "pnl": PNL,
+            "returned": HELD,
+            "shortfall": SHORTFALL,
+            "closed_at": TIME,
+            "closed_seq": SEQ,
+            "number": COUNT,
+            "previous": SEQ,
+        },
+        "liquidations": {
+            "margin": MARGIN,
+            "entry_price": PRICE,
+            "liquidation_price": LIQUIDATION,
+            "mark": PRICE,
+            "bid": PRICE,
+            "ask": PRICE,
+            "pnl": PNL,
+            "shortfall": SHORTFALL,
+            "at": TIME,
+            "seq": SEQ,
+        },
+        "candles": {
+            "start": SECOND,
+            **dict.fromkeys(("open", "high", "low", "close"), PRICE),
+            "volume": VOLUME,
+            "trades": (0, MOST_PRICE),  # marks of ours, one each; or what a venue says, read from text
+            "backfilled": FLAG,
+        },
+        "counted": {"at": TIME, "marks": (1, STORED)},  # one each
+    },
+    "snapshots": {
+        "snapshots": {"seq": SEQ, "chunks": COUNT, "stored_bytes": BYTES, "checksum": CRC},
+        "chunks": {"seq": SEQ, "n": COUNT, "checksum": CRC},
+    },
+    "auth": {
+        "links": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each mail
+        "ended_sessions": {"expires_at": TIME},
+        "ended_addresses": {"before": TIME},
+    },
+}
+
+HOUSE_FREE = LOW
+"""The house's row in `balances` holds its pnl, in two columns."""
+
+FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
+    events.Record: {"seq": SEQ, "at": TIME},
+    events.Trade: {**_TRADE, "entry": PRICE, "liquidation": LIQUIDATION, "opened_at": TIME, "seq": SEQ},
+    events.AccountOpened: {"deposit": HELD},
+    events.Deposited: {"amount": HELD, "balance": HELD},
+    events.TradeOpened: {"balance": HELD},
+    events.TradeClosed: {
+        "price": PRICE,
+        "margin": MARGIN,
+        "pnl": PNL,
+        "returned": HELD,
+        "balance": HELD,
+        "shortfall": SHORTFALL,
+    },
+    events.TradeLiquidated: {
+        "mark": PRICE,
+        "bid": PRICE,
+        "ask": PRICE,
+        "margin": MARGIN,
+        "shortfall": SHORTFALL,
+        "balance": HELD,
+    },
+    events.StartedAfresh: {},
+    capture.PlainAccount: {"opened_at": TIME, "free": HELD, "seq": SEQ},
+    # Its sums over all accounts are text when they must be, which is a union and no integer.
+    capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1)},
+    state.SeenOrder: {"balance": HELD},
+    candles.Candle: {name: span for name, span in COLUMNS["main"]["candles"].items() if name != "backfilled"},
+    candles.Counted: COLUMNS["main"]["counted"],
+}
+"""Of all that is written as JSON or msgpack, or goes into candles."""
+
+EVENTS: tuple[type[msgspec.Struct], ...] = get_args(events.Event)
+
+
+def integer_columns(connection: sqlite3.Connection) -> dict[str, set[str]]:
+    """Those of each table of a database, as its schema has them."""
+    tables = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    ).fetchall()
+    return {
+        table: {row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[2] == "INTEGER"}
+        for (table,) in tables
+    }
+
+
+def integer_fields(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(struct) if field.type in (int, int | None)}
+
+
+def assert_columns_are_within(connection: sqlite3.Connection, database: str = "main") -> None:
+    """Every figure that is stored there."""
+    for table, spans in COLUMNS[database].items():
+        for column, (least, most) in spans.items():
+            spared = " AND account_id <> 'house'" if (table, column) == ("balances", "free") else ""
+            beyond = connection.execute(
+                f"SELECT {column} FROM {table} WHERE {column} NOT BETWEEN ? AND ?{spared}", (least, most)
+            ).fetchall()
+            assert not beyond, (table, column, beyond)
+            kinds = connection.execute(f"SELECT DISTINCT typeof({column}) FROM {table}").fetchall()
+            assert {kind for (kind,) in kinds} <= {"integer", "null"}, (table, column)
+    if database == "main":
+        ((house,),) = connection.execute("SELECT free FROM balances WHERE account_id = 'house'").fetchall()
+        assert HOUSE_FREE[0] <= house <= HOUSE_FREE[1]
+
+
+def assert_record_is_within(record: events.Record) -> None:
+    """Every figure of a record, its event and the trade in it."""
+    for struct in _structs(record):
+        for field, (least, most) in FIELDS[type(struct)].items():
+            assert least <= getattr(struct, field) <= most, (field, struct)
+
+
+def _structs(value: Any) -> Iterator[msgspec.Struct]:
+    yield value
+    for name in value.__struct_fields__:
+        inner = getattr(value, name)
+        if isinstance(inner, msgspec.Struct):
+            yield from _structs(inner)
