@@ -32,6 +32,7 @@ _ALGORITHM = "HS256"
 _MAX_TOKEN = 4096
 _MAX_TIME_S = 10**11
 _SECOND_US = 1_000_000
+_FUTURE_US = FUTURE_S * _SECOND_US
 _CLAIMS = ["exp", "iat", "sub", "jti", "aud", "iss", "use"]
 
 
@@ -99,7 +100,7 @@ class Sessions:
     def holds(self, session: Session) -> bool:
         """Whether a session that was checked before is still one."""
         now = self._clock.wall_us()
-        return session.issued_at - FUTURE_S * _SECOND_US <= now < session.expires_at and not self._is_ended(session)
+        return session.issued_at - _FUTURE_US <= now < session.expires_at and not self._is_ended(session)
 
     def end(self, session: Session) -> None:
         """From now on it is none. The store must be told too."""

@@ -323,7 +323,9 @@ async def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:
     secret = tmp_path / "data" / "secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert len(secret.read_bytes()) >= 32
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret"], "and no draft of it is left"
+    made = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert made == ["auth.db", "secret"], "and no draft of it is left"
+    assert stat.S_IMODE((tmp_path / "data" / "auth.db").stat().st_mode) == 0o600
     before = secret.read_bytes()
     async with Server(tmp_path / "data") as server:
         assert (await server.get("/account", done.output.strip())).status == 200

@@ -13,13 +13,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import uvloop
+
 from tests.support.process import Server
 from tests.web.load import Line, get, post
 
 SECONDS = 6.0
 CREATES_PER_SECOND = 2000
 READS_PER_SECOND = 500
-TRADERS = 64
+TRADERS = 400
 ORDER = '{"asset":"SOL","type":"long","margin":0.01,"leverage":10}'
 
 
@@ -67,7 +69,7 @@ async def main(creates_per_second: float) -> None:
             end, trading, reading = began + SECONDS, Pace(creates_per_second), Pace(READS_PER_SECOND)
             await asyncio.gather(
                 *(trade(server.url, token, trading, end, answers) for _ in range(TRADERS)),
-                *(read(server.url, token, reading, end, answers) for _ in range(4)),
+                *(read(server.url, token, reading, end, answers) for _ in range(40)),
             )
             seconds = time.perf_counter() - began
     for what, count in sorted(answers.items()):
@@ -75,4 +77,4 @@ async def main(creates_per_second: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else CREATES_PER_SECOND))
+    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else CREATES_PER_SECOND))
