@@ -29,10 +29,7 @@ HAS_CANDLES = "SELECT EXISTS (SELECT 1 FROM candles WHERE asset = ?)"
 UPSERT_ASSET = """
     INSERT INTO assets (symbol, name, decimals, venue_symbol, image_url, max_leverage) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (symbol) DO UPDATE SET name = excluded.name, decimals = excluded.decimals,
-        venue_symbol = excluded.venue_symbol, image_url = excluded.image_url, max_leverage = excluded.max_leverage
-    WHERE (name, decimals, venue_symbol, image_url, max_leverage) IS NOT
-        (excluded.name, excluded.decimals, excluded.venue_symbol, excluded.image_url, excluded.max_leverage)"""
-"""Writes nothing where nothing is new: a start that is then refused leaves the file as it was."""
+        venue_symbol = excluded.venue_symbol, image_url = excluded.image_url, max_leverage = excluded.max_leverage"""
 
 
 class Storage(NamedTuple):

@@ -106,7 +106,7 @@ async def test_a_coin_of_which_ten_million_million_are_traded_a_day_is_replayed_
     )
     orders.write_text(
         "time,account,do,order,asset,type,margin,leverage,slippage,expectedPrice\n"
-        "2024-08-05T00:00:00Z,ann@example.com,open,a1,PEPE,long,100,2,,-5\n"
+        "2024-08-05T00:00:00Z,ann@example.com,open,a1,PEPE,long,6000,2,,0.00001\n"
         "2024-08-05T00:00:00Z,ann@example.com,open,a2,PEPE,long,100,2,,0.00001\n"
     )
     config.write_text(CONFIG)

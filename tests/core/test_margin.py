@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exness.core import margin
+from exness.core.ceilings import STORED
 from exness.core.instruments import Asset, Side
 from tests.support.books import BTC, LONG, SHORT, SOL, hundredths, price_of, usdc
 
@@ -170,8 +171,8 @@ def test_the_shortfall_is_what_the_loss_exceeds_the_margin_by(
     uncapped = margin.uncapped_pnl(side, amount, leverage, entry, mark)
     shortfall = margin.shortfall(amount, uncapped)
     lost = math.ceil(-exact_gain(side, amount, leverage, entry, mark))
-    assert shortfall == max(0, lost - amount)
-    assert margin.pnl(side, amount, leverage, entry, mark) == uncapped + shortfall
+    assert shortfall == min(STORED, max(0, lost - amount))
+    assert margin.pnl(side, amount, leverage, entry, mark) == max(uncapped, -amount)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A bug in the core: the real process ends with it, and the next start knows nothing of what was half done.
 
-How each was seen to fail with its guard taken out: `Sequencer._decide` does not stop the exchange (the process goes on
-and acknowledges trades that are decided on the half-changed state).
+How each was seen to fail with its guard taken out: `Sequencer._decide` only passes the bug on (it is answered like one
+request's own).
 """
 
 import asyncio

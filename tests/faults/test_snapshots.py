@@ -8,7 +8,6 @@ How each was seen to fail with its guard taken out (the guard, then the tests th
 - `recover` takes an empty journal beside snapshots for a new exchange: the emptied main.db (it starts with nothing)
 - `recovery._refuse_lost_records` goes on: the main.db without its log (it starts with fewer trades)
 - `recovery._refuse_other_journal` goes on: the snapshots of another exchange (it starts with that one's accounts)
-- `storage.sqlite` writes the assets at every start: the main.db without its log (a refused start has changed it)
 """
 
 import asyncio

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -49,15 +50,13 @@ class Played:
         return feed
 
 
-async def test_a_recorded_price_beyond_the_largest_is_counted_and_the_rest_is_played(tmp_path: Path) -> None:
+def test_a_recorded_price_beyond_the_largest_is_refused_before_anything_is_played(tmp_path: Path) -> None:
     """Half the spread above a candle's high, and more digits than a price has."""
     top = "999999999999.999999"
     candles = write(tmp_path, "candles1m_SOL_x.csv", CANDLE_HEADER, f"1700000040,1,{top},1,1,0", "1700000100,2,2,2,2,0")
-    ticks: list[PriceTick] = []
     feed = ReplayFeed([candles], INSTRUMENTS, LIFE_US, guard=Guard(INSTRUMENTS), pacer=HeldPacer())
-    await feed.run(ticks.append)
-    assert feed.counters == {"ticks": 7, "out_of_range": 1}
-    assert max(tick.ask for tick in ticks) < 3_000_000
+    with pytest.raises(ReplayError, match=f"line 2: high {re.escape(top)} is out of range at the 6 decimals of SOL"):
+        feed.check()
 
 
 @pytest.mark.parametrize("speed", [0.5, 1, 60, 1_000])

@@ -1,8 +1,8 @@
 """A bug in the core, met on each way into the engine: nothing is decided, written or told after it, and the process
 ends with it. A watcher's bug costs nothing but what it watches for.
 
-How each was seen to fail: `_decide` without its guard (all), without `writer.halt()` (what waited for the disk was
-acknowledged after the bug), `perform` that does not look at `halted` (it goes on).
+How each was seen to fail: `_decide` without its guard (the bug itself is raised), without `writer.halt()` (who waits
+for the disk waits on), `perform` that does not look at `halted` (it goes on with the half changed state).
 """
 
 import asyncio

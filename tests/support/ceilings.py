@@ -111,8 +111,8 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     },
     "auth": {
         "links": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each mail
-        "ended_sessions": {"expires_at": TIME},
-        "ended_addresses": {"before": TIME},
+        "issuer": {"one": (1, 1), "generation": (0, STORED), "oldest": (0, STORED)},  # one for each end of a session
+        "ended": {"generation": (1, STORED), "until": TIME},
     },
 }
 
