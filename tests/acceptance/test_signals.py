@@ -85,14 +85,13 @@ def has_open(pid: int, file: Path) -> bool:
     return False
 
 
-@pytest.fixture
-def endless(tmp_path: Path) -> Iterator[Path]:
-    """A recording that takes for ever to be checked: a pipe into which nobody writes."""
-    fifo = tmp_path / "candles1m_SOL_1.csv"
-    os.mkfifo(fifo)
-    writer = os.open(fifo, os.O_RDWR)
-    yield fifo
-    os.close(writer)
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording that takes far longer to be checked than a signal takes to be heard."""
+    recording = tmp_path_factory.mktemp("recorded") / "candles1m_SOL_1.csv"
+    rows = (f"{1_722_816_000 + 60 * minute},150,151,149,150,1\n" for minute in range(600_000))
+    recording.write_text("timestamp_s,open,high,low,close,volume\n" + "".join(rows))
+    return recording
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
