@@ -291,7 +291,8 @@ async def test_connections_beyond_the_limit_of_open_files_are_refused_in_words(t
                     client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
                 first_bytes.append((await asyncio.to_thread(client.recv, 12)).decode())
         assert set(first_bytes) == {"HTTP/1.1 200", "HTTP/1.1 429"}, "each is answered"
-        assert allowed - 3 <= first_bytes.count("HTTP/1.1 200") <= allowed
+        # One client takes two thirds of the places at most.
+        assert allowed * 2 // 3 - 3 <= first_bytes.count("HTTP/1.1 200") <= allowed
         assert await server.stop() == 0
     report = verify(server.data_dir / MAIN_DB, server.data_dir / SNAPSHOTS_DB, lambda done, total: None)
     assert report.trades_opened == 1
