@@ -328,16 +328,16 @@ UNDO_CLOSED_SUMS = f"""
     UPDATE balances SET closed = closed - 1, profitable = profitable - (trade.pnl > 0),
                         {subtract("closed_pnl", "trade.pnl")}
     FROM trades AS trade
-    WHERE trade.closed_seq = :seq AND trade.status = 'closed' AND balances.account_id = trade.account_id"""
+    WHERE trade.closed_seq = :seq AND trade.status = 'closed' AND balances.account_id = trade.account_id"""  # nosec B608
 
 UNDO_LIQUIDATED_SUMS = f"""
     UPDATE balances SET liquidated = liquidated - 1, {subtract("liquidated_pnl", "trade.pnl")}
     FROM trades AS trade
-    WHERE trade.closed_seq = :seq AND trade.status = 'liquidated' AND balances.account_id = trade.account_id"""
+    WHERE trade.closed_seq = :seq AND trade.status = 'liquidated' AND balances.account_id = trade.account_id"""  # nosec B608
 
 UNDO_HOUSE_PNL = f"""
     UPDATE balances SET {add("free", f"trade.pnl % {WIDE}", f"trade.pnl / {WIDE}")}
-    FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = :house"""
+    FROM trades AS trade WHERE trade.closed_seq = :seq AND balances.account_id = :house"""  # nosec B608
 
 REOPEN_TRADE = """
     UPDATE trades SET status = 'open', close_price = NULL, pnl = NULL, returned = NULL, shortfall = 0,
