@@ -86,18 +86,10 @@ def configure(level: str, form: Form, stream: TextIO | None = None) -> Logs:
 
 def _rendered(form: Form, *, colors: bool) -> list[Processor]:
     if form == "json":
-        return [_whole(_json)]
+        return [_whole(structlog.processors.JSONRenderer())]  # ASCII, so that control characters are escaped already
     # Plain tracebacks: the default ones print local variables, tokens and addresses among them.
     plain = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     return [_escaped, _whole(plain)]
-
-
-def _json(logger: WrappedLogger, name: str, event: EventDict) -> str:
-    """ASCII, so that every control character but one is escaped already."""
-    return str(_render_json(logger, name, event)).replace("\x7f", "\\u007f")
-
-
-_render_json = structlog.processors.JSONRenderer()
 
 
 def _escaped(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
