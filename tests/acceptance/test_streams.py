@@ -32,6 +32,7 @@ WAIT_S = 60.0
 ORDER = {"asset": "SOL", "type": "long", "margin": 1, "leverage": 2}
 STREAMS = (0, 1, 2)
 SETTINGS = {
+    "EXNESS_LIMITS_PROBE_PER_IP": "1000000/second",  # these tests ask for /metrics again and again
     "EXNESS_LOG_ACCESS": "true",
     "EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.05",
 }
