@@ -352,7 +352,7 @@ async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + WAIT_S
     while not await condition():
         assert time.monotonic() < deadline, "it did not come to that"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # /metrics weighs much, and the limits are on
 
 
 async def ask(
