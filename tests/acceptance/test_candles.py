@@ -16,7 +16,7 @@ from exness.storage.sqlite import MAIN_DB
 from exness.venue.server import Venue
 from tests.contracts.backends import with_own_connection
 from tests.support.candles import LENGTHS, Key, straight
-from tests.support.process import Server, finished
+from tests.support.process import UNLIMITED, Server, finished
 from tests.support.recorded import DECIMALS, candle_ticks, decimal_text, read_candles, recorded
 from tests.venue.helpers import quote_all, running_venue
 
@@ -90,7 +90,7 @@ async def test_a_killed_replay_has_every_tick_in_its_candles_once(tmp_path: Path
         assert await whole.stop() == 0, whole.errors
     assert stored(whole) == expected
 
-    killed, found = Server(tmp_path / "killed", *flags), []
+    killed, found = Server(tmp_path / "killed", *flags, env=UNLIMITED), []
     async with killed:
         for share in KILLED_AT:
             await replayed_to(killed, FROM_S + round((TO_S - FROM_S) * share))
@@ -116,6 +116,7 @@ async def replayed_to(server: Server, at_s: int) -> None:
             prices = (await server.get("/prices")).body.values()
             if all(price["at"] is not None and price["at"] >= iso_s(at_s) for price in prices):
                 return
+            await asyncio.sleep(0.01)
 
 
 def iso_s(at_s: int) -> str:
@@ -233,6 +234,7 @@ async def backfilled(venue: Venue, server: Server, wanted: set[bool | None]) -> 
     async with asyncio.timeout(WAIT_S):
         while True:
             quote_all(venue)
+            await asyncio.sleep(0.01)
             found = {row.get("backfilled") for row in await klines(server, "asset=SOL&interval=1m")}
             if found >= wanted:
                 return found

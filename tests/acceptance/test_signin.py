@@ -23,7 +23,7 @@ curl -sf $API/trade/create -H "Authorization: Bearer $TOKEN" -H "Content-Type: a
 async def test_from_nothing_to_a_trade_with_curl_only(tmp_path: Path) -> None:
     if shutil.which("bash") is None or shutil.which("curl") is None:
         pytest.skip("bash and curl are not both here")
-    async with Server(tmp_path / "data", env={"EXNESS_LIMITS_ENABLED": "true"}) as server:
+    async with Server(tmp_path / "data") as server:
         environment = server.env | {"URL": server.url, "DATA": str(server.data_dir)}
         tour = await asyncio.create_subprocess_exec(
             "bash", "-c", TOUR, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.process import Server, finished
+from tests.support.process import UNLIMITED, Server, finished
 from tests.support.venue import Venue
 
 USERS = 4
@@ -67,7 +67,7 @@ class Rounds:
         """Raises Failed at the first thing that is not as it should be."""
         async with Venue() as venue:
             flags = ("--feed", "backpack", "--feed-url", venue.url)
-            env = {"EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.2"}  # many snapshots, taken and half taken
+            env = {**UNLIMITED, "EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.2"}  # many snapshots, taken and half taken
             async with Server(self._data_dir, *flags, env=env) as server:
                 self._users = [
                     User(email, await server.token(email)) for email in (f"user{n}@example.com" for n in range(USERS))

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 START_TIMEOUT_S = 60
+UNLIMITED = {"EXNESS_LIMITS_ENABLED": "false"}
+"""For who asks as fast as it can. Every other process has the limits that users have."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -81,7 +83,7 @@ class Server:
         self.module = module
         self.data_dir = data_dir
         self.flags = flags
-        self.env = {"PATH": os.environ["PATH"], "EXNESS_LIMITS_ENABLED": "false", **(env or {})}
+        self.env = {"PATH": os.environ["PATH"], **(env or {})}
         self.cwd = cwd or data_dir.parent
         self.open_files = open_files
         self.url = ""

@@ -60,7 +60,7 @@ async def abuse(url: str) -> None:
 
 async def measured(what: str, limits: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with Server(Path(folder) / "data", env={"EXNESS_LIMITS_ENABLED": "true", **limits}) as server:
+        async with Server(Path(folder) / "data", env=limits) as server:
             token = await server.token("ann@example.com")
             await user_warmed_up(server.url, token)
             quiet = await user(server.url, token)

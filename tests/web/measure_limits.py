@@ -63,7 +63,7 @@ async def read(url: str, token: str, pace: Pace, end: float, answers: Counter[st
 
 async def main(creates_per_second: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with Server(Path(folder) / "data", env={"EXNESS_LIMITS_ENABLED": "true"}) as server:
+        async with Server(Path(folder) / "data") as server:
             token, answers = await server.token("ann@example.com"), Counter[str]()
             began = time.perf_counter()
             end, trading, reading = began + SECONDS, Pace(creates_per_second), Pace(READS_PER_SECOND)

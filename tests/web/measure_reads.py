@@ -22,7 +22,7 @@ from exness.core.commands import OpenAccount, OpenTrade, PriceTick
 from exness.core.instruments import AccountId, OrderId, Side
 from tests.support.app import App, Stores, running_app
 from tests.support.books import SOL, START, make_rules
-from tests.support.process import Server
+from tests.support.process import UNLIMITED, Server
 from tests.web.load import percentile
 from tests.web.streams import listening
 
@@ -38,7 +38,7 @@ ORDER = {"asset": "SOL", "type": "long", "margin": "1", "leverage": 2}
 
 async def starve(connections: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with Server(Path(folder) / "data", module="tests.web.slow_server") as server:
+        async with Server(Path(folder) / "data", module="tests.web.slow_server", env=UNLIMITED) as server:
             busy, idle = [await server.token(f"{name}@example.com") for name in ("busy", "idle")]
             for token in (busy, idle):
                 assert (await server.get("/balance", token)).status == 200

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from exness.web.auth import Sessions
 from tests.support.app import SECRET, SetWallClock
-from tests.support.process import Server
+from tests.support.process import UNLIMITED, Server
 from tests.web.load import Line, get
 
 CONNECTIONS = 8
@@ -19,7 +19,7 @@ SECONDS = 4.0
 
 
 async def requests_per_s(folder: Path, cache: int) -> float:
-    async with Server(folder, env={"EXNESS_AUTH_SESSION_CACHE": str(cache)}) as server:
+    async with Server(folder, env={**UNLIMITED, "EXNESS_AUTH_SESSION_CACHE": str(cache)}) as server:
         tokens = [await server.token(f"user-{number}@example.com") for number in range(2)]
         requests = [get("/api/v1/balance/usd", token) for token in tokens]
         lines = [Line(server.url) for _ in range(CONNECTIONS)]

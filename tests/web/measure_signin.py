@@ -9,7 +9,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from tests.support.process import Server
+from tests.support.process import UNLIMITED, Server
 from tests.web.load import Line, percentile, post
 
 TRIES = 1000
@@ -20,7 +20,7 @@ PAUSE_S = 0.005
 async def main(seed: int = 4) -> None:
     random_order = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        async with Server(Path(folder) / "data") as server:
+        async with Server(Path(folder) / "data", env=UNLIMITED) as server:
             known = [f"known-{number:02d}@example.com" for number in range(20)]
             for email in known:
                 assert (await server.get("/balance", await server.token(email))).status == 200

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from tests.support.process import ROOT, Server
+from tests.support.process import ROOT, UNLIMITED, Server
 from tests.web.load import percentile
 
 READERS = 1000
@@ -98,6 +98,7 @@ async def reading(port: str, seconds: float, readers: int) -> asyncio.subprocess
 
 async def main(seconds: float, readers: int) -> None:
     env = {
+        **UNLIMITED,
         "PYTHONPATH": str(ROOT),
         "EXNESS_FEED_TICKS_PER_S": str(TICKS_PER_S),
         "EXNESS_LIMITS_CONNECTIONS_PER_IP": "9999",

@@ -24,7 +24,7 @@ import aiohttp
 from exness.app import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
-from tests.support.process import Server
+from tests.support.process import UNLIMITED, Server
 from tests.web.load import Line, get, post
 
 SECONDS = 2.0
@@ -119,7 +119,7 @@ def opening_and_closing(token: str) -> Job:
 
 @contextlib.asynccontextmanager
 async def serving(folder: Path, *flags: str) -> AsyncIterator[Server]:
-    async with Server(folder / "data", *flags, env={"EXNESS_STREAM_MESSAGES_PER_S": "1000000"}) as server:
+    async with Server(folder / "data", *flags, env={**UNLIMITED, "EXNESS_STREAM_MESSAGES_PER_S": "1000000"}) as server:
         yield server
 
 
@@ -260,7 +260,7 @@ async def of_candles(costs: Costs, folder: Path) -> None:
 async def main(word: str) -> None:
     costs = Costs(word)
     with tempfile.TemporaryDirectory() as folder:
-        env = {"EXNESS_STREAM_MESSAGES_PER_S": "1000000"}
+        env = {**UNLIMITED, "EXNESS_STREAM_MESSAGES_PER_S": "1000000"}
         async with Server(Path(folder) / "data", env=env) as server:
             none, many = await server.token("none@example.com"), await server.token("many@example.com")
             await of_requests(costs, server, none, many)
