@@ -1,0 +1,16 @@
+"""The scenes, in the order they are told."""
+
+from tests.transcript.scenes import bodies, browsers, dev, inputs, limits, public, restart, signin, stream, trading
+
+SCENES = [
+    *public.SCENES,
+    *signin.SCENES,
+    *trading.SCENES,
+    *inputs.SCENES,
+    *bodies.SCENES,
+    *browsers.SCENES,
+    *limits.SCENES,
+    *dev.SCENES,
+    *stream.SCENES,
+    *restart.SCENES,
+]
