@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from email import message_from_bytes, policy
+from http import HTTPStatus
 from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
@@ -59,7 +60,9 @@ QUOTES = [
 _LOOK_S, _LOOKS = 0.002, 5000
 """For a mail, which goes out a moment after it was asked for."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_METRIC = re.compile(r"# TYPE (\S+ \S+)")
+_FORM = re.compile(r"version=[\d.]+")
+"""Of the text form of metrics."""
+_METRIC = re.compile(r"# TYPE (exness_\S+ \S+)")
 
 
 async def play(scene: Scene, folder: Path, *, in_memory: bool = False) -> list[Block]:
@@ -287,7 +290,7 @@ class Player:
     # --- notes ----------------------------------------------------------------------------------------------------
 
     def _note(self, block: Block, answer: Answer, sent: bytes, *, digest: bool = False) -> None:
-        block.status = answer.status_line
+        block.status = _status(answer.status_line)
         block.body = _digest(answer.body) if digest else self._named(answer.body.decode())
         block.headers = self._headers(answer, sent)
 
@@ -307,6 +310,8 @@ class Player:
             assert headers.get("content-length", str(len(answer.body))) == str(len(answer.body))
         if "content-length" in headers and answer.body:
             headers["content-length"] = "<its length>"
+        if "content-type" in headers:
+            headers["content-type"] = _FORM.sub("version=<the library's>", headers["content-type"])
         reset = headers.get("x-ratelimit-reset")
         if reset is not None:
             assert reset.isdigit()
@@ -316,9 +321,18 @@ class Player:
         return dict(sorted(headers.items()))
 
 
+def _status(line: str) -> str:
+    """Without the phrase, which is Python's for this status: versions of it differ."""
+    version, status, phrase = line.split(" ", 2)
+    assert phrase == HTTPStatus(int(status)).phrase
+    return f"{version} {status}"
+
+
 def shown(body: object) -> str:
     """What is sent, in one line."""
-    text = repr(body)[2:-1] if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
+    if isinstance(body, bytes) and not body.isascii():
+        return "(bytes)"  # another library would compress to others
+    text = body.decode() if isinstance(body, bytes) else body if isinstance(body, str) else json.dumps(body)
     text = text.replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} in all)"
 
@@ -351,10 +365,29 @@ def _digest(body: bytes) -> str:
     text = body.decode()
     if text.startswith("# HELP"):
         return json.dumps(sorted(_METRIC.findall(text)))
-    without_version = text.replace(f'"version":"{VERSION}"', "")
-    digest = f"sha256 {hashlib.sha256(without_version.encode()).hexdigest()}"
     with suppress(ValueError):
         document = json.loads(text)
-        parts = document.get("paths") or document.get("channels")
-        return json.dumps({"sha256": digest.removeprefix("sha256 "), "has": sorted(parts)})
-    return digest
+        parts = sorted(document.get("paths") or document["channels"])
+        return json.dumps({"sha256": _sha256(_canonical(document)), "has": parts})
+    return f"sha256 {_sha256(text)}"
+
+
+def _sha256(text: str) -> str:
+    """Without the version, so that a release by itself changes nothing."""
+    unversioned = text.replace(f'"version": "{VERSION}"', "").replace(f"exness {VERSION}", "exness")
+    return hashlib.sha256(unversioned.encode()).hexdigest()
+
+
+def _canonical(document: object) -> str:
+    """Versions of Python and of the library that makes schemas differ in spaces, and in the order of keys."""
+    match document:
+        case dict():
+            return _sorted(f"{json.dumps(key)}: {_canonical(each)}" for key, each in document.items())
+        case list():
+            return _sorted(map(_canonical, document))
+        case _:
+            return re.sub(r"(\\n|\s)+", " ", json.dumps(document))
+
+
+def _sorted(parts: Iterable[str]) -> str:
+    return f"[{', '.join(sorted(parts))}]"

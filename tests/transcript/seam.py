@@ -159,7 +159,14 @@ class _Opened:
 @contextmanager
 def _collector_left_alone() -> Iterator[None]:
     """A server tunes Python's collector for its whole process, which is not only its own here."""
-    with patch.object(gc, "collect"), patch.object(gc, "freeze"), patch.object(gc, "set_threshold"):
+
+    def nothing(*_: int) -> None: ...
+
+    with (
+        patch.object(gc, "collect", nothing),
+        patch.object(gc, "freeze", nothing),
+        patch.object(gc, "set_threshold", nothing),
+    ):
         yield
 
 

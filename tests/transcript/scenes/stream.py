@@ -142,7 +142,7 @@ REFUSED = Scene(
         say("a", "a resume that is none", {"op": "subscribe", "channels": ["trades"], "resume": "x"}),
         say("a", "trades of nobody", {"op": "subscribe", "channels": ["trades"], "id": 5}),
         say("a", "null is left out", {"op": "ping", "id": None}),
-        say("a", "nested too deep", "[" * 2000),
+        say("a", "nested deep", "[" * 2000),
         say("a", "nothing was heard of what was refused", {"op": "ping"}),
     ],
 )
