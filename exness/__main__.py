@@ -4,8 +4,8 @@ import os
 import sys
 import threading
 
-from exness.signals import Interrupted, Stop
-from exness.streams import drain, install
+from exness.process.signals import Interrupted, Stop
+from exness.process.standard_streams import drain, install
 
 SERVERS = ("serve", "venue")
 """Commands that end with 0 when they are told to."""

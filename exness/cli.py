@@ -13,11 +13,11 @@ from exness import __version__
 from exness.config import Config, ConfigError, UsageError, config_file, load
 from exness.core.money import format_usdc
 from exness.feeds.scenarios import table
+from exness.mockvenue.faults import Fault, FaultError, parse_fault
+from exness.mockvenue.faults import table as fault_table
+from exness.process.signals import Stop
+from exness.process.standard_streams import deliver, printable
 from exness.runtime.ports import StorageError
-from exness.signals import Stop
-from exness.streams import deliver, printable
-from exness.venue.faults import Fault, FaultError, parse_fault
-from exness.venue.faults import table as fault_table
 
 if TYPE_CHECKING:
     from exness.storage.verify import Report
@@ -254,12 +254,12 @@ def _flags(options: argparse.Namespace) -> dict[str, object]:
 def _serve(options: argparse.Namespace, stop: Stop) -> int:
     ignored: list[str] = []
     config = _load(options, ignored.append)
-    from exness import app  # what only a server needs is not loaded for `--help`
+    from exness.app import life  # what only a server needs is not loaded for `--help`
 
     _configure_logs(config, ignored)
     try:
-        app.run(config, _say, stop, config_file(options.config))
-    except (app.StartError, app.StorageError) as error:
+        life.run(config, _say, stop, config_file(options.config))
+    except (life.StartError, life.StorageError) as error:
         return _fail(str(error))
     except BaseExceptionGroup as group:
         return _fail_group(group)
@@ -271,7 +271,7 @@ def _venue(options: argparse.Namespace, stop: Stop) -> int:
     flags = _flags(options) | {"feed.source": source}
     ignored: list[str] = []
     config = load(options.config, os.environ, flags, ignored.append)
-    from exness.venue.run import VenueError, run
+    from exness.mockvenue.run import VenueError, run
 
     _configure_logs(config, ignored)
     try:
@@ -285,7 +285,7 @@ def _configure_logs(config: Config, ignored: Sequence[str]) -> None:
     """Logging as configured, and in its form what of the environment was ignored."""
     import structlog
 
-    from exness.logs import configure
+    from exness.observability.logs import configure
 
     configure(config.log.level, config.log.format)
     log = structlog.get_logger("exness.config")
@@ -295,9 +295,9 @@ def _configure_logs(config: Config, ignored: Sequence[str]) -> None:
 
 def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
     """Why the server stopped: the first reason in words, anything unexpected with its trace."""
-    from exness import app
+    from exness.app import life
 
-    expected, unexpected = group.split((app.StartError, app.StorageError))
+    expected, unexpected = group.split((life.StartError, life.StorageError))
     if unexpected is not None:
         raise unexpected
     reasons: BaseException | None = expected
@@ -308,20 +308,20 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
 
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
-    from exness import app
+    from exness.app import life
     from exness.runtime.emails import AddressError, normalised
 
     try:
         email = normalised(options.email)
         if options.revoke:
-            app.revoke_sessions(config, email)
+            life.revoke_sessions(config, email)
             _say(f"every session of {email} is ended; it can sign in again")
         else:
-            (token,) = app.issue_tokens(config, [email])
+            (token,) = life.issue_tokens(config, [email])
             return _deliver(token)
     except AddressError as error:
         return _fail(f"{options.email[:100]!r}: {error}", code=2)
-    except app.StorageError as error:
+    except life.StorageError as error:
         return _fail(str(error))
     return 0
 

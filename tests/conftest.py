@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SLOW = {"acceptance", "bench", "crash", "faults", "fixtures", "simulation", "venue"}
+SLOW = {"acceptance", "bench", "crash", "faults", "fixtures", "simulation", "mockvenue"}
 """Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from exness.logs import Form, Logs
-from exness.streams import Outlet
+from exness.observability.logs import Form, Logs
+from exness.process.standard_streams import Outlet
 from tests.support.process import ROOT
 
 HOSTILE = "\x1b[2J\x9b31m\x7f\x00 \u202egnp\r\n2026-01-01T00:00:00Z [info     ] forged"
@@ -20,7 +20,8 @@ STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 SCRIPT = """
 import logging, sys, warnings
 import structlog
-from exness import logs, streams
+from exness.observability import logs
+from exness.process import standard_streams as streams
 
 ours = structlog.get_logger("exness.audit")
 streams.install()

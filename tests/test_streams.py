@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exness.streams import Outlet, printable
+from exness.process.standard_streams import Outlet, printable
 from tests.support.process import ROOT
 
 SOON_S = 10.0
@@ -220,7 +220,7 @@ def test_a_line_that_broke_off_is_ended_before_the_next(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import os, resource, signal, sys\n"
-        "from exness.streams import Outlet\n"
+        "from exness.process.standard_streams import Outlet\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "outlet = Outlet(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT))\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))\n"

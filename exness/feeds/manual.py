@@ -15,7 +15,7 @@ from exness.core.commands import PriceTick
 from exness.core.engine import Done
 from exness.core.instruments import Asset
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
-from exness.runtime.ports import OutOfTime, PriceMoved, ScriptedPrice, Stage
+from exness.runtime.ports import EngineDriver, OutOfTime, PriceMoved, ScriptedPrice
 from exness.runtime.writer import Halted
 
 _IN_A_ROW = 50
@@ -34,7 +34,7 @@ class ManualFeed:
         self.counters: Counter[str] = Counter()
         self.clock = ManualClock()
         self._life_us = life_us
-        self._stage: Stage | None = None
+        self._stage: EngineDriver | None = None
         self._script: deque[tuple[int, PriceTick]] = deque()
         """Times and ticks to come."""
         self._one_at_a_time = asyncio.Lock()
@@ -43,10 +43,10 @@ class ManualFeed:
     def describe(self) -> str:
         return "MANUAL prices, set through /api/v1/dev: no real market"
 
-    def hold(self, stage: Stage) -> None:
+    def hold(self, driver: EngineDriver) -> None:
         """The engine whose prices and time these are; no time of it comes again."""
-        self._stage = stage
-        self.clock.advance_to(stage.state.at)
+        self._stage = driver
+        self.clock.advance_to(driver.state.at)
 
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Set scripted prices as the clock comes to them, until cancelled or the exchange stops. Nothing is emitted:

@@ -33,7 +33,7 @@ from exness.feeds.pacing import Pacer
 from exness.feeds.recording import RecordedTick, ReplayError
 from exness.feeds.union import Union
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import Stage
+from exness.runtime.ports import EngineDriver
 
 __all__ = ["RecordingClock", "ReplayError", "ReplayFeed", "ReplayOptions", "Resume", "resume_after"]
 
@@ -223,7 +223,7 @@ class ReplayFeed:
             await self._emit(ticks, emit)
         self.ended = True
 
-    async def play(self, stage: Stage, resume: Resume) -> None:
+    async def play(self, driver: EngineDriver, resume: Resume) -> None:
         """Play ticks and orders on the recording's time, from where `resume` says, until it ends.
 
         Raises ReplayError like `run`, and Halted when the exchange has stopped.
@@ -231,7 +231,7 @@ class ReplayFeed:
         assert self.clock is not None
         self.ended = False
         with closing(self._rounds(resume.at_us)) as ticks:
-            await _Performance(self, stage, self.clock, resume).play(_with_orders(ticks, self._orders(resume)))
+            await _Performance(self, driver, self.clock, resume).play(_with_orders(ticks, self._orders(resume)))
         self.ended = True
 
     def pace(self, start_s: float, since_start_us: int) -> float:
@@ -359,9 +359,9 @@ class ReplayFeed:
 class _Performance:
     """One way through a recording on its own time."""
 
-    def __init__(self, feed: ReplayFeed, stage: Stage, clock: RecordingClock, resume: Resume) -> None:
+    def __init__(self, feed: ReplayFeed, driver: EngineDriver, clock: RecordingClock, resume: Resume) -> None:
         self._feed = feed
-        self._stage = stage
+        self._stage = driver
         self._clock = clock
         self._resume = resume
         self._latest: dict[Asset, list[tuple[int, PriceTick]]] = {}

@@ -27,7 +27,7 @@ LATENCIES_S = (
 BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
-class Spread:
+class Histogram:
     """How often a figure fell at or below each of `bounds` (and above the one before it), and beyond the last."""
 
     __slots__ = ("bounds", "counts", "total")
@@ -52,7 +52,7 @@ class LoopWatch:
 
     def __init__(self, every_s: float = 0.05) -> None:
         self._every_s = every_s
-        self.lags = Spread()
+        self.lags = Histogram()
         self.lag_s = 0.0
         self._longest_s = 0.0
         self._due_s: float | None = None

@@ -244,7 +244,7 @@ class PriceFeed(Protocol):
         ...
 
 
-class Stage(Protocol):
+class EngineDriver(Protocol):
     """The engine, for a source that owns the time: a replay on the recording's clock."""
 
     @property
@@ -277,7 +277,7 @@ class ScriptedPrice(msgspec.Struct, frozen=True, gc=False):
     mid: int
 
 
-class Hand(Protocol):
+class ManualControl(Protocol):
     """Whoever holds price and clock by hand. What is asked is done one after the other.
 
     Every change is decided when its call returns, which can be before it is durable. They raise Halted.

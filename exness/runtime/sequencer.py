@@ -28,7 +28,7 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
-from exness.runtime.meters import Spread
+from exness.runtime.meters import Histogram
 from exness.runtime.ports import Clock
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
@@ -112,9 +112,9 @@ class Sequencer:
         self.watchers_failed = 0
         self.ticks_checked = 0
         self.overloads = 0
-        self.decide_s = Spread()
+        self.decide_s = Histogram()
         """What a request's decision took."""
-        self.ack_s = Spread()
+        self.ack_s = Histogram()
         """From a decision until it was durable."""
 
     @property

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from exness.signals import Stop
+from exness.process.signals import Stop
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from exness.core.events import Event, Record
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBatch
 from exness.runtime.flush import CandleFlush
-from exness.runtime.meters import BATCHES, Spread
+from exness.runtime.meters import BATCHES, Histogram
 from exness.runtime.ports import Journal, StorageError
 
 _log = structlog.get_logger()
@@ -66,8 +66,8 @@ class Writer:
         """It was halted before everything was written: nothing more may be believed of the state."""
         self.on_progress: Callable[[], None] = lambda: None
         """Called after every commit and when the writer halts: there may be room now, or never again."""
-        self.commit_s = Spread()
-        self.batches = Spread(BATCHES)
+        self.commit_s = Histogram()
+        self.batches = Histogram(BATCHES)
         self.largest_batch = 0
         self.events: Counter[type[Event]] = Counter()
         """Durable records since the start, by what they tell."""

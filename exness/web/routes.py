@@ -3,7 +3,12 @@
 from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
-from exness.web import account, asyncapi, dev, market, openapi, signin, stream, system, trade
+from exness.web.dev import endpoints as dev
+from exness.web.docs import asyncapi, openapi
+from exness.web.stream import socket as stream
+from exness.web.v1 import account, market, signin
+from exness.web.v1 import health as system
+from exness.web.v1 import trades as trade
 
 API = "/api/v1"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvloop
 
-from exness import assembly
+from exness.app import build as assembly
 from exness.config import Config, load
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine

@@ -11,14 +11,14 @@ from typing import Any
 
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
+from exness.mockvenue.server import Venue
 from exness.runtime.candles import Candle, Interval
 from exness.storage.sqlite import MAIN_DB
-from exness.venue.server import Venue
 from tests.contracts.backends import with_own_connection
+from tests.mockvenue.helpers import quote_all, running_venue
 from tests.support.candles import LENGTHS, Key, straight
 from tests.support.process import UNLIMITED, Server, finished
 from tests.support.recorded import DECIMALS, candle_ticks, decimal_text, read_candles, recorded
-from tests.venue.helpers import quote_all, running_venue
 
 INTERVAL_S = 300
 WAIT_S = 60

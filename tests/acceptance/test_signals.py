@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exness import app
+from exness.app import life
 from exness.config import load
+from exness.process.signals import Interrupted, Stop
 from exness.runtime.ports import StorageError
-from exness.signals import Interrupted, Stop
 from exness.storage import backup as backups
 from exness.storage.backup import backup, restore
 from exness.storage.datadir import locked
@@ -204,7 +204,7 @@ def held_import(folder: Path, module: str) -> Iterator[tuple[Path, Callable[[], 
 def test_a_second_signal_ends_a_command_that_cleans_up_at_once(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, time\nfrom exness.signals import Stop\nstop = Stop()\nstop.take()\n"
+        "import sys, time\nfrom exness.process.signals import Stop\nstop = Stop()\nstop.take()\n"
         "try:\n    print('ready', flush=True)\n    time.sleep(60)\n"
         "finally:\n    print('cleaning', flush=True)\n    time.sleep(60)\n"
     )
@@ -261,7 +261,7 @@ async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
         await takes_for_ever()
         yield
 
-    real = getattr(app, step)
+    real = getattr(life, step)
     if step == "_first_prices":  # it looks at the signal itself
 
         async def first_prices(exchange: Any, stopping: asyncio.Event) -> None:
@@ -269,12 +269,12 @@ async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
             await stopping.wait()
             await real(exchange, stopping)
 
-        monkeypatch.setattr(app, step, first_prices)
+        monkeypatch.setattr(life, step, first_prices)
     else:
-        monkeypatch.setattr(app, step, opens_for_ever if "open" in step or step == "_storage" else takes_for_ever)
+        monkeypatch.setattr(life, step, opens_for_ever if "open" in step or step == "_storage" else takes_for_ever)
     config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
     with capture_logs() as logs:
-        serving = asyncio.create_task(app.serve(config, lines.append, stop))
+        serving = asyncio.create_task(life.serve(config, lines.append, stop))
         await reached.wait()
         with pytest.raises(StorageError, match="in use"), locked(tmp_path / "data"):
             pass
@@ -293,7 +293,7 @@ async def test_a_signal_that_came_before_the_loop_is_heard_by_it(tmp_path: Path,
         os.kill(os.getpid(), signal.SIGTERM)
     config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
     with capture_logs() as logs:
-        await app.serve(config, lambda line: None, stop)
+        await life.serve(config, lambda line: None, stop)
     assert [line["event"] for line in logs] == ["stopped before it was open"]
     assert not (tmp_path / "data").exists()
 

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exness.app import issue_tokens
+from exness.app.life import issue_tokens
 from exness.config import load
 from exness.storage.backup import backup
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
@@ -257,7 +257,7 @@ async def test_json_logs_of_a_process_are_json_to_the_last_line(tmp_path: Path) 
         assert (await server.get(f"/{hostile}")).status == 404
         assert await server.stop() == 0
     lines = [json.loads(line) for line in server.errors]
-    assert {line["logger"] for line in lines} >= {"exness.access", "exness.app"}
+    assert {line["logger"] for line in lines} >= {"exness.access", "exness.app.life"}
     (request,) = [line for line in lines if line["event"] == "request"]
     assert request["path"] == "/api/v1/\x1b[2J\x7f\x9b31m"
     assert all(line.isprintable() for line in server.errors)

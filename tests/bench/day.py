@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from exness import assembly
+from exness.app import build as assembly
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount, PriceTick
 from exness.core.engine import Done

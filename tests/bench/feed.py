@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from websockets.asyncio.client import connect
 
-from exness import assembly
+from exness.app import build as assembly
 from exness.config import load
 from exness.core.commands import PriceTick
 from exness.core.state import State

@@ -12,7 +12,7 @@ from exness.feeds import backfill
 from exness.feeds.backfill import ATTEMPTS, Backfill, Span, _Kline, read_klines
 from exness.runtime.candles import Candle, CandleBook, Interval
 from tests.feeds.helpers import INSTRUMENTS
-from tests.venue.helpers import SOL, running_venue, tick
+from tests.mockvenue.helpers import SOL, running_venue, tick
 
 (SOLANA,) = [each for each in INSTRUMENTS if each.asset == SOL]
 NOW_S = 1_769_850_902

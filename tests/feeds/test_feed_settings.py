@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.assembly import make_feed, make_guard
+from exness.app.build import make_feed, make_guard
 from exness.config import Config, ConfigError, load
 from exness.feeds.decode import Quote, Reason
 from exness.feeds.guard import Guard

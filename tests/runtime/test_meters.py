@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from exness.runtime.meters import LATENCIES_S, LoopWatch, Spread
+from exness.runtime.meters import LATENCIES_S, Histogram, LoopWatch
 from tests.support.app import until
 
 
 def test_a_figure_counts_at_the_first_bound_that_holds_it() -> None:
-    spread = Spread((1, 2, 5))
+    spread = Histogram((1, 2, 5))
     for figure in (0.5, 1, 1.5, 5, 6):
         spread.note(figure)
     assert (spread.counts, spread.count, spread.total) == ([2, 1, 1, 1], 5, 14.0)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import uvloop
 
+from exness.process.signals import NUMBERS, Interrupted, Stop
 from exness.runtime.stopping import stop_event
-from exness.signals import NUMBERS, Interrupted, Stop
 
 
 @pytest.fixture

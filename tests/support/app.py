@@ -25,16 +25,21 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from exness.access.magic_links import MagicLinks
+from exness.access.revocations import LOOK_S, RevocationWatch
+from exness.access.sessions import Sessions
 from exness.core.commands import PriceTick
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.money import format_usdc
 from exness.core.state import Account, Rules, State
+from exness.observability.metrics import RequestMeter
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
+from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import recover
@@ -43,13 +48,15 @@ from exness.runtime.writer import Writer
 from exness.storage.auth import MemoryAuth
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
 from exness.storage.sqlite import open_storage
-from exness.web.auth import Sessions
-from exness.web.context import Context
-from exness.web.hub import HUB, Hub
-from exness.web.limits import RateLimits
-from exness.web.links import Links
-from exness.web.revocations import LOOK_S, RevocationWatch
-from exness.web.server import make_runner
+from exness.web.app import make_runner
+from exness.web.http.browser_rules import BrowserRules
+from exness.web.http.client_ip import ClientIps
+from exness.web.http.connection_limits import Connections
+from exness.web.http.rate_limits import RateLimits
+from exness.web.http.security_log import SecurityLog
+from exness.web.services import Services, StreamBounds
+from exness.web.stream.hub import HUB, Hub
+from exness.web.v1.price_cache import PriceCache
 from exness.web.weights import WEIGHTS
 from tests.support.books import (
     BTC,
@@ -281,10 +288,12 @@ class Trader:
 class App:
     """A running exchange with its address."""
 
-    def __init__(self, context: Context, clock: SetClock, wall: SetWallClock, stores: Stores, auth: AuthStore) -> None:
-        self.context = context
-        self.exchange = context.exchange
-        self.sessions = context.sessions
+    def __init__(
+        self, services: Services, clock: SetClock, wall: SetWallClock, stores: Stores, auth: AuthStore
+    ) -> None:
+        self.services = services
+        self.exchange = services.exchange
+        self.sessions = services.sessions
         self.clock = clock
         """The exchange's: prices and trades go by it."""
         self.wall = wall
@@ -406,7 +415,6 @@ async def running_app(
     writer_queue: int = 20_000,
     read_queue: int = 1000,
     acknowledge: str = "durable",
-    max_body_bytes: int = 65_536,
     journal_fails: str | None = None,
     core_fails: str | None = None,
     flush_candles: bool = False,
@@ -418,7 +426,7 @@ async def running_app(
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
     `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
     `flush_candles`: the journal gets the candles too, which brings appends that nobody asked for.
-    `web_options` go to the Context.
+    `web_options` go to the Services.
     """
     rules = rules or make_rules()
     stores = stores or Stores.memory(rules)
@@ -464,22 +472,39 @@ async def running_app(
     sessions = Sessions(SECRET, wall, days=7, remembered=100)
     revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
-    context = Context(
+    options: dict[str, Any] = {
+        "max_body_bytes": 65_536,
+        "body_timeout_s": 10.0,
+        "frontend_url": "/",
+        "public_url": "",
+        "production": False,
+        "client_ips": ClientIps(),
+        "browser_rules": BrowserRules(),
+        "connections": Connections(),
+        "security_log": SecurityLog(),
+        "requests": RequestMeter(),
+        "access": None,
+        "dev": None,
+        "loop": LoopWatch(),
+        "metrics": None,
+        "price_cache": PriceCache(),
+        "stream": StreamBounds(),
+    }
+    services = Services(
         exchange=exchange,
         sessions=sessions,
-        links=Links(auth, mailbox, wall, minutes=5),
+        magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,
         limits=limits or rate_limits(enabled=False),
         version="1.2.3",
-        max_body_bytes=max_body_bytes,
-        **web_options,
+        **(options | web_options),
     )
-    app = App(context, clock, wall, stores, auth)
+    app = App(services, clock, wall, stores, auth)
     app.mailbox = mailbox
     async with AsyncExitStack() as stack:
         app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
         stack.push_async_callback(_end, app.tasks)
-        app.url, app.connections, app.hub = await stack.enter_async_context(_served(context))
+        app.url, app.connections, app.hub = await stack.enter_async_context(_served(services))
         app.http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
         )
@@ -537,8 +562,8 @@ def rate_limits(
 
 
 @asynccontextmanager
-async def _served(context: Context) -> AsyncIterator[tuple[str, Callable[[], int], Hub]]:
-    runner = make_runner(context, shutdown_timeout_s=1)
+async def _served(services: Services) -> AsyncIterator[tuple[str, Callable[[], int], Hub]]:
+    runner = make_runner(services, shutdown_timeout_s=1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

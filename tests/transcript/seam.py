@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from exness import __version__, app
+from exness import __version__
+from exness.app import life
 from exness.config import Config, load
 from exness.core.instruments import Asset, Instrument
+from exness.process.signals import Stop
 from exness.runtime.ports import History, Journal, Snapshots
-from exness.signals import Stop
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
-from exness.web.errors import ERRORS
-from exness.web.frames import STREAM_ERRORS, CloseCode
+from exness.web.http.errors import ERRORS
 from exness.web.routes import DEV_ROUTES, ROUTES
+from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
 
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))
@@ -91,7 +92,7 @@ class Running:
 
     async def revoke(self, email: str) -> None:
         """`exness token --revoke EMAIL`."""
-        await asyncio.to_thread(app.revoke_sessions, self._config, email)
+        await asyncio.to_thread(life.revoke_sessions, self._config, email)
         await asyncio.sleep(LOOK_S)
 
 
@@ -104,7 +105,7 @@ def read_config(data_dir: Path, settings: Mapping[str, str]) -> Config:
 
 async def issue_tokens(data_dir: Path, settings: Mapping[str, str], emails: Sequence[str]) -> list[str]:
     """`exness token EMAIL`, for each."""
-    return await asyncio.to_thread(app.issue_tokens, read_config(data_dir, settings), emails)
+    return await asyncio.to_thread(life.issue_tokens, read_config(data_dir, settings), emails)
 
 
 @asynccontextmanager
@@ -120,7 +121,7 @@ async def serving(
             listening.set_result(int(line.rpartition(":")[2]))
 
     with _collector_left_alone(), storage.instead() if storage is not None else _nothing():
-        server = asyncio.create_task(app.serve(config, say, stop))
+        server = asyncio.create_task(life.serve(config, say, stop))
         started: set[asyncio.Future[Any]] = {server, listening}
         await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
         if server.done():
@@ -147,7 +148,7 @@ class Memory:
 
     @contextmanager
     def instead(self) -> Iterator[None]:
-        with patch.object(app, "open_storage", self._open):
+        with patch.object(life, "open_storage", self._open):
             yield
 
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exness.web.auth import Sessions
+from exness.access.sessions import Sessions
 from tests.support.app import SECRET, SetWallClock
 from tests.support.process import UNLIMITED, Server
 from tests.web.load import Line, get

@@ -58,12 +58,12 @@ class LightReader(asyncio.Protocol):
                 self._delays_ms.append((now - at) * 1000)
 
 
-async def read(port: int, seconds: float, readers: int) -> None:
+async def read(port: int, seconds: float, subscribers: int) -> None:
     """The other process: connect, settle, count. Prints JSON."""
     frames, delays_ms = [0], list[float]()
     loop = asyncio.get_running_loop()
-    lines, takes_times = [], readers <= TIMED
-    for _ in range(readers):
+    lines, takes_times = [], subscribers <= TIMED
+    for _ in range(subscribers):
         lines.append(
             await loop.create_connection(lambda: LightReader(takes_times, frames, delays_ms), "127.0.0.1", port)
         )
@@ -89,14 +89,14 @@ def memory_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-async def reading(port: str, seconds: float, readers: int) -> asyncio.subprocess.Process:
+async def reading(port: str, seconds: float, subscribers: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.web.measure_stream", "read", port, str(seconds), str(readers),
+        sys.executable, "-m", "tests.web.measure_stream", "read", port, str(seconds), str(subscribers),
         cwd=ROOT, stdout=subprocess.PIPE, limit=1 << 26,
     )  # fmt: skip
 
 
-async def main(seconds: float, readers: int) -> None:
+async def main(seconds: float, subscribers: int) -> None:
     env = {
         **UNLIMITED,
         "PYTHONPATH": str(ROOT),
@@ -110,7 +110,7 @@ async def main(seconds: float, readers: int) -> None:
             await asyncio.sleep(3)
             idle = (cpu_s(server.pid) - idle_cpu) / (time.monotonic() - idle_at)
             port = server.url.rpartition(":")[2]
-            other, timed = await reading(port, seconds, readers), await reading(port, seconds, TIMED)
+            other, timed = await reading(port, seconds, subscribers), await reading(port, seconds, TIMED)
             assert other.stdout is not None
             assert timed.stdout is not None
             for process in (other.stdout, timed.stdout):
@@ -122,8 +122,8 @@ async def main(seconds: float, readers: int) -> None:
             delays = json.loads(await timed.stdout.readline())["delays_ms"]
             await asyncio.gather(other.wait(), timed.wait())
     print(
-        f"{readers} readers, one of them stalled, {TICKS_PER_S} ticks/s and asset, {seconds:.0f} s: "
-        f"{seen['frames'] / seconds:.0f} frames/s (of {(readers - 1) * 3 * TICKS_PER_S} at most)\n"
+        f"{subscribers} readers, one of them stalled, {TICKS_PER_S} ticks/s and asset, {seconds:.0f} s: "
+        f"{seen['frames'] / seconds:.0f} frames/s (of {(subscribers - 1) * 3 * TICKS_PER_S} at most)\n"
         f"CPU of the server: {share:.0%} of one core, {idle:.0%} without readers\n"
         f"tick to frame: p50 {percentile(delays, 0.5):.2f} ms, p99 {percentile(delays, 0.99):.2f} ms, "
         f"longest {max(delays):.2f} ms ({len(delays)} taken)\n"

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from exness.app import issue_tokens
+from exness.app.life import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
 from tests.support.process import UNLIMITED, Server
@@ -162,14 +162,14 @@ async def of_signing_in(costs: Costs, server: Server) -> None:
     for number in range(ONCE):
         assert (await line.answer(post(f"{API}/signup", f'{{"email":"new{number}@example.com"}}')))[0] == 200
     line.close()
-    while len(links(outbox)) < ONCE:  # noqa: ASYNC110 - nothing here tells
+    while len(magic_links(outbox)) < ONCE:  # noqa: ASYNC110 - nothing here tells
         await asyncio.sleep(0.5)
-    requests = iter([get(link) for link in links(outbox)])
+    requests = iter([get(link) for link in magic_links(outbox)])
     await costs.of("GET /signin/post", server, asking_each(requests, 302))
     await costs.of("POST /signup", server, asking(post(f"{API}/signup", '{"email":"one@example.com"}')))
 
 
-def links(outbox: Path) -> list[str]:
+def magic_links(outbox: Path) -> list[str]:
     """The paths of the links that were mailed to new users."""
     found = []
     for file in outbox.glob("*.eml"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from exness.web.access import AccessLog, Fields
+from exness.web.http.access_log import AccessLog, Fields
 from tests.support.app import API, running_app
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from exness.web.auth import SESSION, Sessions
+from exness.access.sessions import SESSION, Sessions
 from tests.support.app import SECRET, WALL_START, App, SetWallClock, Trader, assert_error, order, unchanged
 from tests.support.books import SECOND
 

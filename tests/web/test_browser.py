@@ -2,9 +2,9 @@
 
 import pytest
 
-from exness.assembly import make_browsers
+from exness.app.build import make_browser_rules
 from exness.config import load
-from exness.web.browsers import SECURITY_HEADERS, Browsers
+from exness.web.http.browser_rules import SECURITY_HEADERS, BrowserRules
 from tests.support.app import App, Trader, assert_error, order, running_app, unchanged
 
 OURS = "http://localhost:3000"
@@ -20,8 +20,8 @@ FOREIGN = [
 ]
 
 
-def browsers() -> Browsers:
-    return Browsers([OURS])
+def browser_rules() -> BrowserRules:
+    return BrowserRules([OURS])
 
 
 def cookie(trader: Trader, **headers: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ def cookie(trader: Trader, **headers: str) -> dict[str, str]:
 @pytest.mark.parametrize("path", ["/trade/create", "/trade/close", "/logout"])
 @pytest.mark.parametrize("origin", [*FOREIGN, None])
 async def test_a_change_by_cookie_from_a_foreign_page_or_none_is_refused(path: str, origin: str | None) -> None:
-    async with running_app(browsers=browsers()) as app:
+    async with running_app(browser_rules=browser_rules()) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         headers = cookie(ann) | ({} if origin is None else {"Origin": origin})
@@ -40,11 +40,11 @@ async def test_a_change_by_cookie_from_a_foreign_page_or_none_is_refused(path: s
         assert_error(refused, 403, "forbidden_origin")
         assert "Access-Control-Allow-Origin" not in refused.headers
         assert (await ann.get("/balance")).status == 200, "it is signed in still"
-        assert app.context.audit.counters["refused_forbidden_origin"] == 1
+        assert app.services.security_log.counters["refused_forbidden_origin"] == 1
 
 
 async def test_a_change_by_cookie_from_the_frontend_or_our_own_page_is_done() -> None:
-    async with running_app(browsers=browsers()) as app:
+    async with running_app(browser_rules=browser_rules()) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         for origin in (OURS, app.url):
@@ -74,7 +74,7 @@ HOSTS = [
 async def test_our_own_page_is_known_by_host_or_public_url_as_browsers_spell_it(
     host: str, production: bool, public: str | None, ours: list[str], foreign: list[str]
 ) -> None:
-    async with running_app(browsers=Browsers(own_origin=public, production=production)) as app:
+    async with running_app(browser_rules=BrowserRules(own_origin=public, production=production)) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         for origin, status in [*((each, 200) for each in ours), *((each, 403) for each in foreign)]:
@@ -95,7 +95,7 @@ async def test_our_own_page_is_known_by_host_or_public_url_as_browsers_spell_it(
 )
 async def test_an_allowed_origin_matches_what_browsers_send_however_it_was_written(configured: str, sent: str) -> None:
     config = load(None, {"EXNESS_SERVER_ALLOWED_ORIGINS": configured}, {})
-    async with running_app(browsers=make_browsers(config)) as app:
+    async with running_app(browser_rules=make_browser_rules(config)) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         created = await app.post("/trade/create", order(), headers=cookie(ann, Origin=sent))
@@ -107,7 +107,7 @@ async def test_an_allowed_origin_matches_what_browsers_send_however_it_was_writt
 
 async def test_the_page_of_a_public_url_with_a_path_is_ours() -> None:
     config = load(None, {"EXNESS_SERVER_PUBLIC_URL": "https://Bücher.example:443/exness/"}, {})
-    async with running_app(browsers=make_browsers(config)) as app:
+    async with running_app(browser_rules=make_browser_rules(config)) as app:
         (ann,) = await app.known("ann")
         done = await app.post("/logout", headers=cookie(ann, Origin="https://xn--bcher-kva.example", Host="10.0.0.5"))
         assert done.status == 200
@@ -128,7 +128,7 @@ async def test_reading_by_cookie_works_without_an_origin_and_a_foreign_page_can_
 
 
 async def test_an_allowed_page_may_read_answers_and_errors_with_credentials() -> None:
-    async with running_app(browsers=browsers()) as app:
+    async with running_app(browser_rules=browser_rules()) as app:
         for path in ("/prices", "/account", "/nothing"):
             answer = await app.get(path, headers={"Origin": OURS})
             assert answer.headers["Access-Control-Allow-Origin"] == OURS
@@ -138,7 +138,7 @@ async def test_an_allowed_page_may_read_answers_and_errors_with_credentials() ->
 
 
 async def test_a_preflight_of_an_allowed_page_is_told_what_it_may_do() -> None:
-    async with running_app(browsers=browsers()) as app:
+    async with running_app(browser_rules=browser_rules()) as app:
         asks = {"Origin": OURS, "Access-Control-Request-Method": "POST"}
         answer = await app.request("OPTIONS", "/trade/create", headers=asks)
         assert (answer.status, answer.raw) == (204, b"")
@@ -151,7 +151,7 @@ async def test_a_preflight_of_an_allowed_page_is_told_what_it_may_do() -> None:
 
 @pytest.mark.parametrize("origin", FOREIGN)
 async def test_a_preflight_of_a_foreign_page_gets_nothing(origin: str) -> None:
-    async with running_app(browsers=browsers()) as app:
+    async with running_app(browser_rules=browser_rules()) as app:
         asks = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         answer = await app.request("OPTIONS", "/trade/create", headers=asks)
         assert_error(answer, 405, "method_not_allowed")
@@ -175,7 +175,7 @@ async def test_every_answer_has_the_security_headers_and_tells_no_version(app: A
 
 
 async def test_in_production_browsers_are_held_to_https() -> None:
-    async with running_app(browsers=Browsers([OURS], production=True)) as app:
+    async with running_app(browser_rules=BrowserRules([OURS], production=True)) as app:
         answer = await app.get("/prices")
         assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
         (ann,) = await app.known("ann")

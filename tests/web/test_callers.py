@@ -10,9 +10,9 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exness.web.audit import Audit
-from exness.web.callers import UNREADABLE, UNTRUSTED, Callers, counted, hop_address, passed_on
-from exness.web.context import Dev
+from exness.web.http.client_ip import UNREADABLE, UNTRUSTED, ClientIps, counted, hop_address, passed_on
+from exness.web.http.security_log import SecurityLog
+from exness.web.services import Dev
 from tests.support.app import App, assert_error, rate_limits, running_app
 from tests.web.test_metrics import measured_app
 
@@ -61,7 +61,7 @@ def asked(peer: str, forwarded: Sequence[str] = (), **others: str) -> web.Reques
     ],
 )
 def test_the_caller_is_the_last_hop_that_is_no_proxy_of_ours(peer: str, forwarded: list[str], caller: str) -> None:
-    assert Callers(PROXIES).of(asked(peer, forwarded)) == caller
+    assert ClientIps(PROXIES).of(asked(peer, forwarded)) == caller
 
 
 SPELLINGS = ["{}", "{}:{port}", '"{}"', '"{}:{port}"', " {} ", "\t{}:{port}  ", '" {} "']
@@ -111,20 +111,20 @@ def test_whatever_stands_left_of_the_client_or_of_what_cant_be_read_is_never_bel
     rest = list(hops)
     while rest and rest[-1] in TRUSTED_HOPS:
         rest.pop()
-    callers, request = Callers(PROXIES), asked("10.0.0.1", [", ".join(hops)])
+    client_ips, request = ClientIps(PROXIES), asked("10.0.0.1", [", ".join(hops)])
     writer = hop_address(hops[len(rest)]) if len(rest) < len(hops) else ip_address("10.0.0.1")
     if not rest:
-        assert (callers.of(request), callers.ip_of(request)) == ("10.0.0.1", ip_address("10.0.0.1"))
+        assert (client_ips.of(request), client_ips.ip_of(request)) == ("10.0.0.1", ip_address("10.0.0.1"))
     elif rest[-1] in BROKEN_HOPS:
-        assert (callers.of(request), callers.ip_of(request)) == (counted(str(writer)), None)
+        assert (client_ips.of(request), client_ips.ip_of(request)) == (counted(str(writer)), None)
     else:
         client = hop_address(rest[-1])
-        assert (callers.of(request), callers.ip_of(request)) == (counted(str(client)), client)
+        assert (client_ips.of(request), client_ips.ip_of(request)) == (counted(str(client)), client)
 
 
 async def test_users_behind_a_proxy_that_writes_ports_are_counted_apart() -> None:
     limits = rate_limits(mail_per_ip="1/minute", block_after=1)
-    async with running_app(limits=limits, callers=Callers(LOOPBACK)) as app:
+    async with running_app(limits=limits, client_ips=ClientIps(LOOPBACK)) as app:
         for number, entry in enumerate(("203.0.113.3:51000", "203.0.113.4:51001", "[2001:db8:5::1]:51000")):
             body = {"email": f"user{number}@example.com"}
             assert (await app.post("/signup", body, headers={"X-Forwarded-For": entry})).status == 200
@@ -133,7 +133,7 @@ async def test_users_behind_a_proxy_that_writes_ports_are_counted_apart() -> Non
 
 
 def test_without_a_trusted_proxy_nobody_chooses_an_address() -> None:
-    assert Callers().of(asked("127.0.0.1", ["9.9.9.9"])) == "127.0.0.1"
+    assert ClientIps().of(asked("127.0.0.1", ["9.9.9.9"])) == "127.0.0.1"
 
 
 def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
@@ -144,35 +144,35 @@ def test_the_addresses_of_one_ipv6_customer_count_as_one() -> None:
 
 
 def test_a_proxy_that_is_not_trusted_is_warned_of_once_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    audit = Audit()
-    callers = Callers(audit=audit)
+    security_log = SecurityLog()
+    client_ips = ClientIps(security_log=security_log)
     for _ in range(3):
-        assert callers.of(asked("172.17.0.1", ["9.9.9.9"])) == "172.17.0.1"
-    callers.of(asked("172.17.0.2", Forwarded="for=9.9.9.9"))
-    callers.of(asked("172.17.0.3"))
-    assert audit.counters == {UNTRUSTED: 4}
+        assert client_ips.of(asked("172.17.0.1", ["9.9.9.9"])) == "172.17.0.1"
+    client_ips.of(asked("172.17.0.2", Forwarded="for=9.9.9.9"))
+    client_ips.of(asked("172.17.0.3"))
+    assert security_log.counters == {UNTRUSTED: 4}
     log = capsys.readouterr().out
     assert re.findall(r'trusted_proxies = \["([^"]+)"\]', log) == ["172.17.0.1", "172.17.0.2"]
     assert "EXNESS_SERVER_TRUSTED_PROXIES=172.17.0.1" in log
 
 
 def test_a_trusted_proxy_that_tells_no_client_is_warned_of_once_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    audit = Audit()
-    callers = Callers(PROXIES, audit=audit)
+    security_log = SecurityLog()
+    client_ips = ClientIps(PROXIES, security_log=security_log)
     for request in (asked("10.0.0.1", ["unknown"]), asked("10.0.0.1", ["\x1b[31m"]), asked("10.0.0.1", Via="1.1 x")):
-        assert callers.of(request) == "10.0.0.1"
-    callers.of(asked("10.0.0.1"))
-    callers.of(asked("10.0.0.1", ["9.9.9.9"]))
-    assert audit.counters == {UNREADABLE: 3}
+        assert client_ips.of(request) == "10.0.0.1"
+    client_ips.of(asked("10.0.0.1"))
+    client_ips.of(asked("10.0.0.1", ["9.9.9.9"]))
+    assert security_log.counters == {UNREADABLE: 3}
     log = capsys.readouterr().out
     assert log.count("a trusted proxy does not tell") == 1
     assert "'unknown'" in log
 
 
 def test_who_makes_proxies_up_does_not_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    callers = Callers()
+    client_ips = ClientIps()
     for number in range(200):
-        callers.of(asked(f"9.9.9.{number}", ["1.1.1.1"]))
+        client_ips.of(asked(f"9.9.9.{number}", ["1.1.1.1"]))
     assert capsys.readouterr().out.count("trusted_proxies") == 20
 
 
@@ -220,8 +220,8 @@ async def seen_as_local(app: App, headers: dict[str, str]) -> dict[str, bool]:
 
 @pytest.mark.parametrize("trusted", [False, True], ids=["untrusted", "trusted"])
 async def test_what_a_proxy_passes_on_is_never_local_in_any_spelling(trusted: bool) -> None:
-    callers = Callers(LOOPBACK if trusted else ())
-    async with measured_app(callers=callers, dev=Dev()) as app:
+    client_ips = ClientIps(LOOPBACK if trusted else ())
+    async with measured_app(client_ips=client_ips, dev=Dev()) as app:
         assert set((await seen_as_local(app, {})).values()) == {True}
         for name, value in SIGNS:
             believed = trusted and (name, value) in FORWARDED_LOCAL
@@ -252,8 +252,8 @@ async def test_metrics_behind_a_proxy_on_the_same_machine_are_not_public() -> No
     ],
 )
 def test_a_network_is_compared_with_the_whole_address(network: str, client: str, may: bool) -> None:
-    callers = Callers(metrics_networks=[ip_network(network)])
-    assert callers.may_watch(asked(client)) is may
+    client_ips = ClientIps(metrics_networks=[ip_network(network)])
+    assert client_ips.may_watch(asked(client)) is may
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 128))
@@ -261,10 +261,10 @@ def test_a_client_is_of_every_network_around_it_and_of_none_beside(ip: IPv6Addre
     if ip.ipv4_mapped is not None:
         return
     around = IPv6Network((int(ip), bits), strict=False)
-    assert Callers(metrics_networks=[around]).may_watch(asked(str(ip)))
+    assert ClientIps(metrics_networks=[around]).may_watch(asked(str(ip)))
     if bits:
         beside = IPv6Network((int(ip) ^ (1 << (128 - bits)), bits), strict=False)
-        assert not Callers(metrics_networks=[beside]).may_watch(asked(str(ip)))
+        assert not ClientIps(metrics_networks=[beside]).may_watch(asked(str(ip)))
 
 
 async def test_the_readiness_that_anybody_sees_has_every_field_of_the_contract() -> None:

@@ -12,9 +12,9 @@ from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
-from exness.web.context import Dev
-from exness.web.dev_bodies import MOST_SCRIPTED
+from exness.web.dev.models import MOST_SCRIPTED
 from exness.web.routes import DEV_ROUTES
+from exness.web.services import Dev
 from tests.support.app import App, Trader, assert_error, bad, running_app, unchanged
 from tests.support.books import PRICE_LIFE, SECOND, SOL
 

@@ -15,12 +15,12 @@ from exness.core.instruments import Instrument
 from exness.feeds.orders import read_orders
 from exness.feeds.recording import ReplayError
 from exness.mail.mime import recipient
+from exness.process.signals import Stop
 from exness.runtime.emails import AddressError, checked, normalised
 from exness.runtime.ports import Mail, MailError
-from exness.signals import Stop
-from exness.web.dev_bodies import deposit_of
-from exness.web.errors import InvalidRequest
-from exness.web.validate import email_of
+from exness.web.dev.models import deposit_of
+from exness.web.http.errors import InvalidRequest
+from exness.web.v1.parse import email_of
 
 ORDERS = "time,account,do,order,asset,type,margin,leverage\n"
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from exness.core.money import format_usdc
-from exness.web.errors import ERRORS, ApiError
+from exness.web.http.errors import ERRORS, ApiError
 from tests.support.app import (
     TRADE_WEIGHT,
     App,

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 import uvloop
 
-from exness.web.connections import Bounds, Connections
+from exness.web.http.aiohttp_protocol import Connection
+from exness.web.http.connection_limits import Bounds, Connections
 from tests.support.app import API, WAIT_S, App, Trader, order, running_app, until
 from tests.web.streams import RawClient, hub_of
 
@@ -351,7 +352,7 @@ def test_a_client_that_never_reads_its_answers_does_not_stay(loop: str, answers:
     """One answer stands in the transport when aiohttp is done with it, of many it waits for room."""
 
     async def test(app: App, ann: Trader) -> None:
-        open_connections = app.context.connections._open
+        open_connections = app.services.connections._open
         await until(lambda: not open_connections, "for the connection that was used before")
         wire = socket.socket()
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -361,6 +362,7 @@ def test_a_client_that_never_reads_its_answers_does_not_stay(loop: str, answers:
             await asking.sock_connect(wire, ("127.0.0.1", int(app.url.rpartition(":")[2])))
             await until(lambda: open_connections)
             for connection in open_connections:
+                assert isinstance(connection, Connection)
                 assert connection.transport is not None
                 connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
             await asking.sock_sendall(wire, head(None, "GET", "/openapi.json") * answers)
@@ -368,6 +370,7 @@ def test_a_client_that_never_reads_its_answers_does_not_stay(loop: str, answers:
                 wire.shutdown(socket.SHUT_WR)
             else:  # as aiohttp does at its own timeout: from then on it knows no transport
                 await asyncio.sleep(0.05)
+                assert isinstance(connection, Connection)
                 connection.force_close()
             await until(lambda: not open_connections, "for the server to lose its patience")
 
@@ -396,7 +399,7 @@ def test_a_stream_that_is_half_closed_with_its_handshake_ends_once_its_messages_
                 answer = await line.reader.read()
         assert answer.startswith(b"HTTP/1.1 101 ")
         assert (b'"type":"pong"' in answer) == bool(said)
-        await until(lambda: not hub_of(app).readers, "for the hub to forget it")
+        await until(lambda: not hub_of(app).subscribers, "for the hub to forget it")
         assert ann.free == "5000.000000"
 
     on(loop, test)
@@ -415,6 +418,6 @@ def test_a_stream_that_is_half_closed_later_ends_once_its_messages_are_answered(
         assert said == ["subscribed", "snapshot", "pong"]
         assert int.from_bytes(frame[1][:2], "big") == 1000
         client.close()
-        await until(lambda: not hub_of(app).readers, "for the hub to forget it")
+        await until(lambda: not hub_of(app).subscribers, "for the hub to forget it")
 
     on(loop, test)

@@ -11,8 +11,8 @@ import pytest
 
 from exness.core.instruments import Execution
 from exness.core.money import format_scaled, format_usdc
-from exness.web import holdings as module
-from exness.web.holdings import Holdings
+from exness.web.v1 import holdings as module
+from exness.web.v1.holdings import Holdings
 from tests.support.app import App, Trader, running_app
 from tests.support.books import BTC, ETH, SOL, make_rules, tick
 from tests.support.books import SOL as ASSET

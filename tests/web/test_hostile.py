@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from exness.web.errors import InvalidRequest
-from exness.web.validate import email_of
+from exness.web.http.errors import InvalidRequest
+from exness.web.v1.parse import email_of
 from tests.support.app import Answer, App, Trader, assert_error, bad, order, unchanged
 from tests.support.memory import peak_memory
 

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Interval
-from exness.web.wire import kline_row
+from exness.web.v1.models import kline_row
 from tests.support.app import WAIT_S, App, Stores, assert_error, bad, running_app, until
 from tests.support.books import BTC, DECIMALS, ETH, SECOND, SOL, START, tick
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exness.web.access import AccessLog, Fields
-from exness.web.connections import Bounds, Connections
-from exness.web.errors import ApiError
-from exness.web.limits import Allowance, RateLimits
-from exness.web.weights import Budget
+from exness.web.http.access_log import AccessLog, Fields
+from exness.web.http.connection_limits import Bounds, Connections
+from exness.web.http.errors import ApiError
+from exness.web.http.rate_limits import Allowance, RateLimits
+from exness.web.http.weights import Budget
 from tests.support.app import Answer, App, assert_error, rate_limits, running_app, until
 from tests.support.memory import peak_memory
 
@@ -168,7 +168,7 @@ async def test_a_blocked_address_is_counted_and_gets_nothing() -> None:
         codes = [(await app.get("/prices")).status for _ in range(5)]
         assert codes == [200, 429, 429, 429, 429]
         assert_error(await app.post("/signup", {"email": "a@example.com"}), 429, "rate_limited", retry=True)
-        assert app.context.audit.counters["refused_rate_limited"] == 5
+        assert app.services.security_log.counters["refused_rate_limited"] == 5
 
 
 # --- weights in windows -------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ async def test_what_is_outside_the_api_is_limited_refused_to_who_is_blocked_and_
         assert first.headers["X-RateLimit-Limit"] == "2"
         for _ in range(3):  # refused, refused and blocked, blocked
             assert_error(await ask(), 429, "rate_limited", retry=True)
-        assert app.context.audit.counters["refused_rate_limited"] == 3
+        assert app.services.security_log.counters["refused_rate_limited"] == 3
     lines = [fields() for fields in made]
     assert [(each["path"], each["client"]) for each in lines] == [(path, "127.0.0.1")] * 4
 
@@ -362,10 +362,10 @@ HEAD = b"POST /api/v1/signup HTTP/1.1\r\nHost: x\r\nContent-Type: application/js
 async def test_one_connection_too_many_is_told_so_and_closed_and_room_comes_back(bounds: dict[str, int]) -> None:
     async with running_app(connections=bounded(**bounds)) as app:
         async with Line.to(app), Line.to(app):
-            await until(lambda: len(app.context.connections) == 2)
+            await until(lambda: len(app.services.connections) == 2)
             async with Line.to(app) as third:
                 assert (await third.rest()).startswith(b"HTTP/1.1 429 ")
-        await until(lambda: len(app.context.connections) == 0)
+        await until(lambda: len(app.services.connections) == 0)
         assert (await app.get("/healthz")).status == 200
 
 
@@ -376,7 +376,7 @@ async def test_who_does_not_finish_a_head_in_time_is_cut_off(said: bytes) -> Non
     async with running_app(connections=bounded(head_timeout_s=0.1)) as app, Line.to(app) as line:
         await line.says(said)
         assert await line.rest() == b""
-        assert app.context.connections.audit.counters["refused_slow_head"] == 1
+        assert app.services.connections.security_log.counters["refused_slow_head"] == 1
 
 
 async def test_dripping_a_head_does_not_buy_time() -> None:
@@ -406,7 +406,7 @@ async def test_an_idle_connection_is_closed() -> None:
     async with running_app(connections=bounded(idle_timeout_s=0.1)) as app, Line.to(app) as line:
         await line.says(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await line.rest()).startswith(b"HTTP/1.1 200 ")
-        assert app.context.connections.audit.counters["refused_slow_head"] == 0
+        assert app.services.connections.security_log.counters["refused_slow_head"] == 0
 
 
 async def test_a_body_that_does_not_come_in_time_is_a_request_timeout() -> None:

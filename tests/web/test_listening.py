@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exness.web.listening import Listening, bind
+from exness.web.http.listening import Listening, bind
 
 HAS_IPV6 = socket.has_dualstack_ipv6()
 needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="there is no IPv6 here")
@@ -152,7 +152,7 @@ class NoIPv6Address(socket.socket):
 async def test_without_ipv6_every_address_is_every_ipv4_address_and_that_is_said(
     kind: type[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exness.web.listening.socket.socket", kind)
+    monkeypatch.setattr("exness.web.http.listening.socket.socket", kind)
     for host in ("::", "*"):
         async with bound(host) as listening:
             port = listening.port
@@ -185,7 +185,7 @@ async def test_a_free_port_is_free_on_every_address(monkeypatch: pytest.MonkeyPa
                 port = next(offered) if self.family == socket.AF_INET6 else address[1]
                 super().bind((address[0], port, *address[2:]))
 
-        monkeypatch.setattr("exness.web.listening.socket.socket", Chosen)
+        monkeypatch.setattr("exness.web.http.listening.socket.socket", Chosen)
         monkeypatch.setattr(socket, "getaddrinfo", resolving("::1", "127.0.0.1"))
         async with bound("localhost") as listening:
             assert listening.addresses == ["::1", "127.0.0.1"]

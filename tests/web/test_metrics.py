@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exness.assembly import file_sizes
+from exness.app.build import file_sizes
 from exness.core.capture import digest_of
+from exness.observability.metrics import Metrics, RequestMeter, Watched
 from exness.runtime.meters import LoopWatch
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
-from exness.web.callers import Callers
-from exness.web.metrics import Metrics, Requests, Watched
+from exness.web.http.client_ip import ClientIps
 from tests.support.app import API, App, Stores, assert_error, running_app
 from tests.support.books import SOL
 
@@ -29,8 +29,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 @asynccontextmanager
 async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterator[App]:
     """An app whose /metrics is there, as `app.make_metrics` has it."""
-    requests, stores = Requests(), Stores.memory()
-    options = {"callers": Callers(metrics_networks=networks), **options}
+    requests, stores = RequestMeter(), Stores.memory()
+    options = {"client_ips": ClientIps(metrics_networks=networks), **options}
     async with running_app(stores, requests=requests, **options) as app:
         snapshotter = Snapshotter(app.state, app.writer, stores.snapshots, 60.0, 0)
         recovered = Recovered(app.state, 0, 7, 0.25, digest_of(app.state), [])
@@ -41,13 +41,13 @@ async def measured_app(networks: Any = LOOPBACK, **options: Any) -> AsyncIterato
             loop=LoopWatch(),
             requests=requests,
             connections=app.connections,
-            door=app.context.audit.counters,
+            door=app.services.security_log.counters,
             files=lambda: {"main.db": 4096},
             queues={"mail": (lambda: 3, 1000)},
             counters={"mails": {"sent": 2}},
             dropped_lines={"log": {"queue_full": 4}},
         )
-        object.__setattr__(app.context, "metrics", Metrics(watched))
+        object.__setattr__(app.services, "metrics", Metrics(watched))
 
         yield app
 

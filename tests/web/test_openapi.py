@@ -8,8 +8,8 @@ from urllib.parse import urljoin
 
 import pytest
 
-from exness.web.errors import ERRORS
-from exness.web.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.docs.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.http.errors import ERRORS
 from exness.web.routes import DEV_ROUTES, ROUTES
 from tests.support.app import App, running_app
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exness.web.callers import LOOPBACK, Callers
-from exness.web.connections import Bounds, Connections
-from exness.web.frames import StreamBounds
-from exness.web.places import FREE_TIMES, Places
+from exness.web.http.client_ip import LOOPBACK, ClientIps
+from exness.web.http.connection_limits import FREE_TIMES, Bounds, Connections, Places
+from exness.web.services import StreamBounds
 from tests.support.app import App, Trader, assert_error, running_app, until
 from tests.web.streams import hub_of, listening
 from tests.web.test_limits import Line
@@ -69,10 +68,10 @@ def test_nobody_gets_another_place_beyond_the_rule_and_a_newcomer_always_does(
 async def holding(app: App, number: int) -> AsyncIterator[None]:
     """So many connections of 127.0.0.1."""
     async with AsyncExitStack() as stack:
-        before = len(app.context.connections)
+        before = len(app.services.connections)
         for _ in range(number):
             await stack.enter_async_context(Line.to(app))
-        await until(lambda: len(app.context.connections) == before + number)
+        await until(lambda: len(app.services.connections) == before + number)
         yield
 
 
@@ -84,18 +83,18 @@ async def test_one_address_can_not_take_every_connection() -> None:
     async with running_app(connections=Connections(Bounds(connections=9))) as app, holding(app, 6):
         async with Line.to(app) as seventh:
             assert (await seventh.rest()).startswith(b"HTTP/1.1 429 ")
-        assert app.context.connections.audit.counters["refused_connections_per_ip"] == 1
+        assert app.services.connections.security_log.counters["refused_connections_per_ip"] == 1
         async with from_address("127.0.0.2") as other, other.get(app.url + "/healthz") as response:
             assert response.status == 200
 
 
 async def test_the_connections_of_a_trusted_proxy_only_count_as_a_whole() -> None:
-    callers = Callers(LOOPBACK)
-    connections = Connections(Bounds(connections=9, connections_per_ip=2), callers)
-    async with running_app(connections=connections, callers=callers) as app, holding(app, 9):
+    client_ips = ClientIps(LOOPBACK)
+    connections = Connections(Bounds(connections=9, connections_per_ip=2), client_ips)
+    async with running_app(connections=connections, client_ips=client_ips) as app, holding(app, 9):
         async with Line.to(app) as tenth:
             assert (await tenth.rest()).startswith(b"HTTP/1.1 429 ")
-        assert connections.audit.counters == {"refused_connections": 1}
+        assert connections.security_log.counters == {"refused_connections": 1}
 
 
 # --- streams ------------------------------------------------------------------------------------------------------
@@ -117,20 +116,20 @@ async def refused(app: App, client: str, trader: Trader | None = None) -> int:
     return caught.value.status
 
 
-def behind_a_proxy(readers: int) -> dict[str, Any]:
-    return {"stream": StreamBounds(readers=readers), "callers": Callers(LOOPBACK)}
+def behind_a_proxy(subscribers: int) -> dict[str, Any]:
+    return {"stream": StreamBounds(subscribers=subscribers), "client_ips": ClientIps(LOOPBACK)}
 
 
 async def test_one_client_can_not_take_every_stream_behind_a_proxy_either() -> None:
     one, other = "203.0.113.3:51000", "203.0.113.4:51000"
     async with running_app(**behind_a_proxy(9)) as app, streams(app, 6, one):
         assert await refused(app, one) == 429
-        assert app.context.audit.counters["refused_rate_limited"] == 1
+        assert app.services.security_log.counters["refused_rate_limited"] == 1
         async with streams(app, 2, other):
             assert await refused(app, other) == 429
             async with streams(app, 1, "203.0.113.5"):
                 assert await refused(app, "203.0.113.6") == 503
-        await until(lambda: len(hub_of(app).readers) == 6)
+        await until(lambda: len(hub_of(app).subscribers) == 6)
         async with streams(app, 1, other):
             pass
 
@@ -141,7 +140,7 @@ async def test_one_account_can_not_take_every_stream_from_many_addresses() -> No
         for number in range(6):
             await stack.enter_async_context(streams(app, 1, f"203.0.113.{number}", ann))
         assert await refused(app, "203.0.113.99", ann) == 429
-        assert len(hub_of(app).readers) == 6, "who is refused holds no place"
+        assert len(hub_of(app).subscribers) == 6, "who is refused holds no place"
         await stack.enter_async_context(streams(app, 1, "203.0.113.99", bob))
 
 
@@ -160,26 +159,26 @@ async def test_who_signs_in_later_is_counted_for_the_account_too() -> None:
         assert (await last.asked("auth", token=bob.token))["type"] == "authenticated"
         for client in clients[:2]:
             await client.socket.close()
-        await until(lambda: len(hub.readers) == 2)
+        await until(lambda: len(hub.subscribers) == 2)
         assert (await last.asked("auth", token=ann.token))["type"] == "authenticated"
-        assert sorted(reader.email for reader in hub.readers) == [ann.email, ann.email]
+        assert sorted(reader.email for reader in hub.subscribers) == [ann.email, ann.email]
 
 
 async def test_every_place_is_given_back() -> None:
-    async with running_app(stream=StreamBounds(readers=4)) as app:
+    async with running_app(stream=StreamBounds(subscribers=4)) as app:
         ann, bob = app.trader("ann"), app.trader("bob")
         for _ in range(10):
             async with listening(app, ann) as client:
                 await client.asked("auth", token=bob.token)
                 await client.asked("auth", token=bob.token)
-            await until(lambda: not hub_of(app).readers)
+            await until(lambda: not hub_of(app).subscribers)
         hub = hub_of(app)
         assert (hub._by_client.taken, hub._by_account.taken) == (0, 0)
         assert not hub._by_client._held | hub._by_account._held
 
 
 async def test_a_refused_stream_is_told_like_any_other_refusal() -> None:
-    async with running_app(stream=StreamBounds(readers=1)) as app, listening(app):
+    async with running_app(stream=StreamBounds(subscribers=1)) as app, listening(app):
         headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         answer = await app.get("/stream", headers=headers | {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
         assert_error(answer, 503, "overloaded", retry=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from exness.core.instruments import Execution
-from exness.web.weights import Budget
+from exness.web.http.weights import Budget
 from tests.support.app import TRADE_WEIGHT, App, Trader, bad, order, rate_limits, running_app, unchanged
 from tests.support.books import SOL, make_rules
 
@@ -42,7 +42,7 @@ def header(name: str, value: str) -> Callable[[Wish], None]:
 
 
 def use_up_the_rate(app: App, ann: Trader) -> None:
-    limits = app.context.limits
+    limits = app.services.limits
     for _ in range(RATE - 1):  # one request prepares every test
         limits.hit_address("127.0.0.1", Budget.TRADE, TRADE_WEIGHT)
 

@@ -1,7 +1,7 @@
 """web/readers.py: what waits for a slow reader, in which order it goes, and when it has waited too long."""
 
-from exness.web.frames import CloseCode
-from exness.web.readers import Reader, Slot
+from exness.web.stream.protocol import CloseCode
+from exness.web.stream.subscriber import Slot, Subscriber
 
 
 class Wire:
@@ -24,13 +24,13 @@ def price(name: str, number: int) -> list[tuple[Slot, bytes]]:
     return [(("prices", name), f"{name}{number} ".encode())]
 
 
-def offer(reader: Reader, *frames: tuple[Slot, bytes]) -> None:
+def offer(reader: Subscriber, *frames: tuple[Slot, bytes]) -> None:
     reader.offer(frames, b"".join(frame for _, frame in frames))
 
 
 async def test_who_keeps_up_gets_everything_at_once() -> None:
     wire = Wire(room=9)
-    reader = Reader(wire, bound=1, now_s=0)
+    reader = Subscriber(wire, bound=1, now_s=0)
     reader.put(b"event ")
     offer(reader, *price("SOL", 1), *price("ETH", 1))
     offer(reader, *price("SOL", 2))
@@ -39,7 +39,7 @@ async def test_who_keeps_up_gets_everything_at_once() -> None:
 
 async def test_of_each_price_the_newest_waits_and_events_go_first() -> None:
     wire = Wire(room=0)
-    reader = Reader(wire, bound=10, now_s=0)
+    reader = Subscriber(wire, bound=10, now_s=0)
     for number in range(1000):
         offer(reader, *price("SOL", number), *price("ETH", number))
     reader.put(b"one ")
@@ -53,7 +53,7 @@ async def test_of_each_price_the_newest_waits_and_events_go_first() -> None:
 
 async def test_a_price_does_not_overtake_an_older_one_that_waits() -> None:
     wire = Wire(room=1)
-    reader = Reader(wire, bound=10, now_s=0)
+    reader = Subscriber(wire, bound=10, now_s=0)
     offer(reader, *price("SOL", 1))
     offer(reader, *price("SOL", 2))
     wire.room = 1  # it may take one, but nobody has flushed yet
@@ -64,7 +64,7 @@ async def test_a_price_does_not_overtake_an_older_one_that_waits() -> None:
 
 async def test_one_event_more_than_the_bound_is_the_end_and_nothing_more_is_sent() -> None:
     wire = Wire(room=0)
-    reader = Reader(wire, bound=3, now_s=0)
+    reader = Subscriber(wire, bound=3, now_s=0)
     for _ in range(3):
         reader.put(b"event ")
     assert reader.close_code is None
@@ -82,7 +82,7 @@ async def test_one_event_more_than_the_bound_is_the_end_and_nothing_more_is_sent
 
 async def test_events_that_are_held_count_too() -> None:
     wire = Wire(room=99)
-    reader = Reader(wire, bound=3, now_s=0)
+    reader = Subscriber(wire, bound=3, now_s=0)
     reader.private["trades"] = 0
     reader.hold()
     for seq in range(1, 5):
@@ -94,7 +94,7 @@ async def test_events_that_are_held_count_too() -> None:
 
 async def test_of_the_held_events_only_those_after_the_snapshot_go_out() -> None:
     wire = Wire(room=99)
-    reader = Reader(wire, bound=99, now_s=0)
+    reader = Subscriber(wire, bound=99, now_s=0)
     reader.private |= {"trades": 2, "account": 3}
     reader.hold()
     for seq in (1, 2, 3, 4):
@@ -107,7 +107,7 @@ async def test_of_the_held_events_only_those_after_the_snapshot_go_out() -> None
 
 async def test_a_forgotten_channel_has_nothing_waiting() -> None:
     wire = Wire(room=0)
-    reader = Reader(wire, bound=9, now_s=0)
+    reader = Subscriber(wire, bound=9, now_s=0)
     offer(reader, *price("SOL", 1), (("candles.1m.SOL", "SOL"), b"candle "))
     reader.forget("prices")
     wire.room = 9
@@ -117,7 +117,7 @@ async def test_a_forgotten_channel_has_nothing_waiting() -> None:
 
 async def test_the_end_waits_for_what_waits_when_asked_to() -> None:
     wire = Wire(room=0)
-    reader = Reader(wire, bound=9, now_s=0)
+    reader = Subscriber(wire, bound=9, now_s=0)
     reader.put(b"event ")
     reader.end_when_sent(CloseCode.GOING_AWAY)
     assert not reader.over.done()

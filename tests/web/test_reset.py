@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exness.web.frames import CloseCode
+from exness.web.stream.protocol import CloseCode
 from tests.support.app import Stores
 from tests.web.streams import listening
 from tests.web.test_dev import known, manual_app, set_price

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from exness.access.sessions import FUTURE_S, Sessions
 from exness.storage.auth import open_auth
-from exness.web.auth import FUTURE_S, Sessions
-from exness.web.frames import CloseCode
+from exness.web.stream.protocol import CloseCode
 from tests.support.app import SECRET, WALL_START, App, SetClock, SetWallClock, Stores, Trader, running_app
 from tests.support.books import SECOND, SOL
 from tests.web.streams import Client, hub_of, listening

@@ -9,12 +9,12 @@ from pathlib import Path
 import jwt
 import pytest
 
+from exness.access.magic_links import MagicLinks
+from exness.access.sessions import FUTURE_S, ISSUER, SESSION, Sessions
 from exness.runtime.clock import ManualClock, SystemClock, WallClock
 from exness.runtime.ports import Clock, Revocations
 from exness.storage.auth import AUTH, AUTH_DB, MemoryAuth, open_auth
 from exness.storage.database import migrations
-from exness.web.auth import FUTURE_S, ISSUER, SESSION, Sessions
-from exness.web.links import Links
 from tests.contracts.backends import with_own_connection
 from tests.support.app import SECRET, WALL_START, MailBox, SetWallClock, Trader, assert_error, running_app, until
 from tests.support.books import SECOND
@@ -44,7 +44,7 @@ def test_a_session_signed_with_the_previous_secret_stays_good_and_new_ones_are_s
 def no_clock_stands_for_the_other(exchange: SystemClock | ManualClock, wall: WallClock) -> Clock:
     """Nothing runs this. The type checker would report an ignored error that is none any more."""
     Sessions(SECRET, exchange, days=7, remembered=100)  # type: ignore[arg-type]
-    Links(MemoryAuth(), MailBox(), exchange, minutes=5)  # type: ignore[arg-type]
+    MagicLinks(MemoryAuth(), MailBox(), exchange, minutes=5)  # type: ignore[arg-type]
     return wall  # type: ignore[return-value]
 
 
@@ -208,7 +208,7 @@ async def test_who_asks_while_the_store_is_read_is_judged_by_what_it_says() -> N
     async with running_app(auth=auth, revocations_look_s=0.0) as app:
         (ann,) = await app.known("ann")
         await app.revoke(ann.email)
-        app.context.revocations._look_s = 3600.0
+        app.services.revocations._look_s = 3600.0
         auth.answers.clear()
         asked = auth.asked
         first = asyncio.create_task(ann.get("/balance"))

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exness.storage.auth import MemoryAuth, open_auth
-from exness.web.signin import BAD_LINK, LINK_SENT
+from exness.web.v1.signin import BAD_LINK, LINK_SENT
 from tests.support.app import (
     SECRET,
     WALL_START,
@@ -364,7 +364,7 @@ async def test_the_log_tells_of_every_sign_in_and_holds_no_secret(app: App) -> N
     assert {log["account"] for log in logs if "account" in log} == {"y***@e***.com"}
     for secret in (link, token, "yuki", SECRET.decode()):
         assert secret not in str(logs)
-    counters = app.context.audit.counters
+    counters = app.services.security_log.counters
     assert counters == {"link_asked": 1, "signed_in": 1, "signed_out": 1, "refused_unauthorized": 2, "link_refused": 1}
 
 

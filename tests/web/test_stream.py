@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exness.storage.auth import open_auth
-from exness.web.browsers import Browsers
-from exness.web.connections import Bounds, Connections
-from exness.web.frames import CloseCode, StreamBounds
+from exness.web.http.browser_rules import BrowserRules
+from exness.web.http.connection_limits import Bounds, Connections
+from exness.web.services import StreamBounds
+from exness.web.stream.protocol import CloseCode
 from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
 from tests.support.books import SOL
 from tests.web.streams import Client, RawClient, hub_of, listening, orders
@@ -112,7 +113,7 @@ async def test_an_event_after_the_end_of_a_session_is_not_told_even_before_anybo
 @pytest.fixture
 def nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream does not look by itself for sessions that have ended."""
-    monkeypatch.setattr("exness.web.hub.SWEEP_S", 3600.0)
+    monkeypatch.setattr("exness.web.stream.hub.SWEEP_S", 3600.0)
 
 
 @pytest.mark.usefixtures("nobody_looks")
@@ -165,21 +166,21 @@ async def test_a_bad_handshake_is_refused(app: App, changed: dict[str, str]) -> 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://localhost:3001", ""])
 async def test_a_foreign_page_cannot_use_the_cookie(origin: str) -> None:
-    async with running_app(browsers=Browsers([OURS])) as app:
+    async with running_app(browser_rules=BrowserRules([OURS])) as app:
         (ann,) = await app.known("ann")
         headers = {"Cookie": f"authToken={ann.token}", "Origin": origin}
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             async with listening(app, headers=headers):
                 pass
         assert caught.value.status == 403
-        assert app.context.audit.counters["refused_forbidden_origin"] == 1
+        assert app.services.security_log.counters["refused_forbidden_origin"] == 1
         async with listening(app, headers={"Origin": origin}) as client:  # without it there is nothing to steal
             await client.snapshot("prices")
             assert (await client.error("subscribe", channels=["trades"]))["code"] == "unauthorized"
 
 
 async def test_our_own_pages_can_use_the_cookie() -> None:
-    async with running_app(browsers=Browsers([OURS])) as app:
+    async with running_app(browser_rules=BrowserRules([OURS])) as app:
         (ann,) = await app.known("ann")
         for origin in (OURS, app.url):
             async with listening(app, headers={"Cookie": f"authToken={ann.token}", "Origin": origin}) as client:
@@ -199,13 +200,13 @@ async def test_a_bad_token_is_refused_and_a_bad_cookie_is_none(app: App) -> None
 
 
 async def test_one_reader_too_many_is_refused_and_a_place_that_is_left_can_be_taken() -> None:
-    async with running_app(stream=StreamBounds(readers=2)) as app, listening(app):
+    async with running_app(stream=StreamBounds(subscribers=2)) as app, listening(app):
         async with listening(app):
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 async with listening(app):
                     pass
             assert caught.value.status == 503
-        await until(lambda: len(hub_of(app).readers) == 1)
+        await until(lambda: len(hub_of(app).subscribers) == 1)
         async with listening(app) as client:
             await client.pong()
 
@@ -302,7 +303,7 @@ async def test_another_subprotocol_is_refused_with_the_one_that_there_is(app: Ap
     }
     refused = await app.get("/stream", headers=headers)
     assert_error(refused, 400, "invalid_request", "The stream speaks the subprotocol json: offer that one, or none")
-    assert hub_of(app).readers == set()
+    assert hub_of(app).subscribers == set()
 
 
 async def test_a_subprotocol_may_stand_in_a_line_of_its_own(app: App) -> None:
@@ -353,13 +354,13 @@ async def test_what_the_protocol_forbids_ends_the_stream_with_its_code(
     assert opcode == 0x8
     assert (int.from_bytes(said[:2], "big") or None) == (1000 if code is None else code)
     client.close()
-    await until(lambda: not hub_of(app).readers)
+    await until(lambda: not hub_of(app).subscribers)
 
 
 async def test_a_silent_client_is_pinged_and_one_that_does_not_answer_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("exness.web.hub.SWEEP_S", 0.01)
+    monkeypatch.setattr("exness.web.stream.hub.SWEEP_S", 0.01)
     bounds = StreamBounds(ping_interval_s=0.01, ping_timeout_s=0.3)
     async with (
         running_app(stream=bounds) as app,
@@ -384,7 +385,7 @@ async def test_a_stream_outlives_the_time_that_an_idle_connection_has() -> None:
             await until(lambda: asyncio.get_running_loop().time() > started + 0.1)
             await app.quote(SOL, "201")
             assert (await client.next("prices"))["data"]["mark"] == "201.000000"
-            assert len(app.context.connections) == 1, "it counts as a connection"
+            assert len(app.services.connections) == 1, "it counts as a connection"
 
 
 # --- messages -----------------------------------------------------------------------------------------------------
@@ -518,8 +519,8 @@ async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_excha
     async with listening(app, ann) as client:
         await client.snapshot("trades")
         with monkeypatch.context() as patched:
-            patched.setattr("exness.web.hub.RETRY_S", 0.0)
-            patched.setattr("exness.web.account_frames.AccountFrames.event", lambda *_: 1 / 0)
+            patched.setattr("exness.web.stream.hub.RETRY_S", 0.0)
+            patched.setattr("exness.web.stream.account_frames.AccountFrames.event", lambda *_: 1 / 0)
             await ann.create()
             assert await client.closed() == CloseCode.INTERNAL_ERROR
     async with listening(app, ann) as client:

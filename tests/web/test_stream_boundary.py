@@ -15,9 +15,10 @@ import pytest
 from exness.core.events import AccountOpened, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.money import format_usdc
 from exness.runtime.bus import Bus
-from exness.web.frames import CloseCode, StreamBounds
-from exness.web.hub import Hub
-from exness.web.readers import Reader
+from exness.web.services import StreamBounds
+from exness.web.stream.hub import Hub
+from exness.web.stream.protocol import CloseCode
+from exness.web.stream.subscriber import Subscriber
 from tests.support.app import App, Trader, running_app, until
 from tests.support.books import SOL, tick
 from tests.web.streams import Json, hub_of
@@ -37,7 +38,7 @@ class Wire:
         self.room = 0
         """How many more writes it takes while it is clogged."""
         self.frames: list[Json] = []
-        self.reader: Reader | None = None
+        self.reader: Subscriber | None = None
 
     @property
     def writable(self) -> bool:
@@ -244,7 +245,7 @@ async def test_neither_when_the_bus_can_not_keep_up(seed: int) -> None:
 async def test_a_snapshot_in_the_middle_of_a_broadcast_is_not_followed_by_what_it_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("exness.web.market_stream.READERS_PER_TURN", 1)
+    monkeypatch.setattr("exness.web.stream.market.SUBSCRIBERS_PER_TURN", 1)
     async with running_app() as app:
         await app.quote_all()
         hub, (ann,) = hub_of(app), await app.known("ann")
@@ -314,7 +315,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
     async with running_app() as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
-        hub = Hub(app.exchange, app.sessions, app.context.revocations, StreamBounds())
+        hub = Hub(app.exchange, app.sessions, app.services.revocations, StreamBounds())
         wire = Wire(app, ann)
         wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)

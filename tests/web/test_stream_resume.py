@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from exness.web.frames import StreamBounds
+from exness.web.services import StreamBounds
 from tests.support.app import App, SetClock, Stores, Trader, running_app
 from tests.web.streams import Client, listening
 

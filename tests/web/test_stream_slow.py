@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.web.connections import Bounds, Connections
-from exness.web.frames import CloseCode, StreamBounds
+from exness.web.http.connection_limits import Bounds, Connections
+from exness.web.services import StreamBounds
+from exness.web.stream.protocol import CloseCode
 from tests.support.app import App, running_app, until
 from tests.support.books import SOL, tick
 from tests.web.streams import Client, RawClient, hub_of, listening, narrow
@@ -28,7 +29,7 @@ async def test_prices_of_a_reader_that_does_not_read_are_conflated_to_the_newest
         async with listening(app) as quick:
             await quick.snapshot("prices.SOL")
             slow.say("subscribe", channels=["prices.SOL", "candles.1m.SOL"])
-            await until(lambda: all(reader.market for reader in hub_of(app).readers))
+            await until(lambda: all(reader.market for reader in hub_of(app).subscribers))
             narrow(app)
             await quotes(app, 600)
             slow.say("ping")
@@ -56,10 +57,10 @@ async def test_a_reader_with_too_many_events_waiting_is_closed_and_others_are_no
             for client in (quick, other):
                 await client.snapshot("trades")
             slow.say("subscribe", channels=["trades", "account"])
-            await until(lambda: all(reader.private for reader in hub_of(app).readers))
+            await until(lambda: all(reader.private for reader in hub_of(app).subscribers))
             narrow(app)
             created = []
-            while len(hub_of(app).readers) == 3:
+            while len(hub_of(app).subscribers) == 3:
                 created.append((await ann.create(margin=1))["orderId"])
                 assert len(created) < 1000, "it never fell behind"
             frames, code = await slow.rest()
@@ -80,38 +81,38 @@ async def test_a_reader_with_too_many_events_waiting_is_closed_and_others_are_no
 
 
 async def test_a_reader_that_reads_nothing_at_all_is_cut_off_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exness.web.hub.SWEEP_S", 0.01)
-    monkeypatch.setattr("exness.web.stream.GOODBYE_S", 0.01)
+    monkeypatch.setattr("exness.web.stream.hub.SWEEP_S", 0.01)
+    monkeypatch.setattr("exness.web.stream.socket.GOODBYE_S", 0.01)
     async with running_app() as app:
         await app.quote_all()
         slow = await RawClient.connect(app)
         slow.say("subscribe", channels=["prices.SOL"])
-        await until(lambda: all(reader.market for reader in hub_of(app).readers))
+        await until(lambda: all(reader.market for reader in hub_of(app).subscribers))
         narrow(app)
-        (reader,) = hub_of(app).readers
-        while reader._line.writable:
+        (reader,) = hub_of(app).subscribers
+        while reader._wire.writable:
             await quotes(app, 10)
-        assert len(app.context.connections) == 1
+        assert len(app.services.connections) == 1
         hub_of(app).bounds = StreamBounds(ping_interval_s=0.01, ping_timeout_s=0.01)
-        await until(lambda: len(app.context.connections) == 0)
+        await until(lambda: len(app.services.connections) == 0)
         slow.close()
 
 
 async def test_a_stop_does_not_wait_for_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exness.web.hub.DRAIN_S", 0.05)
-    monkeypatch.setattr("exness.web.stream.LAST_GOODBYE_S", 0.05)
+    monkeypatch.setattr("exness.web.stream.hub.DRAIN_S", 0.05)
+    monkeypatch.setattr("exness.web.stream.socket.LAST_GOODBYE_S", 0.05)
     async with running_app(stream=StreamBounds(queue=100_000)) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         slow = await RawClient.connect(app, ann)
         slow.say("subscribe", channels=["trades", "account"])
-        await until(lambda: all(reader.private for reader in hub_of(app).readers))
+        await until(lambda: all(reader.private for reader in hub_of(app).subscribers))
         narrow(app)
-        (reader,) = hub_of(app).readers
+        (reader,) = hub_of(app).subscribers
         while not reader.waiting:
             await ann.create(margin=1)
         await hub_of(app).stop()
-        await until(lambda: not hub_of(app).readers)
+        await until(lambda: not hub_of(app).subscribers)
         assert reader.close_code is CloseCode.GOING_AWAY
         slow.close()
 
@@ -140,7 +141,7 @@ async def test_a_thousand_readers_all_get_every_price_and_their_own_events() -> 
                 assert marks[-1] == "110.000000"
                 assert {frame["channel"] for frame in client.frames} == {"control", "prices.SOL"}
             stop.set()
-        await until(lambda: not hub_of(app).readers)
+        await until(lambda: not hub_of(app).subscribers)
         assert hub_of(app).market._listeners == {}
 
 

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from exness.web import system
+from exness.web.v1 import health as system
 from tests.support.app import JSON, App, running_app, until
 from tests.support.books import ETH, SOL, tick
 
@@ -117,5 +117,5 @@ async def test_while_a_commit_is_stuck_it_is_not_ready(monkeypatch: pytest.Monke
 
 
 async def test_while_the_loop_lags_it_is_not_ready(app: App) -> None:
-    app.context.loop.lag_s = system.LAGGING_S + 0.1
+    app.services.loop.lag_s = system.LAGGING_S + 0.1
     await assert_not_ready(app, "the loop lags behind")

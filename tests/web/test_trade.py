@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exness.core.instruments import Execution
-from exness.web.wire import OpenTradeFixed, OpenTradeNow, OpenTradeRow
+from exness.web.v1.models import OpenTradeFixed, OpenTradeNow, OpenTradeRow
 from tests.support.app import (
     App,
     SetClock,

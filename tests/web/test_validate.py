@@ -16,13 +16,14 @@ from yarl import URL
 
 from exness.core.instruments import AccountId
 from exness.runtime.candles import CandleQuery
-from exness.web import asyncapi, frames
-from exness.web.context import Dev
-from exness.web.dev_bodies import ClockBody, PriceBody, ScriptBody, clock_order, price_of, script_of
-from exness.web.errors import FieldError, InvalidRequest
-from exness.web.openapi import DEV_OPERATIONS, OPERATIONS, document
-from exness.web.validate import Query, create_order, history_query, klines_query
-from exness.web.wire import CreateTradeBody
+from exness.web.dev.models import ClockBody, PriceBody, ScriptBody, clock_order, parse_price, script_of
+from exness.web.docs import asyncapi
+from exness.web.docs.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.http.errors import FieldError, InvalidRequest
+from exness.web.services import Dev
+from exness.web.stream import protocol as frames
+from exness.web.v1.models import CreateTradeBody
+from exness.web.v1.parse import Query, create_order, history_query, klines_query
 from tests.support.app import App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import make_rules
 from tests.web.streams import listening
@@ -113,7 +114,7 @@ async def test_an_unknown_parameter_given_twice_is_told_once(ann: Trader) -> Non
 
 READ: dict[type[msgspec.Struct], Callable[[bytes], object]] = {
     CreateTradeBody: lambda body: create_order(body, RULES),
-    PriceBody: lambda body: price_of(body, 6),
+    PriceBody: lambda body: parse_price(body, 6),
     ClockBody: clock_order,
 }
 """How a body with optional fields is read."""

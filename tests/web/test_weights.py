@@ -5,26 +5,18 @@ from typing import Any
 
 import pytest
 
-from exness.assembly import make_limits
+from exness.app.build import make_limits
 from exness.config import Config
 from exness.runtime.candles import Candle, CandleQuery
-from exness.web.asyncapi import document as stream_document
-from exness.web.context import Dev
-from exness.web.frames import Message, StreamBounds
-from exness.web.limits import RateLimits
-from exness.web.openapi import document
+from exness.web.docs.asyncapi import document as stream_document
+from exness.web.docs.openapi import document
+from exness.web.http.rate_limits import RateLimits
+from exness.web.http.weights import BODY_BYTES, OTHER, Budget, Weight
 from exness.web.routes import DEV_ROUTES, ROUTES
-from exness.web.weights import (
-    API,
-    BODY_BYTES,
-    OTHER,
-    STREAM_WEIGHTS,
-    WEIGHTS,
-    Budget,
-    Weight,
-    message_weight,
-    weight_of,
-)
+from exness.web.services import Dev, StreamBounds
+from exness.web.stream.protocol import Message
+from exness.web.stream.weights import STREAM_WEIGHTS, message_weight
+from exness.web.weights import API, WEIGHTS, weight_of
 from tests.support.app import Answer, assert_error, rate_limits, running_app
 from tests.web.streams import hub_of, listening
 
@@ -116,7 +108,7 @@ async def test_every_request_is_counted_as_its_weight_and_tells_so(method: str, 
             answer = Answer(response.status, response.headers, await response.read())
         assert answer.status != 429
         assert used(answer) == weight.base
-        assert counted(app.context.limits, "127.0.0.1") == {weight.budget: weight.base}
+        assert counted(app.services.limits, "127.0.0.1") == {weight.budget: weight.base}
 
 
 def counted(limits: RateLimits, who: str) -> dict[str, int]:
@@ -134,7 +126,7 @@ async def test_rows_weigh_for_the_address_and_for_the_account() -> None:
         ann = app.trader("ann")
         for _ in range(70):
             await ann.create(margin=1)
-        base = counted(app.context.limits, "127.0.0.1").get("read", 0)
+        base = counted(app.services.limits, "127.0.0.1").get("read", 0)
         queries = {
             "/klines?asset=SOL&interval=1m&limit=1000": (3 + 1000 // 8, False),
             "/klines?asset=SOL&interval=1m": (3 + 500 // 8, False),
@@ -155,8 +147,8 @@ async def test_rows_weigh_for_the_address_and_for_the_account() -> None:
             assert answer.status == (400 if "nonsense" in path else 200)
             by_address += weight
             by_account += weight if of_account else 0
-            assert counted(app.context.limits, "127.0.0.1")["read"] == by_address, path
-            assert counted(app.context.limits, ann.email).get("account-read", 0) == by_account, path
+            assert counted(app.services.limits, "127.0.0.1")["read"] == by_address, path
+            assert counted(app.services.limits, ann.email).get("account-read", 0) == by_account, path
             assert used(answer) == by_address
 
 
@@ -171,7 +163,7 @@ async def test_a_body_weighs_by_its_bytes_chunked_or_not() -> None:
         for number, data in enumerate((body, chunks()), 1):
             refused = await ann.request("POST", "/trade/close", data=data, headers={"Content-Type": "application/json"})
             assert_error(refused, 404, "trade_not_found")
-            assert counted(app.context.limits, ann.email) == {"account-trade": 13 * number}
+            assert counted(app.services.limits, ann.email) == {"account-trade": 13 * number}
 
 
 async def test_what_would_weigh_too_much_is_refused_before_it_is_worked_out() -> None:
@@ -217,7 +209,7 @@ async def test_messages_of_the_stream_weigh_for_the_address_and_for_the_account(
                 ({"op": "subscribe", "channels": ["account"], "resume": 31}, 1),
             ]
             assert app.state.seq == 31
-            limits, address, account = app.context.limits, 8, 0
+            limits, address, account = app.services.limits, 8, 0
             for message, weight in steps:
                 await client.asked(**message)
                 address, account = address + weight, account + weight
@@ -232,23 +224,23 @@ async def test_a_message_too_many_is_refused_and_changes_nothing(rates: dict[str
         await client.pong()
         error = await client.error("subscribe", channels=["trades"], id=7)
         assert (error["code"], error["id"]) == ("rate_limited", 7)
-        (reader,) = hub_of(app).readers
+        (reader,) = hub_of(app).subscribers
         assert not reader.private
-        assert app.context.audit.counters["refused_rate_limited"] == 1
+        assert app.services.security_log.counters["refused_rate_limited"] == 1
 
 
 async def test_messages_that_come_too_fast_are_counted_too() -> None:
     bounds = StreamBounds(messages_per_s=5)
     async with running_app(limits=rate_limits(**PLENTY), stream=bounds) as app, listening(app) as client:
         answers = [await client.asked("ping") for _ in range(9)]
-        assert counted(app.context.limits, "127.0.0.1") == {"read": 8 + len(answers)}
+        assert counted(app.services.limits, "127.0.0.1") == {"read": 8 + len(answers)}
 
 
 async def test_who_opens_streams_one_after_the_other_is_counted() -> None:
     async with running_app(limits=rate_limits(**PLENTY)) as app:
         for number in range(1, 4):
             async with listening(app):
-                assert counted(app.context.limits, "127.0.0.1") == {"read": 8 * number}
+                assert counted(app.services.limits, "127.0.0.1") == {"read": 8 * number}
 
 
 # --- the defaults -------------------------------------------------------------------------------------------------

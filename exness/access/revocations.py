@@ -1,0 +1,47 @@
+"""The one place that asks the store which sessions ended: for requests, for the stream, and before one is issued."""
+
+import asyncio
+import time
+
+from exness.access.sessions import Session, Sessions
+from exness.runtime.clock import WallClock
+from exness.runtime.ports import AuthStore
+
+LOOK_S = 0.01
+"""How often, at most, it is looked whether another process ended sessions: a look costs as much as a decision."""
+
+
+class RevocationWatch:
+    """Keeps `sessions` up to date with the store."""
+
+    def __init__(self, store: AuthStore, sessions: Sessions, clock: WallClock, *, look_s: float = LOOK_S) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._clock = clock
+        self._look_s = look_s
+        self._next_s = 0.0
+        self._reading = asyncio.Lock()
+
+    async def refresh(self, *, at_once: bool = False) -> None:
+        """Learn what another process ended. `at_once`: whenever it was looked last. Raises StorageError.
+
+        Who comes while the store is read waits for it, to be judged by what it says.
+        """
+        now_s = time.monotonic()
+        if now_s < self._next_s and not at_once and not self._reading.locked():
+            return
+        self._next_s = now_s + self._look_s
+        async with self._reading:
+            if self._store.changed():
+                await self._read()
+
+    async def end(self, session: Session) -> None:
+        """End a session: at once for this process, durably when it returns. Raises StorageError."""
+        self._sessions.end(session)
+        now = self._clock.wall_us()
+        await self._store.end_session(session.id, now, now + self._sessions.life_us)
+        async with self._reading:
+            await self._read()
+
+    async def _read(self) -> None:
+        self._sessions.learn(await self._store.revocations(self._sessions.generation))

@@ -1,0 +1,1 @@
+"""Builds the exchange of its parts and runs it."""

@@ -1,0 +1,314 @@
+"""From a Config to every part of a running exchange, nothing running yet.
+
+With `app`, the only module that knows the concrete classes.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from exness import __version__
+from exness.access.magic_links import MagicLinks
+from exness.access.revocations import RevocationWatch
+from exness.access.sessions import Sessions
+from exness.config import Config
+from exness.core.engine import Engine
+from exness.core.instruments import Asset
+from exness.core.state import Rules
+from exness.feeds.backpack import BackpackFeed
+from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.manual import ManualFeed
+from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
+from exness.feeds.simulated import SimulatedFeed
+from exness.mail.outbox import OutboxMailer
+from exness.mail.postman import Postman
+from exness.mail.resend import ResendMailer
+from exness.mail.smtp import SmtpMailer
+from exness.observability import logs
+from exness.observability.metrics import Metrics, RequestMeter, Watched
+from exness.process import standard_streams as streams
+from exness.runtime.bus import Bus
+from exness.runtime.candles import CandleBatch, CandleBook
+from exness.runtime.clock import RandomIds, SystemClock, WallClock
+from exness.runtime.exchange import Exchange
+from exness.runtime.flush import CandleFlush
+from exness.runtime.meters import LoopWatch
+from exness.runtime.ports import AuthStore, Clock, Mailer, PriceFeed
+from exness.runtime.reads import BoundedHistory
+from exness.runtime.recovery import Recovered
+from exness.runtime.sequencer import Sequencer
+from exness.runtime.snapshots import Snapshotter
+from exness.runtime.web_urls import parse_web_url
+from exness.runtime.writer import Writer
+from exness.storage.datadir import read_previous_secret, read_secret
+from exness.storage.sqlite import Storage
+from exness.web.http.access_log import AccessLog
+from exness.web.http.browser_rules import BrowserRules
+from exness.web.http.client_ip import ClientIps
+from exness.web.http.connection_limits import Bounds, Connections
+from exness.web.http.rate_limits import RateLimits
+from exness.web.http.security_log import SecurityLog
+from exness.web.services import Dev, Services, StreamBounds
+from exness.web.v1.price_cache import PriceCache
+
+OUTBOX = "outbox"
+
+
+class StartError(Exception):
+    """The exchange can't start. The message is one sentence for the operator."""
+
+
+def make_sessions(config: Config, clock: WallClock) -> Sessions:
+    """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
+    data_dir, auth = config.storage.data_dir, config.auth
+    secret = auth.secret.encode() or read_secret(data_dir)
+    before = auth.previous_secret.encode() or read_previous_secret(data_dir)
+    previous = [before] if before else []
+    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
+
+
+def make_mailer(config: Config) -> Mailer:
+    """The configured way for mails to leave. Raises StartError."""
+    auth = config.auth
+    try:
+        if auth.resend_api_key:
+            return ResendMailer(auth.resend_api_key, auth.mail_from)
+        if auth.smtp_url:
+            return SmtpMailer(auth.smtp_url, auth.mail_from)
+        folder = config.storage.data_dir / OUTBOX
+        return OutboxMailer(folder, auth.mail_from, log_links=not config.server.production)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+
+def make_feed(config: Config) -> PriceFeed:
+    """The configured source of prices. Raises StartError."""
+    instruments, settings = list(config.instruments().values()), config.feed
+    life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
+    match settings.source:
+        case "simulated":
+            return SimulatedFeed(
+                instruments,
+                life_us,
+                seed=settings.seed,
+                ticks_per_s=settings.ticks_per_s,
+                scenario=settings.scenario,
+                volatility={Asset(name): asset.volatility for name, asset in config.assets.items()},
+                guard=guard,
+            )
+        case "backpack":
+            return BackpackFeed(
+                settings.url, instruments, life_us, guard=guard, resubscribe_after_s=settings.resubscribe_after_s
+            )
+        case "replay":
+            options = ReplayOptions(
+                begin_us=settings.replay_from,
+                end_us=settings.replay_to,
+                loop=settings.loop,
+                allow_gaps=settings.allow_gaps,
+                orders=settings.orders,
+                initial_balance=config.trading.initial_balance,
+            )
+            try:
+                return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
+            except ReplayError as error:
+                raise StartError(str(error)) from error
+        case "manual":
+            return ManualFeed(life_us)
+
+
+def make_guard(config: Config) -> Guard:
+    """What the configured feed's quotes are judged by. A simulation and a recording may leap, unless told otherwise."""
+    rules = {Asset(name): JumpRule(each.jump_share, each.jump_confirmations) for name, each in config.assets.items()}
+    guards_jumps = config.feed.source == "backpack" or config.feed.jump_guard == "all"
+    settings = GuardSettings(max_spread=config.feed.max_spread, jumps=rules if guards_jumps else {})
+    return Guard(list(config.instruments().values()), settings)
+
+
+def make_rules(config: Config) -> Rules:
+    """The part of the configuration that the core decides by."""
+    trading = config.trading
+    return Rules(
+        instruments=config.instruments(),
+        execution=trading.execution,
+        max_open_trades_per_account=trading.max_open_trades_per_account,
+        max_notional_per_account=trading.max_notional_per_account,
+        max_open_interest_per_asset=trading.max_open_interest_per_asset,
+        client_order_ids_per_account=trading.client_order_ids_per_account,
+    )
+
+
+def make_exchange(
+    config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed, stored: CandleBatch | None = None
+) -> Exchange:
+    """The exchange on a recovered state and its newest candles, nothing running yet."""
+    state, rules = recovered.state, make_rules(config)
+    owns_time = clock_of(feed) is not None
+    candles = CandleBook(stored, is_replayed=owns_time)
+    newest_us = max(state.at, stored.at if stored is not None else 0)
+    clock, bus = clock_of(feed) or SystemClock(not_before_us=newest_us), Bus(config.engine.subscriber_queue)
+    writer = Writer(
+        storage.journal,
+        bus,
+        durable_seq=state.seq,
+        bound=config.storage.writer_queue,
+        batch=config.storage.writer_batch,
+        wait_for_disk=config.storage.acknowledge == "durable",
+        candles=CandleFlush(candles, with_every_commit=owns_time),
+    )
+    sequencer = Sequencer(
+        Engine(rules, state, liquidations_per_step=config.engine.slice_liquidations),
+        writer,
+        clock,
+        inbox_size=config.engine.inbox_size,
+        inbox_wait_s=config.engine.inbox_wait_s,
+        slice_commands=config.engine.slice_commands,
+        tick_queue=config.engine.tick_queue_per_asset,
+    )
+    sequencer.watchers.append(candles.watch)
+    if isinstance(feed, ManualFeed):
+        feed.hold(sequencer)
+    return Exchange(
+        rules=rules,
+        state=state,
+        sequencer=sequencer,
+        writer=writer,
+        bus=bus,
+        history=BoundedHistory(storage.history, config.storage.read_queue),
+        feed=feed,
+        clock=clock,
+        ids=RandomIds(),
+        initial_balance=config.trading.initial_balance,
+        candles=candles,
+        journal=storage.journal,
+    )
+
+
+def clock_of(feed: PriceFeed) -> Clock | None:
+    """The clock of a feed that owns the time (it has one as `clock`), else None: the wall's time it is."""
+    clock: Clock | None = getattr(feed, "clock", None)
+    return clock
+
+
+def make_services(
+    config: Config,
+    exchange: Exchange,
+    store: AuthStore,
+    magic_links: MagicLinks,
+    clock: WallClock,
+    loop: LoopWatch,
+) -> Services:
+    """Everything the routes work with. `clock` is the sessions'."""
+    server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
+    client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
+    bounds = Bounds(
+        connections=server.max_connections,
+        connections_per_ip=config.limits.connections_per_ip,
+        head_timeout_s=server.header_timeout_s,
+        idle_timeout_s=server.idle_timeout_s,
+    )
+    return Services(
+        exchange=exchange,
+        sessions=sessions,
+        magic_links=magic_links,
+        revocations=RevocationWatch(store, sessions, clock),
+        limits=make_limits(config),
+        version=__version__,
+        max_body_bytes=server.max_body_bytes,
+        body_timeout_s=server.body_timeout_s,
+        frontend_url=server.frontend_url or f"{urlsplit(server.public_url).path}/",
+        public_url=server.public_url,
+        production=server.production,
+        client_ips=client_ips,
+        browser_rules=make_browser_rules(config),
+        connections=Connections(bounds, client_ips, security_log),
+        security_log=security_log,
+        stream=make_stream_bounds(config),
+        dev=make_dev(config, exchange.feed),
+        access=AccessLog(logs.later) if config.log.access else None,
+        requests=RequestMeter(),
+        loop=loop,
+        metrics=None,
+        price_cache=PriceCache(),
+    )
+
+
+def make_browser_rules(config: Config) -> BrowserRules:
+    server = config.server
+    own_origin = parse_web_url(server.public_url).origin if server.public_url else None
+    return BrowserRules(server.allowed_origins, own_origin=own_origin, production=server.production)
+
+
+def make_stream_bounds(config: Config) -> StreamBounds:
+    stream = config.stream
+    return StreamBounds(
+        subscribers=stream.max_readers,
+        subscriptions=stream.subscriptions,
+        message_bytes=stream.message_bytes,
+        messages_per_s=stream.messages_per_s,
+        queue=stream.queue,
+        resume_records=stream.resume_records,
+        ping_interval_s=stream.ping_interval_s,
+        ping_timeout_s=stream.ping_timeout_s,
+    )
+
+
+def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
+    """Dev control, where it is on; price and clock are in its hand when the feed is manual."""
+    if not config.dev.control:
+        return None
+    return Dev(feed if isinstance(feed, ManualFeed) else None)
+
+
+def make_metrics(
+    config: Config, services: Services, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
+) -> Metrics:
+    """What /metrics tells."""
+    exchange, data_dir = services.exchange, config.storage.data_dir
+    history = exchange.history
+    assert isinstance(history, BoundedHistory)
+    watched = Watched(
+        exchange=exchange,
+        snapshotter=snapshotter,
+        recovered=recovered,
+        loop=services.loop,
+        requests=services.requests,
+        connections=lambda: len(services.connections),
+        door=services.security_log.counters,
+        files=lambda: file_sizes(data_dir),
+        queues={
+            "history": (lambda: history.waiting, config.storage.read_queue),
+            "mail": (lambda: postman.held, postman.bound),
+            **streams.queues(),
+        },
+        counters={"mails": postman.counters},
+        dropped_lines=streams.dropped(),
+    )
+    return Metrics(watched)
+
+
+def file_sizes(data_dir: Path) -> dict[str, int]:
+    """Bytes by name of the databases and of the logs beside them. SQLite removes those when it likes, so one that was
+    listed may be gone when it is looked at."""
+    sizes = {}
+    for file in sorted(data_dir.glob("*.db*")):
+        with suppress(FileNotFoundError):
+            sizes[file.name] = file.stat().st_size
+    return sizes
+
+
+def make_limits(config: Config) -> RateLimits:
+    limits = config.limits
+    return RateLimits(
+        enabled=limits.enabled,
+        trade_per_account=limits.trade_per_account,
+        trade_per_ip=limits.trade_per_ip,
+        read_per_account=limits.read_per_account,
+        read_per_ip=limits.read_per_ip,
+        probe_per_ip=limits.probe_per_ip,
+        mail_per_ip=limits.mail_per_ip,
+        mail_per_address=limits.mail_per_address,
+        block_after=limits.block_after,
+        block_s=limits.block_s,
+        most=limits.addresses_tracked,
+    )

@@ -1,0 +1,453 @@
+"""The life of a server: recovers, starts, serves, drains, stops.
+
+With `assembly`, which builds the parts, the only module that knows the concrete classes. Start: directory and lock,
+storage, recovery, writer and engine, feed, port. Stop is the same the other way round, so that whatever was taken is
+answered and on disk before the end.
+"""
+
+import asyncio
+import gc
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from exness.access.magic_links import SIGNUP, MagicLinks
+from exness.app.banner import banner
+from exness.app.build import (
+    StartError,
+    clock_of,
+    make_exchange,
+    make_feed,
+    make_mailer,
+    make_metrics,
+    make_services,
+    make_sessions,
+)
+from exness.config import Config
+from exness.core.capture import digest_of
+from exness.core.state import State
+from exness.feeds.backfill import Backfill
+from exness.feeds.replay import ReplayError, ReplayFeed, Resume, resume_after
+from exness.mail.messages import link_mail
+from exness.mail.postman import Postman
+from exness.observability.metrics import Metrics
+from exness.process.signals import Stop
+from exness.runtime.candles import CandleBatch
+from exness.runtime.clock import WallClock
+from exness.runtime.exchange import Exchange
+from exness.runtime.meters import LoopWatch
+from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
+from exness.runtime.recovery import Recovered, recover
+from exness.runtime.snapshots import Snapshotter
+from exness.runtime.sockets import allow_connections, why_not_listening
+from exness.runtime.stopping import stop_event
+from exness.runtime.threads import Threads, in_thread_of_its_own
+from exness.runtime.writer import Halted
+from exness.storage.auth import open_auth
+from exness.storage.datadir import locked, prepare
+from exness.storage.snapshots import SnapshotStoreDamaged
+from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.web.app import make_runner
+from exness.web.http.listening import Listening, bind
+from exness.web.routes import API
+from exness.web.services import Services
+
+_log = structlog.get_logger("exness.app.life")
+
+T = TypeVar("T")
+
+FIRST_PRICES_S = 0.5
+"""How long a start waits for the first prices of a feed that needs no network."""
+
+SWITCH_INTERVAL_S = 0.000_1
+"""How long a busy loop keeps Python's lock from the threads that write. At the usual 5 ms a loop that never idles
+starves the journal: one append then took up to 21 s, at 0.1 ms at most 0.1 s."""
+
+GC_THRESHOLDS = (10_000, 20, 10)
+"""Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
+less often. At everything it looks when what has grown old since is a quarter of it, as always: closed connections are
+cycles, and would else stay for good."""
+
+MAIL_DELAY_S = 0.05
+"""A mail waits this long, and up to twice as long."""
+MAILS_WAITING = 1000
+
+DAY_US = 86_400_000_000
+
+
+def issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
+    """A session token for each mail address; an account is made when one is first used. Raises StorageError."""
+    prepare(config.storage.data_dir)
+    return asyncio.run(_issue_tokens(config, emails))
+
+
+def revoke_sessions(config: Config, email: str) -> None:
+    """End every session of a mail address that was issued up to now, in a running server too. Raises StorageError."""
+    prepare(config.storage.data_dir)
+    asyncio.run(_revoke_sessions(config, email))
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays: it is never looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+async def _issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
+    sessions = make_sessions(config, WallClock())
+    async with open_auth(config.storage.data_dir) as store:
+        sessions.learn(await store.revocations(sessions.generation))
+    return [sessions.issue(email) for email in emails]
+
+
+async def _revoke_sessions(config: Config, email: str) -> None:
+    now = WallClock().wall_us()
+    async with open_auth(config.storage.data_dir) as store:
+        await store.end_sessions_of(email, now, now + config.auth.session_days * DAY_US)
+
+
+class _LinkMails:
+    """Implements `ports.LinkMails`. `base_url` is asked when it is needed: the port may be known only then.
+
+    A mail is handed on a random moment after it was asked for. Its sending takes time on the machine, and were that
+    spent right when the answer goes out, the answer would tell by its own time who has an account.
+    """
+
+    def __init__(self, postman: Postman, base_url: Callable[[], str], minutes: int) -> None:
+        self._postman = postman
+        self._base_url = base_url
+        self._minutes = minutes
+        self._waiting: dict[Mail, asyncio.TimerHandle] = {}
+
+    def write(self, purpose: str, email: str, token: str) -> Mail:
+        link = f"{self._base_url()}{API}/signin/post?token={token}"
+        return link_mail("signup" if purpose == SIGNUP else "signin", email, link, self._minutes)
+
+    def post(self, mail: Mail) -> bool:
+        if len(self._waiting) >= MAILS_WAITING:
+            return False
+        delay_s = MAIL_DELAY_S * (1 + secrets.randbelow(1000) / 1000)
+        self._waiting[mail] = asyncio.get_running_loop().call_later(delay_s, self._hand_on, mail)
+        return True
+
+    def hand_on_all(self) -> None:
+        """At the end nobody waits any more."""
+        for mail in list(self._waiting):
+            self._waiting[mail].cancel()
+            self._hand_on(mail)
+
+    def _hand_on(self, mail: Mail) -> None:
+        del self._waiting[mail]
+        self._postman.post(mail)
+
+
+class _Started(NamedTuple):
+    """What is there once the start is through, all of it open."""
+
+    feed: PriceFeed
+    mailer: Mailer
+    storage: Storage
+    store: AuthStore
+    recovered: Recovered
+    candles: CandleBatch
+
+
+async def serve(
+    config: Config,
+    say: Callable[[str], None],
+    stop: Stop,
+    config_file: Path | None = None,
+    *,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Run the exchange until `stop` hears SIGTERM or SIGINT, also when that is before it listens.
+
+    `say` prints a line to the operator. `config_file` is where the settings came from, `warnings` are what the banner
+    is to warn of beside what the settings tell.
+
+    Raises StartError or StorageError when it can't start, and whatever stopped it when it could not go on.
+    """
+    with stop_event(stop) as stopping:
+        async with AsyncExitStack() as stack:
+            started = await _or_stop(_start(config, stack), stopping)
+            if started is not None:
+                await _run(config, started, say, stopping, config_file, warnings)
+    if started is None:
+        _log.info("stopped before it was open")
+
+
+async def _start(config: Config, stack: AsyncExitStack) -> _Started:
+    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`."""
+    data_dir = config.storage.data_dir
+    prepare(data_dir)
+    stack.enter_context(locked(data_dir))
+    feed, mailer = make_feed(config), make_mailer(config)
+    await _check_feed(feed)
+    storage, notes = await stack.enter_async_context(_storage(config))
+    store = await stack.enter_async_context(open_auth(data_dir))
+    recovered = await recover(storage.journal, storage.snapshots)
+    recovered.notes[:0] = notes
+    _check_assets(recovered.state, config)
+    candles = await storage.history.newest_candles()
+    _check_time(max(recovered.state.at, candles.at), feed)
+    _spare_the_collector()
+    return _Started(feed, mailer, storage, store, recovered, candles)
+
+
+async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
+    """What `work` returns; None when `stopping` came first, and `work` has been cancelled and has ended."""
+    if stopping.is_set():
+        work.close()
+        return None
+    working = asyncio.create_task(work, name="start")
+    stopped = asyncio.create_task(stopping.wait(), name="stop")
+    try:
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            return await working
+        return None
+    finally:
+        working.cancel()
+        stopped.cancel()
+
+
+@asynccontextmanager
+async def _storage(config: Config) -> AsyncIterator[tuple[Storage, list[str]]]:
+    """Both databases, and what was wrong with them. A snapshots.db that is none is moved aside: nothing is lost."""
+    data_dir, notes = config.storage.data_dir, []
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            opening = open_storage(data_dir, config.instruments(), snapshots_kept=config.storage.snapshots_kept)
+            try:
+                storage = await stack.enter_async_context(opening)
+                break
+            except SnapshotStoreDamaged as damage:
+                notes.append(f"{damage}; it is now {set_snapshots_aside(data_dir).name}")
+        else:
+            raise StorageError(f"{data_dir} can't hold a snapshots.db that can be read")
+        yield storage, notes
+
+
+async def _check_feed(feed: PriceFeed) -> None:
+    """A recording is read through before anything starts. Raises StartError for the first line that can't be played."""
+    if not isinstance(feed, ReplayFeed):
+        return
+    try:
+        await in_thread_of_its_own(feed.check)
+    except ReplayError as error:
+        raise StartError(str(error)) from error
+
+
+def _check_time(newest_us: int, feed: PriceFeed) -> None:
+    """A recording that sets the clock can't be played on top of what came later. Raises StartError."""
+    try:
+        if isinstance(feed, ReplayFeed):
+            feed.refuse_newer(newest_us)
+    except ReplayError as error:
+        raise StartError(str(error)) from error
+
+
+async def _resume(storage: Storage, state: State) -> Resume:
+    """Where a replay that rides on the journal goes on: after its last record."""
+    resume = Resume()
+    async for records in storage.journal.read(after=max(0, state.seq - 1)):
+        resume = resume_after(state.at, records[-1].request)
+    return resume
+
+
+async def _backfill(config: Config, exchange: Exchange) -> None:
+    """Fetch candles from before the start, when that is configured and prices are that venue's."""
+    settings = config.feed
+    if settings.source == "backpack" and settings.backfill_url:
+        backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
+        now_s = WallClock().wall_us() // 1_000_000  # the venue's time: ours may have been stepped ahead of it
+        await backfill.run(now_s, exchange.candles.backfill)
+
+
+async def _feed_prices(
+    exchange: Exchange, resume: Resume, opened: asyncio.Event, ended: Callable[[float], None]
+) -> None:
+    """Run the feed. One that owns the time begins once the port is open; `ended` hears how long a recording took."""
+    feed, sequencer = exchange.feed, exchange.sequencer
+    if not isinstance(feed, ReplayFeed):
+        await feed.run(sequencer.tick)
+        return
+    if feed.clock is None:
+        started = time.monotonic()
+        await feed.run(sequencer.tick)
+    else:
+        await opened.wait()
+        started = time.monotonic()
+        try:
+            await feed.play(sequencer, resume)
+            await exchange.writer.on_disk(exchange.state.seq)
+        except Halted:  # the writer has said why
+            return
+    ended(time.monotonic() - started)
+
+
+def _replay_summary(exchange: Exchange, seconds: float) -> str:
+    feed, state = exchange.feed, exchange.state
+    assert isinstance(feed, ReplayFeed)
+    orders = f", {feed.orders_done} orders done and {feed.orders_refused} refused" if feed.has_orders else ""
+    liquidations = f", {feed.liquidations} liquidations" if feed.clock is not None else ""
+    return (
+        f"replay ended: {feed.counters['ticks']} ticks{orders}{liquidations} in {seconds:.1f} s; "
+        f"seq {state.seq}, state {digest_of(state)}"
+    )
+
+
+async def _run(
+    config: Config,
+    started: _Started,
+    say: Callable[[str], None],
+    stop: asyncio.Event,
+    config_file: Path | None,
+    warnings: Sequence[str],
+) -> None:
+    """Everything at work, from the first task to the last snapshot."""
+    feed, mailer, storage, store, recovered, candles = started
+    exchange = make_exchange(config, storage, recovered, feed, candles)
+    sequencer, writer = exchange.sequencer, exchange.writer
+    snapshotter = Snapshotter(
+        exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
+    )
+    postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
+    loop = LoopWatch()
+    opened = asyncio.Event()
+    resume = await _resume(storage, recovered.state)
+
+    def replayed(seconds: float) -> None:
+        say(_replay_summary(exchange, seconds))
+        if config.feed.exit_at_end:
+            stop.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(writer.run(), name="writer")
+        sequencing = tasks.create_task(sequencer.run(), name="sequencer")
+        feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
+        snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
+        backfilling = tasks.create_task(_backfill(config, exchange), name="backfill")
+        watching = tasks.create_task(loop.run(), name="loop")
+        tasks.create_task(postman.run(), name="mail")
+        await _first_prices(exchange, stop)
+
+        def watched(services: Services) -> Metrics:
+            return make_metrics(config, services, snapshotter, recovered, postman)
+
+        if not stop.is_set():
+            async with _listening(config, exchange, store, postman, loop, watched) as listening:
+                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings))
+                say(f"listening on {listening.local_url}")
+                opened.set()
+                await stop.wait()
+                _log.info("stopping: answering what is in flight")
+        await postman.drain(config.server.shutdown_timeout_s)
+        feeding.cancel()
+        backfilling.cancel()
+        snapshotting.cancel()
+        watching.cancel()
+        sequencer.close()
+        await sequencing
+        writer.close()
+        await writing
+    exchange.bus.close()
+    await snapshotter.try_take()
+    _log.info("stopped", seq=exchange.state.seq)
+
+
+@asynccontextmanager
+async def _listening(
+    config: Config,
+    exchange: Exchange,
+    store: AuthStore,
+    postman: Postman,
+    loop: LoopWatch,
+    watched: Callable[[Services], Metrics],
+) -> AsyncIterator[Listening]:
+    """Serve HTTP; yields where. Leaving stops accepting and waits for what is in flight. Raises StartError."""
+    listening: Listening
+
+    def base_url() -> str:
+        return config.server.public_url or listening.url
+
+    mails = _LinkMails(postman, base_url, config.auth.link_minutes)
+    clock = WallClock()
+    magic_links = MagicLinks(store, mails, clock, minutes=config.auth.link_minutes)
+    services = make_services(config, exchange, store, magic_links, clock, loop)
+    services = replace(services, metrics=watched(services))
+    runner = make_runner(services, config.server.shutdown_timeout_s)
+    await runner.setup()
+    try:
+        try:
+            listening = await bind(config.server.host, config.server.port)
+            for bound in listening.sockets:
+                await web.SockSite(runner, bound).start()
+        except (OSError, ValueError) as error:
+            raise StartError(why_not_listening(config.server.host, config.server.port, error)) from error
+        yield listening
+    finally:
+        await runner.cleanup()
+        mails.hand_on_all()
+
+
+async def _first_prices(exchange: Exchange, stop: asyncio.Event) -> None:
+    """Give a local feed a moment, so that the first trade can follow at once. No start waits for a venue."""
+    if not exchange.feed.simulated or clock_of(exchange.feed) is not None:
+        return
+    deadline = time.monotonic() + FIRST_PRICES_S
+    while time.monotonic() < deadline and not stop.is_set():
+        if all(exchange.state.price(asset) is not None for asset in exchange.rules.instruments):
+            return
+        await asyncio.sleep(0.005)
+
+
+def _check_assets(state: State, config: Config) -> None:
+    """Refuse to run without an asset in which trades are open: they could be neither liquidated nor closed."""
+    for asset, market in state.markets.items():
+        if market.open_trades and asset not in config.instruments():
+            raise StartError(
+                f"{market.open_trades} trades are open in {asset}, which is not configured: "
+                f"add [assets.{asset}] to the configuration again"
+            )
+
+
+def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Path | None = None) -> None:
+    """`serve` on uvloop where it installs."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    wanted = config.server.max_connections
+    connections = allow_connections(wanted)
+    warnings = []
+    if connections < wanted:
+        _log.warning("the limit of open files allows fewer connections", max_connections=wanted, allowed=connections)
+        warnings.append(
+            f"the system's limit of open files allows {connections} connections, not max_connections = {wanted}: "
+            f"raise it (ulimit -n, LimitNOFILE)"
+        )
+        config = msgspec.structs.replace(
+            config, server=msgspec.structs.replace(config.server, max_connections=connections)
+        )
+    new_loop = asyncio.new_event_loop
+    with suppress(ImportError):
+        import uvloop
+
+        new_loop = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.get_loop().set_default_executor(Threads(thread_name_prefix="exness"))
+        runner.run(serve(config, say, stop, config_file, warnings=warnings))
+
+
+__all__ = ["StartError", "StorageError", "issue_tokens", "revoke_sessions", "run", "serve"]

@@ -1,0 +1,280 @@
+"""GET /metrics: what the running exchange can tell of itself, in Prometheus' text form.
+
+Everything is counted where it happens, in plain numbers (`runtime.meters`), and becomes metrics only here, when
+somebody asks, in a thread: neither an order nor the loop pays for being watched. Names end in their unit. Money is in
+USDC as a float, for the eye: nothing is ever calculated with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from math import inf
+
+from aiohttp import web
+from aiohttp.hdrs import METH_ALL
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from exness.core.instruments import LEVERAGE_UNIT
+from exness.core.money import USDC_UNIT
+from exness.core.state import PriceState
+from exness.runtime.exchange import Exchange
+from exness.runtime.meters import Histogram, LoopWatch
+from exness.runtime.recovery import Recovered
+from exness.runtime.snapshots import Snapshotter
+
+PREFIX = "exness_"
+OTHER = "OTHER"
+UNROUTED = "none"
+"""The route of a request for which there is none."""
+
+
+class RequestMeter:
+    """Requests by route and status: how many, and how long each took until its answer was ready."""
+
+    def __init__(self) -> None:
+        self.spreads: dict[tuple[str, str, int], Histogram] = {}
+
+    def note(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A method that HTTP does not know counts as OTHER: whoever makes some up fills no memory."""
+        spread = self.spreads.get((method, route, status))
+        if spread is None:
+            method = method if method in METH_ALL else OTHER
+            spread = self.spreads.setdefault((method, route, status), Histogram())
+        spread.note(seconds)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What is told of beside the exchange itself. `files` gives bytes by file name; `queues` (waiting, bound) and
+    `counters` (by reason) are of parts that the routes do not know; `dropped_lines` (by reason) of what the process
+    says, by stream."""
+
+    exchange: Exchange
+    snapshotter: Snapshotter
+    recovered: Recovered
+    loop: LoopWatch
+    requests: RequestMeter
+    connections: Callable[[], int]
+    door: Mapping[str, int]
+    files: Callable[[], Mapping[str, int]]
+    queues: Mapping[str, tuple[Callable[[], int], int]] = field(default_factory=dict)
+    counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    dropped_lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class Metrics:
+    """The endpoint. Who may read it is said in system.py: its figures are of all users together."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._one_at_a_time = asyncio.Lock()
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Exchange(watched))
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+
+    def watch_stream(
+        self, subscribers: Callable[[], int], frames: Callable[[], int], closed: Mapping[str, int]
+    ) -> None:
+        """Tell of the stream as well: its open connections, the frames made, those ended by close code."""
+        self._registry.register(_Stream(subscribers, frames, closed))
+
+    async def answer(self) -> web.Response:
+        """The metrics as they are now."""
+        async with self._one_at_a_time:
+            text = await asyncio.to_thread(generate_latest, self._registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+class _Stream(Collector):
+    def __init__(self, subscribers: Callable[[], int], frames: Callable[[], int], closed: Mapping[str, int]) -> None:
+        self._subscribers = subscribers
+        self._frames = frames
+        self._closed = closed
+
+    def collect(self) -> Iterator[Metric]:
+        yield _plain("stream_readers", "Open connections of the stream", self._subscribers())
+        yield _total("stream_frames", "Frames made: one for each message, however many listen", self._frames())
+        yield _counted("stream_closed", "Connections of the stream that we ended, by close code", self._closed)
+
+
+class _Exchange(Collector):
+    """Reads everything when it is asked."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def collect(self) -> Iterator[Metric]:
+        watched = self._watched
+        yield from _queues(watched)
+        yield from _requests(watched)
+        yield from _engine(watched.exchange)
+        yield from _writer(watched)
+        yield from _prices(watched.exchange)
+        yield from _books(watched.exchange)
+        yield from _snapshots(watched)
+        yield from _loop(watched.loop)
+
+
+def _queues(watched: Watched) -> Iterator[Metric]:
+    exchange = watched.exchange
+    sequencer, writer, bus = exchange.sequencer, exchange.writer, exchange.bus
+    depth = _gauge("queue_depth", "Entries that wait, by queue", "queue")
+    bound = _gauge("queue_bound", "Entries a queue holds at most", "queue")
+    known: dict[str, tuple[int, int]] = {
+        "inbox": (sequencer.waiting, sequencer.inbox_size),
+        "writer": (writer.queued, writer.bound),
+        "subscriber": (bus.furthest_behind, bus.bound),
+    }
+    known |= {name: (waiting(), most) for name, (waiting, most) in watched.queues.items()}
+    for name, (waiting, most) in known.items():
+        depth.add_metric([name], waiting)
+        bound.add_metric([name], most)
+    depth.add_metric(["ticks"], sequencer.ticks_waiting)
+    yield depth
+    yield bound
+    shed = _counter("queue_shed", "Entries refused or dropped because a queue was full, by queue", "queue")
+    shed.add_metric(["inbox"], sequencer.overloads)
+    shed.add_metric(["ticks"], sequencer.ticks_shed)
+    shed.add_metric(["subscriber"], bus.cut_off)
+    yield shed
+    for name, counted in watched.counters.items():
+        yield _counted(name, f"{name.replace('_', ' ').capitalize()}, by what became of them", counted)
+    for name, dropped in watched.dropped_lines.items():
+        yield _counted(f"{name}_lines_dropped", f"Lines of the {name} that nobody took, by why", dropped)
+
+
+def _requests(watched: Watched) -> Iterator[Metric]:
+    seconds = HistogramMetricFamily(
+        f"{PREFIX}request_seconds",
+        "From a request's head until its answer was ready",
+        labels=["method", "route", "status"],
+    )
+    for (method, route, status), spread in list(watched.requests.spreads.items()):
+        seconds.add_metric([method, route, str(status)], _buckets(spread), spread.total)
+    yield seconds
+    yield _plain("connections", "Open connections", watched.connections())
+    yield _counted("door", "What happened at the door: sign-ins, and requests turned away", watched.door)
+
+
+def _engine(exchange: Exchange) -> Iterator[Metric]:
+    sequencer = exchange.sequencer
+    yield _histogram("decide_seconds", "Deciding one request", sequencer.decide_s)
+    yield _histogram("ack_seconds", "From a decision until it is on disk", sequencer.ack_s)
+    yield _total("ticks_checked", "Price ticks the engine has checked", sequencer.ticks_checked)
+    yield _total("watchers_failed", "Ticks that candles or stream missed because of a bug", sequencer.watchers_failed)
+
+
+def _writer(watched: Watched) -> Iterator[Metric]:
+    writer = watched.exchange.writer
+    yield _histogram("commit_seconds", "One commit of the journal and its tables", writer.commit_s)
+    yield _histogram("commit_records", "Journal records in one commit", writer.batches)
+    yield _plain("commit_stuck_seconds", "How long the commit under way has taken", writer.stuck_s)
+    events = _counter("events", "Journal records on disk since the start, by kind", "kind")
+    for kind, count in list(writer.events.items()):
+        events.add_metric([str(kind.__struct_config__.tag)], count)
+    yield events
+    yield _plain("journal_seq", "Newest journal record on disk", writer.durable_seq)
+    files = _gauge("file_bytes", "Size of the data directory's databases", "file")
+    for name, size in watched.files().items():
+        files.add_metric([name], size)
+    yield files
+
+
+def _prices(exchange: Exchange) -> Iterator[Metric]:
+    feed, now = exchange.feed, exchange.clock.now_us()
+    yield _plain("feed_connected", "1 when there is a way to the source of prices", int(feed.connected))
+    yield _counted("feed_messages", "Messages of the price feed, by what became of them", feed.counters)
+    state_of = GaugeMetricFamily(f"{PREFIX}price_state", "1 for the state an asset's price is in", labels=_BY_STATE)
+    age = _gauge("price_age_seconds", "Age of an asset's latest accepted price", "asset")
+    mark = _gauge("mark_price", "An asset's latest accepted mark, in USDC", "asset")
+    for asset, instrument in exchange.rules.instruments.items():
+        price, current = exchange.state.price(asset), exchange.state.price_state(asset, now)
+        for state in PriceState:
+            state_of.add_metric([asset, state.value], int(state is current))
+        if price is not None:
+            age.add_metric([asset], max(0, now - price.at) / 1_000_000)
+            mark.add_metric([asset], price.mark / 10**instrument.decimals)
+    yield from (state_of, age, mark)
+
+
+_BY_STATE = ["asset", "state"]
+
+
+def _books(exchange: Exchange) -> Iterator[Metric]:
+    state = exchange.state
+    yield _plain("accounts", "Accounts", len(state.accounts))
+    yield _plain("open_trades", "Open trades", state.open_trades)
+    money = _gauge("books_usdc", "Sums over all accounts: free + locked + house = deposits", "sum")
+    for name, micro in (
+        ("free", state.free),
+        ("locked", state.locked),
+        ("house_pnl", state.house_pnl),
+        ("deposits", state.deposits),
+    ):
+        money.add_metric([name], micro / USDC_UNIT)
+    yield money
+    yield _total("shortfall_usdc", "What losses exceeded margins by, since the first day", state.shortfall / USDC_UNIT)
+    interest = _gauge("open_interest_usdc", "Notional of open trades", "asset")
+    exposure = _gauge("exposure_usdc", "Notional of longs less that of shorts", "asset")
+    for asset, market in list(state.markets.items()):
+        interest.add_metric([asset], market.open_interest / LEVERAGE_UNIT / USDC_UNIT)
+        exposure.add_metric([asset], market.exposure / LEVERAGE_UNIT / USDC_UNIT)
+    yield from (interest, exposure)
+
+
+def _snapshots(watched: Watched) -> Iterator[Metric]:
+    stats, recovered = watched.snapshotter.stats, watched.recovered
+    yield _total("snapshots", "Snapshots taken", stats.taken)
+    yield _total("snapshots_failed", "Snapshots that failed", stats.failed)
+    yield _plain("snapshot_seconds", "What the latest snapshot took", stats.seconds)
+    yield _plain("snapshot_longest_step_seconds", "The longest it held the loop at a time", stats.longest_step_s)
+    yield _plain("snapshot_bytes", "Size of the latest snapshot, as stored", stats.stored_bytes)
+    yield _plain("recovery_seconds", "What the recovery at start took", recovered.seconds)
+    yield _plain("recovery_replayed_records", "Journal records replayed at start", recovered.replayed)
+
+
+def _loop(loop: LoopWatch) -> Iterator[Metric]:
+    yield _histogram("loop_lag_seconds", "How late the loop comes to what is due", loop.lags)
+    yield _plain("loop_lag_longest_seconds", "The longest lag since this was last asked", loop.take_longest())
+
+
+# --- the forms ----------------------------------------------------------------------------------------------------
+
+
+def _gauge(name: str, what: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, what, labels=[label])
+
+
+def _counter(name: str, what: str, label: str) -> CounterMetricFamily:
+    return CounterMetricFamily(PREFIX + name, what, labels=[label])
+
+
+def _plain(name: str, what: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, what, value=value)
+
+
+def _total(name: str, what: str, value: float) -> Metric:
+    return CounterMetricFamily(PREFIX + name, what, value=value)
+
+
+def _counted(name: str, what: str, counters: Mapping[str, int]) -> Metric:
+    family = _counter(name, what, "reason")
+    for reason, count in list(counters.items()):
+        family.add_metric([reason], count)
+    return family
+
+
+def _histogram(name: str, what: str, spread: Histogram) -> Metric:
+    return HistogramMetricFamily(PREFIX + name, what, buckets=_buckets(spread), sum_value=spread.total)
+
+
+def _buckets(spread: Histogram) -> list[tuple[str, float]]:
+    bounds = [*spread.bounds, inf]
+    sums = accumulate(spread.counts)
+    return [
+        ("+Inf" if bound == inf else repr(float(bound)), float(up_to))
+        for bound, up_to in zip(bounds, sums, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Control of price, clock and money, for development."""

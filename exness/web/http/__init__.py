@@ -1,0 +1,1 @@
+"""Plumbing of HTTP: connections, limits, requests, responses, errors."""

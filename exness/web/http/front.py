@@ -1,0 +1,176 @@
+"""The one layer around every handler: limits, rules for browsers, errors, counts and the access log."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from time import perf_counter
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from yarl import URL
+
+from exness.runtime.clock import RandomBits
+from exness.runtime.sequencer import NotTaken
+from exness.runtime.writer import Halted
+from exness.web.http.access_log import AccessRecord
+from exness.web.http.aiohttp_protocol import Connection, RequestHandler
+from exness.web.http.errors import ApiError
+from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
+from exness.web.http.request import REQUEST_STATE, HttpServices, RequestState
+from exness.web.http.response import answer
+from exness.web.weights import API, WEIGHTS, weight_of
+
+_log = structlog.get_logger("exness.web.front")
+_random = RandomBits()
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_UPGRADED = 101
+COUNTED_REFUSALS = frozenset(
+    {"rate_limited", "unauthorized", "forbidden_origin", "body_too_large", "unsupported_media_type", "request_timeout"}
+)
+"""Refusals that are counted and logged: who meets them was turned away, not mistaken."""
+LONGEST_HINT = 100
+"""Characters of an address that an answer names."""
+_OUTCOME_UNKNOWN = (
+    "The exchange stopped before it was certain that this is on disk; "
+    "ask again after the restart, with the same clientOrderId if there was one"
+)
+
+
+class FrontHandler:
+    """The one layer around every handler: past the limits of its address and the rules for browsers, then to its
+    handler; and whatever is raised becomes an answer."""
+
+    def __init__(self, services: HttpServices, fast: Mapping[tuple[str, str], Handler]) -> None:
+        """`fast`: the handlers that are asked most, by method and path. aiohttp's router (5 us a request) is for the
+        rest."""
+        self._services = services
+        self._fast = fast
+
+    def around(self, aiohttp_handler: RequestHandler) -> RequestHandler:
+        """The handler of every request. `aiohttp_handler` is the application's."""
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            began_s = perf_counter()
+            assert isinstance(request, web.Request), "the application makes them"
+            connection = request.protocol
+            assert isinstance(connection, Connection), "make_runner gives every request one of ours"
+            connection.began()
+            request_state = request[REQUEST_STATE] = RequestState(services, _request_id(request))
+            method = request.method
+            try:
+                path = request.path
+                request_state.caller = caller = caller_of(request)
+                request_state.weight = weight = weights.get((method, path)) or weight_of(method, path)
+                request_state.allowance = hit_address(caller, weight.budget, weight.base)
+                services.browser_rules.check(request)
+                handler = fast.get((method, path))
+                if handler is None or hdrs.EXPECT in request.headers:
+                    response = await aiohttp_handler(request)
+                else:
+                    request_state.route = path
+                    response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
+                response = await _refused(request, error)
+            finally:
+                connection.ended()
+            seconds = perf_counter() - began_s
+            if response.status != _UPGRADED:  # a stream lasts as long as it likes
+                services.requests.note(method, request_state.route, response.status, seconds)
+            if access is not None:
+                client, request_id = request_state.caller, request_state.request_id
+                access.note(AccessRecord(method, request.path, response.status, seconds, client, request_id))
+            return response
+
+        services, fast = self._services, self._fast
+        access = services.access
+        caller_of, hit_address, weights = services.client_ips.of, services.limits.hit_address, WEIGHTS
+        return handle
+
+
+@web.middleware
+async def routed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Keeps the route as the table has it (an address may hold anything), and answers a browser that asks ahead."""
+    resource = request.match_info.route.resource
+    if resource is not None:
+        request[REQUEST_STATE].route = resource.canonical
+    if request.method == hdrs.METH_OPTIONS:
+        answered = request[REQUEST_STATE].services.browser_rules.preflight(request, _methods_of(request))
+        if answered is not None:
+            return answered
+    return await handler(request)
+
+
+async def _refused(request: web.Request, error: Exception) -> web.StreamResponse:
+    """The answer to a request that was not done."""
+    match error:
+        case Blocked():
+            await asyncio.sleep(BLOCKED_WAIT_S)
+            return _turned_away(request, error)
+        case ApiError():
+            return _turned_away(request, error)
+        case NotTaken():
+            return _error(ApiError(error.why))
+        case Halted():
+            return _error(ApiError("internal_error", _OUTCOME_UNKNOWN))
+        case web.HTTPNotFound():
+            return _error(ApiError("not_found", await _nearby(request)))
+        case web.HTTPException():
+            allow = error.headers.get(hdrs.ALLOW)
+            return _error(_standard(error), {hdrs.ALLOW: allow} if allow is not None else None)
+        case _:  # a bug in a handler is one request's 500, told to the log and not to the client
+            _log.error(
+                "request failed",
+                exc_info=error,
+                request_id=request[REQUEST_STATE].request_id,
+                method=request.method,
+                path=request.path,
+            )
+            return _error(ApiError("internal_error"))
+
+
+async def _nearby(request: web.Request) -> str | None:
+    """What to say of an address that is right but for its slashes or for the API's prefix; None for any other."""
+    path = "/" + "/".join(part for part in request.path.split("/") if part)
+    for meant in (path, f"{API}{path}", path.removeprefix(API)):
+        if meant in ("", request.path) or len(meant) > LONGEST_HINT or not (meant.isascii() and meant.isprintable()):
+            continue
+        found = await request.app.router.resolve(request.clone(rel_url=URL.build(path=meant)))
+        if not isinstance(found.http_exception, web.HTTPNotFound):
+            return f"There is nothing at this address; did you mean {meant}?"
+    return None
+
+
+def _turned_away(request: web.Request, error: ApiError) -> web.StreamResponse:
+    if error.code in COUNTED_REFUSALS:
+        request[REQUEST_STATE].services.security_log.refused(error.code, request[REQUEST_STATE].caller)
+    return _error(error)
+
+
+def _methods_of(request: web.Request) -> str:
+    """What this address can be asked with, or nothing when there is no such address."""
+    error = request.match_info.http_exception
+    return error.headers.get(hdrs.ALLOW, "") if isinstance(error, web.HTTPMethodNotAllowed) else ""
+
+
+def _request_id(request: web.Request) -> str:
+    """The client's own id if it is a plain one, else a new one."""
+    given = request.headers.get("X-Request-ID", "")
+    return given if given and _REQUEST_ID.fullmatch(given) else _random.hex(8)
+
+
+def _error(error: ApiError, headers: dict[str, str] | None = None) -> web.StreamResponse:
+    return answer(error.body(), error.status, error.headers | (headers or {}))
+
+
+def _standard(error: web.HTTPException) -> ApiError:
+    """aiohttp's own refusals in our words."""
+    match error.status:
+        case 405:
+            return ApiError("method_not_allowed")
+        case 413:
+            return ApiError("body_too_large")
+        case status if 400 <= status < 500:
+            return ApiError("invalid_request")
+        case _:
+            return ApiError("internal_error")

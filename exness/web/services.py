@@ -1,0 +1,83 @@
+"""What every handler gets: the exchange, the sessions, the limits. And who is asking."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+from aiohttp import web
+
+from exness.access.magic_links import MagicLinks
+from exness.access.revocations import RevocationWatch
+from exness.access.sessions import Session, Sessions
+from exness.core.state import Account
+from exness.observability.metrics import Metrics
+from exness.runtime.exchange import Exchange
+from exness.runtime.meters import LoopWatch
+from exness.runtime.ports import ManualControl
+from exness.web.http.authentication import session_of
+from exness.web.http.request import REQUEST_STATE, HttpServices, note_allowance
+from exness.web.v1.price_cache import PriceCache
+
+
+class StreamBounds(msgspec.Struct, frozen=True):
+    """Of the whole stream (`subscribers`) and of each connection. Times are seconds."""
+
+    subscribers: int = 2000
+    subscriptions: int = 100
+    message_bytes: int = 8192
+    messages_per_s: int = 50
+    queue: int = 5000
+    resume_records: int = 100_000
+    ping_interval_s: float = 20.0
+    ping_timeout_s: float = 20.0
+
+
+@dataclass(frozen=True)
+class Dev:
+    """That dev control is on. `control` is None unless the feed is manual."""
+
+    control: ManualControl | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services(HttpServices):
+    """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
+
+    exchange: Exchange
+    sessions: Sessions
+    magic_links: MagicLinks
+    revocations: RevocationWatch
+    version: str
+    frontend_url: str
+    public_url: str
+    """How users reach us, without a slash at its end. "": it is not known."""
+    production: bool
+    dev: Dev | None
+    """None: dev control is off, and its addresses are none."""
+    loop: LoopWatch
+    metrics: Metrics | None
+    price_cache: PriceCache
+    stream: StreamBounds
+
+
+def services_of(request: web.BaseRequest) -> Services:
+    return cast(Services, request[REQUEST_STATE].services)
+
+
+async def signed_in(request: web.Request) -> Account:
+    """The account of whoever asks, made at their first request. Raises ApiError(unauthorized, rate_limited)."""
+    request_state = request[REQUEST_STATE]
+    services = services_of(request)
+    session = await current_session(request)
+    request_state.email, weight = session.email, request_state.weight
+    allowance = services.limits.hit_account(session.email, weight.budget, weight.base, request_state.caller)
+    note_allowance(request_state, allowance)
+    known = services.exchange.known_account(session.email)
+    return known if known is not None else await services.exchange.account_of(session.email)
+
+
+async def current_session(request: web.Request) -> Session:
+    """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
+    services = services_of(request)
+    await services.revocations.refresh()
+    return session_of(request, services.sessions)

@@ -1,0 +1,272 @@
+"""The subscribers of /stream: who comes and goes, what they ask for, and when they are told goodbye.
+
+What is told is the business of two others: prices and candles of MarketStream, `trades` and `account` of AccountStream.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from msgspec import UNSET, UnsetType
+
+from exness.access.revocations import RevocationWatch
+from exness.access.sessions import Session, Sessions
+from exness.core.state import Account
+from exness.runtime.exchange import Exchange
+from exness.runtime.writer import Halted
+from exness.web.http.connection_limits import Places
+from exness.web.http.errors import ApiError
+from exness.web.services import StreamBounds
+from exness.web.stream.accounts import AccountStream
+from exness.web.stream.market import MarketStream
+from exness.web.stream.protocol import (
+    CONTROL,
+    PRIVATE,
+    STREAM_ERRORS,
+    TRADES,
+    CloseCode,
+    ErrorData,
+    Frame,
+    FrameEncoder,
+    MessageId,
+    StreamError,
+    SubscribedData,
+)
+from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, Wire
+from exness.web.stream.weights import RESUME, SNAPSHOT
+from exness.web.v1.models import iso
+
+SWEEP_S = 1.0
+"""How often sessions, silent subscribers and prices that only aged are looked at."""
+DRAIN_S = 1.0
+"""How long each step of the end may take: the last events, and the subscribers that are behind."""
+RETRY_S = 1.0
+
+_log = structlog.get_logger("exness.web.stream.hub")
+
+
+class Hub:
+    """All subscribers of one exchange."""
+
+    def __init__(
+        self, exchange: Exchange, sessions: Sessions, revocations: RevocationWatch, bounds: StreamBounds
+    ) -> None:
+        self.bounds = bounds
+        self.stopping = False
+        self.closed: Counter[str] = Counter()
+        """Connections that we ended, by close code."""
+        self.subscribers: set[Subscriber] = set()
+        self._by_client = Places(bounds.subscribers)
+        self._by_account = Places(bounds.subscribers)
+        self._exchange = exchange
+        self._sessions = sessions
+        self._revocations = revocations
+        self._encoder = FrameEncoder()
+        self.market = MarketStream(exchange, self._encoder)
+        self.accounts = AccountStream(
+            exchange, sessions, revocations, self._encoder, bounds.resume_records, self._end_all
+        )
+        self._look = asyncio.Event()
+
+    @property
+    def frames_made(self) -> int:
+        return self._encoder.made
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve subscribers as long as the context is open."""
+        self._exchange.sequencer.watchers.append(self.market.watch)
+        self._sessions.watchers.append(self._look.set)
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {
+            "stream market": self.market.publish,
+            "stream accounts": self.accounts.follow,
+            "stream sweep": self._sweep,
+        }
+        tasks = [asyncio.create_task(self._kept_up(job), name=name) for name, job in jobs.items()]
+        try:
+            yield
+        finally:
+            self._exchange.sequencer.watchers.remove(self.market.watch)
+            self._sessions.watchers.remove(self._look.set)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Tell what is durable, then goodbye. Takes at most two times DRAIN_S, however slow a subscriber is."""
+        self.stopping = True
+        exchange = self._exchange
+        with contextlib.suppress(Halted, TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await exchange.writer.on_disk(exchange.state.seq)
+                await self.accounts.all_routed()
+        subscribers = list(self.subscribers)
+        for subscriber in subscribers:
+            subscriber.end_when_sent(CloseCode.GOING_AWAY)
+        if subscribers:
+            await asyncio.wait([subscriber.over for subscriber in subscribers], timeout=DRAIN_S)
+        self._end_all(CloseCode.GOING_AWAY)
+
+    # --- subscribers --------------------------------------------------------------------------------------------------
+
+    def join(self, wire: Wire, client: str, session: Session | None = None) -> Subscriber:
+        """A new subscriber of nothing yet, of a client IP and perhaps of a session.
+
+        Raises ApiError(overloaded, rate_limited, shutting_down).
+        """
+        if self.stopping:
+            raise ApiError("shutting_down")
+        if self._by_client.full:
+            raise ApiError("overloaded", "The stream has as many readers as it can serve; try again later")
+        if not self._by_client.allows(client):
+            raise ApiError("rate_limited", "Too many streams from this address; close some and try again")
+        subscriber = Subscriber(wire, self.bounds.queue, asyncio.get_running_loop().time(), client)
+        if session is not None:
+            self.sign_in(subscriber, session)
+        self._by_client.take(client)
+        self.subscribers.add(subscriber)
+        return subscriber
+
+    def sign_in(self, subscriber: Subscriber, session: Session) -> None:
+        """From now on it is this session's. Raises ApiError(rate_limited) when its account has too many streams."""
+        if subscriber.email != session.email:
+            if not self._by_account.allows(session.email):
+                raise ApiError("rate_limited", "Too many streams of this account; close some and try again")
+            self._sign_out(subscriber)
+            self._by_account.take(session.email)
+            subscriber.email = session.email
+        subscriber.session = session
+
+    def _sign_out(self, subscriber: Subscriber) -> None:
+        if subscriber.email:
+            self._by_account.give_back(subscriber.email)
+            subscriber.email = ""
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """It is gone."""
+        subscriber.end(CloseCode.NORMAL)
+        self.closed[str(int(subscriber.close_code or CloseCode.NORMAL))] += 1
+        if subscriber in self.subscribers:
+            self.subscribers.discard(subscriber)
+            self._by_client.give_back(subscriber.client)
+            self._sign_out(subscriber)
+        self.unsubscribe(subscriber, [*subscriber.market, *subscriber.private])
+
+    def is_channel(self, name: str) -> bool:
+        return self.market.is_channel(name) or name in PRIVATE
+
+    def position(self, subscriber: Subscriber) -> int:
+        """The journal's seq that this subscriber may resume after."""
+        return self.accounts.position(subscriber)
+
+    def control(self, subscriber: Subscriber, kind: str, data: object, seq: int = 0) -> None:
+        """Answer a subscriber's message, in its turn."""
+        subscriber.put(self._encoder.encoded(Frame(CONTROL, seq, iso(self._exchange.clock.now_us()), kind, data)))
+
+    def refuse(
+        self, subscriber: Subscriber, code: str, message: str, message_id: MessageId | UnsetType = UNSET
+    ) -> None:
+        self.control(subscriber, "error", ErrorData(code, message, message_id))
+
+    def weight_shown(self, channels: Sequence[str], account: Account, resume: int | None) -> int:
+        """What it weighs to show an account's channels, before it is done: a snapshot's trades, or the records of the
+        journal that a resume reads."""
+        private = [channel for channel in channels if channel in PRIVATE]
+        records = None if resume is None else self.accounts.records_to_resume(account, private, resume)
+        if records is not None:
+            return RESUME.of_rows(records)
+        return SNAPSHOT.of_rows(len(account.trades)) if TRADES in private else 0
+
+    async def subscribe(
+        self,
+        subscriber: Subscriber,
+        channels: Sequence[str],
+        account: Account | None,
+        resume: int | None = None,
+        message_id: MessageId | UnsetType = UNSET,
+    ) -> None:
+        """Count a subscriber in for channels (each once, all known) and send it what it needs to begin with.
+
+        `account` is whose `trades` and `account` it gets; needed for these. Raises Halted.
+        """
+        private = [channel for channel in channels if channel in PRIVATE]
+        capture = None
+        if private:
+            assert account is not None, "private channels need an account"
+            capture = self.accounts.capture(subscriber, account, private, resume)
+        resume_after = None if capture is None else capture.resume_after
+        self.control(subscriber, "subscribed", SubscribedData(list(channels), resume_after is not None, message_id))
+        for channel in channels:
+            if channel not in PRIVATE:
+                self.market.listen(subscriber, channel)
+        if capture is None or account is None:
+            return
+        if resume_after is not None:
+            if await self.accounts.resume(subscriber, capture, resume_after):
+                return
+            self._refuse_resume(subscriber, message_id)
+            capture = self.accounts.capture(subscriber, account, private)
+        elif resume is not None:
+            self._refuse_resume(subscriber, message_id)
+        await self.accounts.show(subscriber, capture)
+
+    def unsubscribe(self, subscriber: Subscriber, channels: Sequence[str]) -> None:
+        """Count a subscriber out. Channels it does not listen to are passed over."""
+        for channel in channels:
+            self.market.leave(subscriber, channel)
+            subscriber.forget(channel)
+        if not subscriber.private:
+            self.accounts.leave(subscriber)
+
+    def _refuse_resume(self, subscriber: Subscriber, message_id: MessageId | UnsetType) -> None:
+        code = StreamError.RESUME_IMPOSSIBLE
+        self.refuse(subscriber, code, STREAM_ERRORS[code], message_id)
+
+    def _end_all(self, code: CloseCode) -> None:
+        self.accounts.forget()
+        for subscriber in list(self.subscribers):
+            subscriber.end(code)
+
+    async def _kept_up(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Run a job for ever. A bug in it costs the subscribers their connection, and the exchange nothing."""
+        while True:
+            try:
+                await job()
+            except Exception:  # noqa: BLE001 - see above
+                _log.exception("the stream failed; its readers must connect again")
+                self._end_all(CloseCode.INTERNAL_ERROR)
+            await asyncio.sleep(RETRY_S)
+
+    # --- once a second --------------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        """End what has ended elsewhere, ping who is silent, tell of prices that only aged."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_S):
+                    await self._look.wait()
+            self._look.clear()
+            now_s = asyncio.get_running_loop().time()
+            for number, subscriber in enumerate(list(self.subscribers), 1):
+                self._check(subscriber, now_s)
+                if number % SUBSCRIBERS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+            self.market.tell_aged_prices()
+            if self.subscribers:  # what another process ended makes the sweep go round again, by `Sessions.watchers`
+                await self._revocations.refresh()
+
+    def _check(self, subscriber: Subscriber, now_s: float) -> None:
+        if subscriber.session is not None and not self._sessions.holds(subscriber.session):
+            subscriber.end(CloseCode.SESSION_ENDED)
+        if subscriber.pinged_s is not None:
+            if now_s - subscriber.pinged_s >= self.bounds.ping_timeout_s:
+                subscriber.end(CloseCode.NO_PONG)
+        elif now_s - subscriber.heard_s >= self.bounds.ping_interval_s:
+            subscriber.ping(now_s)
+
+
+HUB = web.AppKey("hub", Hub)

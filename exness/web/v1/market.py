@@ -1,0 +1,69 @@
+"""What anybody may see: assets, prices and candles."""
+
+import asyncio
+
+from aiohttp import web
+
+from exness.core.instruments import Asset
+from exness.web.http.errors import ApiError
+from exness.web.http.request import charge_rows
+from exness.web.http.response import JsonResponse, answer
+from exness.web.services import services_of
+from exness.web.v1.models import (
+    KlineRow,
+    SupportedAsset,
+    SupportedAssets,
+    kline_row,
+    leverage_out,
+)
+from exness.web.v1.parse import klines_query
+from exness.web.v1.price_cache import show_price
+
+ROWS_AT_ONCE = 100
+"""Candles written as text, 8 us each, before the loop gets a turn: 1000 at once would hold it for 8 ms."""
+
+
+async def supported_assets(request: web.Request) -> web.StreamResponse:
+    """GET /supportedAssets."""
+    instruments = services_of(request).exchange.rules.instruments.values()
+    assets = [
+        SupportedAsset(
+            symbol=instrument.asset,
+            name=instrument.name,
+            decimals=instrument.decimals,
+            image_url=instrument.image_url,
+            max_leverage=leverage_out(instrument.max_leverage),
+        )
+        for instrument in instruments
+    ]
+    return answer(SupportedAssets(assets))
+
+
+async def prices(request: web.Request) -> web.StreamResponse:
+    """GET /prices: every asset's, by asset."""
+    services = services_of(request)
+    return JsonResponse(services.price_cache.body(services.exchange))
+
+
+async def price(request: web.Request) -> web.StreamResponse:
+    """GET /prices/{asset}."""
+    exchange = services_of(request).exchange
+    asset = Asset(request.match_info["asset"])
+    if asset not in exchange.rules.instruments:
+        supported = ", ".join(exchange.rules.instruments)
+        raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
+    return answer(show_price(exchange, asset, exchange.clock.now_us()))
+
+
+async def klines(request: web.Request) -> web.StreamResponse:
+    """GET /klines."""
+    exchange = services_of(request).exchange
+    query = klines_query(request.query, exchange.rules)
+    charge_rows(request, query.limit)
+    decimals = exchange.rules.instruments[query.asset].decimals
+    rows: list[KlineRow] = []
+    for candle in await exchange.klines(query):
+        rows.append(kline_row(candle, decimals))
+        if len(rows) % ROWS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return answer(rows)

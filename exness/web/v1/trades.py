@@ -1,0 +1,220 @@
+"""Trades: create, close, open, history."""
+
+from aiohttp import web
+from msgspec import UNSET
+
+from exness.core import margin
+from exness.core.commands import CloseTrade, OpenTrade
+from exness.core.decide import Repeated, execution_price
+from exness.core.engine import Done, Outcome
+from exness.core.events import Trade, TradeClosed, TradeOpened
+from exness.core.instruments import OrderId
+from exness.core.money import format_scaled, format_usdc
+from exness.core.rejects import Refusal, Reject
+from exness.core.state import Account, Rules
+from exness.runtime.exchange import Exchange
+from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.web.http.errors import ApiError, refused
+from exness.web.http.request import REQUEST_STATE, charge_rows, json_body
+from exness.web.http.response import answer
+from exness.web.services import services_of, signed_in
+from exness.web.v1.holdings import Holdings
+from exness.web.v1.models import (
+    AnalyticsAnswer,
+    HistoryAnswer,
+    HistoryRow,
+    Pagination,
+    TradeClosedAnswer,
+    TradeCreated,
+    iso,
+    leverage_out,
+    percent_out,
+)
+from exness.web.v1.parse import CheckedOrder, OpenQuery, close_order, create_order, history_query, open_query
+
+
+async def create(request: web.Request) -> web.StreamResponse:
+    """POST /trade/create."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    order = create_order(await json_body(request), exchange.rules)
+    command = OpenTrade(
+        account=account.id,
+        order=OrderId(exchange.ids.new()),
+        asset=order.asset,
+        side=order.side,
+        margin=order.margin,
+        leverage=order.leverage,
+        slippage=order.slippage,
+        expected_price=order.expected_price or _price_seen(exchange, order),
+        client_order=order.client_order,
+        fingerprint=order.fingerprint() if order.client_order is not None else "",
+    )
+    outcome = await exchange.sequencer.submit(command, request[REQUEST_STATE].request_id)
+    return answer(_created(outcome, exchange.rules))
+
+
+async def close(request: web.Request) -> web.StreamResponse:
+    """POST /trade/close."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    order = close_order(await json_body(request))
+    outcome = await exchange.sequencer.submit(CloseTrade(account.id, order), request[REQUEST_STATE].request_id)
+    match outcome:
+        case Done([record]):
+            assert isinstance(record.event, TradeClosed)
+            return answer(_closed(record.event, record.at, exchange.rules))
+        case Refusal(Reject.TRADE_NOT_FOUND):
+            raise await _not_open(exchange, account, order)
+        case Refusal():
+            raise refused(outcome)
+        case _:
+            raise AssertionError(f"a close can't have {outcome!r}")
+
+
+async def list_open(request: web.Request) -> web.StreamResponse:
+    """GET /trade/open: all of one moment, and a page of it where one is asked for."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    query = open_query(request.query, exchange.rules) if request.query_string else OpenQuery()
+    holdings = Holdings(exchange, account, query.asset)
+    page, trades = query.page, holdings.trades
+    shown = trades if page is None else trades[page.offset : page.offset + page.limit]
+    charge_rows(request, len(shown))
+    await exchange.told(holdings.seq)
+    rows = await holdings.rows(shown)
+    if page is None:
+        return answer({"success": True, "data": rows})
+    pagination = Pagination(len(trades), page.limit, page.offset, has_more=page.offset + len(rows) < len(trades))
+    return answer({"success": True, "data": rows, "pagination": pagination})
+
+
+async def history(request: web.Request) -> web.StreamResponse:
+    """GET /trade/history."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    query = history_query(account.id, request.query, exchange.rules)
+    charge_rows(request, query.limit)
+    await exchange.written(account)
+    rows, analytics = await exchange.history.trades(query)
+    return answer(_history(query, rows, analytics))
+
+
+def _price_seen(exchange: Exchange, order: CheckedOrder) -> int | None:
+    """The price known when the request came in: what slippage is measured from when the client names none."""
+    price = exchange.state.price(order.asset)
+    if order.slippage is None or price is None:
+        return None
+    return execution_price(exchange.rules.execution, price, order.side, opening=True)
+
+
+async def _not_open(exchange: Exchange, account: Account, order: OrderId) -> ApiError:
+    """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
+    await exchange.written(account)
+    row = await exchange.history.trade(account.id, order)
+    if row is None or row.closed_at is None or row.close_price is None or row.pnl is None or row.returned is None:
+        return ApiError(Reject.TRADE_NOT_FOUND)
+    return ApiError(
+        "trade_already_closed",
+        details={
+            "orderId": row.order,
+            "closePrice": format_scaled(row.close_price, row.decimals),
+            "pnl": format_usdc(row.pnl),
+            "returned": format_usdc(row.returned),
+            "liquidated": row.liquidated,
+            "closedAt": iso(row.closed_at),
+        },
+    )
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+def _created(outcome: Outcome, rules: Rules) -> TradeCreated:
+    match outcome:
+        case Done([record]):
+            assert isinstance(record.event, TradeOpened)
+            return _created_answer(record.event.trade, record.event.balance, rules)
+        case Repeated(seen):
+            return _created_answer(seen.trade, seen.balance, rules)
+        case Refusal():
+            raise refused(outcome)
+        case _:
+            raise AssertionError(f"an open can't have {outcome!r}")
+
+
+def _created_answer(trade: Trade, balance: int, rules: Rules) -> TradeCreated:
+    decimals = rules.instruments[trade.asset].decimals
+    return TradeCreated(
+        success=True,
+        order_id=trade.order,
+        client_order_id=trade.client_order or UNSET,
+        asset=trade.asset,
+        type=trade.side.value,
+        margin=format_usdc(trade.margin),
+        leverage=leverage_out(trade.leverage),
+        entry_price=format_scaled(trade.entry, decimals),
+        liquidation_price=format_scaled(trade.liquidation, decimals),
+        created_at=iso(trade.opened_at),
+        balance=format_usdc(balance),
+    )
+
+
+def _closed(event: TradeClosed, at: int, rules: Rules) -> TradeClosedAnswer:
+    return TradeClosedAnswer(
+        success=True,
+        order_id=event.order,
+        close_price=format_scaled(event.price, rules.instruments[event.asset].decimals),
+        pnl=format_usdc(event.pnl),
+        returned=format_usdc(event.returned),
+        liquidated=False,
+        closed_at=iso(at),
+        balance=format_usdc(event.balance),
+    )
+
+
+def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics) -> HistoryAnswer:
+    return HistoryAnswer(
+        success=True,
+        data=[_history_row(row) for row in rows],
+        analytics=AnalyticsAnswer(
+            total_trades=sums.total,
+            open_trades=sums.open,
+            closed_trades=sums.closed,
+            profitable_trades=sums.profitable,
+            unprofitable_trades=sums.unprofitable,
+            liquidated_trades=sums.liquidated,
+            total_pnl=format_usdc(sums.total_pnl),
+        ),
+        pagination=Pagination(
+            total=sums.total,
+            limit=query.limit,
+            offset=query.offset,
+            has_more=query.offset + len(rows) < sums.total,
+        ),
+    )
+
+
+def _history_row(row: TradeRow) -> HistoryRow:
+    decimals = row.decimals
+    entry = format_scaled(row.entry, decimals)
+    return HistoryRow(
+        order_id=row.order,
+        client_order_id=row.client_order or UNSET,
+        asset=row.asset,
+        type=row.side.value,
+        margin=format_usdc(row.margin),
+        leverage=leverage_out(row.leverage),
+        entry_price=entry,
+        liquidation_price=format_scaled(row.liquidation, decimals),
+        open_price=entry,
+        close_price=format_scaled(row.close_price, decimals) if row.close_price is not None else None,
+        pnl=format_usdc(row.pnl) if row.pnl is not None else None,
+        pnl_percentage=percent_out(margin.percent_of_margin(row.pnl, row.margin)) if row.pnl is not None else None,
+        status="open" if row.closed_at is None else "closed",
+        liquidated=row.liquidated,
+        shortfall=format_usdc(row.shortfall),
+        created_at=iso(row.opened_at),
+        closed_at=iso(row.closed_at) if row.closed_at is not None else None,
+        duration_seconds=(row.closed_at - row.opened_at) / 1_000_000 if row.closed_at is not None else None,
+    )

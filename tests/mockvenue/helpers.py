@@ -1,0 +1,69 @@
+"""What the tests of the venue share: prices for it, and plain clients."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from exness.core.commands import PriceTick
+from exness.core.instruments import Asset
+from exness.mockvenue.server import Venue
+from tests.feeds.helpers import INSTRUMENTS, WAIT_S
+
+SOL, ETH, BTC = (Asset(name) for name in ("SOL", "ETH", "BTC"))
+
+
+def tick(asset: Asset, price: float, spread: float = 0.0002) -> PriceTick:
+    """A tick around a price, whose volume is 1.5 of the asset."""
+    unit = 10 ** (4 if asset == BTC else 6)
+    return PriceTick(
+        asset, round(price * (1 - spread / 2) * unit), round(price * (1 + spread / 2) * unit), 0, False, 150_000_000
+    )
+
+
+def quote_all(venue: Venue) -> None:
+    for asset, price in ((SOL, 200.0), (ETH, 3_000.0), (BTC, 100_000.0)):
+        venue.take(tick(asset, price))
+
+
+@asynccontextmanager
+async def running_venue(**options: Any) -> AsyncIterator[Venue]:
+    async with Venue(INSTRUMENTS, **({"close_grace_s": 0.5} | options)) as venue:
+        yield venue
+
+
+class Listener:
+    """A plain WebSocket client."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def ask(self, method: str, *streams: str) -> None:
+        await self.socket.send_str(json.dumps({"method": method, "params": list(streams)}))
+
+    async def hear(self) -> dict[str, Any]:
+        async with asyncio.timeout(WAIT_S):
+            return json.loads(await self.socket.receive_str())
+
+
+@asynccontextmanager
+async def listening(venue: Venue) -> AsyncIterator[Listener]:
+    async with aiohttp.ClientSession() as session, session.ws_connect(venue.ws_url) as socket:
+        yield Listener(socket)
+
+
+async def get(venue: Venue, path: str, **query: str) -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{venue.url}/api/v1/{path}", params=query) as response:
+        is_json = response.content_type == "application/json"
+        return response.status, await (response.json() if is_json else response.text())
+
+
+async def until(condition: Callable[[], object], what: str = "") -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {WAIT_S} s in vain {what}"
+        await asyncio.sleep(0.002)
