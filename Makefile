@@ -10,7 +10,7 @@ TRACE ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test coverage test-lowest test-pythons crash sim bench soak lint audit format lock clean setup setup-dev
+.PHONY: help serve test coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -46,6 +46,10 @@ bench: setup-dev ## measure every figure of docs/BENCHMARKS.md, about 12 minutes
 
 soak: setup-dev ## half of the peak load with cascades for MINUTES=30, then verify
 	@$(PYTHON_IN_VENV) -m tests.bench.soak --minutes $(MINUTES) $(ARGS)
+
+settings: setup ## write config.toml and docs/SETTINGS.md anew, from exness/config/schema.py
+	@$(PYTHON_IN_VENV) -m exness config --defaults > config.toml.new && mv config.toml.new config.toml
+	@$(PYTHON_IN_VENV) -m exness config --markdown > docs/SETTINGS.md.new && mv docs/SETTINGS.md.new docs/SETTINGS.md
 
 lint: setup-dev ## check style, types and the direction of imports
 	@echo "== style (ruff check)"

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exness import __version__
-from exness.config import Config, ConfigError, UsageError, config_file, load
+from exness.config import Config, ConfigError, UsageError, config_file, load, resolve
+from exness.config.flags import add_flags, flags_of
 from exness.core.money import format_usdc
 from exness.feeds.scenarios import table
 from exness.mockvenue.faults import Fault, FaultError, parse_fault
@@ -23,26 +24,6 @@ if TYPE_CHECKING:
     from exness.storage.verify import Report
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_FLAGS = {
-    "storage.data_dir": "data_dir",
-    "server.host": "host",
-    "server.port": "port",
-    "feed.source": "feed",
-    "feed.url": "feed_url",
-    "feed.replay_files": "replay",
-    "feed.speed": "speed",
-    "feed.scenario": "scenario",
-    "feed.seed": "seed",
-    "feed.replay_from": "replay_from",
-    "feed.replay_to": "replay_to",
-    "feed.loop": "loop",
-    "feed.allow_gaps": "allow_gaps",
-    "feed.orders": "orders",
-    "feed.exit_at_end": "exit_at_end",
-    "dev.control": "dev_control",
-}
-"""What flags set, and which: no command has all of them."""
 
 
 def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_serve(commands)
+    _add_config(commands)
     _add_token(commands)
     _add_verify(commands)
     _add_backup(commands)
@@ -82,27 +64,25 @@ def _add_serve(commands: "Commands") -> None:
         is_server=True,
         epilog=f"scenarios of the simulated feed:\n{table()}",
     )
-    _add_config(serve)
-    serve.add_argument("--host", help="address to listen on, * for all (default 127.0.0.1)")
-    serve.add_argument("--port", help="port to listen on, 0 picks a free one (default 8002)")
-    serve.add_argument("--feed", choices=("simulated", "backpack", "replay", "manual"), help="where prices come from")
-    serve.add_argument("--feed-url", metavar="URL", help="the venue's WebSocket, for --feed backpack")
-    serve.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="recorded files, for --feed replay")
-    serve.add_argument(
-        "--speed",
-        metavar="X",
-        help="recorded seconds per second, for --feed replay (default 1); max: as fast as it goes",
+    _add_config_file(serve)
+    add_flags(serve)
+
+
+def _add_config(commands: "Commands") -> None:
+    config = _command(
+        commands,
+        "config",
+        _config,
+        "print the settings that `serve` would use",
+        description="Prints every setting, explained and with where it comes from, as a config.toml. Secrets are left "
+        "out. It takes the flags of `serve`.",
     )
-    serve.add_argument("--scenario", metavar="NAME", help="what happens to simulated prices (default calm), see below")
-    _add_span(serve)
-    serve.add_argument("--orders", metavar="FILE", type=Path, help="orders that ride along with a replay (CSV)")
-    serve.add_argument("--exit-at-end", action="store_true", default=None, help="stop when the replay has ended")
-    serve.add_argument(
-        "--dev-control",
-        action="store_true",
-        default=None,
-        help="let programs on this machine pay money in, start afresh and, with --feed manual, hold price and clock",
-    )
+    form = config.add_mutually_exclusive_group()
+    form.add_argument("--defaults", action="store_true", help="print the config.toml of all defaults instead")
+    form.add_argument("--table", action="store_true", help="print one line for each setting")
+    form.add_argument("--markdown", action="store_true", help="print a table of all there are, as in docs/SETTINGS.md")
+    _add_config_file(config)
+    add_flags(config)
 
 
 def _add_token(commands: "Commands") -> None:
@@ -117,7 +97,7 @@ def _add_token(commands: "Commands") -> None:
     token.add_argument(
         "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
     )
-    _add_config(token)
+    _add_data_dir(token)
 
 
 def _add_verify(commands: "Commands") -> None:
@@ -130,13 +110,13 @@ def _add_verify(commands: "Commands") -> None:
         "Exit code 0: everything agrees; 1: what differs first.",
     )
     verify.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a backup (default: the data directory)")
-    _add_config(verify)
+    _add_data_dir(verify)
 
 
 def _add_backup(commands: "Commands") -> None:
     backup = _command(commands, "backup", _backup, "copy the exchange's data into one file, also while it runs")
     backup.add_argument("file", metavar="FILE", type=Path, help="the new file")
-    _add_config(backup)
+    _add_data_dir(backup)
     restore = _command(
         commands,
         "restore",
@@ -145,7 +125,7 @@ def _add_backup(commands: "Commands") -> None:
         description="Refuses a directory that is in use or holds an exchange.",
     )
     restore.add_argument("file", metavar="FILE", type=Path, help="what `backup` made")
-    _add_config(restore)
+    _add_data_dir(restore)
 
 
 def _add_venue(commands: "Commands") -> None:
@@ -160,11 +140,8 @@ def _add_venue(commands: "Commands") -> None:
     _add_config_file(venue)
     venue.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
     prices = venue.add_mutually_exclusive_group()
-    prices.add_argument("--replay", metavar="FILE", nargs="+", type=Path, help="prices of recorded files")
-    prices.add_argument("--scenario", metavar="NAME", help="simulated prices to which this happens (default calm)")
-    venue.add_argument("--speed", metavar="X", help="recorded seconds per second (default 1)")
-    _add_span(venue)
-    venue.add_argument("--seed", metavar="N", help="of simulated prices and of made-up trades (default 0)")
+    add_flags(prices, "feed.replay_files", "feed.scenario")
+    add_flags(venue, "feed.speed", "feed.replay_from", "feed.replay_to", "feed.loop", "feed.allow_gaps", "feed.seed")
     venue.add_argument(
         "--fault",
         metavar="NAME[:every=N]",
@@ -199,19 +176,6 @@ def _command(
     return command
 
 
-def _add_span(parser: argparse.ArgumentParser) -> None:
-    """Which part of a recording is replayed, and how often."""
-    parser.add_argument("--from", dest="replay_from", metavar="TIME", help="replay from here on (2024-08-05T06:00:00Z)")
-    parser.add_argument("--to", dest="replay_to", metavar="TIME", help="replay until just before this")
-    parser.add_argument("--loop", action="store_true", default=None, help="replay again and again")
-    parser.add_argument(
-        "--allow-gaps",
-        action="store_true",
-        default=None,
-        help="replay also what has a hole that makes it wait for more than a day",
-    )
-
-
 def _fault(text: str) -> Fault:
     try:
         return parse_fault(text)
@@ -225,9 +189,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _add_config(parser: argparse.ArgumentParser) -> None:
+def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     _add_config_file(parser)
-    parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where everything is kept (default ./data)")
+    add_flags(parser, "storage.data_dir")
 
 
 def _add_config_file(parser: argparse.ArgumentParser) -> None:
@@ -239,16 +203,25 @@ def _warn(line: str) -> None:
 
 
 def _load(options: argparse.Namespace, warn: Callable[[str], None] = _warn) -> Config:
-    """The configuration with the flags given. `--replay` alone means the replay feed."""
-    flags = _flags(options)
-    if flags["feed.replay_files"] and flags["feed.source"] is None:
-        flags["feed.source"] = "replay"
-    return load(options.config, os.environ, flags, warn)
+    """The configuration with the flags given."""
+    return load(options.config, os.environ, _flags(options), warn)
 
 
 def _flags(options: argparse.Namespace) -> dict[str, object]:
-    """What the flags say of each setting: None where nothing is said."""
-    return {setting: getattr(options, flag, None) for setting, flag in _FLAGS.items()}
+    """What the flags say of each setting. `--replay` alone means the replay feed."""
+    flags = flags_of(options)
+    if flags["feed.replay_files"] and flags["feed.source"] is None:
+        flags["feed.source"] = "replay"
+    return flags
+
+
+def _config(options: argparse.Namespace) -> int:
+    from exness.config import texts
+
+    if options.defaults or options.markdown:
+        return _deliver(texts.default_file() if options.defaults else texts.markdown())
+    resolved = resolve(options.config, os.environ, _flags(options), _warn)
+    return _deliver(texts.effective_table(resolved) if options.table else texts.effective_file(resolved))
 
 
 def _serve(options: argparse.Namespace, stop: Stop) -> int:
@@ -267,8 +240,7 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
 
 
 def _venue(options: argparse.Namespace, stop: Stop) -> int:
-    source = "replay" if options.replay else "simulated"
-    flags = _flags(options) | {"feed.source": source}
+    flags = {"feed.source": "simulated"} | {name: value for name, value in _flags(options).items() if value is not None}
     ignored: list[str] = []
     config = load(options.config, os.environ, flags, ignored.append)
     from exness.mockvenue.run import VenueError, run

@@ -13,10 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.config import AssetConfig, Config, ConfigError, UsageError, load
-from exness.config.load import RULES
-from exness.config.rules import Integer, scaled
-from exness.config.schema import DEFAULT_ASSETS, SECTIONS
+from exness.config import Config, ConfigError, UsageError, load
+from exness.config.kinds import scaled
+from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
 from exness.core.instruments import Execution
 
 ROOT = Path(__file__).parent.parent
@@ -94,13 +93,13 @@ def test_the_shipped_file_has_every_key_and_explains_it() -> None:
     }
     lines = text.split("[assets.ETH]")[0].splitlines()
     keys_and_lines_above = [(line, above) for above, line in itertools.pairwise(lines) if re.match(r"\w+ = ", line)]
-    assert len(keys_and_lines_above) == sum(len(rules) for rules in RULES.values())
+    assert len(keys_and_lines_above) == sum(len(rules) for rules in ROWS.values())
     assert [line for line, above in keys_and_lines_above if not above.startswith("#")] == []
 
 
 def test_every_key_has_a_rule() -> None:
     structs: dict[str, type[msgspec.Struct]] = {**SECTIONS, "assets": AssetConfig}
-    assert {section: tuple(rules) for section, rules in RULES.items()} == {
+    assert {section: tuple(rules) for section, rules in ROWS.items()} == {
         section: struct.__struct_fields__ for section, struct in structs.items()
     }
 
@@ -332,10 +331,10 @@ def test_a_value_that_is_not_allowed_is_refused_by_the_keys_full_name(
 
 
 COUNTS = [
-    (f"{section}.{key}", rule.at_most)
-    for section, rules in RULES.items()
-    for key, rule in rules.items()
-    if section != "assets" and isinstance(rule, Integer) and key != "seed"
+    (f"{section}.{key}", int(bounds[1]))
+    for section, rows in ROWS.items()
+    for key, row in rows.items()
+    if section != "assets" and (bounds := re.fullmatch(r"an integer from \d+ to (\d+)", row.kind.allowed))
 ]
 SUMS = ["trading.initial_balance", "trading.max_notional_per_account", "trading.max_open_interest_per_asset"]
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exness.config import AssetConfig, Config, ConfigError, UsageError, load
-from exness.config.load import MOST_WARNINGS, RULES
-from exness.config.schema import DEFAULT_ASSETS, SECTIONS
+from exness.config import Config, ConfigError, UsageError, load
+from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
+from exness.config.sources import MOST_WARNINGS
 
 REFUSED_BY_EVERY_RULE = "\0"
 SHIPPED = tomllib.loads((Path(__file__).parent.parent / "config.toml").read_text(encoding="utf-8"))
 LINKS = ["tcp://10.0.0.5:8002", "udp://10.0.0.5:53", "sctp://10.0.0.5:7", "tcp://[2001:db8::5]:8002"]
 
-KEYS = [(section, key) for section in SECTIONS for key in RULES[section]]
-KEYS += [(f"assets.{asset}", key) for asset in DEFAULT_ASSETS for key in RULES["assets"]]
+KEYS = [(section, key) for section in SECTIONS for key in ROWS[section]]
+KEYS += [(f"assets.{asset}", key) for asset in DEFAULT_ASSETS for key in ROWS["assets"]]
 VARIABLES = {f"EXNESS_{section.replace('.', '_')}_{key}".upper(): f"{section}.{key}" for section, key in KEYS}
 
 
@@ -99,7 +99,7 @@ def written_by_container_runtimes(service: str) -> dict[str, str]:
     return family
 
 
-SERVICES = ["exness", *(f"exness-{name}" for name in RULES), "exness-server-port", "exness-feed-url"]
+SERVICES = ["exness", *(f"exness-{name}" for name in ROWS), "exness-server-port", "exness-feed-url"]
 SERVICES += [f"exness-assets-{name}" for name in ("sol", "doge", "sol-name", "doge-env")]
 
 

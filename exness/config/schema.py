@@ -1,7 +1,7 @@
-"""Every setting: its type, default, bounds and unit. config.toml explains them to the operator, in the same order.
+"""Every setting, section by section: its type and bounds, its default, its flag and what people should know of it.
 
-A row is `key: Annotated[type, rule] = default`. The loader takes keys and rules from here and the error texts are
-made of them, so that a new setting is one row here and one in config.toml.
+The first sentence of an explanation is also the help text of its flag; what a value may be is said by its kind
+(see `definition`). After a change here run `make settings`, which writes config.toml and docs/SETTINGS.md anew.
 """
 
 from ipaddress import IPv4Network, IPv6Network
@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from exness.config import rules
-from exness.config.rules import Boolean, Integer, ListOf, Number
+from exness.config import kinds
+from exness.config.definition import Flag, rows_of
+from exness.config.kinds import integer, list_of, number, optional
 from exness.core.instruments import Asset, Execution, Instrument
 
 DAY_S = 86_400
@@ -21,231 +22,296 @@ CURRENCY = "USDC"
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
-    """Where it listens and whom it believes."""
+    """Where the server listens and which peers it trusts."""
 
-    host: Annotated[str, rules.text("a host name or IP address", at_least=1)] = "127.0.0.1"
-    port: Annotated[int, Integer(0, 65_535)] = 8002
-    """0 picks a free one."""
-    frontend_url: Annotated[str, rules.page_url()] = ""
-    """Where a sign-in link leads in the end. Empty: our own page at /."""
-    allowed_origins: Annotated[tuple[str, ...], ListOf(rules.origin())] = ("http://localhost:3000",)
-    """Browser origins that may call with credentials, as browsers send them."""
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = ()
-    """Peers whose X-Forwarded-For is believed."""
-    metrics_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], ListOf(rules.network())] = (
+    host: Annotated[str, kinds.text("a host name or IP address", at_least=1), Flag("--host")] = "127.0.0.1"
+    """Address to listen on. "0.0.0.0" listens on every IPv4 address of the machine, "::" or "*" on every IPv6 and IPv4
+    address. With one of these set public_url too."""
+    port: Annotated[int, integer(0, 65_535), Flag("--port")] = 8002
+    """Port to listen on, 0 picks a free one. The line "listening on ..." names it."""
+    frontend_url: Annotated[str, optional(kinds.PAGE_URL, "our own page", "")] = ""
+    """Where a browser goes once its sign-in link is accepted. Our own page is / below public_url."""
+    allowed_origins: Annotated[tuple[str, ...], list_of(kinds.ORIGIN)] = ("http://localhost:3000",)
+    """Browser origins that may call with the session cookie."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], list_of(kinds.NETWORK)] = ()
+    """Reverse proxies whose X-Forwarded-For is trusted. Behind a proxy that is not named here all users count as one,
+    and the log warns of it."""
+    metrics_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], list_of(kinds.NETWORK)] = (
         IPv4Network("127.0.0.0/8"),
         IPv6Network("::1/128"),
     )
-    """Who may read /metrics."""
-    public_url: Annotated[str, rules.base_url()] = ""
-    """How users reach it, without a slash at its end; mailed links begin with it. Empty: by where it listens."""
-    max_body_bytes: Annotated[int, Integer(1)] = 65_536
-    max_connections: Annotated[int, Integer(1)] = 4000
-    header_timeout_s: Annotated[float, Number(at_most=3600)] = 10.0
-    """How long a request's line and headers may take."""
-    body_timeout_s: Annotated[float, Number(at_most=3600)] = 10.0
-    """How long a body may take."""
-    idle_timeout_s: Annotated[float, Number(at_most=DAY_S)] = 75.0
-    """How long a connection stays open between requests."""
-    shutdown_timeout_s: Annotated[float, Number(at_most=3600)] = 4.0
-    """How long requests in flight may take to end after a SIGTERM."""
-    production: Annotated[bool, Boolean()] = False
-    """Served over HTTPS: the session cookie is marked Secure."""
+    """Who may read /metrics and, in /readyz, where prices come from. Empty: nobody. Metrics cover all users together.
+    What a proxy passes on is never taken for a request of its own address. A proxy that adds no header at all can't be
+    told from a local program: let it refuse /metrics and /api/v1/dev itself."""
+    public_url: Annotated[str, optional(kinds.BASE_URL, empty="")] = ""
+    """How users reach this server, with the path that a proxy takes off, if any. Mailed links begin with it. "":
+    http://localhost and the port, or the address it listens on when that is another one."""
+    max_body_bytes: Annotated[int, integer()] = 65_536
+    """Largest request body, in bytes. A larger one is answered with 413."""
+    max_connections: Annotated[int, integer()] = 4000
+    """Connections open at once. More are answered with 429 and closed. When the system's limit of open files (ulimit
+    -n) does not allow so many, it is as many as it does allow, and the banner says so. An IP address that holds twice
+    as many as are free gets no more, so none takes them all; those of a trusted proxy only count as a whole."""
+    header_timeout_s: Annotated[float, number(at_most=3600)] = 10.0
+    """How long the line and headers of a request may take, in seconds. Then the connection is closed."""
+    body_timeout_s: Annotated[float, number(at_most=3600)] = 10.0
+    """How long a request's body may take, in seconds. Then it is answered with 408."""
+    idle_timeout_s: Annotated[float, number(at_most=DAY_S)] = 75.0
+    """How long a connection stays open between two requests, in seconds."""
+    shutdown_timeout_s: Annotated[float, number(at_most=3600)] = 4.0
+    """How long requests in flight may take to end after SIGTERM or SIGINT, in seconds."""
+    production: bool = False
+    """true when it is served over HTTPS: the session cookie is then marked Secure and never sent in the clear."""
 
 
 class StorageConfig(msgspec.Struct, frozen=True):
-    """Where it keeps what happened, and how often."""
+    """Where data is kept, and how safely."""
 
-    data_dir: Annotated[Path, rules.path()] = Path("./data")
-    acknowledge: Annotated[Literal["durable", "memory"], rules.one_of(("durable", "memory"))] = "durable"
-    """When a trade is answered: once it is on disk, or once the engine has decided it."""
-    snapshot_interval_s: Annotated[float, Number(at_most=DAY_S)] = 20.0
-    snapshots_kept: Annotated[int, Integer(1)] = 10
-    writer_batch: Annotated[int, Integer(1)] = 2000
-    """Events in one transaction, at most."""
-    writer_queue: Annotated[int, Integer(1)] = 20_000
-    """Events waiting for the writer, at most."""
-    read_queue: Annotated[int, Integer(1)] = 1000
-    """History requests waiting for the tables, at most."""
+    data_dir: Annotated[Path, kinds.PATH, Flag("--data-dir", "DIR")] = Path("./data")
+    """Folder of the databases, the secret and the outbox. It is made when it does not exist."""
+    acknowledge: Literal["durable", "memory"] = "durable"
+    """When a trade is acknowledged. "durable": once it is on disk, so that no crash undoes it. "memory": once it is
+    decided; faster, and a crash may undo what was acknowledged last."""
+    snapshot_interval_s: Annotated[float, number(at_most=DAY_S)] = 20.0
+    """Time between snapshots of the engine's state, in seconds. None is written when nothing changed."""
+    snapshots_kept: Annotated[int, integer()] = 10
+    """How many of the newest snapshots are kept."""
+    writer_batch: Annotated[int, integer()] = 2000
+    """Most events that the writer commits in one transaction."""
+    writer_queue: Annotated[int, integer()] = 20_000
+    """Events that may wait for the writer. When the queue is full, new requests are answered with 503."""
+    read_queue: Annotated[int, integer()] = 1000
+    """History requests that may wait for the tables, which have a reading connection of their own. When the queue is
+    full, new ones are answered with 503."""
 
 
 class EngineConfig(msgspec.Struct, frozen=True):
-    """Bounds of the one engine and its queues."""
+    """Bounds of the engine and its queues."""
 
-    inbox_size: Annotated[int, Integer(1)] = 10_000
-    """Requests waiting for the engine, at most."""
-    inbox_wait_s: Annotated[float, Number(at_most=3600)] = 2.0
-    """A request that has waited this long for the engine is refused, untouched."""
-    tick_queue_per_asset: Annotated[int, Integer(3)] = 1000
-    """Ticks waiting per asset, at most; beyond it low, high and last are kept, hence 3."""
-    slice_commands: Annotated[int, Integer(1)] = 200
-    """Commands handled before the loop gets a turn."""
-    slice_liquidations: Annotated[int, Integer(1)] = 500
-    """Liquidations handled before the loop gets a turn."""
-    subscriber_queue: Annotated[int, Integer(1)] = 10_000
-    """Events waiting for one in-process subscriber, at most."""
+    inbox_size: Annotated[int, integer()] = 10_000
+    """Requests that may wait for the engine. When the queue is full, new ones are answered with 503."""
+    inbox_wait_s: Annotated[float, number(at_most=3600)] = 2.0
+    """Seconds that a request may wait for the engine (only while the disk is too slow for the load). After that it is
+    answered with 503, and nothing of it was done."""
+    tick_queue_per_asset: Annotated[int, integer(3)] = 1000
+    """Price ticks that may wait, per asset. Beyond it the lowest, the highest and the last one are kept, so that no
+    wick is lost."""
+    slice_commands: Annotated[int, integer()] = 200
+    """Commands handled in one go before the network gets a turn."""
+    slice_liquidations: Annotated[int, integer()] = 500
+    """Liquidations handled in one go before the network gets a turn."""
+    subscriber_queue: Annotated[int, integer()] = 10_000
+    """Events that may wait for one subscriber inside the process. A subscriber that falls further behind is cut off."""
 
 
 class FeedConfig(msgspec.Struct, frozen=True):
-    """Where prices come from and how long they live."""
+    """Where prices come from and how long they may be traded on."""
 
-    source: Annotated[
-        Literal["simulated", "backpack", "replay", "manual"],
-        rules.one_of(("simulated", "backpack", "replay", "manual")),
-    ] = "simulated"
-    url: Annotated[str, rules.url("ws", "wss")] = "wss://ws.backpack.exchange"
-    price_ttl_s: Annotated[float, Number(at_most=DAY_S)] = 30.0
-    """How long a price may be traded on."""
-    seed: Annotated[int, Integer(0, None)] = 0
-    """Simulated: the same seed gives the same walk."""
-    ticks_per_s: Annotated[float, Number(at_most=1000)] = 5.0
-    """Simulated: ticks per second and asset."""
-    scenario: Annotated[str, rules.one_of(tuple(SCENARIO_NAMES))] = "calm"
-    """Simulated: what happens to the walk; `serve --help` describes each."""
-    max_spread: Annotated[int, rules.share()] = 1000
-    """Hundredths of a percent of the mark: a wider quote is refused; 0 refuses none."""
-    jump_guard: Annotated[Literal["live", "all"], rules.one_of(("live", "all"))] = "live"
-    """Whose jumps want confirmation: those of a live venue, or a simulation's and a recording's too."""
-    resubscribe_after_s: Annotated[float, Number(at_most=DAY_S)] = 60.0
-    """Backpack: how long one symbol may be silent while others tick."""
-    backfill_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
-    """Backpack: where candles from before the start come from. Empty: from nowhere."""
-    backfill_candles: Annotated[int, Integer(1, 1000)] = 500
-    """Backpack: how many of each asset and interval."""
-    replay_files: Annotated[tuple[Path, ...], ListOf(rules.path())] = ()
-    speed: Annotated[float, rules.Speed()] = 1.0
-    """Replay: 1 is real time, 10 ten times as fast, infinity as fast as it goes."""
-    replay_from: Annotated[int | None, rules.Moment()] = None
-    """Replay: microseconds since the epoch; what comes before is left out."""
-    replay_to: Annotated[int | None, rules.Moment()] = None
-    """Replay: what comes then or later is left out."""
-    loop: Annotated[bool, Boolean()] = False
-    """Replay: begin again at the end."""
-    allow_gaps: Annotated[bool, Boolean()] = False
-    """Replay: play a recording in which nothing comes for more than a day of real time."""
-    orders: Annotated[Path | None, rules.optional_path()] = None
-    """Replay: a CSV file of orders that ride along."""
-    exit_at_end: Annotated[bool, Boolean()] = False
-    """Replay: stop the exchange when the recording ends."""
+    source: Annotated[Literal["simulated", "backpack", "replay", "manual"], Flag("--feed")] = "simulated"
+    """Where prices come from. "simulated": a random walk, needs no internet. "backpack": live prices of that exchange.
+    "replay": recorded files. "manual": only those set through /api/v1/dev; needs control = true under [dev]."""
+    url: Annotated[str, kinds.url("ws", "wss"), Flag("--feed-url", "URL")] = "wss://ws.backpack.exchange"
+    """backpack: the venue's WebSocket."""
+    price_ttl_s: Annotated[float, number(at_most=DAY_S)] = 30.0
+    """How long a price may be traded on, in seconds. After that trades are answered with 503."""
+    seed: Annotated[int, integer(0, None), Flag("--seed", "N")] = 0
+    """simulated: start of the random walk. The same seed gives the same walk."""
+    ticks_per_s: Annotated[float, number(at_most=1000)] = 5.0
+    """simulated: ticks per second for each asset."""
+    scenario: Annotated[str, kinds.one_of(SCENARIO_NAMES), Flag("--scenario", "NAME")] = "calm"
+    """simulated: what happens to the walk. `python -m exness serve --help` describes each scenario."""
+    max_spread: Annotated[int, kinds.SHARE] = 1000
+    """Widest accepted spread, as a share of the mark; 0.1 is 10 %. A wider quote is refused and counted. 0 refuses
+    none."""
+    jump_guard: Literal["live", "all"] = "live"
+    """Whose jumps want confirmation (see jump_share of an asset). "live": those of a live venue. "all": those of the
+    simulation and of recordings too, which otherwise may jump as they like."""
+    resubscribe_after_s: Annotated[float, number(at_most=DAY_S)] = 60.0
+    """backpack: how long one asset may be silent while others tick, in seconds. Then it is subscribed to again."""
+    backfill_url: Annotated[str, optional(kinds.url("http", "https"), empty="")] = ""
+    """backpack: where to fetch older candles from, once at every start, such as "https://api.backpack.exchange". They
+    are marked as backfilled in /klines."""
+    backfill_candles: Annotated[int, integer(1, 1000)] = 500
+    """backpack: how many candles of each asset and interval are fetched then."""
+    replay_files: Annotated[tuple[Path, ...], list_of(kinds.PATH), Flag("--replay", "FILE")] = ()
+    """replay: the recorded files. At least one when source is "replay"."""
+    speed: Annotated[float, kinds.SPEED, Flag("--speed", "X")] = 1.0
+    """replay: how many times as fast as it was recorded, or "max". 1.0 is real time. "max" is as fast as it goes; the
+    exchange's clock is then the recording's."""
+    replay_from: Annotated[int | None, kinds.MOMENT, Flag("--from", "TIME")] = None
+    """replay: play from this time on, like 2024-08-05T06:00:00Z. It is UTC unless it says otherwise. "": from its
+    start."""
+    replay_to: Annotated[int | None, kinds.MOMENT, Flag("--to", "TIME")] = None
+    """replay: play until just before this time. "": to its end."""
+    loop: Annotated[bool, Flag("--loop")] = False
+    """replay: begin again at the end, for ever."""
+    allow_gaps: Annotated[bool, Flag("--allow-gaps")] = False
+    """replay: play also a recording with a gap that lasts more than a day of real time, at this speed. Without it such
+    a recording is refused: mostly it is a wrong time or a forgotten file."""
+    orders: Annotated[Path | None, optional(kinds.PATH), Flag("--orders", "FILE")] = None
+    """replay: a CSV file of orders that are replayed too. See "Replay" in docs/API.md; the exchange's clock is then the
+    recording's."""
+    exit_at_end: Annotated[bool, Flag("--exit-at-end")] = False
+    """replay: stop the exchange when the recording has ended."""
 
 
 class TradingConfig(msgspec.Struct, frozen=True):
-    """What a trader gets and how far they may go."""
+    """What traders get and how far they may go. Amounts are in USDC and are read exactly as they stand here."""
 
-    initial_balance: Annotated[int, rules.usdc(zero=True)] = 5_000 * 10**6
-    """Micro-USDC, paid in when an account is made."""
-    execution: Annotated[Execution, rules.one_of(tuple(Execution))] = Execution.MID
-    max_open_trades_per_account: Annotated[int, Integer(1)] = 1000
-    max_notional_per_account: Annotated[int, rules.usdc(zero=False)] = 10_000_000 * 10**6
-    """Micro-USDC: the sum of margin x leverage over an account's open trades."""
-    max_open_interest_per_asset: Annotated[int, rules.usdc(zero=False)] = 1_000_000_000 * 10**6
-    """Micro-USDC: the sum of margin x leverage over an asset's open trades."""
-    client_order_ids_per_account: Annotated[int, Integer(1)] = 1000
-    """How many of an account's newest clientOrderIds are remembered."""
+    initial_balance: Annotated[int, kinds.usdc(zero=True)] = 5_000 * 10**6
+    """What a new account gets."""
+    execution: Execution = Execution.MID
+    """Price a trade opens and closes at. "mid": the mid of bid and ask. "touch": a long opens at the ask and closes at
+    the bid, a short the other way. Liquidation goes by the mid in both."""
+    max_open_trades_per_account: Annotated[int, integer()] = 1000
+    """Trades an account may have open at once."""
+    max_notional_per_account: Annotated[int, kinds.usdc(zero=False)] = 10_000_000 * 10**6
+    """Margin x leverage that an account may have open, over all its trades."""
+    max_open_interest_per_asset: Annotated[int, kinds.usdc(zero=False)] = 1_000_000_000 * 10**6
+    """Margin x leverage that may be open in one asset, over all accounts."""
+    client_order_ids_per_account: Annotated[int, integer()] = 1000
+    """How many of its newest clientOrderIds are remembered for each account. Repeating one of them opens no second
+    trade."""
 
 
 class AuthConfig(msgspec.Struct, frozen=True):
     """Sessions, sign-in links and the mail that carries them."""
 
-    secret: Annotated[str, rules.secret()] = ""
-    """Signs tokens. Empty: made at first start and kept in the data directory."""
-    previous_secret: Annotated[str, rules.secret()] = ""
-    """Signs nothing; tokens signed with it stay good. Beside it, the file secret.previous is read."""
-    session_days: Annotated[int, Integer(1, 3650)] = 7
-    link_minutes: Annotated[int, Integer(1, 1440)] = 5
-    resend_api_key: Annotated[str, rules.text()] = ""
-    smtp_url: Annotated[str, rules.url("smtp", "smtps", empty=True)] = ""
-    mail_from: Annotated[str, rules.mail_address()] = "exness <no-reply@localhost>"
-    session_cache: Annotated[int, Integer(1)] = 10_000
-    """Sessions kept in memory, at most."""
+    secret: Annotated[str, kinds.SIGNING_SECRET] = ""
+    """Signs session tokens. The one made at first start is kept in data_dir. Better set it with EXNESS_AUTH_SECRET than
+    here."""
+    previous_secret: Annotated[str, kinds.SIGNING_SECRET] = ""
+    """The secret before this one: sessions signed with it stay good until they expire, new ones are not signed with it.
+    Without it, the file secret.previous in data_dir is read, if there is one."""
+    session_days: Annotated[int, integer(1, 3650)] = 7
+    """How long a session lasts, in days."""
+    link_minutes: Annotated[int, integer(1, 1440)] = 5
+    """How long a sign-in link may be used, in minutes."""
+    resend_api_key: Annotated[str, kinds.secret(kinds.text())] = ""
+    """Key of the mail provider Resend. "" for none. Better set it with EXNESS_AUTH_RESEND_API_KEY than here."""
+    smtp_url: Annotated[str, kinds.secret(optional(kinds.url("smtp", "smtps"), empty=""))] = ""
+    """Mail server: smtp://user:password@host:587 or smtps://user:password@host:465. With neither this nor
+    resend_api_key, mails are written to the folder outbox in data_dir."""
+    mail_from: Annotated[str, kinds.MAIL_ADDRESS] = "exness <no-reply@localhost>"
+    """Sender of the mails."""
+    session_cache: Annotated[int, integer()] = 10_000
+    """Sessions kept in memory. Others are looked up in the database."""
 
     def __repr__(self) -> str:
         """Like any other, but what is secret stays so: settings end up in logs and tracebacks."""
         fields = (
-            f"{field}={'<hidden>' if is_secret('auth', field) and value else repr(value)}"
-            for field, value in msgspec.structs.asdict(self).items()
+            f"{key}={'<hidden>' if ROWS['auth'][key].kind.is_secret and value else repr(value)}"
+            for key, value in msgspec.structs.asdict(self).items()
         )
         return f"AuthConfig({', '.join(fields)})"
 
 
 class LimitsConfig(msgspec.Struct, frozen=True):
-    """How much one client may ask for. Rates count weights, but for mails."""
+    """How much one client may ask for. A rate is "2000/second"; "20/minute;500/hour" means both. Rates count weight:
+    what a request costs, where the cheapest has weight 1 and takes some 40 microseconds, and opening or closing a trade
+    has 3. The table is in docs/API.md, "Limits". The defaults do not stand in the way of a load test on this machine. A
+    public server wants less: trade_per_account = "300/second" (100 orders), trade_per_ip = "600/second",
+    read_per_account and read_per_ip = "1000/second", block_after = 200."""
 
-    enabled: Annotated[bool, Boolean()] = True
-    trade_per_account: Annotated[str, rules.rate()] = "20000/second"
-    trade_per_ip: Annotated[str, rules.rate()] = "20000/second"
-    read_per_ip: Annotated[str, rules.rate()] = "5000/second"
-    read_per_account: Annotated[str, rules.rate()] = "5000/second"
-    probe_per_ip: Annotated[str, rules.rate()] = "400/second"
-    """/healthz, /readyz and /metrics."""
-    mail_per_ip: Annotated[str, rules.rate()] = "20/minute;100/hour"
-    """Sign-in links that one caller may ask for."""
-    mail_per_address: Annotated[str, rules.rate()] = "3/minute;10/hour"
-    """Sign-in links that are mailed to one address."""
-    block_after: Annotated[int, Integer(0)] = 1000
-    """Refusals within a minute after which a caller is blocked; 0 blocks nobody."""
-    block_s: Annotated[float, Number(at_most=DAY_S)] = 300.0
-    connections_per_ip: Annotated[int, Integer(1)] = 1000
-    addresses_tracked: Annotated[int, Integer(1)] = 100_000
-    """Callers counted at once, at most."""
+    enabled: bool = True
+    """false switches them all off."""
+    trade_per_account: Annotated[str, kinds.RATE] = "20000/second"
+    """Opening and closing trades, and dev control, per account. The default is 6,666 of them a second."""
+    trade_per_ip: Annotated[str, kinds.RATE] = "20000/second"
+    """The same, per IP address."""
+    read_per_ip: Annotated[str, kinds.RATE] = "5000/second"
+    """Everything else, and the messages of streams, per IP address. The default is about a fifth of the process."""
+    read_per_account: Annotated[str, kinds.RATE] = "5000/second"
+    """The same, per account."""
+    probe_per_ip: Annotated[str, kinds.RATE] = "400/second"
+    """/healthz, /readyz and /metrics, per IP address. They count apart, and a blocked address may ask for them too, so
+    that no load makes a health check fail."""
+    mail_per_ip: Annotated[str, kinds.RATE] = "20/minute;100/hour"
+    """Sign-in links that one IP address may ask for. This and the next one count mails, not weight."""
+    mail_per_address: Annotated[str, kinds.RATE] = "3/minute;10/hour"
+    """Sign-in links that may be mailed to one address."""
+    block_after: Annotated[int, integer(0)] = 1000
+    """Refusals within a minute after which an IP address is refused everything but probes for block_s. 0 blocks
+    nobody."""
+    block_s: Annotated[float, number(at_most=DAY_S)] = 300.0
+    """How long that lasts, in seconds."""
+    connections_per_ip: Annotated[int, integer()] = 1000
+    """Connections that one IP address may have open, fewer when server.max_connections is nearly reached. More are
+    answered with 429 and closed."""
+    addresses_tracked: Annotated[int, integer()] = 100_000
+    """Accounts and IP addresses counted at once. The ones not seen for longest are forgotten first."""
 
 
 class StreamConfig(msgspec.Struct, frozen=True):
-    """Bounds of the WebSocket stream."""
+    """The WebSocket stream, GET /api/v1/stream."""
 
-    max_readers: Annotated[int, Integer(1)] = 2000
-    """Streams open at once."""
-    subscriptions: Annotated[int, Integer(1)] = 100
-    """Channels that one connection may listen to."""
-    message_bytes: Annotated[int, Integer(128)] = 8192
-    """A larger message of a client ends its connection. A session token must fit."""
-    messages_per_s: Annotated[int, Integer(1)] = 50
-    """Messages of one client that are answered, per second."""
-    queue: Annotated[int, Integer(1)] = 5000
-    """Frames that may wait for one client; prices and candles do not count."""
-    resume_records: Annotated[int, Integer(0)] = 100_000
-    """How many of the journal's newest records are searched to resume a stream."""
-    ping_interval_s: Annotated[float, Number(at_most=3600)] = 20.0
-    """A client that is silent for so long is pinged."""
-    ping_timeout_s: Annotated[float, Number(at_most=3600)] = 20.0
-    """How long it may take to answer that."""
+    max_readers: Annotated[int, integer()] = 2000
+    """Streams open at once. More are answered with 503. An IP address or account that holds twice as many as are free
+    gets no more (429). They count as connections too (server.max_connections and limits.connections_per_ip)."""
+    subscriptions: Annotated[int, integer()] = 100
+    """Channels that one connection may subscribe to."""
+    message_bytes: Annotated[int, integer(128)] = 8192
+    """Largest message that a client may send, in bytes. A larger one ends its connection (code 1009). A session token
+    must fit, which has some 350 characters."""
+    messages_per_s: Annotated[int, integer()] = 50
+    """Messages of one client that are answered, per second. A client that sends twice as many is disconnected (code
+    4029)."""
+    queue: Annotated[int, integer()] = 5000
+    """Events that may wait for one client. A client that falls further behind is disconnected (code 4008) and may
+    resume. Of each price and candle only the newest waits, whatever this is."""
+    resume_records: Annotated[int, integer(0)] = 100_000
+    """How many of the journal's newest records are searched to resume a stream. Further back, a client gets a
+    snapshot."""
+    ping_interval_s: Annotated[float, number(at_most=3600)] = 20.0
+    """A client that is silent for so long is pinged, in seconds."""
+    ping_timeout_s: Annotated[float, number(at_most=3600)] = 20.0
+    """How long its answer may take, in seconds. Then it is disconnected (code 4009)."""
 
 
 class DevConfig(msgspec.Struct, frozen=True):
     """For tests and development, never for a public server."""
 
-    control: Annotated[bool, Boolean()] = False
-    """Programs on this machine may pay money in, start afresh and, with the manual feed, set prices and clock."""
+    control: Annotated[bool, Flag("--dev-control")] = False
+    """Let any program on this machine, without a session, pay money into accounts, start afresh and, with the manual
+    feed, set prices and the clock. See "Dev control" in docs/API.md."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):
     """What is logged and in which form."""
 
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], rules.one_of(("debug", "info", "warning", "error"))
-    ] = "info"
-    format: Annotated[Literal["console", "json"], rules.one_of(("console", "json"))] = "console"
-    access: Annotated[bool, Boolean()] = False
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """This and what is more severe is logged."""
+    format: Literal["console", "json"] = "console"
+    """"console": lines to read. "json": one JSON object a line."""
+    access: bool = False
+    """true: a line for each request as well, made and written in a thread, at level info. Lines that cannot be written
+    are dropped and counted, as all lines of the log are."""
 
 
 class AssetConfig(msgspec.Struct, frozen=True):
-    """One tradable asset; its name is the section's: [assets.SOL]."""
+    """The assets that can be traded. A section [assets.<NAME>], 1 to 10 uppercase letters and digits, adds one; name,
+    decimals and symbol are required there. SOL, ETH and BTC exist even when this file does not name them; enabled =
+    false removes one. At least one must stay."""
 
-    name: Annotated[str, rules.text("a name on one line", at_least=1)]
-    decimals: Annotated[int, Integer(0, 12)]
-    """Decimals of its prices."""
-    symbol: Annotated[str, rules.text("the venue's name for it like SOL_USDC", at_least=1)]
-    image_url: Annotated[str, rules.url("http", "https", empty=True)] = ""
-    max_leverage: Annotated[int, rules.leverage()] = 100 * 100
-    """Hundredths: 10000 is 100x."""
-    jump_share: Annotated[int, rules.share()] = 2000
-    """Hundredths of a percent: a mark further from the last one than this is a jump; 0: none is."""
-    jump_confirmations: Annotated[int, Integer(0, 1000)] = 3
-    """Further ticks near a jump that make it believed; 0: it is believed at once."""
-    volatility: Annotated[int, rules.volatility()] = 100
-    """Simulated: hundredths of the usual size of a move."""
-    enabled: Annotated[bool, Boolean()] = True
-    """False removes it; `Config.assets` holds enabled ones only."""
+    name: Annotated[str, kinds.text("a name on one line", at_least=1)]
+    """Name to display."""
+    decimals: Annotated[int, integer(0, 12)]
+    """Decimals of its prices. Never change them while trades are open."""
+    symbol: Annotated[str, kinds.text("the venue's name for it like SOL_USDC", at_least=1)]
+    """Its name at the venue. No two assets share one."""
+    image_url: Annotated[str, optional(kinds.url("http", "https"), empty="")] = ""
+    """Logo to display."""
+    max_leverage: Annotated[int, kinds.LEVERAGE] = 100 * 100
+    """Highest leverage."""
+    jump_share: Annotated[int, kinds.SHARE] = 2000
+    """A price further from the last one than this share of it is a jump; 0.2 is 20 %. It moves nothing, and no trade
+    opens in the asset, until jump_confirmations more ticks near it confirm it. 0: no price is a jump."""
+    jump_confirmations: Annotated[int, integer(0, 1000)] = 3
+    """Ticks that confirm a jump. 0: a jump is believed at once."""
+    volatility: Annotated[int, kinds.FACTOR] = 100
+    """simulated: how many times as far as usual its price moves."""
+    enabled: bool = True
+    """false: it cannot be traded and is not listed."""
 
 
 LOGOS = "https://raw.githubusercontent.com/trustwallet/assets/master/blockchains"
@@ -257,7 +323,8 @@ DEFAULT_ASSETS = {
 
 
 class Config(msgspec.Struct, frozen=True):
-    """Every setting of one process. Values are already in the unit their field names."""
+    """Every setting of one process. Values are already in the unit their field names, amounts of money in micro-USDC,
+    leverage and volatility in hundredths, shares in hundredths of a percent."""
 
     server: ServerConfig = ServerConfig()
     storage: StorageConfig = StorageConfig()
@@ -270,40 +337,21 @@ class Config(msgspec.Struct, frozen=True):
     dev: DevConfig = DevConfig()
     log: LogConfig = LogConfig()
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))
+    """The enabled ones."""
 
     def instruments(self) -> dict[Asset, Instrument]:
         """What the core trades: SOL, ETH, BTC, then others in the order they were configured."""
-        return {Asset(name): _instrument(Asset(name), asset) for name, asset in self.assets.items()}
-
-
-def _instrument(asset: Asset, config: AssetConfig) -> Instrument:
-    return Instrument(
-        asset=asset,
-        name=config.name,
-        decimals=config.decimals,
-        symbol=config.symbol,
-        image_url=config.image_url,
-        max_leverage=config.max_leverage,
-    )
+        return {
+            Asset(name): Instrument(
+                Asset(name), asset.name, asset.decimals, asset.symbol, asset.image_url, asset.max_leverage
+            )
+            for name, asset in self.assets.items()
+        }
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    "server": ServerConfig,
-    "storage": StorageConfig,
-    "engine": EngineConfig,
-    "feed": FeedConfig,
-    "trading": TradingConfig,
-    "auth": AuthConfig,
-    "limits": LimitsConfig,
-    "stream": StreamConfig,
-    "dev": DevConfig,
-    "log": LogConfig,
+    field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "assets"
 }
 """The sections of fixed keys. `assets` has one table per asset instead."""
-
-SECRETS = frozenset({("auth", "secret"), ("auth", "previous_secret"), ("auth", "resend_api_key"), ("auth", "smtp_url")})
-
-
-def is_secret(section: str, key: str) -> bool:
-    """Never shown, neither in a repr nor in an error (an smtp_url may hold a password)."""
-    return (section, key) in SECRETS
+ROWS = {name: rows_of(struct) for name, struct in (SECTIONS | {"assets": AssetConfig}).items()}
+"""Every setting, by its section and key."""

@@ -16,7 +16,7 @@ from exness import __version__
 from tests.acceptance.ledger import Ledger
 from tests.support.process import DidNotStart, Finished, Server, finished
 
-COMMANDS = ("serve", "token", "verify", "backup", "restore", "version")
+COMMANDS = ("serve", "config", "token", "verify", "backup", "restore", "version")
 
 CANDLES = "timestamp_s,open,high,low,close,volume\n"
 QUOTES = "timestamp_us,symbol,bid,ask\n"
