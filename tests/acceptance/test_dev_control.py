@@ -26,9 +26,9 @@ async def assert_verified(server: Server) -> None:
     assert verified.code == 0, verified.errors
 
 
-def test_the_recipe_of_the_readme_is_the_one_that_is_tested() -> None:
+def test_the_recipe_of_the_guide_is_the_one_that_is_tested() -> None:
     recipe = (ROOT / "tests/acceptance/test_recipe.py").read_text()
-    assert f"```python\n{recipe}```\n" in (ROOT / "README.md").read_text()
+    assert f"```python\n{recipe}```\n" in (ROOT / "docs/GUIDE.md").read_text()
 
 
 @pytest.mark.parametrize(
