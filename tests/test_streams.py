@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import pytest
 
 from exness.process.standard_streams import Outlet, printable
 from tests.support.process import ROOT
+from tests.support.waiting import until_blocking
 
 SOON_S = 10.0
 PIPE_BYTES = 4096
@@ -43,13 +44,6 @@ def pipe() -> Iterator[End]:
         for each in (read, write):
             with contextlib.suppress(OSError):
                 os.close(each)
-
-
-def soon(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SOON_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.002)
 
 
 def closed() -> int:
@@ -108,7 +102,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_and_keeps_what_it_has_room_for(bl
             text += end.take(1 << 20)
             return outlet.waiting() == 0
 
-        soon(read_all)
+        until_blocking(read_all)
         text += end.take(1 << 20)
         lines = text.decode().splitlines()
         assert len(lines) == 100_000 - dropped, "each is written or counted"
@@ -138,12 +132,12 @@ def test_lines_that_were_dropped_are_told_of_once_there_is_room_again() -> None:
             text += end.take(1 << 20)
             return outlet.waiting() == 0
 
-        soon(written)
+        until_blocking(written)
         lost = outlet.dropped["queue_full"]
         outlet.put("the next\n")
-        soon(written)
+        until_blocking(written)
         outlet.put("the one after it\n")
-        soon(written)
+        until_blocking(written)
         text += end.take(1 << 20)
         told = [int(line.split()[0]) for line in text.decode().splitlines() if line.endswith("lost")]
         assert sum(told) == lost > 1_000

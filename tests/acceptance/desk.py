@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 from tests.acceptance.reckoning import Position, usdc
 from tests.support.process import Answer, Server
 from tests.support.recorded import DECIMALS, Tick
+from tests.support.waiting import until
 
 WAIT_S = 30.0
 AT_ONCE = 64
@@ -69,22 +69,15 @@ async def close_all(server: Server, tokens: dict[str, str], positions: list[Posi
     return await asyncio.gather(*asks)
 
 
-async def until(condition: Callable[[], bool], within_s: float = WAIT_S) -> None:
-    """Wait for what has no event to wait for."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-
-
 async def until_mark(server: Server, *ticks: Tick) -> None:
     """Wait until /prices shows exactly these ticks."""
     wanted = {tick.asset: str(tick.mark) for tick in ticks}
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            prices = (await server.get("/prices")).body
-            if all(prices[asset]["price"] == mark for asset, mark in wanted.items()):
-                return
-            await asyncio.sleep(0.005)  # a price has no event to wait for
+
+    async def are_shown() -> bool:
+        prices = (await server.get("/prices")).body
+        return all(prices[asset]["price"] == mark for asset, mark in wanted.items())
+
+    await until(are_shown, wanted, within_s=WAIT_S, pause_s=0.005)
 
 
 def last_unmistakable(ticks: list[Tick], first: int, end: int) -> int:

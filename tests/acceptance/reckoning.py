@@ -1,16 +1,20 @@
-"""What must have happened, worked out from API.md alone: exact fractions, every open trade looked at on every tick.
+"""What must have happened, as the reference model has it, and what the tables and the API show of it.
 
-Nothing here comes from `exness`. Money is micro-USDC, prices are scaled by their asset's decimals.
+Money is micro-USDC, prices are scaled by their asset's decimals.
 """
 
-import math
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from exness.core.commands import CloseTrade, Command, OpenAccount, OpenTrade, PriceTick
+from exness.core.events import Event, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+from tests.reference.twin import Twin, liquidation_price
+from tests.support.books import make_rules
 from tests.support.process import Server
 from tests.support.recorded import DECIMALS, Tick, decimal_text
 
@@ -50,23 +54,9 @@ class Position:
     def sign(self) -> int:
         return 1 if self.side == "long" else -1
 
-    @property
-    def notional(self) -> Fraction:
-        return self.margin * self.leverage
-
-    def loss(self, price: int) -> Fraction:
-        """What it has lost at this price, exactly; negative when it has gained."""
-        return -self.sign * self.notional * (price - self.entry) / self.entry
-
     def enter(self, price: int) -> None:
-        """Set the entry, and `due` from it: checked against the definition of the loss, there and one step before."""
         self.entry = price
-        bound = Fraction(price) - self.sign * Fraction(price) / self.leverage
-        self.due = math.floor(bound) if self.side == "long" else math.ceil(bound)
-        assert self.loss(self.due) >= self.margin > self.loss(self.due + self.sign)
-
-    def is_due(self, mark: int) -> bool:
-        return mark <= self.due if self.side == "long" else mark >= self.due
+        self.due = liquidation_price(self.side, price, self.leverage)
 
 
 @dataclass(frozen=True)
@@ -79,47 +69,55 @@ class End:
     tick: Tick | None = None
 
 
-@dataclass
 class Reckoning:
-    """Replays the story: ticks, openings and closings in the order they happened."""
+    """Tells the story to the reference model: ticks, openings and closings in the order they happened."""
 
-    initial_balance: int
-    marks: dict[str, int] = field(default_factory=dict)
-    positions: list[Position] = field(default_factory=list)
-    liquidated: list[Position] = field(default_factory=list)
-    """In the order in which it must have happened."""
-    most_open: int = 0
-    _open: dict[str, dict[str, Position]] = field(default_factory=lambda: {asset: {} for asset in DECIMALS})
+    def __init__(self, initial_balance: int) -> None:
+        self.initial_balance = initial_balance
+        self.twin = Twin(make_rules(), liquidations_per_step=1_000_000)
+        self.positions: list[Position] = []
+        self.liquidated: list[Position] = []
+        """In the order in which it must have happened."""
+        self.most_open = 0
+        self._by_order: dict[str, Position] = {}
+
+    def _told(self, command: Command) -> list[Event]:
+        answer = self.twin.execute(command, at=0).answer
+        assert isinstance(answer, list), answer
+        return answer
 
     def tick(self, tick: Tick) -> None:
-        """The nearest liquidation price first, then the older trade first."""
-        mark = self.marks[tick.asset] = tick.mark
-        market = self._open[tick.asset]
-        due = [position for position in market.values() if position.is_due(mark)]
-        for position in sorted(due, key=lambda each: (-each.sign * each.due, each.opened_seq)):
-            loss = math.ceil(position.loss(mark))  # floor(pnl) is -ceil(loss)
-            assert loss >= position.margin
-            position.end = End(mark, -position.margin, loss - position.margin, tick)
-            del market[position.order]
+        for event in self._told(PriceTick(Asset(tick.asset), tick.bid, tick.ask, 1)):
+            assert isinstance(event, TradeLiquidated)
+            position = self._by_order[event.order]
+            position.end = End(event.mark, event.pnl, event.shortfall, tick)
             self.liquidated.append(position)
 
-    def open(self, position: Position) -> None:
-        position.enter(self.marks[position.asset])
-        self.positions.append(position)
-        self._open[position.asset][position.order] = position
-        self.most_open = max(self.most_open, sum(map(len, self._open.values())))
+    def open(self, positions: list[Position]) -> None:
+        """In the order in which the journal has them, which decides between two of one liquidation price."""
+        for position in sorted(positions, key=lambda each: each.opened_seq):
+            account = AccountId(position.user)
+            if account not in self.twin.wallets:
+                self._told(OpenAccount(account, position.user, self.initial_balance))
+            order, asset, side = OrderId(position.order), Asset(position.asset), Side(position.side)
+            leverage = int(position.leverage * 100)
+            (event,) = self._told(OpenTrade(account, order, asset, side, position.margin, leverage))
+            assert isinstance(event, TradeOpened)
+            position.entry, position.due = event.trade.entry, event.trade.liquidation
+            self.positions.append(position)
+            self._by_order[position.order] = position
+        self.most_open = max(self.most_open, len(self.twin.lots))
 
     def close(self, position: Position) -> None:
         """Close it unless a tick was faster."""
-        if self._open[position.asset].pop(position.order, None) is not None:
-            mark = self.marks[position.asset]
-            position.end = End(mark, max(-position.margin, -math.ceil(position.loss(mark))))
+        if position.end is None:
+            (event,) = self._told(CloseTrade(AccountId(position.user), OrderId(position.order)))
+            assert isinstance(event, TradeClosed)
+            position.end = End(event.price, event.pnl)
 
     def free(self, user: str) -> int:
         """The user's balance."""
-        locked = sum(each.margin for each in self.positions if each.user == user and each.end is None)
-        won = sum(each.end.pnl for each in self.positions if each.user == user and each.end is not None)
-        return self.initial_balance - locked + won
+        return int(self.twin.wallets[user].free * 10**USDC)
 
     def history_row(self, position: Position) -> dict[str, Any]:
         """The fields of /trade/history that do not depend on when the test ran."""
@@ -216,7 +214,7 @@ def assert_as_reckoned(reckoning: Reckoning, data_dir: Path) -> None:
         assert (user, free, locked) == (user, reckoning.free(user), margins)
     assert {user for user, *_ in balances} == {each.user for each in reckoning.positions}
     ((house,),) = read_tables(data_dir, "SELECT free FROM balances WHERE account_id = 'house'")
-    assert house == -sum(each.end.pnl for each in reckoning.positions if each.end is not None)
+    assert house == reckoning.twin.house * 10**USDC
     assert books_balance(data_dir)
 
 

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.support.app import until
 from tests.support.process import ROOT, Server, finished, run_exness
+from tests.support.waiting import until
 
 EMAIL = "ann@example.com"
 needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")

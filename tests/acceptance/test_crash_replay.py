@@ -153,7 +153,7 @@ def reckon(ticks: list[Tick], moments: list[Moment], seqs: dict[str, int]) -> Re
             assert_close_answer(position, answer)
         for position in moment.opened:
             position.opened_seq = seqs[position.order]
-            reckoning.open(position)
+        reckoning.open(moment.opened)
     for tick in ticks[played:]:
         reckoning.tick(tick)
     return reckoning

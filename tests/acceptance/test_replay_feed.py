@@ -97,7 +97,7 @@ def reckon(ticks: list[Tick], first_end: int, positions: list[Position], seqs: d
         reckoning.tick(tick)
     for position in positions:
         position.opened_seq = seqs[position.order]
-        reckoning.open(position)
+    reckoning.open(positions)
     for tick in ticks[first_end:]:
         reckoning.tick(tick)
     return reckoning

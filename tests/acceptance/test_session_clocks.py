@@ -1,6 +1,5 @@
 """Sessions of the real process, and a command line beside it, under clocks that are stepped, set and apart."""
 
-import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.faults.test_clock import WallClock
 from tests.support.process import Server, finished
+from tests.support.waiting import until
 
 MANUAL = ("--feed", "manual", "--dev-control")
 EMAIL = "ann@example.com"
@@ -25,11 +25,11 @@ async def done(server: Server, method: str, path: str, body: Any, token: str | N
 async def signed_in_by_link(server: Server) -> str:
     """The session token that the newest mailed link opens."""
     await done(server, "POST", "/signin", {"email": EMAIL})
-    async with asyncio.timeout(30):
-        while not (mails := list((server.data_dir / "outbox").glob("*.eml"))):  # noqa: ASYNC110 - the server writes it
-            await asyncio.sleep(0.02)
-    (link,) = set(re.findall(r"token=([A-Za-z0-9_-]{43})", mails[0].read_text()))
-    mails[0].unlink()
+    outbox = server.data_dir / "outbox"
+    await until(lambda: list(outbox.glob("*.eml")), "for a mail", within_s=30, pause_s=0.02)
+    (mail,) = outbox.glob("*.eml")
+    (link,) = set(re.findall(r"token=([A-Za-z0-9_-]{43})", mail.read_text()))
+    mail.unlink()
     answer = await server.get(f"/signin/post?token={link}", headers={"Accept": "application/json"})
     assert answer.status == 200, answer.body
     return str(answer.body["token"])

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from exness.storage.datadir import locked
 from exness.storage.sqlite import MAIN_DB
 from tests.storage.damage import contents, make_directory
 from tests.support.process import ROOT
+from tests.support.waiting import until_blocking
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 AT_ONCE_S = 5.0
@@ -65,11 +65,13 @@ def running(
 
 
 def soon(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
+    """Until it holds; the process must not end before."""
+
+    def holds() -> object:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.005)
+        return condition()
+
+    until_blocking(holds, within_s=WAIT_S)
 
 
 def ended(process: "subprocess.Popen[str]", number: signal.Signals, pid: int | None = None) -> tuple[int, str, str]:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +26,12 @@ from exness.storage.verify import verify
 from tests.acceptance import measure_logs
 from tests.storage.damage import make_directory
 from tests.support.process import ROOT, Server, finished
+from tests.support.waiting import until
 
 STOPS_WITHIN_S = 5.0
 WAIT_S = 60.0
+POLL_S = 0.1
+"""/metrics weighs much, and the limits are on."""
 ORDER = {"asset": "SOL", "type": "long", "margin": 1, "leverage": 2}
 STREAMS = (0, 1, 2)
 SETTINGS = {
@@ -114,7 +117,7 @@ async def test_no_stream_keeps_the_exchange_from_anything(tmp_path: Path, name: 
             async def snapshot_taken() -> bool:
                 return (await figures(session))["exness_snapshots_total",] > before
 
-            await until_true(snapshot_taken)
+            await until(snapshot_taken, within_s=WAIT_S, pause_s=POLL_S)
             closed = await ask(session, "POST", "/api/v1/trade/close", {"orderId": created[1]["orderId"]})
             assert closed[0] == 200, closed
             if fd == 2:
@@ -138,7 +141,7 @@ async def assert_counted(session: aiohttp.ClientSession, reason: str) -> None:
         assert set(dropped) == {"queue_full", "no_reader", "closed", "disk_full", "failed"}
         return dropped[reason] > 0 if reason else sum(dropped.values()) == 0
 
-    await until_true(is_counted)
+    await until(is_counted, within_s=WAIT_S, pause_s=POLL_S)
 
 
 async def test_a_log_that_nobody_reads_refuses_nothing_and_what_is_dropped_is_counted(tmp_path: Path) -> None:
@@ -346,14 +349,7 @@ async def until_served(process: "subprocess.Popen[bytes]", session: aiohttp.Clie
             return (await ask(session, "GET", "/healthz"))[0] == 200
         return False
 
-    await until_true(is_served)
-
-
-async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        await asyncio.sleep(0.1)  # /metrics weighs much, and the limits are on
+    await until(is_served, within_s=WAIT_S, pause_s=POLL_S)
 
 
 async def ask(

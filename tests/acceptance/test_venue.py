@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support.process import START_TIMEOUT_S, Server, finished, run_exness
 from tests.support.recorded import QUOTE_HEADER
+from tests.support.waiting import until
 
 ENDED = re.compile(
     r"replay ended: (\d+) ticks, (\d+) orders done and (\d+) refused, (\d+) liquidations .* seq (\d+), state (\w{64})"
@@ -38,9 +39,10 @@ async def state_of(server: Server, asset: str = "SOL") -> str:
 
 
 async def becomes(server: Server, state: str) -> None:
-    async with asyncio.timeout(20):
-        while await state_of(server) != state:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    async def has_become() -> bool:
+        return await state_of(server) == state
+
+    await until(has_become, state, within_s=20, pause_s=0.02)
 
 
 async def test_a_killed_venue_makes_prices_stale_and_its_return_makes_them_live(tmp_path: Path) -> None:

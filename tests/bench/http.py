@@ -30,10 +30,10 @@ from tests.bench.running import (
     quote,
     quoting,
     tokens,
-    until,
 )
 from tests.support.process import Server
 from tests.support.venue import Venue
+from tests.support.waiting import until
 
 API = "/api/v1"
 READS = {"balance": f"{API}/balance", "open": f"{API}/trade/open", "prices": f"{API}/prices"}
@@ -141,7 +141,7 @@ async def first_prices(venue: Venue, server: Server) -> None:
             await quote(venue, symbol)
         return (await server.get("/readyz")).status == 200
 
-    await until(priced, "every asset has a price")
+    await until(priced, "for a price of every asset", within_s=20, pause_s=0.02)
 
 
 async def sample_answers(server: Server, token: str, open_trades: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -276,14 +276,6 @@ async def tokens(data_dir: Path, count: int, name: str = "trader") -> list[str]:
     """Session tokens of so many users of a running exchange; each account is made at its first request."""
     config = load(None, {}, {"storage.data_dir": data_dir})
     return await asyncio.to_thread(issue_tokens, config, [f"{name}-{number}@example.com" for number in range(count)])
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not await condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {timeout_s} s in vain: {what}")
-        await asyncio.sleep(0.02)
 
 
 def cpu_s(pid: int) -> float:

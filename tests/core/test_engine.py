@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exness.core import margin
 from exness.core.capture import digest_of
+from exness.core.commands import PriceTick
 from exness.core.engine import Done
 from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Execution, OrderId, Side
-from exness.core.state import Rules, State
+from exness.core.state import Rules
 from tests.core.histories import History, all_rules, histories, play
-from tests.core.twin import MICRO, Twin, told
+from tests.reference.twin import Twin, execute_both
 from tests.support.books import (
     ANN,
     BOB,
@@ -355,39 +355,15 @@ def test_the_same_commands_make_the_same_records_and_the_same_state(rules: Rules
     assert_books_balance(one.state)
 
 
-@settings(max_examples=300)
 @given(all_rules(), histories(max_steps=60), st.sampled_from((1, 2, 500)))
-def test_the_engine_answers_what_an_independent_twin_with_fractions_predicts(
+@settings(max_examples=100)
+def test_the_engine_answers_what_the_reference_model_predicts(
     rules: Rules, history: History, liquidations_per_step: int
 ) -> None:
-    engine, twin = make_engine(rules, liquidations_per_step=liquidations_per_step), Twin(rules)
-    state = engine.state
+    engine, twin = make_engine(rules, liquidations_per_step=liquidations_per_step), Twin(rules, liquidations_per_step)
     for command, at in history:
-        seq = state.seq
-        outcome = engine.execute(command, at)
-        answer = told(outcome)
-        while isinstance(outcome, Done) and outcome.more:
-            assert_books_balance(state)
-            outcome = engine.execute(command, at)
-            answer += told(outcome)
-        assert answer == twin.execute(command, at)
-        assert state.seq == seq + (len(answer) if isinstance(outcome, Done) else 0)
-        assert_books_balance(state)
-        _assert_agrees(twin, engine.state)
-
-
-def _assert_agrees(twin: Twin, state: State) -> None:
-    assert {account.id: account.free * MICRO for account in state.account_list} == {
-        name: account.free for name, account in twin.accounts.items()
-    }
-    assert (state.house_pnl * MICRO, state.shortfall * MICRO) == (twin.house, twin.shortfall)
-    assert state.deposits * MICRO == twin.deposited
-    assert state.at == twin.latest
-    trades = {trade.order: trade for account in state.account_list for trade in account.trades.values()}
-    assert trades.keys() == {trade.order for trade in twin.trades}
-    for trade in trades.values():
-        price = state.price(trade.asset)
-        assert price is not None
-        assert not margin.is_due(trade.side, trade.liquidation, price.mark), "a trade outlived its liquidation price"
-    for account in state.account_list:
-        assert list(account.seen) == list(twin.accounts[account.id].seen)
+        while execute_both(engine, twin, command, at)[1]:
+            assert_books_balance(engine.state)
+        assert_books_balance(engine.state)
+        assert twin.difference(engine.state) is None
+        assert not isinstance(command, PriceTick) or not twin.due(command), "a trade outlived its liquidation price"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from exness.core import margin
 from exness.core.ceilings import STORED
 from exness.core.instruments import Asset, Side
+from tests.reference.twin import gain
 from tests.support.books import BTC, LONG, SHORT, SOL, hundredths, price_of, usdc
 
 sides = st.sampled_from(Side)
@@ -19,8 +20,8 @@ prices = st.integers(1, 200) | st.integers(1, 10**12)
 
 
 def exact_gain(side: Side, amount: int, leverage: int, entry: int, exit_: int) -> Fraction:
-    """`s*N*(X-E)/E` in micro-USDC, not rounded."""
-    return side.sign * amount * Fraction(leverage, 100) * Fraction(exit_ - entry, entry)
+    """In micro-USDC, not rounded."""
+    return gain(side, amount * Fraction(leverage, 100), entry, exit_)
 
 
 @pytest.mark.parametrize(

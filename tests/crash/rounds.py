@@ -18,6 +18,7 @@ import aiohttp
 
 from tests.support.process import UNLIMITED, Server, finished
 from tests.support.venue import Venue
+from tests.support.waiting import until
 
 USERS = 4
 TRADERS_PER_USER = 3
@@ -224,9 +225,11 @@ class Rounds:
 
 async def _priced(server: Server) -> None:
     """Until every asset has a fresh price."""
-    async with asyncio.timeout(30):
-        while (await server.get("/readyz")).status != 200:  # noqa: ASYNC110 - the condition is in another process
-            await asyncio.sleep(0.01)
+
+    async def is_ready() -> bool:
+        return (await server.get("/readyz")).status == 200
+
+    await until(is_ready, "for prices", within_s=30, pause_s=0.01)
 
 
 async def _history(server: Server, user: User) -> list[Body]:

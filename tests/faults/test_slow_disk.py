@@ -18,8 +18,9 @@ import pytest
 from exness.core.events import Record
 from exness.runtime.candles import CandleBatch
 from exness.storage.journal import SqliteJournal
-from tests.support.app import Answer, App, Stores, assert_error, running_app, until
+from tests.support.app import Answer, App, Stores, assert_error, running_app
 from tests.support.books import SOL
+from tests.support.waiting import until
 
 INBOX = 5
 QUEUE = 3

@@ -10,7 +10,6 @@ How each was seen to fail with its guard taken out (the guard, then the tests th
 - `recovery._refuse_other_journal` goes on: the snapshots of another exchange (it starts with that one's accounts)
 """
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from tests.faults.trading import (
 )
 from tests.storage.damage import contents, tamper
 from tests.support.process import Server, finished
+from tests.support.waiting import until
 
 OTHER_BYTE = "CASE substr(accounts, 10, 1) WHEN x'00' THEN x'ff' ELSE x'00' END"
 FLIP = f"UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || {OTHER_BYTE} || substr(accounts, 11) AS BLOB)"
@@ -220,9 +220,7 @@ async def newest_record(data_dir: Path) -> int:
 
 async def until_kept(data_dir: Path, seq: int) -> None:
     """Until there is a snapshot of this record."""
-    async with asyncio.timeout(WAIT_S):
-        while seq not in seqs(data_dir):  # noqa: ASYNC110 - another process changes it
-            await asyncio.sleep(0.01)
+    await until(lambda: seq in seqs(data_dir), within_s=WAIT_S, pause_s=0.01)
 
 
 async def test_the_snapshots_of_another_exchange_of_equal_length_are_refused_and_can_be_moved_away(

@@ -1,6 +1,5 @@
 """Traders at the real process who write down what they were answered, and what must hold after whatever befell it."""
 
-import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import aiohttp
 import pytest
 
 from tests.support.process import Answer, DidNotStart, Server, finished
+from tests.support.waiting import until
 
 Body = dict[str, Any]
 
@@ -96,9 +96,7 @@ async def some_trading(server: Server, books: Books, trades: int = 4) -> None:
 
 async def acknowledged(books: list[Books], wanted: int) -> None:
     """Until so many answers were written down."""
-    async with asyncio.timeout(WAIT_S):
-        while sum(each.acknowledged for each in books) < wanted:  # noqa: ASYNC110 - the load changes it
-            await asyncio.sleep(0.002)
+    await until(lambda: sum(each.acknowledged for each in books) >= wanted, within_s=WAIT_S)
 
 
 async def killed_after_trading(data_dir: Path, *, env: dict[str, str] | None = None) -> Books:

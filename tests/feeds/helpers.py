@@ -1,13 +1,11 @@
 """What the tests of the feeds share."""
 
 import asyncio
-from collections.abc import Callable
 
 from exness.core.instruments import Asset, Instrument
 from exness.feeds.pacing import Pacer
 
 LIFE_US = 30_000_000
-WAIT_S = 10.0
 T0_US = 1_722_816_000_000_000
 """2024-08-05: recordings must be of our century."""
 
@@ -44,10 +42,3 @@ class HeldPacer(Pacer):
         self.naps.append(seconds)
         self.at += max(0.0, seconds)
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what has no event to wait for; fails after WAIT_S."""
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)

@@ -15,8 +15,9 @@ from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.feeds.backpack import Backoff, BackpackFeed
 from exness.feeds.decode import MAX_FRAME_BYTES
-from tests.feeds.helpers import INSTRUMENTS, LIFE_US, WAIT_S, until
+from tests.feeds.helpers import INSTRUMENTS, LIFE_US
 from tests.support.venue import Venue, book_ticker
+from tests.support.waiting import WAIT_S, until
 
 SYMBOLS = [each.symbol for each in INSTRUMENTS]
 

@@ -17,7 +17,6 @@ from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US
 from exness.runtime.ports import OutOfTime, ScriptedPrice
 from tests.runtime.running import Running
-from tests.support.app import until
 from tests.support.books import (
     ANN,
     BTC,
@@ -31,6 +30,7 @@ from tests.support.books import (
     open_trade,
     price_of,
 )
+from tests.support.waiting import until
 
 
 class Manual:
@@ -248,7 +248,7 @@ async def test_nothing_leads_beyond_the_last_time_that_can_be_shown() -> None:
 
 
 async def test_a_caller_who_goes_away_while_the_disk_is_slow_leaves_the_script_whole() -> None:
-    async with manual(bound=1) as it:
+    async with manual(writer_queue=1) as it:
         await it.price(SOL, "200")
         await it.do(open_account())
         await it.do(open_trade("a", SOL))

@@ -12,8 +12,9 @@ from exness.core.commands import PriceTick
 from exness.feeds.guard import Guard
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed
-from tests.feeds.helpers import INSTRUMENTS, LIFE_US, T0_US, HeldPacer, since_t0, until
+from tests.feeds.helpers import INSTRUMENTS, LIFE_US, T0_US, HeldPacer, since_t0
 from tests.support.recorded import recorded
+from tests.support.waiting import until
 
 SLACK_US = 5_000_000
 

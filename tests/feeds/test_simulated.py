@@ -10,7 +10,8 @@ import pytest
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset, Instrument
 from exness.feeds.simulated import OTHER_PRICE, TYPICAL_PRICE, RandomWalk, SimulatedFeed
-from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, LIFE_US, SOL, HeldPacer, instrument, until
+from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, LIFE_US, SOL, HeldPacer, instrument
+from tests.support.waiting import until
 
 
 class Enough(Exception):

@@ -1,7 +1,7 @@
 """Sending off the request: the queue, the retries, the end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,8 +12,7 @@ from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
 from exness.runtime.ports import Mail, MailError
 from tests.mail.servers import SENDER, assert_no_secret, mail_to, refusal, resend_server, smtp_server
-
-WAIT_S = 10.0
+from tests.support.waiting import WAIT_S, until
 
 
 def transient(retry_after_s: float | None = None) -> MailError:
@@ -51,12 +50,6 @@ class Provider:
             self.sent.append(mail.to)
         finally:
             self.at_once -= 1
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Looks at every turn of the loop: what comes of an answer is settled a few turns after it."""
-        async with asyncio.timeout(WAIT_S):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0)
 
 
 class Clock:
@@ -231,7 +224,7 @@ async def test_when_full_it_says_so_at_once_and_logs_it_once() -> None:
     with capture_logs() as logs:
         async with at_work(postman):
             assert [postman.post(mail_to()) for _ in range(10)] == [True] * 3 + [False] * 7
-            await provider.until(lambda: provider.at_once == 1)
+            await until(lambda: provider.at_once == 1)
             assert not postman.post(mail_to()), "one under way is still one held"
             assert (postman.held, counted(postman)) == (3, {"dropped": 8})
             provider.gate.set()
@@ -247,7 +240,7 @@ async def test_there_is_room_again_once_a_mail_is_gone() -> None:
         for count in (1, 2, 3):
             assert postman.post(mail_to())
             assert not postman.post(mail_to())
-            await provider.until(lambda: postman.held == 0)
+            await until(lambda: postman.held == 0)
             assert len(provider.tried) == count
     assert counted(postman) == {"failed": 1, "sent": 2, "dropped": 3}
 
@@ -259,7 +252,7 @@ async def test_so_many_at_once_and_no_more() -> None:
     async with at_work(postman):
         for _ in range(10):
             postman.post(mail_to())
-        await provider.until(lambda: provider.at_once == 2)
+        await until(lambda: provider.at_once == 2)
         provider.gate.set()
     assert (provider.most_at_once, len(provider.sent)) == (2, 10)
 
@@ -276,7 +269,7 @@ async def test_a_mail_that_waits_for_its_next_try_holds_up_no_other() -> None:
         postman.post(mail_to("slow@example.com"))
         for number in range(5):
             postman.post(mail_to(f"trader{number}@example.com"))
-        await provider.until(lambda: len(provider.sent) == 5)
+        await until(lambda: len(provider.sent) == 5)
         assert "slow@example.com" not in provider.sent
         waiting.set()
     assert provider.sent[-1] == "slow@example.com"
@@ -299,7 +292,7 @@ async def test_a_poison_mail_stops_nobody_and_says_nothing_of_itself(bug: Except
         async with at_work(postman):
             postman.post(mail_to("poison@example.com"))
             postman.post(mail_to())
-            await provider.until(lambda: len(provider.sent) == 1)
+            await until(lambda: len(provider.sent) == 1)
             postman.post(mail_to())
     assert provider.sent == ["yuki@example.com"] * 2
     assert counted(postman) == {"failed": 1, "sent": 2}
@@ -315,7 +308,7 @@ async def test_draining_sends_what_is_held_and_takes_nothing_new() -> None:
     for _ in range(20):
         postman.post(mail_to())
     drained = asyncio.create_task(postman.drain(WAIT_S))
-    await provider.until(lambda: bool(provider.tried))
+    await until(lambda: bool(provider.tried))
     assert not postman.post(mail_to())
     assert await drained == 0
     await running
@@ -363,7 +356,7 @@ async def test_draining_one_that_was_cancelled_returns_at_once() -> None:
     postman = postman_of(provider, Clock())
     running = asyncio.create_task(postman.run())
     postman.post(mail_to())
-    await provider.until(lambda: provider.at_once == 1)
+    await until(lambda: provider.at_once == 1)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +11,8 @@ import aiohttp
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.mockvenue.server import Venue
-from tests.feeds.helpers import INSTRUMENTS, WAIT_S
+from tests.feeds.helpers import INSTRUMENTS
+from tests.support.waiting import WAIT_S
 
 SOL, ETH, BTC = (Asset(name) for name in ("SOL", "ETH", "BTC"))
 
@@ -60,10 +60,3 @@ async def get(venue: Venue, path: str, **query: str) -> tuple[int, Any]:
     async with aiohttp.ClientSession() as session, session.get(f"{venue.url}/api/v1/{path}", params=query) as response:
         is_json = response.content_type == "application/json"
         return response.status, await (response.json() if is_json else response.text())
-
-
-async def until(condition: Callable[[], object], what: str = "") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {WAIT_S} s in vain {what}"
-        await asyncio.sleep(0.002)

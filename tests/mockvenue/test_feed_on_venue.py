@@ -17,8 +17,9 @@ from exness.mockvenue.faults import BAD_FRAMES, FAULTS, Fault
 from exness.mockvenue.server import Venue
 from exness.runtime.clock import SystemClock
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US
-from tests.mockvenue.helpers import BTC, ETH, SOL, quote_all, running_venue, tick, until
+from tests.mockvenue.helpers import BTC, ETH, SOL, quote_all, running_venue, tick
 from tests.support.app import App, assert_error, running_app
+from tests.support.waiting import until
 
 STREAMS = {f"bookTicker.{each.symbol}" for each in INSTRUMENTS}
 JUMPS = {each.asset: JumpRule(2_000, 3) for each in INSTRUMENTS}
@@ -195,9 +196,10 @@ async def shown(app: App, asset: str = "SOL") -> str:
 
 
 async def becomes(app: App, state: str) -> None:
-    async with asyncio.timeout(10):
-        while await shown(app) != state:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async def has_become() -> bool:
+        return await shown(app) == state
+
+    await until(has_become, state, pause_s=0.01)
 
 
 async def test_a_venue_that_is_gone_for_longer_than_a_price_lives_stops_trading_and_liquidates_nobody() -> None:
@@ -251,6 +253,8 @@ async def test_a_venue_that_errs_all_the_time_still_brings_the_last_price(kind: 
         for price in range(200, 241):
             venue.take(tick(SOL, price, spread=0))
         await until(lambda: feed.counters["ticks"] >= 20)
-        async with asyncio.timeout(10):
-            while (await app.get("/prices/SOL")).body["mark"] != "240.000000":  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+
+        async def is_last() -> bool:
+            return (await app.get("/prices/SOL")).body["mark"] == "240.000000"
+
+        await until(is_last, pause_s=0.01)

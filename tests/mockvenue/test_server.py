@@ -8,7 +8,8 @@ import pytest
 
 from exness.mockvenue.candles import INTERVALS
 from exness.mockvenue.faults import parse_fault
-from tests.mockvenue.helpers import BTC, SOL, get, listening, quote_all, running_venue, tick, until
+from tests.mockvenue.helpers import BTC, SOL, get, listening, quote_all, running_venue, tick
+from tests.support.waiting import until
 
 INVALID_STREAM = {"id": None, "error": {"code": 4006, "message": "Invalid stream"}}
 AT_US = 1_769_850_902_123_456

@@ -3,20 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 from exness.core.commands import Command
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
+from exness.core.instruments import Asset
 from exness.core.state import Rules, State
-from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import Clock
-from exness.runtime.sequencer import Sequencer
-from exness.runtime.writer import Writer
 from exness.storage.memory import MemoryJournal
-from tests.support.app import SetClock, until
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, make_engine, open_account, tick
+from tests.support.exchange import SetClock, make_exchange
+from tests.support.waiting import until
 
 
 class NotingJournal(MemoryJournal):
@@ -39,31 +38,15 @@ class Running:
         *,
         rules: Rules | None = None,
         clock: Clock | None = None,
-        inbox_size: int = 1000,
-        inbox_wait_s: float = 60.0,
-        slice_commands: int = 200,
-        tick_queue: int = 1000,
         liquidations_per_step: int = 500,
-        bound: int = 20_000,
-        batch: int = 2000,
-        wait_for_disk: bool = True,
+        **sizes: Any,
     ) -> None:
+        """`sizes` are those of `make_exchange`."""
         self.clock = clock or SetClock()
         self.engine: Engine = make_engine(rules, liquidations_per_step=liquidations_per_step)
         self.journal = NotingJournal()
-        self.bus = Bus(100_000)
-        self.writer = Writer(
-            self.journal, self.bus, durable_seq=0, bound=bound, batch=batch, wait_for_disk=wait_for_disk
-        )
-        self.sequencer = Sequencer(
-            self.engine,
-            self.writer,
-            self.clock,
-            inbox_size=inbox_size,
-            inbox_wait_s=inbox_wait_s,
-            slice_commands=slice_commands,
-            tick_queue=tick_queue,
-        )
+        exchange = make_exchange(self.engine, self.journal, self.clock, subscriber_queue=100_000, **sizes)
+        self.bus, self.writer, self.sequencer = exchange.bus, exchange.writer, exchange.sequencer
         self.writing: asyncio.Task[None] | None = None
         self.sequencing: asyncio.Task[None] | None = None
 
@@ -98,10 +81,10 @@ class Running:
     async def waiting(self, requests: int) -> None:
         await until(lambda: self.sequencer.waiting == requests, f"for {requests} waiting requests")
 
-    async def quote(self, asset: str, price: str) -> None:
+    async def quote(self, asset: Asset, price: str) -> None:
         """A tick, checked when this returns."""
         checked = self.sequencer.ticks_checked
-        self.sequencer.tick(tick(asset, price))  # type: ignore[arg-type]
+        self.sequencer.tick(tick(asset, price))
         await until(lambda: self.sequencer.ticks_checked > checked)
 
     def hold_disk(self) -> None:
@@ -112,9 +95,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(**options: object) -> AsyncIterator[Running]:
+async def running(**options: Any) -> AsyncIterator[Running]:
     """Started, with ann's account, SOL at 200, ETH at 3000, BTC at 100000. Drained and audited at the end."""
-    exchange = Running(**options).start()  # type: ignore[arg-type]
+    exchange = Running(**options).start()
     try:
         await exchange.do(open_account())
         for asset, price in ((SOL, "200"), (ETH, "3000"), (BTC, "100000")):

@@ -22,9 +22,9 @@ from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
 from exness.storage.memory import MemorySnapshots
 from tests.runtime.running import Running, running
-from tests.support.app import WAIT_S, until
 from tests.support.books import ANN, BOB, ETH, SOL, START, close_trade, deposit, open_account, open_trade, tick
 from tests.support.planted import WHAT, PlantedBug
+from tests.support.waiting import WAIT_S, until
 
 TRADES = 9
 STEP = 2
@@ -226,7 +226,7 @@ async def test_candles_that_can_not_be_taken_cost_candles_and_no_trade(monkeypat
 @pytest.mark.parametrize("gone", [False, True])
 async def test_a_price_set_by_hand_lets_the_loop_turn_and_nothing_come_between_its_steps(gone: bool) -> None:
     """Also when whoever set it has gone: no tick stays half done."""
-    async with running(liquidations_per_step=10, batch=20) as exchange:
+    async with running(liquidations_per_step=10, writer_batch=20) as exchange:
         await asyncio.gather(*(exchange.ask(open_trade(f"t{n}", margin="1", leverage="100")) for n in range(95)))
         first = exchange.state.seq + 1
         setting = asyncio.create_task(exchange.sequencer.perform(tick(SOL, "100"), START))

@@ -15,8 +15,8 @@ from exness.runtime.flush import CandleFlush
 from exness.runtime.ports import StorageError
 from exness.runtime.writer import Writer
 from exness.storage.memory import MemoryJournal
-from tests.support.app import until
 from tests.support.books import ANN, BTC, SECOND, SOL, START, tick
+from tests.support.waiting import until
 
 NEVER_S = 3600.0
 

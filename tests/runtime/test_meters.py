@@ -6,7 +6,7 @@ import time
 import pytest
 
 from exness.runtime.meters import LATENCIES_S, Histogram, LoopWatch
-from tests.support.app import until
+from tests.support.waiting import until
 
 
 def test_a_figure_counts_at_the_first_bound_that_holds_it() -> None:

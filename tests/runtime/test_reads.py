@@ -9,7 +9,7 @@ from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Busy, NotTaken
-from tests.support.app import until
+from tests.support.waiting import until
 
 QUERY = TradeQuery(AccountId("ann"))
 

@@ -13,7 +13,6 @@ from exness.core.state import BooksError
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.writer import Halted
 from tests.runtime.running import Running, running
-from tests.support.app import SetClock, until
 from tests.support.books import (
     ANN,
     BOB,
@@ -30,6 +29,8 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.exchange import SetClock
+from tests.support.waiting import until
 
 
 async def refused(request: "asyncio.Task[object]") -> Busy:
@@ -188,7 +189,7 @@ async def test_between_two_slices_of_requests_every_tick_that_has_come_is_checke
 
 
 async def test_under_a_full_inbox_a_tick_is_handled_at_once() -> None:
-    async with running(bound=1, inbox_size=20) as exchange:
+    async with running(writer_queue=1, inbox_size=20) as exchange:
         await exchange.do(open_trade("long", leverage="10"))
         requests = await fill(exchange, 20)
         with pytest.raises(NotTaken):
@@ -219,7 +220,7 @@ async def test_a_tick_that_sets_nothing_off_writes_nothing() -> None:
 
 
 async def test_a_cascade_is_done_in_steps_with_turns_for_the_loop_nothing_in_between_and_in_one_append() -> None:
-    async with running(liquidations_per_step=10, batch=20, slice_commands=5) as exchange:
+    async with running(liquidations_per_step=10, writer_batch=20, slice_commands=5) as exchange:
         await asyncio.gather(*(exchange.ask(open_trade(f"t{n}", margin="1", leverage="100")) for n in range(95)))
         first = exchange.state.seq + 1
         steps_seen: set[int] = set()
@@ -249,7 +250,7 @@ async def test_a_cascade_is_done_in_steps_with_turns_for_the_loop_nothing_in_bet
 
 
 async def test_a_full_inbox_refuses_at_once_and_nothing_is_done() -> None:
-    async with running(bound=1, inbox_size=3) as exchange:
+    async with running(writer_queue=1, inbox_size=3) as exchange:
         requests = await fill(exchange, 3)
         before = digest_and_interest(exchange.state)
         assert await refused(exchange.ask(open_trade("late"))) is Busy.OVERLOADED
@@ -262,7 +263,7 @@ async def test_a_full_inbox_refuses_at_once_and_nothing_is_done() -> None:
 
 
 async def test_a_request_that_waits_too_long_is_refused_untouched() -> None:
-    async with running(bound=1, inbox_wait_s=0.02) as exchange:
+    async with running(writer_queue=1, inbox_wait_s=0.02) as exchange:
         requests = await fill(exchange, 3)
         before = digest_and_interest(exchange.state)
         assert [await refused(request) for request in requests[1:]] == [Busy.OVERLOADED] * 3
@@ -275,7 +276,7 @@ async def test_a_request_that_waits_too_long_is_refused_untouched() -> None:
 
 
 async def test_ticks_that_keep_coming_do_not_keep_a_waiting_request_from_its_end() -> None:
-    async with running(bound=1, inbox_wait_s=0.02) as exchange:
+    async with running(writer_queue=1, inbox_wait_s=0.02) as exchange:
         requests = await fill(exchange, 1)
         while not requests[1].done():
             exchange.sequencer.tick(tick(SOL, "200"))
@@ -284,7 +285,7 @@ async def test_ticks_that_keep_coming_do_not_keep_a_waiting_request_from_its_end
 
 
 async def test_whoever_goes_away_while_waiting_gets_nothing_done() -> None:
-    async with running(bound=1) as exchange:
+    async with running(writer_queue=1) as exchange:
         requests = await fill(exchange, 0)
         gone, stays = exchange.ask(open_trade("gone")), exchange.ask(open_trade("stays"))
         await exchange.waiting(2)
@@ -307,7 +308,7 @@ async def test_whoever_goes_away_after_the_engine_decided_changes_nothing_of_it(
 
 
 async def test_after_close_nothing_is_taken_and_what_was_taken_is_executed() -> None:
-    async with running(bound=1) as exchange:
+    async with running(writer_queue=1) as exchange:
         requests = await fill(exchange, 5)
         exchange.sequencer.close()
         assert await refused(exchange.ask(deposit(ANN, "100"))) is Busy.SHUTTING_DOWN

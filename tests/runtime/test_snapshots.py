@@ -18,8 +18,8 @@ from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
 from exness.storage.memory import MemoryDraft, MemoryJournal, MemorySnapshots
 from tests.runtime.running import Running, running
-from tests.support.app import until
 from tests.support.books import ANN, SOL, close_trade, deposit, open_account, open_trade, tick
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from exness.runtime.bus import Bus
 from exness.runtime.ports import StorageError
 from exness.runtime.writer import Halted, Writer
 from tests.runtime.running import NotingJournal
-from tests.support.app import until
+from tests.support.waiting import until
 
 
 def record(seq: int) -> Record:

@@ -1,19 +1,14 @@
 """What the simulator has found, each as a small history of its own."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
 from exness.core.capture import digest_of
-from exness.core.engine import Done, Engine
+from exness.core.engine import Done
 from exness.core.state import State
-from exness.runtime.bus import Bus
-from exness.runtime.clock import RandomIds, SystemClock
-from exness.runtime.exchange import Exchange
-from exness.runtime.sequencer import Sequencer
+from exness.runtime.clock import SystemClock
 from exness.runtime.ticks import TickQueue
-from exness.runtime.writer import Writer
 from exness.storage.memory import MemoryJournal
 from tests.simulation.loop import SimLoop
 from tests.support.books import (
@@ -28,13 +23,7 @@ from tests.support.books import (
     price_of,
     tick,
 )
-
-
-def _exchange(engine: Engine, writer: Writer) -> Exchange:
-    nothing: Any = SimpleNamespace()
-    clock = SystemClock()
-    sequencer = Sequencer(engine, writer, clock, inbox_size=1, inbox_wait_s=1.0, slice_commands=1, tick_queue=3)
-    return Exchange(engine.rules, engine.state, sequencer, writer, Bus(1), nothing, nothing, clock, RandomIds(), 0)
+from tests.support.exchange import make_exchange
 
 
 def test_the_last_accepted_price_is_not_shed_for_the_suspect_one_behind_it() -> None:
@@ -58,8 +47,8 @@ def test_a_reader_who_is_overtaken_after_the_commit_sees_what_it_waited_for() ->
     reader was shown a balance that was not on the disk. It sees what was taken before the wait, and waits once."""
     loop, engine = SimLoop(), make_engine()
     journal = MemoryJournal()
-    writer = Writer(journal, Bus(1), durable_seq=0, bound=10, batch=10)
-    exchange = _exchange(engine, writer)
+    exchange = make_exchange(engine, journal, SystemClock())
+    writer = exchange.writer
 
     def execute(command: Any) -> None:
         outcome = engine.execute(command, START)

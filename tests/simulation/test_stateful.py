@@ -6,14 +6,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exness.core.capture import Capture, Header, Restorer, digest_of
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
 from exness.core.state import State, audit
 from exness.storage.codec import decode, encode
+from tests.reference.twin import PRICE_LIFE_US, Twin, execute_both
 from tests.simulation.actions import SECOND
-from tests.simulation.twin import PRICE_LIFE_US, Twin
 from tests.support.books import make_rules
 
 ACCOUNTS = tuple(map(AccountId, ("ann", "bob")))
@@ -28,7 +28,6 @@ class Exchange(RuleBasedStateMachine):
         super().__init__()
         self.at = START
         self.journal: list[Record] = []
-        self.checkpoints: list[Twin] = []
         self.snapshots: list[tuple[Header, list[bytes]]] = []
         self.durable = 0
         self.orders = 0
@@ -45,27 +44,17 @@ class Exchange(RuleBasedStateMachine):
         self.scale = price
         self.engine = Engine(rules, State(), step)
         self.twin = Twin(rules, step)
-        self.checkpoints.append(self.twin.copy())
         for account in ACCOUNTS:
             self.ask(OpenAccount(account, f"{account}@example.com", 5000 * SECOND))
         for asset in ASSETS:
             self.ask(PriceTick(asset, price, price, PRICE_LIFE_US))
 
-    def ask(self, command: Command) -> Outcome:
-        """Execute a command; it comes to what the twin says."""
-        prediction = self.twin.predict(command, self.at)
-        outcome = self.engine.execute(command, self.at)
-        if not isinstance(prediction.answer, list):
-            assert outcome == prediction.answer
-            return outcome
-        at = max(self.at, self.twin.at)
-        records = [Record(self.twin.seq + n, at, event, "") for n, event in enumerate(prediction.answer, 1)]
-        assert outcome == Done(records, prediction.more)
-        for record in records:
-            self.twin.apply(record.event, at)
-            self.journal.append(record)
-            self.checkpoints.append(self.twin.copy())
-        return outcome
+    def ask(self, command: Command) -> None:
+        """Execute a command with all its steps; it comes to what the twin says."""
+        more = True
+        while more:
+            records, more = execute_both(self.engine, self.twin, command, self.at)
+            self.journal += records
 
     @rule(
         account=st.sampled_from(ACCOUNTS),
@@ -100,8 +89,7 @@ class Exchange(RuleBasedStateMachine):
     def price(self, asset: Asset, percent: int, spread: int) -> None:
         bid = self.scale * percent // 100
         tick = PriceTick(asset, bid, bid + spread, PRICE_LIFE_US)
-        while isinstance(outcome := self.ask(tick), Done) and outcome.more:
-            pass
+        self.ask(tick)
         assert not self.twin.due(tick)
 
     @rule(us=st.sampled_from((1, SECOND, PRICE_LIFE_US, PRICE_LIFE_US + 1, -3600 * SECOND)))
@@ -128,12 +116,12 @@ class Exchange(RuleBasedStateMachine):
         kept = data.draw(st.integers(self.durable, len(self.journal)))
         del self.snapshots[len(self.snapshots) - lost_snapshots :]
         rows = [encode(record) for record in self.journal[:kept]]
-        del self.journal[kept:], self.checkpoints[kept + 1 :]
+        del self.journal[kept:]
         state = self._restored()
         for seq, at, kind, payload, request, checksum in rows[state.seq :]:
             evolve(state, decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum)))
         self.durable = kept
-        self.twin = self.checkpoints[kept].copy()
+        self.twin = Twin.after(self.journal, self.engine.rules, self.twin.step)
         self.engine = Engine(self.engine.rules, state, self.twin.step)
         full = State()
         for record in self.journal:
@@ -151,7 +139,7 @@ class Exchange(RuleBasedStateMachine):
 
     @invariant()
     def the_twin_agrees_and_the_books_balance(self) -> None:
-        if self.checkpoints:
+        if self.journal:
             audit(self.engine.state)
             assert self.twin.difference(self.engine.state) is None
 

@@ -32,10 +32,10 @@ from exness.runtime.ports import SnapshotDamaged, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
+from tests.reference.twin import Prediction, Twin
 from tests.simulation.actions import Bounds
 from tests.simulation.disk import Disk, SimJournal, SimSnapshots, Snapshot, damaged, decode_row, header_of
 from tests.simulation.loop import run_alone
-from tests.simulation.twin import Prediction, Twin
 
 _NOTES = {"snapshot ": "snapshot fallback", "written anew": "record mended", "been cut": "record cut"}
 """What recovery says of what was not as it should be, by a sign of it."""
@@ -86,7 +86,6 @@ class Watch:
         self._random = Random(f"probes {disk.random.random()}")
         self._log: list[Record] = []
         self._rows: list[Row] = []
-        self._checkpoints = [self.twin.copy()]
         self._promised = 0
         self._outcomes: dict[str, Outcome] = {}
         self._asked: dict[str, float] = {}
@@ -181,7 +180,6 @@ class Watch:
             self.twin.apply(record.event, at)
             self._log.append(record)
             self._rows.append(encode(record))
-            self._checkpoints.append(self.twin.copy())
 
     def _after_tick(self, tick: PriceTick, outcome: Outcome, state: State) -> None:
         more = isinstance(outcome, Done) and outcome.more
@@ -283,7 +281,7 @@ class Watch:
         except (BooksError, ValueError) as error:
             self.check(False, "a snapshot is of one moment", error)
             raise
-        difference = self._checkpoints[snapshot.seq].difference(state)
+        difference = self._twin_at(snapshot.seq).difference(state)
         self.check(difference is None, "a snapshot is of one moment", difference)
         self.check(digest_of(state) == snapshot.digest, "a snapshot's digest is its state's", snapshot.seq)
 
@@ -331,7 +329,7 @@ class Watch:
         """Somebody sees what this account had after the record `seq`."""
         self.check(seq <= len(self.disk.rows), "nobody sees what a crash could take back", account)
         self._promised = max(self._promised, seq)
-        wallet = self._checkpoints[seq].wallets.get(account)
+        wallet = self._twin_at(seq).wallets.get(account)
         self.check(wallet is not None and wallet.free * 10**6 == free, "what is shown is of one moment", account)
 
     def broadcast(self, record: Record, expected_seq: int) -> None:
@@ -357,10 +355,14 @@ class Watch:
         self._sound(state)
         self._probe(recovered)
 
+    def _twin_at(self, seq: int) -> Twin:
+        """As it was after this record."""
+        return Twin.after(self._log[:seq], self.bounds.rules, self.bounds.liquidations_per_step)
+
     def _go_back_to(self, seq: int) -> None:
         self.counters["records lost that nobody was told of"] += len(self._log) - seq
-        del self._log[seq:], self._rows[seq:], self._checkpoints[seq + 1 :]
-        self.twin = self._checkpoints[seq].copy()
+        del self._log[seq:], self._rows[seq:]
+        self.twin = self._twin_at(seq)
         self._offered.clear()
         self._in_tick, self._last_at = None, 0
         # A request of the life before can come to nothing any more.
@@ -425,7 +427,7 @@ class Watch:
             self._probe_refusal(disk, f"there is a snapshot of record {max(ahead)}, which was on disk before it")
             self.counters["snapshot ahead of the journal refused"] += 1
             return
-        difference = self._checkpoints[len(disk.rows)].difference(self._open(disk).state)
+        difference = self._twin_at(len(disk.rows)).difference(self._open(disk).state)
         self.check(difference is None, "an older journal is what it was", difference)
 
     def _probe_other(self, disk: Disk) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from random import Random
 from types import SimpleNamespace
-from typing import Any, assert_never
+from typing import assert_never
 from unittest import mock
 
 import msgspec
@@ -23,13 +23,13 @@ from exness.core.decide import execution_price
 from exness.core.instruments import AccountId, Asset
 from exness.core.state import Account
 from exness.runtime import clock, snapshots
-from exness.runtime.bus import Bus, FellBehind
-from exness.runtime.exchange import Exchange
+from exness.runtime.bus import FellBehind
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
-from exness.runtime.sequencer import NotTaken, Sequencer
+from exness.runtime.sequencer import NotTaken
 from exness.runtime.snapshots import Snapshotter
-from exness.runtime.writer import Halted, Writer
+from exness.runtime.writer import Halted
+from tests.reference.twin import PRICE_LIFE_US
 from tests.simulation.actions import (
     Action,
     Ask,
@@ -50,8 +50,8 @@ from tests.simulation.actions import (
 )
 from tests.simulation.disk import Decay, Disk, Outage, SimJournal, SimSnapshots
 from tests.simulation.loop import PowerCut, SimLoop, Stuck
-from tests.simulation.twin import PRICE_LIFE_US
 from tests.simulation.watch import Broken, Watch, WatchedEngine
+from tests.support.exchange import make_exchange
 
 LENGTH = 250
 """Actions in a history."""
@@ -275,38 +275,21 @@ class _Life:
         self._waiting = 0
         self._accepted: dict[Asset, PriceTick] = {}
         self._inbox_size = bounds.inbox_size
-        self._bus = Bus(bounds.subscriber_bound)
-        writer = Writer(
-            SimJournal(disk),
-            self._bus,
-            durable_seq=self.state.seq,
-            bound=bounds.writer_bound,
-            batch=bounds.writer_batch,
-        )
-        system_clock = clock.SystemClock(not_before_us=self.state.at)
-        self.sequencer = Sequencer(
+        self._exchange = make_exchange(
             WatchedEngine(bounds.rules, self.state, bounds.liquidations_per_step, self.watch),
-            writer,
-            system_clock,
+            SimJournal(disk),
+            clock.SystemClock(not_before_us=self.state.at),
+            ids=world.ids,
+            subscriber_queue=bounds.subscriber_bound,
             inbox_size=bounds.inbox_size,
             inbox_wait_s=bounds.inbox_wait_s,
             slice_commands=bounds.slice_commands,
             tick_queue=bounds.tick_queue,
+            writer_queue=bounds.writer_bound,
+            writer_batch=bounds.writer_batch,
         )
-        nothing: Any = None  # nobody asks for history or feed here
-        self._exchange = Exchange(
-            rules=bounds.rules,
-            state=self.state,
-            sequencer=self.sequencer,
-            writer=writer,
-            bus=self._bus,
-            history=nothing,
-            feed=nothing,
-            clock=system_clock,
-            ids=world.ids,
-            initial_balance=5_000_000_000,
-        )
-        self._writer = writer
+        self.sequencer, self._bus = self._exchange.sequencer, self._exchange.bus
+        self._writer = writer = self._exchange.writer
         self._snapshotter = Snapshotter(
             self.state, writer, SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq
         )

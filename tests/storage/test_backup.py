@@ -25,6 +25,7 @@ from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import random_trading
 from tests.storage.damage import checked, contents, make_directory, tamper
 from tests.support.process import Server, finished
+from tests.support.waiting import until
 
 DESK = random_trading(31)
 ORDER = {"asset": "SOL", "type": "long", "margin": "1.25", "leverage": 2}
@@ -62,9 +63,7 @@ async def trade_on(server: Server, token: str, acknowledged: list[dict[str, Any]
 
 
 async def count(acknowledged: list[dict[str, Any]], wanted: int) -> None:
-    async with asyncio.timeout(60):
-        while len(acknowledged) < wanted:  # noqa: ASYNC110 - the load fills it
-            await asyncio.sleep(0.005)
+    await until(lambda: len(acknowledged) >= wanted, within_s=60)
 
 
 async def test_a_backup_under_load_holds_everything_that_was_acknowledged_before_it(tmp_path: Path) -> None:
@@ -295,10 +294,10 @@ async def test_a_restore_ends_every_session_and_link_from_before_it(tmp_path: Pa
 
 async def mailed_link(data_dir: Path) -> str:
     """The token of the one link that was mailed."""
-    async with asyncio.timeout(10):
-        while not (mails := list((data_dir / "outbox").glob("*.eml"))):  # noqa: ASYNC110 - the server writes it
-            await asyncio.sleep(0.02)
-    match = re.search(r"token=([A-Za-z0-9_-]{43})", mails[0].read_text())
+    outbox = data_dir / "outbox"
+    await until(lambda: list(outbox.glob("*.eml")), "for a mail", pause_s=0.02)
+    (mail,) = outbox.glob("*.eml")
+    match = re.search(r"token=([A-Za-z0-9_-]{43})", mail.read_text())
     assert match is not None
     return match.group(1)
 

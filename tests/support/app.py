@@ -13,9 +13,8 @@ books are audited and the journal is replayed: it must give the state that was s
 """
 
 import asyncio
+import inspect
 import json
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -28,20 +27,15 @@ from aiohttp import web
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import LOOK_S, RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.commands import PriceTick
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.money import format_usdc
 from exness.core.state import Account, Rules, State
 from exness.observability.metrics import RequestMeter
-from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
-from exness.runtime.clock import RandomIds, WallClock
-from exness.runtime.exchange import Exchange
-from exness.runtime.flush import CandleFlush
+from exness.runtime.clock import WallClock
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
-from exness.runtime.reads import BoundedHistory
 from exness.runtime.recovery import recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
@@ -69,36 +63,16 @@ from tests.support.books import (
     digest_and_interest,
     make_rules,
     tick,
-    usdc,
 )
+from tests.support.exchange import SetClock, make_exchange
+from tests.support.waiting import until
 
 SECRET = b"a secret of thirty-two bytes or more"
 WALL_START = START + 500 * 86_400 * SECOND
 """The wall clock is far from the exchange's, so that no test passes in which one is taken for the other."""
 API = "/api/v1"
-WAIT_S = 10.0
-"""How long a condition may take before the test fails."""
-
-
-async def until(condition: Callable[[], object], what: str = "") -> None:
-    """Return as soon as the condition holds."""
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {WAIT_S} s in vain {what}"
-        await asyncio.sleep(0.0005)
-
-
-class SetClock:
-    """A Clock of an exchange that stands still until the test moves it."""
-
-    def __init__(self, start_us: int = START) -> None:
-        self.now = start_us
-
-    def now_us(self) -> int:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += round(seconds * SECOND)
+OF_THE_EXCHANGE = inspect.signature(make_exchange).parameters.keys()
+"""Options of `make_exchange`."""
 
 
 class SetWallClock(WallClock):
@@ -112,22 +86,6 @@ class SetWallClock(WallClock):
 
     def advance(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)
-
-
-class SilentFeed:
-    """A PriceFeed that emits nothing: the test does."""
-
-    simulated = True
-    connected = True
-
-    def __init__(self) -> None:
-        self.counters: Counter[str] = Counter()
-
-    def describe(self) -> str:
-        return "prices set by a test"
-
-    async def run(self, emit: Callable[[PriceTick], None]) -> None:
-        """Nothing comes."""
 
 
 class MailBox:
@@ -409,70 +367,35 @@ async def running_app(
     revocations_look_s: float = LOOK_S,
     limits: RateLimits | None = None,
     history: Callable[[History], History] = lambda history: history,
-    initial_balance: str = "5000",
-    inbox_size: int = 10_000,
-    inbox_wait_s: float = 60.0,
-    writer_queue: int = 20_000,
-    read_queue: int = 1000,
-    acknowledge: str = "durable",
     journal_fails: str | None = None,
     core_fails: str | None = None,
-    flush_candles: bool = False,
     auth: AuthStore | None = None,
-    **web_options: Any,
+    **options: Any,
 ) -> AsyncIterator[App]:
     """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
     `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
-    `flush_candles`: the journal gets the candles too, which brings appends that nobody asked for.
-    `web_options` go to the Services.
+    `options` of `make_exchange` go there, all others to the Services.
     """
+    sizes = {name: options.pop(name) for name in OF_THE_EXCHANGE & options.keys()}
     rules = rules or make_rules()
     stores = stores or Stores.memory(rules)
     clock, wall = clock or SetClock(), wall or SetWallClock()
-    recovered = await recover(stores.journal, stores.snapshots)
-    state = recovered.state
-    bus = Bus(1000)
-    candles = CandleBook(await stores.history.newest_candles())
-    writer = Writer(
+    exchange = make_exchange(
+        Engine(rules, (await recover(stores.journal, stores.snapshots)).state),
         stores.journal,
-        bus,
-        durable_seq=state.seq,
-        bound=writer_queue,
-        batch=2000,
-        wait_for_disk=acknowledge == "durable",
-        candles=CandleFlush(candles) if flush_candles else None,
-    )
-    sequencer = Sequencer(
-        Engine(rules, state),
-        writer,
         clock,
-        inbox_size=inbox_size,
-        inbox_wait_s=inbox_wait_s,
-        slice_commands=200,
-        tick_queue=1000,
+        history=history(stores.history),
+        candles=CandleBook(await stores.history.newest_candles()),
+        **sizes,
     )
-    sequencer.watchers.append(candles.watch)
-    exchange = Exchange(
-        rules=rules,
-        state=state,
-        sequencer=sequencer,
-        writer=writer,
-        bus=bus,
-        history=BoundedHistory(history(stores.history), read_queue),
-        feed=SilentFeed(),
-        clock=clock,
-        ids=RandomIds(),
-        initial_balance=usdc(initial_balance),
-        candles=candles,
-        journal=stores.journal,
-    )
+    state, writer, sequencer = exchange.state, exchange.writer, exchange.sequencer
     mailbox, auth = MailBox(), auth or MemoryAuth()
     sessions = Sessions(SECRET, wall, days=7, remembered=100)
     revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
-    options: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "max_body_bytes": 65_536,
         "body_timeout_s": 10.0,
         "frontend_url": "/",
@@ -497,7 +420,7 @@ async def running_app(
         revocations=revocations,
         limits=limits or rate_limits(enabled=False),
         version="1.2.3",
-        **(options | web_options),
+        **(defaults | options),
     )
     app = App(services, clock, wall, stores, auth)
     app.mailbox = mailbox

@@ -16,7 +16,8 @@ import aiohttp
 import msgspec
 
 from exness.web.stream.hub import Hub
-from tests.support.app import WAIT_S, App, Trader
+from tests.support.app import App, Trader
+from tests.support.waiting import WAIT_S
 
 Json = dict[str, Any]
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.support.app import App, Stores, Trader, assert_error, running_app, until
+from tests.support.app import App, Stores, Trader, assert_error, running_app
 from tests.support.books import BTC, SOL
+from tests.support.waiting import until
 
 
 async def test_the_balance_is_in_integer_minor_units_for_usdc_and_every_asset(app: App, ann: Trader) -> None:

@@ -6,8 +6,9 @@ What begins and resumes under load is in test_stream_boundary.py and test_stream
 import asyncio
 from typing import Any
 
-from tests.support.app import App, Trader, until
+from tests.support.app import App, Trader
 from tests.support.books import SOL
+from tests.support.waiting import until
 from tests.web.streams import Json, listening, orders
 
 

@@ -17,6 +17,7 @@ from exness.web.routes import DEV_ROUTES
 from exness.web.services import Dev
 from tests.support.app import App, Trader, assert_error, bad, running_app, unchanged
 from tests.support.books import PRICE_LIFE, SECOND, SOL
+from tests.support.waiting import until
 
 JSON_TYPE = {"Content-Type": "application/json"}
 
@@ -99,9 +100,7 @@ async def test_what_a_price_set_off_is_durable_when_it_is_answered(dev: App) -> 
     assert (await set_price(dev, "SOL", "180.000001"))["liquidated"] == 0
     dev.hold_disk()
     putting = asyncio.create_task(put_price(dev, "SOL", {"mid": "180"}))
-    async with asyncio.timeout(10):
-        while dev.state.open_trades:  # noqa: ASYNC110 - decided, and on its way to the disk
-            await asyncio.sleep(0)
+    await until(lambda: not dev.state.open_trades)  # decided, and on its way to the disk
     for _ in range(100):
         await asyncio.sleep(0)
     assert not putting.done(), "nothing is told before it is on disk"

@@ -8,19 +8,9 @@ import pytest
 
 from exness.core.money import format_usdc
 from exness.web.http.errors import ERRORS, ApiError
-from tests.support.app import (
-    TRADE_WEIGHT,
-    App,
-    Trader,
-    assert_error,
-    bad,
-    order,
-    rate_limits,
-    running_app,
-    unchanged,
-    until,
-)
+from tests.support.app import TRADE_WEIGHT, App, Trader, assert_error, bad, order, rate_limits, running_app, unchanged
 from tests.support.books import BTC, PRICE_LIFE, SOL, make_rules, tick
+from tests.support.waiting import until
 
 # --- before the engine --------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from exness.core.capture import encode_account
-from tests.support.app import API, App, Trader, assert_error, bad, order, running_app, unchanged, until
+from tests.support.app import API, App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import SOL
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ async def test_four_closes_of_one_trade_while_the_disk_stands_still_pay_once(app
 
 
 async def test_that_holds_even_when_trades_are_acknowledged_in_memory() -> None:
-    async with running_app(acknowledge="memory") as app:
+    async with running_app(wait_for_disk=False) as app:
         await app.quote_all()
         ann = app.trader("ann")
         trade = await ann.create()

@@ -14,7 +14,8 @@ import uvloop
 
 from exness.web.http.aiohttp_protocol import Connection
 from exness.web.http.connection_limits import Bounds, Connections
-from tests.support.app import API, WAIT_S, App, Trader, order, running_app, until
+from tests.support.app import API, App, Trader, order, running_app
+from tests.support.waiting import WAIT_S, until
 from tests.web.streams import RawClient, hub_of
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {

@@ -16,6 +16,7 @@ from exness.web.v1.holdings import Holdings
 from tests.support.app import App, Trader, running_app
 from tests.support.books import BTC, ETH, SOL, make_rules, tick
 from tests.support.books import SOL as ASSET
+from tests.support.waiting import until
 from tests.web.streams import listening
 
 LIVE = {SOL: 200, ETH: 3000, BTC: 100_000}
@@ -90,8 +91,7 @@ async def test_what_can_not_be_closed_pays_nothing_that_could_be_named(app: App,
     assert [*await shown()] == live
     app.sequencer.tick(msgspec.structs.replace(tick(SOL, "202"), suspect=True))
     app.sequencer.tick(tick(BTC, "100000"))
-    while not (price := app.state.price(SOL)) or not price.suspect:  # noqa: ASYNC110 - each turn of the loop counts
-        await asyncio.sleep(0)
+    await until(lambda: (price := app.state.price(SOL)) and price.suspect, pause_s=0)
     assert [*await shown()] == live
     app.clock.advance(20)
     await app.quote(BTC, "100000")

@@ -1,6 +1,5 @@
 """web/market.py: GET /klines, which needs no session."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +11,9 @@ from msgspec.structs import replace
 
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Interval
 from exness.web.v1.models import kline_row
-from tests.support.app import WAIT_S, App, Stores, assert_error, bad, running_app, until
+from tests.support.app import App, Stores, assert_error, bad, running_app
 from tests.support.books import BTC, DECIMALS, ETH, SECOND, SOL, START, tick
+from tests.support.waiting import until
 
 INTERVALS = "1m, 5m, 15m, 1h, 4h, 1d"
 MINUTE = 1_769_850_900
@@ -142,9 +142,11 @@ async def test_a_finished_candle_is_whole_before_and_after_it_is_written(tmp_pat
 async def until_stored(app: App, start: int, trades: int) -> None:
     """Until this minute's candle is on disk with so many marks."""
     query = CandleQuery(SOL, Interval.M1, start, start + 1)
-    async with asyncio.timeout(WAIT_S):
-        while [each.trades for each in await app.stores.history.candles(query)] != [trades]:
-            await app.get("/healthz")
+
+    async def is_stored() -> bool:
+        return [each.trades for each in await app.stores.history.candles(query)] == [trades]
+
+    await until(is_stored)
 
 
 async def test_a_restart_goes_on_with_the_running_candle(tmp_path: Path) -> None:

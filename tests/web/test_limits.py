@@ -17,8 +17,9 @@ from exness.web.http.connection_limits import Bounds, Connections
 from exness.web.http.errors import ApiError
 from exness.web.http.rate_limits import Allowance, RateLimits
 from exness.web.http.weights import Budget
-from tests.support.app import Answer, App, assert_error, rate_limits, running_app, until
+from tests.support.app import Answer, App, assert_error, rate_limits, running_app
 from tests.support.memory import peak_memory
+from tests.support.waiting import until
 
 
 class Seconds:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exness.web.http.client_ip import LOOPBACK, ClientIps
 from exness.web.http.connection_limits import FREE_TIMES, Bounds, Connections, Places
 from exness.web.services import StreamBounds
-from tests.support.app import App, Trader, assert_error, running_app, until
+from tests.support.app import App, Trader, assert_error, running_app
+from tests.support.waiting import until
 from tests.web.streams import hub_of, listening
 from tests.web.test_limits import Line
 

@@ -15,8 +15,9 @@ import pytest
 from exness.core.events import Record
 from exness.runtime.candles import CandleBatch
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
-from tests.support.app import WAIT_S, App, Stores, Trader, running_app, until
+from tests.support.app import App, Stores, Trader, running_app
 from tests.support.books import make_rules
+from tests.support.waiting import WAIT_S, until
 from tests.web.streams import listening
 
 READS = ["/balance", "/balance/usd", "/account", "/trade/open", "/trade/open?limit=2", "/trade/history"]

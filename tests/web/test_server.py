@@ -13,7 +13,8 @@ from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
 from exness.web.routes import API, ROUTES
-from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged, until
+from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged
+from tests.support.waiting import until
 
 PLAIN_ID = re.compile(r"[0-9a-f]{16}")
 

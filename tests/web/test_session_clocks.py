@@ -16,8 +16,9 @@ import pytest
 from exness.access.sessions import FUTURE_S, Sessions
 from exness.storage.auth import open_auth
 from exness.web.stream.protocol import CloseCode
-from tests.support.app import SECRET, WALL_START, App, SetClock, SetWallClock, Stores, Trader, running_app
+from tests.support.app import SECRET, WALL_START, App, SetWallClock, Stores, Trader, running_app
 from tests.support.books import SECOND, SOL
+from tests.support.exchange import SetClock
 from tests.web.streams import Client, hub_of, listening
 
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND

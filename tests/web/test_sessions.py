@@ -16,9 +16,10 @@ from exness.runtime.ports import Clock, Revocations
 from exness.storage.auth import AUTH, AUTH_DB, MemoryAuth, open_auth
 from exness.storage.database import migrations
 from tests.contracts.backends import with_own_connection
-from tests.support.app import SECRET, WALL_START, MailBox, SetWallClock, Trader, assert_error, running_app, until
+from tests.support.app import SECRET, WALL_START, MailBox, SetWallClock, Trader, assert_error, running_app
 from tests.support.books import SECOND
 from tests.support.process import finished
+from tests.support.waiting import until
 
 NEXT_SECRET = b"the next secret, thirty-two bytes or more"
 EMAIL = "ann@example.com"

@@ -15,7 +15,6 @@ from tests.support.app import (
     WALL_START,
     Answer,
     App,
-    SetClock,
     SetWallClock,
     Stores,
     Trader,
@@ -24,8 +23,9 @@ from tests.support.app import (
     rate_limits,
     running_app,
     unchanged,
-    until,
 )
+from tests.support.exchange import SetClock
+from tests.support.waiting import until
 
 JSON = {"Accept": "application/json"}
 NEW = "new@example.com"

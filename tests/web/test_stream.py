@@ -18,8 +18,9 @@ from exness.web.http.browser_rules import BrowserRules
 from exness.web.http.connection_limits import Bounds, Connections
 from exness.web.services import StreamBounds
 from exness.web.stream.protocol import CloseCode
-from tests.support.app import App, Trader, assert_error, running_app, unchanged, until
+from tests.support.app import App, Trader, assert_error, running_app, unchanged
 from tests.support.books import SOL
+from tests.support.waiting import until
 from tests.web.streams import Client, RawClient, hub_of, listening, orders
 
 OURS = "http://localhost:3000"

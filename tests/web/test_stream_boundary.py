@@ -19,8 +19,9 @@ from exness.web.services import StreamBounds
 from exness.web.stream.hub import Hub
 from exness.web.stream.protocol import CloseCode
 from exness.web.stream.subscriber import Subscriber
-from tests.support.app import App, Trader, running_app, until
+from tests.support.app import App, Trader, running_app
 from tests.support.books import SOL, tick
+from tests.support.waiting import until
 from tests.web.streams import Json, hub_of
 
 RECORD_OF = {"opened": TradeOpened, "closed": TradeClosed, "liquidated": TradeLiquidated}
@@ -256,8 +257,7 @@ async def test_a_snapshot_in_the_middle_of_a_broadcast_is_not_followed_by_what_i
         for wire in wires:
             wire.frames.clear()
         app.sequencer.tick(tick(SOL, "201"))
-        while not wires[0].frames:  # noqa: ASYNC110 - each turn of the loop counts
-            await asyncio.sleep(0)
+        await until(lambda: wires[0].frames, pause_s=0)
         last = wires[-1]
         assert last.frames == [], "its turn has not come"
         assert last.reader is not None

@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 from exness.web.services import StreamBounds
-from tests.support.app import App, SetClock, Stores, Trader, running_app
+from tests.support.app import App, Stores, Trader, running_app
+from tests.support.exchange import SetClock
 from tests.web.streams import Client, listening
 
 

@@ -9,8 +9,9 @@ import pytest
 from exness.web.http.connection_limits import Bounds, Connections
 from exness.web.services import StreamBounds
 from exness.web.stream.protocol import CloseCode
-from tests.support.app import App, running_app, until
+from tests.support.app import App, running_app
 from tests.support.books import SOL, tick
+from tests.support.waiting import until
 from tests.web.streams import Client, RawClient, hub_of, listening, narrow
 
 

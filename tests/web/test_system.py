@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from exness.web.v1 import health as system
-from tests.support.app import JSON, App, running_app, until
+from tests.support.app import JSON, App, running_app
 from tests.support.books import ETH, SOL, tick
+from tests.support.waiting import until
 
 FEED = {"feed": "prices set by a test", "simulated": True, "connected": True}
 

@@ -10,19 +10,10 @@ import pytest
 
 from exness.core.instruments import Execution
 from exness.web.v1.models import OpenTradeFixed, OpenTradeNow, OpenTradeRow
-from tests.support.app import (
-    App,
-    SetClock,
-    Stores,
-    Trader,
-    assert_error,
-    bad,
-    order,
-    running_app,
-    unchanged,
-    until,
-)
+from tests.support.app import App, Stores, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import BTC, DECIMALS, SECOND, SOL, make_rules, price_of
+from tests.support.exchange import SetClock
+from tests.support.waiting import until
 
 ORDER_ID = re.compile(r"[0-9a-f]{32}")
 NOW = "2026-01-31T09:15:02.123456Z"

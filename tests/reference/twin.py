@@ -1,8 +1,10 @@
-"""The exchange once more, slow and obvious: it predicts every answer, every event and every balance.
+"""The reference model: the exchange once more, slow and obvious.
+
+It predicts every answer, every event and every balance.
 
 Written from the formulas of API.md: whole USDC and whole prices as fractions, exact losses, every trade looked at on
 every tick. It shares the words of the core (commands, events, refusals) and none of its arithmetic, index or limits.
-Its content can be copied at any moment and held against a State.
+Its content can be held against a State at any moment.
 """
 
 import math
@@ -11,10 +13,12 @@ from fractions import Fraction
 
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.decide import Repeated
+from exness.core.engine import Done, Engine
 from exness.core.events import (
     AccountOpened,
     Deposited,
     Event,
+    Record,
     StartedAfresh,
     Trade,
     TradeClosed,
@@ -26,6 +30,19 @@ from exness.core.state import Rules, SeenOrder, State
 
 PRICE_LIFE_US = 30_000_000
 MICRO = 10**6
+
+
+def gain(side: str, notional: Fraction, entry: Fraction | int, price: Fraction | int) -> Fraction:
+    """What a trade has gained at this price, exactly; negative when it has lost."""
+    return notional * (price - entry if side == "long" else entry - price) / entry
+
+
+def liquidation_price(side: str, entry: int, leverage: Fraction) -> int:
+    """The first price, going against the trade, at which its loss reaches its margin. Prices are scaled."""
+    distance = math.ceil(entry / leverage)
+    price, one = (entry - distance, 1) if side == "long" else (entry + distance, -1)
+    assert -gain(side, leverage, entry, price) >= 1 > -gain(side, leverage, entry, price + one)
+    return price
 
 
 @dataclass(frozen=True)
@@ -42,11 +59,13 @@ class Lot:
         return self.margin * self.leverage
 
     def gain(self, price: Fraction) -> Fraction:
-        move = price - self.entry if self.trade.side == "long" else self.entry - price
-        return self.notional * move / self.entry
+        return gain(self.trade.side, self.notional, self.entry, price)
 
-    def is_lost(self, price: Fraction) -> bool:
-        return -self.gain(price) >= self.margin
+    def is_lost(self, mark: int) -> bool:
+        """Whether a scaled mark has taken the whole margin: the loss is a straight line, so beyond the first price that
+        does every price does."""
+        first = self.trade.liquidation
+        return mark <= first if self.trade.side == "long" else mark >= first
 
 
 @dataclass
@@ -89,14 +108,13 @@ class Twin:
         self.quotes: dict[str, Quote] = {}
         self.house = self.deposits = self.shortfall = Fraction(0)
 
-    def copy(self) -> "Twin":
-        """The same content; prices are left out, as they are not journaled."""
-        other = Twin(self.rules, self.step)
-        other.seq, other.at = self.seq, self.at
-        other.wallets = {name: replace(wallet, seen=dict(wallet.seen)) for name, wallet in self.wallets.items()}
-        other.lots = dict(self.lots)
-        other.house, other.deposits, other.shortfall = self.house, self.deposits, self.shortfall
-        return other
+    @classmethod
+    def after(cls, records: list[Record], rules: Rules, liquidations_per_step: int) -> "Twin":
+        """One that has followed these records. It knows no price, as prices are not journaled."""
+        twin = cls(rules, liquidations_per_step)
+        for record in records:
+            twin.apply(record.event, record.at)
+        return twin
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
@@ -164,7 +182,6 @@ class Twin:
 
     def _lot(self, command: OpenTrade, entry: Fraction, at: int) -> Lot:
         leverage = Fraction(command.leverage, 100)
-        distance = math.ceil(entry / leverage * self._units(command.asset))
         entry_scaled = int(entry * self._units(command.asset))
         trade = Trade(
             order=command.order,
@@ -174,7 +191,7 @@ class Twin:
             margin=command.margin,
             leverage=command.leverage,
             entry=entry_scaled,
-            liquidation=entry_scaled - distance if command.side == "long" else entry_scaled + distance,
+            liquidation=liquidation_price(command.side, entry_scaled, leverage),
             opened_at=at,
             seq=self.seq + 1,
             client_order=command.client_order,
@@ -215,9 +232,9 @@ class Twin:
         return Refusal(Reject.AMOUNT_OUT_OF_RANGE, given)
 
     def _too_wide(self, lot: Lot, quote: Quote) -> Refusal | None:
-        if not lot.is_lost(quote.mark):
-            return None
         trade, decimals = lot.trade, self.rules.instruments[lot.trade.asset].decimals
+        if not lot.is_lost(int(quote.mark * 10**decimals)):
+            return None
         details: dict[str, str | int] = {
             "asset": trade.asset,
             "price": text(lot.entry, decimals),
@@ -249,7 +266,8 @@ class Twin:
             ("max_notional_per_account", self.rules.max_notional_per_account, mine),
             ("max_open_interest_per_asset", self.rules.max_open_interest_per_asset, here),
         ):
-            would_be = sum((each.notional for each in lots), lot.notional)
+            hundredths = sum(each.trade.margin * each.trade.leverage for each in [*lots, lot])
+            would_be = Fraction(hundredths, 100 * MICRO)
             if would_be > Fraction(allowed, MICRO):
                 return _limit(name, text(Fraction(allowed, MICRO), 6), text(would_be, 6))
         return None
@@ -298,7 +316,7 @@ class Twin:
         """Everything that this tick's mark has taken the whole margin of, in the order it is to be closed."""
         if tick.suspect:
             return []
-        mark = self._mark(tick)
+        mark = int(self._mark(tick) * self._units(tick.asset))
         due = [each for each in self.lots.values() if each.trade.asset == tick.asset and each.is_lost(mark)]
         longs = [each for each in due if each.trade.side == "long"]
         shorts = [each for each in due if each.trade.side == "short"]
@@ -332,6 +350,14 @@ class Twin:
         return int(self.wallets[account].free * MICRO) + change
 
     # --- following ------------------------------------------------------------------------------------------------
+
+    def execute(self, command: Command, at: int) -> Prediction:
+        """Predict one step, and follow it."""
+        prediction = self.predict(command, at)
+        if isinstance(prediction.answer, list):
+            for event in prediction.answer:
+                self.apply(event, at)
+        return prediction
 
     def apply(self, event: Event, at: int) -> None:
         """What a predicted event does."""
@@ -381,8 +407,8 @@ class Twin:
 
     def _balances(self) -> bool:
         free = [wallet.free for wallet in self.wallets.values()]
-        locked = [lot.margin for lot in self.lots.values()]
-        return min(free, default=0) >= 0 and sum(free) + sum(locked) + self.house == self.deposits
+        locked = Fraction(sum(lot.trade.margin for lot in self.lots.values()), MICRO)
+        return min(free, default=0) >= 0 and sum(free) + locked + self.house == self.deposits
 
     # --- comparing ------------------------------------------------------------------------------------------------
 
@@ -432,3 +458,16 @@ def text(value: Fraction, decimals: int) -> str:
 
 def _limit(name: str, allowed: str | int, would_be: str | int) -> Refusal:
     return Refusal(Reject.POSITION_LIMIT, {"limit": name, "allowed": allowed, "wouldBe": would_be})
+
+
+def execute_both(engine: Engine, twin: Twin, command: Command, at: int) -> tuple[list[Record], bool]:
+    """One step of a command in both; it must come to the same. The records, and whether there is more to do."""
+    first = twin.seq + 1
+    prediction = twin.execute(command, at)
+    outcome = engine.execute(command, at)
+    if not isinstance(prediction.answer, list):
+        assert outcome == prediction.answer
+        return [], False
+    records = [Record(seq, twin.at, event, "") for seq, event in enumerate(prediction.answer, first)]
+    assert outcome == Done(records, prediction.more)
+    return records, prediction.more
