@@ -9,6 +9,9 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 
+# Else each of the many processes of the tests would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock clean setup setup-dev
 

@@ -3,6 +3,7 @@
 # `.ci/matrix.sh pythons` on every newer Python that is installed here. One that is not here is skipped, and said.
 set -eu
 cd "$(dirname "$0")/.."
+unset PYTHONDONTWRITEBYTECODE
 
 quick() {
     "$1/bin/python" -m pytest -n 2 -q -m "not slow" -p no:cacheprovider

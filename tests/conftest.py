@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lanes import load_profile
+
 HERE = Path(__file__).parent
 SLOW = {"acceptance", "bench", "crash", "faults", "fixtures", "simulation", "mockvenue"}
 """Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    load_profile(quick=config.option.markexpr == "not slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

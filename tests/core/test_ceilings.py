@@ -4,7 +4,7 @@ import random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core import capture
@@ -38,6 +38,7 @@ from tests.support.books import (
     usdc,
 )
 from tests.support.ceilings import EVENTS, FIELDS, assert_record_is_within, integer_fields
+from tests.support.lanes import examples
 from tests.support.states import restore
 from tests.support.wild import WIDE_RULES, Wild, wild_commands
 
@@ -158,7 +159,7 @@ def test_a_price_that_no_feed_may_let_through_is_a_bug_and_changes_nothing(bid: 
 
 @pytest.mark.parametrize("side", Side)
 @given(half=st.integers(0, 10**8), leverage=st.integers(100, 10_000), decimals=st.sampled_from((SOL, BTC)))
-@settings(max_examples=80)
+@examples(80)
 def test_what_the_mark_would_liquidate_is_never_opened_and_what_is_opened_is_not_liquidated_by_it(
     side: Side, half: int, leverage: int, decimals: object
 ) -> None:
@@ -248,7 +249,7 @@ held = st.integers(0, STORED)
 
 
 @given(free=held, others=held, margin=st.integers(1, STORED), gain=st.integers(-(10**40), 10**40))
-@settings(max_examples=300)
+@examples(300)
 def test_whatever_an_account_holds_a_close_can_be_stored_and_takes_no_more_than_it_must(
     free: int, others: int, margin: int, gain: int
 ) -> None:
@@ -273,7 +274,7 @@ def test_whatever_an_account_holds_a_close_can_be_stored_and_takes_no_more_than_
 
 
 @given(commands=wild_commands(max_size=60))
-@settings(max_examples=150)
+@examples(150)
 def test_nothing_that_is_let_through_grows_beyond_its_ceiling(commands: list[Command]) -> None:
     wild = Wild()
     for command in commands:

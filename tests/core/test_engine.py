@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core.capture import digest_of
@@ -37,6 +37,7 @@ from tests.support.books import (
     tick,
     usdc,
 )
+from tests.support.lanes import examples
 
 
 def orders_of(records: list[Record]) -> list[str]:
@@ -356,7 +357,7 @@ def test_the_same_commands_make_the_same_records_and_the_same_state(rules: Rules
 
 
 @given(all_rules(), histories(max_steps=60), st.sampled_from((1, 2, 500)))
-@settings(max_examples=100)
+@examples(200)
 def test_the_engine_answers_what_the_reference_model_predicts(
     rules: Rules, history: History, liquidations_per_step: int
 ) -> None:

@@ -4,7 +4,7 @@ import random
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core import margin, triggers
@@ -12,6 +12,7 @@ from exness.core.events import Trade
 from exness.core.instruments import OrderId, Side
 from exness.core.triggers import TriggerIndex
 from tests.support.books import ANN, LONG, SHORT, SOL
+from tests.support.lanes import examples
 
 few_prices = st.integers(0, 12)
 many_prices = st.integers(0, 10**14)
@@ -71,7 +72,7 @@ def assert_structure(index: TriggerIndex, listed: list[Trade]) -> None:
 
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("chunk", [2, 3, 512])
-@settings(max_examples=60)
+@examples(60)
 @given(operations=operations)
 def test_the_index_finds_what_a_full_scan_finds(side: Side, chunk: int, operations: list[tuple[str, int]]) -> None:
     with patch.object(triggers, "_CHUNK", chunk):
@@ -95,7 +96,7 @@ def test_the_index_finds_what_a_full_scan_finds(side: Side, chunk: int, operatio
 
 
 @pytest.mark.parametrize("side", Side)
-@settings(max_examples=60)
+@examples(60)
 @given(prices=st.lists(few_prices | many_prices, max_size=60), chunk=st.integers(2, 8))
 def test_loading_many_at_once_equals_adding_them_one_by_one(side: Side, prices: list[int], chunk: int) -> None:
     with patch.object(triggers, "_CHUNK", chunk):

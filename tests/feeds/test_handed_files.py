@@ -20,6 +20,7 @@ from exness.feeds.recording import CANDLE_COLUMNS, QUOTE_COLUMNS, RecordedTick, 
 from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.runtime.moments import EARLIEST_US, LATEST_US, show_moment
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer
+from tests.support.lanes import examples
 
 T0_S = T0_US // 1_000_000
 
@@ -412,7 +413,7 @@ PRICES = st.decimals("0.001", "1000", places=6)
 NOISE = st.decimals("-0.00000099", "0.00000099", places=14)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PRICES, min_size=4, max_size=4), st.lists(NOISE, min_size=4, max_size=4), st.booleans())
 def test_less_than_a_step_never_decides_whether_a_candle_is_sound(
     tmp_path: Path, four: list[Decimal], noise: list[Decimal], sound: bool
@@ -433,7 +434,7 @@ def test_less_than_a_step_never_decides_whether_a_candle_is_sound(
         assert all(abs(one.bid - other.bid) <= 1 and abs(one.ask - other.ask) <= 1 for one, other in ticks)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PRICES, NOISE)
 def test_less_than_a_step_never_crosses_a_quote(tmp_path: Path, price: Decimal, noise: Decimal) -> None:
     bid, ask = quote_of(tmp_path, f"{price + noise:f}", f"{price:f}")

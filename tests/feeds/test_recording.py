@@ -315,7 +315,10 @@ def candles_by_decimal(path: Path, each: Instrument, length_s: int) -> list[tupl
 
 
 @pytest.mark.parametrize("each", INSTRUMENTS, ids=lambda i: i.asset)
-@pytest.mark.parametrize(("name", "length_s"), [("5m_{}_2024-08-crash", 300), ("1m_{}_2025-05-04_2025-06-03", 60)])
+@pytest.mark.parametrize(
+    ("name", "length_s"),
+    [("5m_{}_2024-08-crash", 300), pytest.param("1m_{}_2025-05-04_2025-06-03", 60, marks=pytest.mark.slow)],
+)
 def test_recorded_candles_are_the_ticks_that_decimals_say(each: Instrument, name: str, length_s: int) -> None:
     path = recorded(f"candles{name.format(each.asset)}.csv.gz")
     assert [plain(tick) for tick in read_ticks(path, INSTRUMENTS)] == candles_by_decimal(path, each, length_s)

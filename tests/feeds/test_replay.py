@@ -216,6 +216,7 @@ def test_it_says_what_it_replays_and_how_fast(tmp_path: Path) -> None:
     assert feed.simulated
 
 
+@pytest.mark.slow
 async def test_the_recorded_crash_plays_to_its_end_and_its_prices_are_never_stale() -> None:
     files = [recorded(f"candles5m_{asset}_2024-08-crash.csv.gz") for asset in ("BTC", "ETH", "SOL")]
     played = Played()

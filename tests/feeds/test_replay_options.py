@@ -347,6 +347,7 @@ async def test_every_run_ends_in_the_same_state_at_any_speed(tmp_path: Path) -> 
     assert liquidated > 20
 
 
+@pytest.mark.slow
 async def test_a_run_that_is_cut_anywhere_goes_on_to_the_same_state(tmp_path: Path) -> None:
     files, script = market_and_script(tmp_path)
     whole = Desk()

@@ -319,6 +319,7 @@ def test_a_clock_that_stands_still_is_refused_before_its_rows_fill_the_memory(
         played(path)
 
 
+@pytest.mark.slow
 def test_few_ticks_wait_for_their_time_however_long_the_files_are(tmp_path: Path) -> None:
     rows = [f"{minute * 60},1,1,1,1,1" for minute in range(1_440)]
     files = [candles(tmp_path, f"candles1m_{asset}_x.csv", *rows) for asset in ("SOL", "ETH", "BTC")]

@@ -1,7 +1,7 @@
 """runtime/ticks.py: bounded, and no wick is lost."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core.commands import PriceTick
@@ -9,6 +9,7 @@ from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.runtime.ticks import TickQueue
 from tests.support.books import BTC, SOL, tick
+from tests.support.lanes import examples
 
 Prices = list[tuple[Asset, int, int]]
 
@@ -42,7 +43,7 @@ def crossed(ticks: list[PriceTick], asset: Asset) -> tuple[set[int], set[int]]:
 
 
 @given(feeds, st.integers(3, 12))
-@settings(deadline=None, max_examples=300, print_blob=True)
+@examples(300)
 def test_the_ticks_that_are_kept_cross_whatever_all_ticks_cross(feed: Prices, bound: int) -> None:
     ticks = [of(*quote) for quote in feed]
     queue = queue_of(bound, ticks)
@@ -60,7 +61,7 @@ def test_the_ticks_that_are_kept_cross_whatever_all_ticks_cross(feed: Prices, bo
 
 
 @given(st.lists(st.one_of(quotes, st.none()), max_size=80), st.integers(3, 6))
-@settings(deadline=None, max_examples=200, print_blob=True)
+@examples(200)
 def test_that_holds_while_ticks_are_taken_out_too(steps: "list[tuple[Asset, int, int] | None]", bound: int) -> None:
     """None takes one out. Whatever came is crossed by what was taken out and what is left."""
     queue, came, taken = TickQueue(bound), [], []

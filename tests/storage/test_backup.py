@@ -66,6 +66,7 @@ async def count(acknowledged: list[dict[str, Any]], wanted: int) -> None:
     await until(lambda: len(acknowledged) >= wanted, within_s=60)
 
 
+@pytest.mark.slow
 async def test_a_backup_under_load_holds_everything_that_was_acknowledged_before_it(tmp_path: Path) -> None:
     data_dir, file, restored = tmp_path / "data", tmp_path / "copy.db", tmp_path / "restored"
     acknowledged: list[dict[str, Any]] = []
@@ -206,6 +207,7 @@ def test_what_is_no_exchange_is_not_backed_up(tmp_path: Path) -> None:
     assert "main.db is empty: nothing to back up" in refused(tmp_path / "data", tmp_path / "copy.db")
 
 
+@pytest.mark.slow
 async def test_a_full_disk_leaves_no_part_of_a_backup(data_dir: Path, tmp_path: Path) -> None:
     """The limit is the operating system's: no file of that process may grow beyond it."""
     limit = (data_dir / MAIN_DB).stat().st_size // 2
@@ -228,6 +230,7 @@ async def test_a_full_disk_leaves_no_part_of_a_backup(data_dir: Path, tmp_path: 
 # --- restore --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_restored_directory_has_the_state_and_serves(copy: Path, tmp_path: Path) -> None:
     restore(copy, tmp_path / "new" / "data")
     assert verify(tmp_path / "new" / "data" / MAIN_DB, None, quietly).digest == digest_of(DESK.state)
@@ -248,6 +251,7 @@ async def test_a_main_db_that_was_copied_with_its_log_is_restored_with_it(tmp_pa
     assert verify(tmp_path / "restored" / MAIN_DB, None, quietly).records == DESK.state.seq
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("secret", "auth"),
     [("kept", "none"), ("kept", "older"), ("in the environment", "newest"), ("in the environment", "none")],
@@ -315,6 +319,7 @@ async def test_an_auth_db_that_can_not_be_used_refuses_the_restore(copy: Path, t
     assert "auth.db is damaged or no SQLite database" in restore_refused(copy, tmp_path / "used")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", sorted((Path(__file__).parents[1] / "fixtures").glob("release-*")), ids=str)
 async def test_a_backup_of_an_earlier_release_is_restored_and_served(release: Path, tmp_path: Path) -> None:
     """Their backup is the same one file."""
@@ -338,10 +343,14 @@ def restore_refused(file: Path, data_dir: Path) -> str:
     return str(refusal.value)
 
 
-async def test_a_directory_in_use_is_refused(copy: Path, tmp_path: Path) -> None:
+def test_a_directory_in_use_is_refused(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "used").mkdir()
     with locked(tmp_path / "used"):
         assert "is in use by another exness server" in restore_refused(copy, tmp_path / "used")
+
+
+@pytest.mark.slow
+async def test_the_directory_of_a_running_server_is_refused(copy: Path, tmp_path: Path) -> None:
     async with Server(tmp_path / "running") as server:
         done = await finished("restore", str(copy), "--data-dir", str(server.data_dir), cwd=tmp_path)
         assert (done.code, done.output) == (1, "")

@@ -134,6 +134,7 @@ async def killed_server(data_dir: Path) -> str:
     return state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", ["left", "lost"])
 async def test_what_a_killed_server_left_agrees_with_the_next_banner_and_stays_untouched(
     tmp_path: Path, index: str
@@ -151,6 +152,7 @@ async def test_what_a_killed_server_left_agrees_with_the_next_banner_and_stays_u
     assert "  journal       6 records" in done.output
 
 
+@pytest.mark.slow
 async def test_a_directory_in_use_is_refused_through_the_command_line(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     async with Server(data_dir) as server:
@@ -172,6 +174,7 @@ async def test_a_verify_that_runs_keeps_servers_out(data_dir: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 async def test_the_command_line_says_what_was_checked_or_what_differs(data_dir: Path) -> None:
     done = await finished("verify", "--data-dir", str(data_dir), cwd=data_dir.parent)
     assert (done.code, done.errors) == (0, "")
@@ -581,6 +584,7 @@ async def peak_of_verify(data_dir: Path, rounds: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 async def test_its_memory_grows_with_the_state_and_not_with_the_journal(tmp_path: Path) -> None:
     await peak_of_verify(tmp_path / "warm", 10)
     short = await peak_of_verify(tmp_path / "short", 1_500)

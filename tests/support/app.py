@@ -428,8 +428,10 @@ async def running_app(
         app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
         stack.push_async_callback(_end, app.tasks)
         app.url, app.connections, app.hub = await stack.enter_async_context(_served(services))
+        # Its default resolver of names, which nobody needs here, would be set up anew for each test: some milliseconds.
+        connector = aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
         app.http = await stack.enter_async_context(
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+            aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         )
         yield app
         if isinstance(stores.journal, MemoryJournal):

@@ -99,7 +99,7 @@ def test_of_several_rates_the_tightest_is_told_and_each_refuses() -> None:
     assert (error.headers["X-RateLimit-Limit"], error.headers["X-RateLimit-Remaining"]) == ("4", "0")
 
 
-def test_fifty_thousand_addresses_take_no_more_memory_than_the_first_five_thousand() -> None:
+def test_ten_thousand_addresses_take_no_more_memory_than_the_first_two_thousand() -> None:
     here = rate_limits(mail_per_ip="100/hour", mail_per_address="100/hour")
 
     def hit(addresses: range) -> None:
@@ -107,9 +107,9 @@ def test_fifty_thousand_addresses_take_no_more_memory_than_the_first_five_thousa
             here.hit_address(f"1.2.{number}", Budget.READ, 1)
             here.hit_mail(f"{number}@example.com", f"1.2.{number}")
 
-    hit(range(5_000))
+    hit(range(2_000))
     with peak_memory() as peak:
-        hit(range(5_000, 55_000))
+        hit(range(2_000, 12_000))
     assert peak[0] < 1_000_000
     assert len(here._counters) == len(here._tight) == 1000
 

@@ -19,6 +19,7 @@ from exness.web.stream.protocol import CloseCode
 from tests.support.app import SECRET, WALL_START, App, SetWallClock, Stores, Trader, running_app
 from tests.support.books import SECOND, SOL
 from tests.support.exchange import SetClock
+from tests.support.lanes import mostly_slow
 from tests.web.streams import Client, hub_of, listening
 
 HOUR, DAY = 3600 * SECOND, 86_400 * SECOND
@@ -154,7 +155,7 @@ async def world(folder: Path, exchange_at: int, shift_s: int) -> AsyncIterator[W
 
 
 @pytest.mark.parametrize("exchange", EXCHANGE_CLOCKS)
-@pytest.mark.parametrize("shift", SHIFTS)
+@pytest.mark.parametrize("shift", mostly_slow(SHIFTS, quick=1))
 async def test_a_session_is_good_from_its_issue_to_its_end(tmp_path: Path, exchange: str, shift: str) -> None:
     rng = random.Random(f"{exchange} {shift}")
     async with world(tmp_path, EXCHANGE_CLOCKS[exchange], SHIFTS[shift]) as here:

@@ -257,6 +257,7 @@ async def test_an_auth_db_that_was_lost_ends_every_session_it_issued(tmp_path: P
         (tmp_path / AUTH_DB).unlink()
 
 
+@pytest.mark.slow
 async def test_processes_that_open_a_new_directory_at_once_agree_on_it(tmp_path: Path) -> None:
     """`serve` and `token`, say: one makes the tables, and the sessions of both are good."""
     programs = [finished("token", f"{number}@example.com", "--data-dir", "data", cwd=tmp_path) for number in range(6)]

@@ -20,6 +20,7 @@ from exness.web.services import StreamBounds
 from exness.web.stream.protocol import CloseCode
 from tests.support.app import App, Trader, assert_error, running_app, unchanged
 from tests.support.books import SOL
+from tests.support.lanes import examples
 from tests.support.waiting import until
 from tests.web.streams import Client, RawClient, hub_of, listening, orders
 
@@ -465,7 +466,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=st.lists(VALUES | st.binary(max_size=50) | st.text(max_size=50), max_size=25))
 def test_no_message_harms_the_server_or_another_reader(messages: list[Any]) -> None:
     async def scenario() -> None:

@@ -21,6 +21,7 @@ from exness.web.stream.protocol import CloseCode
 from exness.web.stream.subscriber import Subscriber
 from tests.support.app import App, Trader, running_app
 from tests.support.books import SOL, tick
+from tests.support.lanes import mostly_slow
 from tests.support.waiting import until
 from tests.web.streams import Json, hub_of
 
@@ -233,12 +234,12 @@ async def interleaved(seed: int, steps: int, bus_bound: int | None = None) -> No
         assert hub_of(app).accounts._accounts == {}, "nothing is kept of who has gone"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", mostly_slow(range(12), quick=3))
 async def test_nothing_is_missing_and_nothing_comes_twice(seed: int) -> None:
     await interleaved(seed, steps=150)
 
 
-@pytest.mark.parametrize("seed", range(100, 104))
+@pytest.mark.parametrize("seed", mostly_slow(range(100, 104), quick=1))
 async def test_neither_when_the_bus_can_not_keep_up(seed: int) -> None:
     await interleaved(seed, steps=100, bus_bound=2)
 

@@ -26,6 +26,7 @@ from exness.web.v1.models import CreateTradeBody
 from exness.web.v1.parse import Query, create_order, history_query, klines_query
 from tests.support.app import App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import make_rules
+from tests.support.lanes import mostly_slow
 from tests.web.streams import listening
 
 RULES = make_rules()
@@ -292,7 +293,7 @@ def moments(text: str) -> tuple[int | None, int | None] | None:
     return query.opened_from, query.opened_to
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", mostly_slow(range(5), quick=1))
 def test_a_date_is_taken_if_the_contract_names_it_and_means_what_it_says(seed: int) -> None:
     dice = random.Random(seed)
     taken = 0

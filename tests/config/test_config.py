@@ -18,7 +18,7 @@ from exness.config.kinds import scaled
 from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
 from exness.core.instruments import Execution
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config.toml"
 
 SERVER_KEYS = (

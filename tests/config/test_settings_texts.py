@@ -14,7 +14,7 @@ from exness.config.load import MOST_PROBLEMS
 from exness.config.schema import ROWS, ServerConfig
 from exness.config.texts import default_file, effective_file, effective_table, markdown
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 ODD = """
 [server]

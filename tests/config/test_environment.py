@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.config import Config, ConfigError, UsageError, load
 from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
 from exness.config.sources import MOST_WARNINGS
+from tests.support.lanes import examples
 
 REFUSED_BY_EVERY_RULE = "\0"
-SHIPPED = tomllib.loads((Path(__file__).parent.parent / "config.toml").read_text(encoding="utf-8"))
+SHIPPED = tomllib.loads((Path(__file__).parents[2] / "config.toml").read_text(encoding="utf-8"))
 LINKS = ["tcp://10.0.0.5:8002", "udp://10.0.0.5:53", "sctp://10.0.0.5:7", "tcp://[2001:db8::5]:8002"]
 
 KEYS = [(section, key) for section in SECTIONS for key in ROWS[section]]
@@ -185,7 +186,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sets(NAMES, max_size=40), st.sampled_from([*LINKS, "", "s3cret", "/a/b"]))
 def test_no_name_that_is_no_setting_keeps_anything_from_starting(names: set[str], value: str) -> None:
     environ = {f"EXNESS_{name}": value for name in names if f"EXNESS_{name}".upper() not in VARIABLES}
