@@ -14,7 +14,7 @@ from exness.access.sessions import Sessions
 from exness.config import Config
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.manual import ManualFeed

@@ -11,8 +11,9 @@ from sys import intern
 import msgspec
 from msgspec.structs import force_setattr
 
+from exness.core.books import lock
 from exness.core.events import Trade
-from exness.core.instruments import AccountId, OrderId, Side
+from exness.core.instruments import AccountId, OrderId
 from exness.core.state import NOTHING, Account, SeenOrder, State
 
 
@@ -57,11 +58,36 @@ class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
     seen: dict[str, SeenOrder]
 
 
+class _StoredOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A SeenOrder as it is stored. In snapshots of 0.1.0 its whole trade stands in place of the trade's id, and the
+    balance behind it."""
+
+    fingerprint: str
+    order: OrderId | Trade
+    seq: int
+
+    def seen(self) -> SeenOrder:
+        if isinstance(self.order, Trade):
+            return SeenOrder(self.fingerprint, self.order.order, self.order.seq)
+        return SeenOrder(self.fingerprint, self.order, self.seq)
+
+
+class _StoredAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A PlainAccount as it is stored, by this version or an older one."""
+
+    id: AccountId
+    email: str
+    opened_at: int
+    free: int
+    seq: int
+    trades: list[Trade]
+    seen: dict[str, _StoredOrder]
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode_account = msgspec.msgpack.Decoder(PlainAccount).decode
+_decode_account = msgspec.msgpack.Decoder(_StoredAccount).decode
 _decode_header = msgspec.msgpack.Decoder(_PlainHeader).decode
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
-_LONG = Side.LONG  # to look it up for every trade would take 80 ns each
 
 
 def encode_account(account: Account) -> bytes:
@@ -212,40 +238,22 @@ class Restorer:
         """Add the next account."""
         state = self._state
         plain = _decode_account(encoded)
-        trades: dict[OrderId, Trade] = {}
-        locked = notional = 0
-        for trade in plain.trades:
-            _share_names(trade, plain.id)
-            worth = trade.margin * trade.leverage
-            trades[trade.order] = trade
-            locked += trade.margin
-            notional += worth
-            market = state.market(trade.asset)
-            market.open_interest += worth
-            if trade.side is _LONG:
-                market.exposure += worth
-                market.longs.add_unsorted(trade)
-            else:
-                market.exposure -= worth
-                market.shorts.add_unsorted(trade)
-        for order in plain.seen.values():
-            _share_trade(order, trades, plain.id)
         account = Account(
             id=plain.id,
             number=len(state.account_list),
             email=plain.email,
             opened_at=plain.opened_at,
             free=plain.free,
-            locked=locked,
-            notional=notional,
             seq=plain.seq,
-            trades=trades or NOTHING,
-            seen=plain.seen or NOTHING,
+            trades={trade.order: trade for trade in plain.trades} or NOTHING,
+            seen={name: stored.seen() for name, stored in plain.seen.items()} or NOTHING,
         )
+        lock(state, account, plain.trades)
+        for trade in plain.trades:
+            _share_names(trade, plain.id)
+            state.markets[trade.asset].index(trade.side).add_unsorted(trade)
         state.list_account(account)
-        state.open_trades += len(trades)
         state.free += account.free
-        state.locked += locked
 
     def finish(self) -> State:
         """The whole state. Raises ValueError when accounts are missing, BooksError when the books do not balance."""
@@ -259,15 +267,6 @@ class Restorer:
         state.house_pnl, state.deposits, state.shortfall = header.house_pnl, header.deposits, header.shortfall
         state.check_books()
         return state
-
-
-def _share_trade(order: SeenOrder, trades: dict[OrderId, Trade], account: AccountId) -> None:
-    """A trade that is still open is one object again, as it was before."""
-    open_trade = trades.get(order.trade.order)
-    if open_trade == order.trade:
-        force_setattr(order, "trade", open_trade)
-    else:
-        _share_names(order.trade, account)
 
 
 def _share_names(trade: Trade, account: AccountId) -> None:

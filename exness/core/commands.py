@@ -25,11 +25,10 @@ class Deposit(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenTrade(msgspec.Struct, frozen=True, gc=False):
-    """Open a trade at the current price. The asset is one of the configured ones, by the caller's word; every figure is
-    checked here.
+    """Open a trade at the current price. Every figure is checked by the engine.
 
-    `expected_price` is what the trader saw; it matters only when `slippage` is given.
-    `fingerprint` tells whether a repeated `client_order` asks for the same thing.
+    `slippage` bounds how far the price may be from `expected_price`, which the trader saw, or without one from
+    `seen_price`: that of when the command came in, which `Engine.seen` notes where it has to wait.
     """
 
     account: AccountId
@@ -41,7 +40,7 @@ class OpenTrade(msgspec.Struct, frozen=True, gc=False):
     slippage: int | None = None
     expected_price: int | None = None
     client_order: str | None = None
-    fingerprint: str = ""
+    seen_price: int | None = None
 
 
 class CloseTrade(msgspec.Struct, frozen=True, gc=False):

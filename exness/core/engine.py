@@ -25,11 +25,13 @@ from exness.core.decide import (
     decide_deposit,
     decide_open,
     next_liquidation,
+    opening_price,
 )
 from exness.core.events import Event, Record
 from exness.core.evolve import doubt, evolve, quote
 from exness.core.rejects import Refusal
-from exness.core.state import Rules, State
+from exness.core.rules import Rules
+from exness.core.state import State
 
 
 class Done(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +59,14 @@ class Engine:
         self.rules = rules
         self.state = state
         self._step = liquidations_per_step
+
+    def seen(self, command: Command) -> Command:
+        """The command as it comes in and has to wait: an order that names a slippage and no price to measure it from is
+        measured from the price of now."""
+        if not isinstance(command, OpenTrade) or command.slippage is None or command.expected_price is not None:
+            return command
+        price = opening_price(self.state, self.rules, command.asset, command.side)
+        return msgspec.structs.replace(command, seen_price=price)
 
     def execute(self, command: Command, at: int, request: str = "") -> Outcome:
         """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it."""

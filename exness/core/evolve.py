@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from exness.core import margin
+from exness.core.books import lock
 from exness.core.ceilings import MOST_PRICE
 from exness.core.commands import PriceTick
 from exness.core.events import (
@@ -25,7 +26,7 @@ from exness.core.events import (
     TradeStatus,
     next_status,
 )
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, OrderId
 from exness.core.state import NOTHING, Account, BooksError, Price, SeenOrder, State
 
 
@@ -53,8 +54,8 @@ def quote(state: State, tick: PriceTick, at: int) -> None:
 
 def doubt(state: State, asset: Asset) -> None:
     """The price stays as it is, but is suspect until the next quote. Where there is none, nothing can be in doubt."""
-    market = state.market(asset)
-    if market.price is not None:
+    market = state.markets.get(asset)
+    if market is not None and market.price is not None:
         market.price = msgspec.structs.replace(market.price, suspect=True)
 
 
@@ -87,14 +88,14 @@ def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
     account = _touch(state, trade.account, record.seq)
     next_status(_status(account, trade.order), TradeOpened)
     _pay(state, account, -trade.margin, event.balance)
-    _lock(state, account, trade, 1)
     _trades_of(account)[trade.order] = trade
-    state.market(trade.asset).index(trade.side).add(trade)
+    lock(state, account, (trade,))
+    state.markets[trade.asset].index(trade.side).add(trade)
     if trade.client_order is not None:
         seen = _seen_of(account)
         for forgotten in event.forgets:
             del seen[forgotten]
-        seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
+        seen[trade.client_order] = SeenOrder(event.fingerprint, trade.order, record.seq)
 
 
 def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
@@ -118,10 +119,10 @@ def _end_trade(state: State, record: Record, event: TradeClosed | TradeLiquidate
     trade = trades.pop(event.order)
     if not trades:
         account.trades = NOTHING
-    _lock(state, account, trade, -1)
+    lock(state, account, (trade,), -1)
+    state.markets[trade.asset].index(trade.side).remove(trade)
     _pay(state, account, returned, event.balance)
     state.house_pnl -= pnl
-    state.market(trade.asset).index(trade.side).remove(trade)
 
 
 def _touch(state: State, account_id: AccountId, seq: int) -> Account:
@@ -157,18 +158,6 @@ def _pay(state: State, account: Account, amount: int, balance: int) -> None:
     state.free += amount
     if account.free != balance or balance < 0:
         raise BooksError(f"account {account.id} has {account.free}, its event says {balance}")
-
-
-def _lock(state: State, account: Account, trade: Trade, sign: int) -> None:
-    """Count a trade's margin and notional in (`sign` 1) or out (-1)."""
-    notional = sign * trade.margin * trade.leverage
-    account.locked += sign * trade.margin
-    account.notional += notional
-    state.locked += sign * trade.margin
-    market = state.market(trade.asset)
-    market.open_interest += notional
-    market.exposure += notional if trade.side is Side.LONG else -notional
-    state.open_trades += sign
 
 
 _APPLY: dict[type[Event], Callable[[State, Record, Any], None]] = {

@@ -9,7 +9,8 @@ AccountId = NewType("AccountId", str)
 OrderId = NewType("OrderId", str)
 Asset = NewType("Asset", str)
 
-LEVERAGE_UNIT = 100
+LEVERAGE_DECIMALS = 2
+LEVERAGE_UNIT: int = 10**LEVERAGE_DECIMALS
 """Leverage is an integer of hundredths: 40.99x is 4099."""
 
 VOLUME_DECIMALS = 8
@@ -24,11 +25,6 @@ class Side(StrEnum):
 
     LONG = "long"
     SHORT = "short"
-
-    @property
-    def sign(self) -> int:
-        """+1 long, -1 short: the `s` of the pnl formula."""
-        return 1 if self is Side.LONG else -1
 
 
 class Execution(StrEnum):

@@ -5,7 +5,10 @@ asset's decimals, leverage in hundredths. The notional `N = M x L` is kept in hu
 so that it is exact: it is never rounded inside a formula.
 """
 
+import msgspec
+
 from exness.core.ceilings import MOST_HELD, STORED
+from exness.core.events import Trade
 from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Side
 
 
@@ -23,7 +26,7 @@ def notional(margin: int, leverage: int) -> int:
 def uncapped_pnl(side: Side, margin: int, leverage: int, entry: int, exit_: int) -> int:
     """`floor(s*N*(X-E)/E)` in micro-USDC, before negative balance protection. Rounded down: against the trader."""
     move = exit_ - entry if side is Side.LONG else entry - exit_
-    return margin * leverage * move // (entry * LEVERAGE_UNIT)
+    return notional(margin, leverage) * move // (entry * LEVERAGE_UNIT)
 
 
 def pnl(side: Side, margin: int, leverage: int, entry: int, exit_: int) -> int:
@@ -40,9 +43,23 @@ def most_pnl(free: int, locked: int, margin: int) -> int:
     return max(MOST_HELD - free - locked, min(0, STORED - free - margin))
 
 
-def shortfall(margin: int, uncapped: int) -> int:
-    """What a loss exceeds the margin by, in micro-USDC. The house bears it. No money moves by it: it ends at STORED."""
-    return min(max(0, -margin - uncapped), STORED)
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """What the end of a trade comes to, in micro-USDC: see TradeClosed."""
+
+    pnl: int
+    returned: int
+    shortfall: int
+
+
+def settle(trade: Trade, price: int, most: int = STORED) -> Settlement:
+    """What a trade that ends at this price comes to, of which its account can gain `most`.
+
+    What the loss exceeds the margin by is the shortfall. The house bears it, no money moves by it, and it ends at
+    STORED. At the liquidation price and beyond, all of the margin is lost.
+    """
+    uncapped = uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, price)
+    gained = max(-trade.margin, min(uncapped, most))
+    return Settlement(gained, trade.margin + gained, min(max(0, -trade.margin - uncapped), STORED))
 
 
 def liquidation_price(side: Side, entry: int, leverage: int) -> int:
@@ -62,11 +79,6 @@ def is_due(side: Side, liquidation: int, mark: int) -> bool:
 def slippage_exceeded(expected: int, actual: int, allowed: int) -> bool:
     """True when `abs(actual - expected) / expected` is more than `allowed` hundredths of a percent. Exact."""
     return abs(actual - expected) * SLIPPAGE_UNIT > allowed * expected
-
-
-def slippage_of(expected: int, actual: int) -> int:
-    """The slippage in hundredths of a percent, rounded up, for display."""
-    return -(-abs(actual - expected) * SLIPPAGE_UNIT // expected)
 
 
 def percent_of_margin(amount: int, margin: int) -> int:

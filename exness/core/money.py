@@ -25,7 +25,7 @@ class AmountError(ValueError):
     """The text is no amount in this unit. The message completes the sentence "<field> ..."."""
 
 
-class OutOfRange(AmountError):
+class TooLarge(AmountError):
     """A number, but larger than anything taken in."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ def _split(text: str) -> tuple[int, int]:
     fraction = fraction or ""
     power = int(exponent) if exponent else 0
     if abs(power) > _MAX_EXPONENT:
-        raise OutOfRange
+        raise TooLarge
     digits = int(whole + fraction)
     return (-digits if sign else digits), len(fraction) - power
 
@@ -122,5 +122,5 @@ def _divide(digits: int, places: int) -> tuple[int, int]:
 
 def _bounded(value: int) -> int:
     if not -MAX_SCALED <= value <= MAX_SCALED:
-        raise OutOfRange
+        raise TooLarge
     return value

@@ -1,9 +1,13 @@
-"""Expected refusals, as values. The web maps each `Reject` to a status and a message in one table."""
+"""Expected refusals, as values: a code and its figures, which are integers in the core's units and ids. What they are
+called and how they are written elsewhere is for whoever answers.
+"""
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
+
+from exness.core.instruments import Asset, OrderId
+from exness.core.state import PriceState
 
 
 class Reject(StrEnum):
@@ -21,8 +25,90 @@ class Reject(StrEnum):
     TRADE_NOT_FOUND = "trade_not_found"
 
 
+class Figure(StrEnum):
+    """What can be out of range."""
+
+    DEPOSIT = "deposit"
+    AMOUNT = "amount"
+    BALANCE = "balance"
+    MARGIN = "margin"
+    LEVERAGE = "leverage"
+    SLIPPAGE = "slippage"
+    EXPECTED_PRICE = "expected_price"
+    CLIENT_ORDER = "client_order"
+
+
+class Limit(StrEnum):
+    """A setting that bounds what may be open."""
+
+    OPEN_TRADES_PER_ACCOUNT = "max_open_trades_per_account"
+    NOTIONAL_PER_ACCOUNT = "max_notional_per_account"
+    OPEN_INTEREST_PER_ASSET = "max_open_interest_per_asset"
+
+
+class OutOfRange(msgspec.Struct, frozen=True):
+    """AMOUNT_OUT_OF_RANGE: `given` is not from `least` to `most`, all in the unit of the figure. A price is one of
+    `asset`."""
+
+    figure: Figure
+    given: int
+    least: int
+    most: int
+    asset: Asset | None = None
+
+
+class UsedBefore(msgspec.Struct, frozen=True):
+    """CLIENT_ORDER_ID_CONFLICT: the id names `order`, which was something else."""
+
+    order: OrderId
+
+
+class NoPrice(msgspec.Struct, frozen=True):
+    """PRICE_UNAVAILABLE: what the last price is good for, and its age in microseconds; None when there is none."""
+
+    asset: Asset
+    state: PriceState
+    age_us: int | None = None
+
+
+class DueAtOnce(msgspec.Struct, frozen=True):
+    """WOULD_LIQUIDATE: opened at `price`, the trade would be liquidated by the `mark` that there is."""
+
+    asset: Asset
+    price: int
+    mark: int
+    liquidation: int
+
+
+class Slipped(msgspec.Struct, frozen=True):
+    """SLIPPAGE_EXCEEDED: prices of the asset; `allowed` in hundredths of a percent."""
+
+    asset: Asset
+    expected: int
+    actual: int
+    allowed: int
+
+
+class OverLimit(msgspec.Struct, frozen=True):
+    """POSITION_LIMIT: a number of trades, or micro-USDC; `would_be` is rounded up, as it is over."""
+
+    limit: Limit
+    allowed: int
+    would_be: int
+
+
+class TooLittle(msgspec.Struct, frozen=True):
+    """INSUFFICIENT_MARGIN: micro-USDC."""
+
+    required: int
+    available: int
+
+
+Figures = OutOfRange | UsedBefore | NoPrice | DueAtOnce | Slipped | OverLimit | TooLittle
+
+
 class Refusal(msgspec.Struct, frozen=True):
-    """A Reject with its figures, ready to show: money and prices are decimal strings."""
+    """A Reject with the figures that its class of Figures names; the others have none."""
 
     reject: Reject
-    details: Mapping[str, str | int] = {}
+    figures: Figures | None = None

@@ -13,22 +13,9 @@ from typing import Any, Protocol
 import msgspec
 
 from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
+from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.margin import notional
 from exness.core.triggers import TriggerIndex
-
-
-class Rules(msgspec.Struct, frozen=True):
-    """What the exchange is configured to: tradable assets and limits.
-
-    `max_notional_per_account` and `max_open_interest_per_asset` are micro-USDC.
-    """
-
-    instruments: dict[Asset, Instrument]
-    execution: Execution = Execution.MID
-    max_open_trades_per_account: int = 1000
-    max_notional_per_account: int = 10_000_000_000_000
-    max_open_interest_per_asset: int = 1_000_000_000_000_000
-    client_order_ids_per_account: int = 1000
 
 
 class PriceState(StrEnum):
@@ -56,11 +43,11 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A client order id that was used: what was asked, and what was answered."""
+    """A client order id that was used: what was asked, which trade came of it, and in which record."""
 
     fingerprint: str
-    trade: Trade
-    balance: int
+    order: OrderId
+    seq: int
 
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -166,7 +153,7 @@ class State:
         self.by_email[account.email] = account.id
 
     def market(self, asset: Asset) -> Market:
-        """The market of an asset, made when it is first spoken of."""
+        """The market of an asset, made when it is first spoken of: for those who change the state."""
         market = self.markets.get(asset)
         if market is None:
             market = self.markets[asset] = Market(TriggerIndex(Side.LONG), TriggerIndex(Side.SHORT))
@@ -214,12 +201,13 @@ def audit(state: State) -> None:
         if account.free < 0:
             raise BooksError(f"account {account.id} has a balance below 0: {account.free}")
         _same(f"locked margin of {account.id}", account.locked, sum(t.margin for t in account.trades.values()))
-        notional = 0
+        total = 0
         for trade in account.trades.values():
-            interest[trade.asset] += trade.margin * trade.leverage
-            exposure[trade.asset] += trade.margin * trade.leverage * (1 if trade.side is Side.LONG else -1)
-            notional += trade.margin * trade.leverage
-        _same(f"notional of {account.id}", account.notional, notional)
+            worth = notional(trade.margin, trade.leverage)
+            interest[trade.asset] += worth
+            exposure[trade.asset] += worth if trade.side is Side.LONG else -worth
+            total += worth
+        _same(f"notional of {account.id}", account.notional, total)
         open_trades += len(account.trades)
     _same("open trades", state.open_trades, open_trades)
     for asset, market in state.markets.items():

@@ -19,8 +19,10 @@ from pathlib import Path
 import msgspec
 
 from exness.core.commands import CloseTrade, Command, OpenTrade
-from exness.core.instruments import AccountId, Asset, Instrument, OrderId, Side
-from exness.core.money import USDC_DECIMALS, AmountError, parse_scaled
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, Side
+from exness.core.money import USDC_DECIMALS, AmountError, format_hundredths, parse_scaled
+from exness.core.rejects import Figure, OutOfRange
+from exness.core.rules import SLIPPAGE, out_of_range
 from exness.feeds.ohlc import shown
 from exness.feeds.recording import ReplayError
 from exness.runtime.emails import AddressError, normalised
@@ -32,7 +34,8 @@ OPTIONAL = ("slippage", "expectedPrice")
 ORDERS_COLUMNS = REQUIRED + OPTIONAL
 
 _NAME = re.compile(r"[\x21-\x7e]{1,64}")
-_SLIPPAGE = re.compile(r"\d{1,5}", re.ASCII)
+_WHOLE = re.compile(r"\d{1,5}", re.ASCII)
+_SLIPPAGE = f"slippage must be a whole number from {SLIPPAGE.least} to {SLIPPAGE.most}, not {{}}"
 
 _email = lru_cache(maxsize=10_000)(normalised)
 """To check an address takes 50 us, and an account has many lines."""
@@ -138,14 +141,11 @@ def _open(name: str, fields: Mapping[str, str], known: Mapping[Asset, Instrument
         raise _BadRow(f"asset {shown(fields['asset'])} is not a configured asset, which are {', '.join(known)}")
     _check(fields["type"] in ("long", "short"), f"type must be long or short, not {shown(fields['type'])}")
     margin = _amount(fields, "margin", USDC_DECIMALS)
-    leverage = _amount(fields, "leverage", 2)
-    _check(margin > 0, "margin must be above 0")
-    _check(100 <= leverage <= instrument.max_leverage, f"leverage must be 1 to {instrument.max_leverage / 100:g}")
-    slippage = fields.get("slippage", "")
-    in_bounds = not slippage or (_SLIPPAGE.fullmatch(slippage) is not None and 10 <= int(slippage) <= 10_000)
-    _check(in_bounds, f"slippage must be a whole number from 10 to 10000, not {shown(slippage)}")
+    leverage = _amount(fields, "leverage", LEVERAGE_DECIMALS)
+    slippage = _whole(fields.get("slippage", ""))
     expected = _amount(fields, "expectedPrice", instrument.decimals) if fields.get("expectedPrice") else None
-    _check(expected is None or expected > 0, "expectedPrice must be above 0")
+    for wrong in out_of_range(instrument, margin, leverage, slippage, expected, name):
+        raise _BadRow(_sentence(wrong, fields))
     return OpenTrade(
         account=AccountId(""),
         order=OrderId(""),
@@ -153,11 +153,10 @@ def _open(name: str, fields: Mapping[str, str], known: Mapping[Asset, Instrument
         side=Side(fields["type"]),
         margin=margin,
         leverage=leverage,
-        slippage=int(slippage) if slippage else None,
+        slippage=slippage,
         expected_price=expected,
         # So that an order which a restart meets again is answered as the first time, and opens no second trade.
         client_order=name,
-        fingerprint=",".join(f"{column}={fields.get(column, '')}" for column in (*REQUIRED[4:], *OPTIONAL)),
     )
 
 
@@ -166,6 +165,23 @@ def _amount(fields: Mapping[str, str], column: str, decimals: int) -> int:
         return parse_scaled(fields[column], decimals)
     except AmountError as wrong:
         raise _BadRow(f"{column} {wrong}, not {shown(fields[column])}") from None
+
+
+def _whole(slippage: str) -> int | None:
+    _check(not slippage or _WHOLE.fullmatch(slippage) is not None, _SLIPPAGE.format(shown(slippage)))
+    return int(slippage) if slippage else None
+
+
+def _sentence(wrong: OutOfRange, fields: Mapping[str, str]) -> str:
+    match wrong.figure:
+        case Figure.LEVERAGE:
+            return f"leverage must be {format_hundredths(wrong.least)} to {format_hundredths(wrong.most)}"
+        case Figure.SLIPPAGE:
+            return _SLIPPAGE.format(shown(fields["slippage"]))
+        case Figure.EXPECTED_PRICE:
+            return "expectedPrice must be above 0"
+        case figure:
+            return f"{figure} must be above 0"
 
 
 def _check(is_fine: bool, problem: str) -> None:

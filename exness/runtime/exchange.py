@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from exness.core.commands import OpenAccount
+from exness.core.events import Record
 from exness.core.instruments import AccountId
 from exness.core.rejects import Refusal, Reject
-from exness.core.state import Account, Rules, State
+from exness.core.rules import Rules
+from exness.core.state import Account, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery
 from exness.runtime.ports import Clock, History, Ids, Journal, PriceFeed
@@ -59,6 +61,12 @@ class Exchange:
     async def written(self, account: Account) -> None:
         """Wait until the tables hold everything this account has done so far, however trades are acknowledged."""
         await self.writer.on_disk(account.seq)
+
+    async def record(self, seq: int) -> Record:
+        """A record that has been made, once it is on disk. Raises Halted, JournalDamaged."""
+        assert self.journal is not None
+        await self.writer.on_disk(seq)
+        return await self.journal.record(seq)
 
     async def klines(self, query: CandleQuery) -> list[Candle]:
         """Candles as they are now, the running one too. Raises NotTaken when too many reads wait."""

@@ -61,6 +61,10 @@ class Journal(Protocol):
         """The records with `seq > after`, in order, in chunks. Raises JournalDamaged at the first that is not whole."""
         ...
 
+    async def record(self, seq: int) -> Record:
+        """One record, which must be there. Raises JournalDamaged when it is not whole."""
+        ...
+
     async def last_seq(self) -> int:
         """`seq` of the newest record, 0 when there is none."""
         ...

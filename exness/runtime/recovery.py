@@ -61,7 +61,7 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
         snapshot_seq=snapshot_seq,
         replayed=state.seq - snapshot_seq,
         seconds=time.monotonic() - started,
-        digest=digest if state.seq == snapshot_seq > 0 else digest_of(state),
+        digest=digest if digest and state.seq == snapshot_seq else digest_of(state),
         notes=notes,
     )
 
@@ -118,7 +118,8 @@ async def _settle_last(journal: Journal, snapshots: Snapshots, notes: list[str])
 async def _newest_snapshot(
     journal: Journal, snapshots: Snapshots, last_seq: int, notes: list[str]
 ) -> tuple[State, str]:
-    """The state it holds and the digest that its bytes were held against; an empty state when there is none.
+    """The state it holds and the digest that its bytes were held against, which is that of an older form, and so not
+    given, in snapshots of 0.1.0; an empty state when there is none.
 
     The journal is checked up to it: what it is held against must be whole.
     """
@@ -133,8 +134,9 @@ async def _newest_snapshot(
             await journal.check(up_to=info.seq)
             checked = True
         try:
-            await _refuse_other_journal(journal, await snapshots.header(info.seq))
-            return await _load(snapshots, info.seq), info.digest
+            header = await snapshots.header(info.seq)
+            await _refuse_other_journal(journal, header)
+            return await _load(snapshots, info.seq), "" if header.journal is None else info.digest
         except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
             notes.append(f"snapshot {info.seq} is damaged ({damage}); the one before it was used")
     return State(), ""

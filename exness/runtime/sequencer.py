@@ -162,7 +162,7 @@ class Sequencer:
             self.overloads += 1
             raise NotTaken(Busy.OVERLOADED)
         loop = asyncio.get_running_loop()
-        waiting = Waiting(command, request, loop.time(), loop.create_future())
+        waiting = Waiting(self._engine.seen(command), request, loop.time(), loop.create_future())
         self._inbox.append(waiting)
         self._wake.set()
         return await waiting.reply
@@ -364,7 +364,7 @@ def _shows(outcome: Outcome, command: Command, state: State) -> int:
         case Done(records):
             return records[-1].seq if records else 0
         case Repeated(seen):
-            return seen.trade.seq
+            return seen.seq
         case Refusal(reject) if reject in _SHOW_NO_RECORD:
             return 0
         case Refusal(reject) if reject in _SHOW_THE_ACCOUNT and isinstance(command, OpenTrade):

@@ -9,7 +9,7 @@ from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import JournalDamaged, StorageError
 from exness.storage.batch import execute_batch
 from exness.storage.candles import write_candles
-from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint, whole_rows
+from exness.storage.codec import FINGERPRINTED, RawRow, check_row, decode, encode, fingerprint, whole_rows
 from exness.storage.database import Database, DatabaseDamaged, explain, transaction
 from exness.storage.mend import ANY_TRADER, mend, paid_since
 from exness.storage.projection import HOUSE, Rows, project
@@ -121,6 +121,9 @@ class SqliteJournal:
             if len(chunk.records) < RECORDS_PER_READ:
                 return
 
+    async def record(self, seq: int) -> Record:
+        return await self._reader.run(_select_record, seq)
+
     async def last_seq(self) -> int:
         return await self._reader.run(select_last_seq)
 
@@ -213,6 +216,12 @@ def _undo_deposit(connection: sqlite3.Connection, seq: int) -> None:
 def select_last_seq(connection: sqlite3.Connection) -> int:
     last: int = connection.execute(LAST_SEQ).fetchone()[0]
     return last
+
+
+def _select_record(connection: sqlite3.Connection, seq: int) -> Record:
+    row: RawRow = connection.execute(SELECT_RECORDS, (seq - 1, 1)).fetchone()
+    check_row(row, seq)
+    return decode(row)
 
 
 def _select_all(connection: sqlite3.Connection, statement: str, parameters: tuple[int, ...]) -> list[tuple[int]]:

@@ -94,6 +94,9 @@ class MemoryJournal:
         if records:
             yield records
 
+    async def record(self, seq: int) -> Record:
+        return _decode(self.rows[seq - 1])
+
     async def last_seq(self) -> int:
         return self._last
 

@@ -19,7 +19,7 @@ import msgspec
 
 from exness.core import margin
 from exness.core.capture import Restorer, digest_of
-from exness.core.decide import settle
+from exness.core.decide import close_of
 from exness.core.events import (
     AccountOpened,
     Deposited,
@@ -204,15 +204,14 @@ class _Check:
 
     def _check_closed(self, record: Record, event: TradeClosed) -> Trade:
         trade = self._open_trade(record, event)
-        uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.price)
-        pnl = max(-trade.margin, uncapped)
-        if event.pnl != pnl:  # more than the account can hold; versions before that ceiling paid all there was
-            pnl = settle(self.state.accounts[event.account], trade, event.price).pnl
+        settled = margin.settle(trade, event.price)
+        if event.pnl != settled.pnl:  # more than the account can hold; versions before that ceiling paid all there was
+            settled = close_of(self.state.accounts[event.account], trade, event.price)
         _same(
             record,
             "asset, margin, pnl, returned and shortfall",
             (event.asset, event.margin, event.pnl, event.returned, event.shortfall),
-            (trade.asset, trade.margin, pnl, trade.margin + pnl, margin.shortfall(trade.margin, uncapped)),
+            (trade.asset, trade.margin, settled.pnl, settled.returned, settled.shortfall),
         )
         return trade
 
@@ -223,12 +222,11 @@ class _Check:
             raise Difference(
                 record.seq, f"trade {trade.order} was liquidated at {event.mark}, before its price {trade.liquidation}"
             )
-        uncapped = margin.uncapped_pnl(trade.side, trade.margin, trade.leverage, trade.entry, event.mark)
         _same(
             record,
             "asset, margin and shortfall",
             (event.asset, event.margin, event.shortfall),
-            (trade.asset, trade.margin, margin.shortfall(trade.margin, uncapped)),
+            (trade.asset, trade.margin, margin.settle(trade, event.mark).shortfall),
         )
         return trade
 
@@ -254,7 +252,7 @@ class _Check:
         if self._tick is None:
             return
         asset, _, mark = self._tick
-        market = self.state.market(asset)
+        market = self.state.markets[asset]
         overdue = market.longs.first_due(mark) or market.shorts.first_due(mark)
         if overdue is not None:
             raise Difference(self.state.seq, f"trade {overdue.order} was due at {mark} and was not liquidated")

@@ -102,7 +102,6 @@ def random_order(chance: random.Random, account: AccountId, number: int) -> Open
         margin=chance.randint(1_000_000, 20_000_000),
         leverage=chance.randint(100, 500),
         client_order=f"client-{number}" if number % 4 == 0 else None,
-        fingerprint="as it was asked" if number % 4 == 0 else "",
     )
 
 

@@ -9,7 +9,7 @@ from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId, Side
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.support.books import START, make_engine, make_rules
 
 PRICES = {Asset("SOL"): 200_000_000, Asset("ETH"): 3_000_000_000, Asset("BTC"): 1_000_000_000}

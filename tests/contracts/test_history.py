@@ -213,7 +213,7 @@ async def test_an_account_without_trades_has_an_empty_history(stored: Stored, na
 
 async def test_history_shows_a_trade_once_its_record_is_written_and_its_end_once_that_is(stored: Stored) -> None:
     desk = desk_with(ANN)
-    desk.open(open_trade("o-1", client_order="mine", fingerprint="asked"))
+    desk.open(open_trade("o-1", client_order="mine"))
     written = len(desk.records)
     await stored.journal.append(desk.records)
     desk.do(close_trade("o-1"))

@@ -68,7 +68,6 @@ def _random_order(rng: random.Random, trader: AccountId, step: int) -> OpenTrade
         margin=rng.choice((1_000_000, 25_000_000, 100_000_000, rng.randrange(1, 10**9))),
         leverage=rng.choice((100, 1000, 4099, 10_000)),
         client_order=client_order,
-        fingerprint=f"asked-{step}" if client_order else "",
     )
 
 

@@ -9,7 +9,7 @@ from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, Open
 from exness.core.engine import Done, Engine
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.support.books import BTC, PRICE_LIFE, SECOND, SOL, START, make_rules
 
 History = list[tuple[Command, int]]
@@ -138,5 +138,4 @@ def _open(
         slippage=slippage and slippage[0],
         expected_price=slippage and scale * slippage[1] // 100,
         client_order=client_order and client_order[0],
-        fingerprint=client_order[1] if client_order else "",
     )

@@ -7,6 +7,6 @@ from tests.support.books import make_rules, open_trade
 TOUCH = make_rules(execution=Execution.TOUCH)
 
 
-def named(order: str, *, client_order: str = "mine", fingerprint: str = "body", margin: str = "10") -> OpenTrade:
-    """An order with a client order id; `fingerprint` stands for the body of its request."""
-    return open_trade(order, margin=margin, client_order=client_order, fingerprint=fingerprint)
+def named(order: str, *, client_order: str = "mine", margin: str = "10") -> OpenTrade:
+    """An order with a client order id."""
+    return open_trade(order, margin=margin, client_order=client_order)

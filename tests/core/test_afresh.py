@@ -48,13 +48,13 @@ def test_what_was_known_is_unknown_and_may_come_again() -> None:
     desk = known_history()
     desk.do(StartAfresh())
     assert desk.refused(deposit(BOB, "1")).reject is Reject.ACCOUNT_NOT_FOUND
-    assert desk.refused(open_trade("o-1", client_order="mine", fingerprint="body")).reject is Reject.ACCOUNT_NOT_FOUND
+    assert desk.refused(open_trade("o-1", client_order="mine")).reject is Reject.ACCOUNT_NOT_FOUND
     desk.do(open_account(BOB))
     desk.do(open_account(ANN))
     assert [account.number for account in desk.state.account_list] == [0, 1]
     assert desk.refused(open_trade("o-1")).reject is Reject.PRICE_UNAVAILABLE, "prices are forgotten, too"
     desk.do(tick(SOL, "200"))
-    desk.open(open_trade("o-1", client_order="mine", fingerprint="another body"))
+    desk.open(open_trade("o-1", client_order="mine"))
     assert desk.refused(close_trade("o-4", BOB)).reject is Reject.TRADE_NOT_FOUND
     assert_books_balance(desk.state)
 

@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exness.core import capture
+from exness.core import capture, rules
 from exness.core.capture import decode_header, digest_of, encode_header, header_of
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
-from exness.core.decide import settle
+from exness.core.decide import close_of
 from exness.core.engine import Done
 from exness.core.events import TradeClosed, TradeLiquidated
 from exness.core.evolve import evolve
-from exness.core.instruments import AccountId, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
 from exness.core.money import MAX_SCALED, AmountError, parse_saturated
-from exness.core.rejects import Refusal, Reject
-from exness.core.state import Account, State
+from exness.core.rejects import DueAtOnce, Figure, NoPrice, OutOfRange, Refusal, Reject
+from exness.core.rules import Rules
+from exness.core.state import Account, PriceState, State
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,
@@ -42,56 +43,111 @@ from tests.support.lanes import examples
 from tests.support.states import restore
 from tests.support.wild import WIDE_RULES, Wild, wild_commands
 
-ALL = "9223372036854.775807"
-"""MOST_HELD in USDC."""
-TOP = "999999999999.999999"
-"""MOST_PRICE of an asset with 6 decimals."""
-
 
 def replaced(**changed: object) -> OpenTrade:
     command = open_trade("t", slippage=100, expected="200")
     return OpenTrade(**{field: getattr(command, field) for field in command.__struct_fields__} | changed)
 
 
-def out_of_range(figure: str, allowed: str, given: str) -> Refusal:
-    return Refusal(Reject.AMOUNT_OUT_OF_RANGE, {"figure": figure, "allowed": allowed, "given": given})
+def out_of_range(figure: Figure, given: int, least: int, most: int, asset: Asset | None = None) -> Refusal:
+    return Refusal(Reject.AMOUNT_OUT_OF_RANGE, OutOfRange(figure, given, least, most, asset))
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("command", "figure", "allowed", "given"),
+    ("command", "refusal"),
     [
-        (replaced(margin=0), "margin", f"0.000001 to {ALL}", "0.000000"),
-        (replaced(margin=-1), "margin", f"0.000001 to {ALL}", "-0.000001"),
-        (replaced(margin=MOST_HELD + 1), "margin", f"0.000001 to {ALL}", "9223372036854.775808"),
-        (replaced(margin=10**40), "margin", f"0.000001 to {ALL}", f"1{'0' * 34}.000000"),
-        (replaced(leverage=0), "leverage", "1.00 to 100.00", "0.00"),
-        (replaced(leverage=-1000), "leverage", "1.00 to 100.00", "-10.00"),
-        (replaced(leverage=99), "leverage", "1.00 to 100.00", "0.99"),
-        (replaced(leverage=10_001), "leverage", "1.00 to 100.00", "100.01"),
-        (replaced(slippage=-1), "slippage", "0 to 10000", "-1"),
-        (replaced(slippage=10_001), "slippage", "0 to 10000", "10001"),
-        (replaced(expected_price=0), "expectedPrice", f"0.000001 to {TOP}", "0.000000"),
-        (replaced(expected_price=-5), "expectedPrice", f"0.000001 to {TOP}", "-0.000005"),
-        (replaced(expected_price=MOST_PRICE + 1), "expectedPrice", f"0.000001 to {TOP}", "1000000000000.000000"),
-        (replaced(expected_price=-5, slippage=None), "expectedPrice", f"0.000001 to {TOP}", "-0.000005"),
-        (replaced(asset=BTC, expected_price=0), "expectedPrice", "0.0001 to 99999999999999.9999", "0.0000"),
-        (Deposit(ANN, 0), "amount", f"0.000001 to {ALL}", "0.000000"),
-        (Deposit(ANN, -(2**70)), "amount", f"0.000001 to {ALL}", "-1180591620717411.303424"),
-        (Deposit(ANN, MOST_HELD + 1), "amount", f"0.000001 to {ALL}", "9223372036854.775808"),
-        (Deposit(ANN, MOST_HELD - usdc("5000") + 1), "balance", f"0.000000 to {ALL}", "9223372036854.775808"),
-        (OpenAccount(BOB, "bob@example.com", -1), "deposit", f"0.000000 to {ALL}", "-0.000001"),
-        (OpenAccount(BOB, "bob@example.com", MOST_HELD + 1), "deposit", f"0.000000 to {ALL}", "9223372036854.775808"),
+        *[
+            (replaced(margin=wrong), out_of_range(Figure.MARGIN, wrong, 1, MOST_HELD))
+            for wrong in (0, -1, MOST_HELD + 1, 10**40)
+        ],
+        *[
+            (replaced(leverage=wrong), out_of_range(Figure.LEVERAGE, wrong, 100, 10_000))
+            for wrong in (0, -1000, 99, 10_001)
+        ],
+        *[(replaced(slippage=wrong), out_of_range(Figure.SLIPPAGE, wrong, 10, 10_000)) for wrong in (-1, 0, 9, 10_001)],
+        *[
+            (replaced(expected_price=wrong), out_of_range(Figure.EXPECTED_PRICE, wrong, 1, MOST_PRICE, SOL))
+            for wrong in (0, -5, MOST_PRICE + 1)
+        ],
+        (
+            replaced(expected_price=-5, slippage=None),
+            out_of_range(Figure.EXPECTED_PRICE, -5, 1, MOST_PRICE, SOL),
+        ),
+        (
+            replaced(asset=BTC, expected_price=0),
+            out_of_range(Figure.EXPECTED_PRICE, 0, 1, MOST_PRICE, BTC),
+        ),
+        *[
+            (replaced(client_order=wrong), out_of_range(Figure.CLIENT_ORDER, len(wrong), 1, 64))
+            for wrong in ("", "x" * 65, "a\tb", "a\n", "\x7f", "naïve", "\u2028")
+        ],
+        *[
+            (Deposit(ANN, wrong), out_of_range(Figure.AMOUNT, wrong, 1, MOST_HELD))
+            for wrong in (0, -(2**70), MOST_HELD + 1)
+        ],
+        (
+            Deposit(ANN, MOST_HELD - usdc("5000") + 1),
+            out_of_range(Figure.BALANCE, MOST_HELD + 1, 0, MOST_HELD),
+        ),
+        *[
+            (OpenAccount(BOB, "bob@example.com", wrong), out_of_range(Figure.DEPOSIT, wrong, 0, MOST_HELD))
+            for wrong in (-1, MOST_HELD + 1)
+        ],
     ],
+    ids=repr,
 )
-def test_a_figure_out_of_range_is_refused_by_name_with_what_is_allowed(
-    command: Command, figure: str, allowed: str, given: str
-) -> None:
+def test_a_figure_out_of_range_is_refused_by_name_with_what_is_allowed(command: Command, refusal: Refusal) -> None:
     desk = desk_with(ANN)
-    assert desk.refused(command) == out_of_range(figure, allowed, given)
+    assert desk.refused(command) == refusal
     assert_books_balance(desk.state)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"margin": 1},
+        {"leverage": 100},
+        {"leverage": 10_000},
+        {"slippage": 10, "expected_price": usdc("200")},
+        {"slippage": 10_000},
+        {"expected_price": 1, "slippage": None},
+        {"expected_price": MOST_PRICE, "slippage": None},
+        {"client_order": " "},
+        {"client_order": "~" * 64},
+    ],
+    ids=str,
+)
+def test_the_ends_of_what_is_allowed_are_allowed(changed: dict[str, object]) -> None:
+    desk = desk_with(ANN)
+    desk.open(replaced(**changed))
+    assert_books_balance(desk.state)
+
+
+def test_all_figures_that_are_out_of_range_are_told_in_one_order() -> None:
+    sol = make_rules().instruments[SOL]
+    wrong = rules.out_of_range(sol, 0, 0, 0, 0, "")
+    assert [each.figure for each in wrong] == [*list(Figure)[3:]]
+    assert rules.out_of_range(sol, None, None, None, None, None) == []
+    assert rules.out_of_range(None, 1, 10_001, 10, MOST_PRICE + 1, "x") == [
+        OutOfRange(Figure.LEVERAGE, 10_001, 100, 10_000),
+        OutOfRange(Figure.EXPECTED_PRICE, MOST_PRICE + 1, 1, MOST_PRICE),
+    ], "of an asset that is not known, any asset's bounds are told"
+
+
+def test_an_instrument_may_allow_less_leverage() -> None:
+    desk = desk_with(ANN)
+    sol = msgspec.structs.replace(desk.engine.rules.instruments[SOL], max_leverage=2_000)
+    desk.engine.rules = Rules(instruments=desk.engine.rules.instruments | {SOL: sol})
+    assert desk.refused(replaced(leverage=2_001)) == out_of_range(Figure.LEVERAGE, 2_001, 100, 2_000)
+    desk.open(replaced(leverage=2_000))
+
+
+def test_an_asset_that_is_not_configured_has_no_price_to_trade_at() -> None:
+    desk = desk_with(ANN)
+    assert desk.refused(replaced(asset=Asset("DOGE"))).figures == NoPrice(Asset("DOGE"), PriceState.DOWN)
 
 
 def test_what_is_locked_counts_to_what_an_account_holds() -> None:
@@ -100,7 +156,7 @@ def test_what_is_locked_counts_to_what_an_account_holds() -> None:
     room = MOST_HELD - usdc("5000")
     assert desk.refused(Deposit(ANN, room + 1)).reject is Reject.AMOUNT_OUT_OF_RANGE
     desk.do(Deposit(ANN, room))
-    assert desk.refused(Deposit(ANN, 1)) == out_of_range("balance", f"0.000000 to {ALL}", "9223372036854.775808")
+    assert desk.refused(Deposit(ANN, 1)) == out_of_range(Figure.BALANCE, MOST_HELD + 1, 0, MOST_HELD)
     assert_books_balance(desk.state)
 
 
@@ -173,10 +229,8 @@ def test_what_the_mark_would_liquidate_is_never_opened_and_what_is_opened_is_not
     else:
         assert isinstance(outcome, Refusal)
         assert outcome.reject is Reject.WOULD_LIQUIDATE
-        assert outcome.details.keys() == {"asset", "price", "mark", "liquidationPrice"}
-        price, mark, liquidation = (
-            int(str(outcome.details[name]).replace(".", "")) for name in ("price", "mark", "liquidationPrice")
-        )
+        assert isinstance(outcome.figures, DueAtOnce)
+        price, mark, liquidation = outcome.figures.price, outcome.figures.mark, outcome.figures.liquidation
         assert (price, mark) == (quote.ask if side is LONG else quote.bid, 10**8 + 1 + half)
         assert mark <= liquidation < price if side is LONG else mark >= liquidation > price
     assert_books_balance(desk.state)
@@ -210,7 +264,7 @@ def test_a_gain_is_paid_to_the_last_unit_that_the_account_can_hold(short_of_it: 
     desk.do(Deposit(ANN, MOST_HELD - usdc("5000") - gain - short_of_it))
     desk.do(tick(SOL, "200"))
     account = desk.state.accounts[ANN]
-    assert settle(account, trade, usdc("200")).pnl == gain + min(0, short_of_it)
+    assert close_of(account, trade, usdc("200")).pnl == gain + min(0, short_of_it)
     (record,) = desk.do(close_trade("t"))
     assert isinstance(record.event, TradeClosed)
     assert (record.event.pnl, account.free) == (gain + min(0, short_of_it), MOST_HELD - max(0, short_of_it))
@@ -259,7 +313,7 @@ def test_whatever_an_account_holds_a_close_can_be_stored_and_takes_no_more_than_
         **{name: getattr(trade, name) for name in trade.__struct_fields__}
         | {"margin": margin, "leverage": 100, "entry": margin}
     )
-    settled = settle(account, trade, margin + gain)  # at 1x, a unit of price is a unit of money
+    settled = close_of(account, trade, margin + gain)  # at 1x, a unit of price is a unit of money
     formula = max(-margin, gain)
     assert -margin <= settled.pnl <= formula
     assert 0 <= settled.returned == margin + settled.pnl

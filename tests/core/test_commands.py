@@ -12,7 +12,7 @@ from tests.support.books import BOB, SOL, close_trade, deposit, open_account, op
 ONE_OF_EACH: list[Command] = [
     open_account(),
     deposit(BOB, "1"),
-    open_trade("t", slippage=100, expected="200", client_order="mine", fingerprint="body"),
+    open_trade("t", slippage=100, expected="200", client_order="mine"),
     close_trade("t"),
     StartAfresh(),
     tick(SOL, "199", "201"),

@@ -8,7 +8,7 @@ from typing import Any
 from exness.core.capture import digest_of
 from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open, next_liquidation
 from exness.core.events import TradeLiquidated
-from exness.core.rejects import Reject
+from exness.core.rejects import OverLimit, Reject
 from tests.core.orders import named
 from tests.support.books import (
     ANN,
@@ -48,11 +48,11 @@ def test_refusals_come_in_the_order_of_the_error_table() -> None:
     narrow: dict[str, Any] = {"max_open_trades": 1, "max_notional": "150", "max_open_interest": "150"}
     desk = Desk(make_rules(**narrow))
     request: dict[str, Any] = {"margin": "6000", "leverage": "10", "slippage": 10, "expected": "100"}
-    request["fingerprint"] = "b"
 
     def refused(**mended: str) -> tuple[Reject, object]:
         refusal = desk.refused(open_trade("u", **(request | {"client_order": "mine"} | mended)))
-        return refusal.reject, refusal.details.get("limit")
+        limit = refusal.figures.limit.value if isinstance(refusal.figures, OverLimit) else None
+        return refusal.reject, limit
 
     assert refused() == (Reject.ACCOUNT_NOT_FOUND, None)
     desk.do(open_account())

@@ -5,7 +5,7 @@ import pytest
 from exness.core.events import Record, TradeClosed
 from exness.core.instruments import AccountId, OrderId, Side
 from exness.core.rejects import Refusal, Reject
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,

@@ -1,6 +1,6 @@
 """core/decide.py: how much an account and an asset may hold; each limit may be reached and not passed."""
 
-from exness.core.rejects import Refusal, Reject
+from exness.core.rejects import Limit, OverLimit, Refusal, Reject
 from tests.support.books import (
     ANN,
     BOB,
@@ -19,7 +19,9 @@ from tests.support.books import (
 
 
 def _limit(name: str, allowed: str | int, would_be: str | int) -> Refusal:
-    return Refusal(Reject.POSITION_LIMIT, {"limit": name, "allowed": allowed, "wouldBe": would_be})
+    """Texts are USDC."""
+    most, over = (usdc(figure) if isinstance(figure, str) else figure for figure in (allowed, would_be))
+    return Refusal(Reject.POSITION_LIMIT, OverLimit(Limit(name), most, over))
 
 
 def test_an_account_has_at_most_so_many_open_trades() -> None:

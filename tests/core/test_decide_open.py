@@ -3,12 +3,13 @@
 Prices, limits and client order ids have files of their own.
 """
 
+import msgspec
 import pytest
 
 from exness.core.events import Record, Trade, TradeOpened
-from exness.core.instruments import OrderId, Side
-from exness.core.rejects import Refusal, Reject
-from exness.core.state import Rules
+from exness.core.instruments import Asset, OrderId, Side
+from exness.core.rejects import Refusal, Reject, Slipped, TooLittle
+from exness.core.rules import Rules
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,
@@ -19,9 +20,11 @@ from tests.support.books import (
     SOL,
     START,
     assert_books_balance,
+    close_trade,
     desk_with,
     make_rules,
     open_trade,
+    price_of,
     tick,
     usdc,
 )
@@ -74,12 +77,12 @@ def test_nobody_opens_a_trade_on_an_account_that_is_not_there() -> None:
 def test_all_of_the_free_balance_can_be_margin_and_not_one_unit_more() -> None:
     desk = desk_with()
     too_much = open_trade("t", margin="5000.000001")
-    details = {"required": "5000.000001", "available": "5000.000000"}
-    assert desk.refused(too_much) == Refusal(Reject.INSUFFICIENT_MARGIN, details)
+    missing = TooLittle(usdc("5000.000001"), usdc("5000"))
+    assert desk.refused(too_much) == Refusal(Reject.INSUFFICIENT_MARGIN, missing)
     desk.open(open_trade("t", margin="5000"))
     assert desk.state.accounts[ANN].free == 0
     nothing_left = desk.refused(open_trade("u", margin="0.000001"))
-    assert nothing_left == Refusal(Reject.INSUFFICIENT_MARGIN, {"required": "0.000001", "available": "0.000000"})
+    assert nothing_left == Refusal(Reject.INSUFFICIENT_MARGIN, TooLittle(1, 0))
     assert_books_balance(desk.state)
 
 
@@ -87,7 +90,7 @@ def test_locked_margin_and_unrealized_gains_are_not_available() -> None:
     desk = desk_with()
     desk.open(open_trade("t", margin="4000", leverage="10"))
     desk.do(tick(SOL, "300"))
-    assert desk.refused(open_trade("u", margin="1000.000001")).details["available"] == "1000.000000"
+    assert desk.refused(open_trade("u", margin="1000.000001")).figures == TooLittle(usdc("1000.000001"), usdc("1000"))
     assert_books_balance(desk.state)
 
 
@@ -117,8 +120,8 @@ def test_slippage_is_allowed_up_to_exactly_its_bound_either_way(
     if opens:
         assert desk.open(command).entry == usdc(mark)
     else:
-        details = {"expected": "200.000000", "actual": format(float(mark), ".6f")}
-        assert desk.refused(command) == Refusal(Reject.SLIPPAGE_EXCEEDED, {**details, "allowed": allowed})
+        slipped = Slipped(SOL, usdc("200"), usdc(mark), allowed)
+        assert desk.refused(command) == Refusal(Reject.SLIPPAGE_EXCEEDED, slipped)
     assert_books_balance(desk.state)
 
 
@@ -127,8 +130,8 @@ def test_slippage_is_measured_at_the_price_that_would_be_paid() -> None:
     desk.do(tick(BTC, "99000", "101000"))
     long = open_trade("long", BTC, LONG, leverage="2", slippage=99, expected="100000")
     short = open_trade("short", BTC, SHORT, leverage="2", slippage=99, expected="100000")
-    assert desk.refused(long).details == {"expected": "100000.0000", "actual": "101000.0000", "allowed": 99}
-    assert desk.refused(short).details == {"expected": "100000.0000", "actual": "99000.0000", "allowed": 99}
+    assert desk.refused(long).figures == Slipped(BTC, price_of(BTC, "100000"), price_of(BTC, "101000"), 99)
+    assert desk.refused(short).figures == Slipped(BTC, price_of(BTC, "100000"), price_of(BTC, "99000"), 99)
     assert_books_balance(desk.state)
 
 
@@ -136,4 +139,34 @@ def test_slippage_is_measured_at_the_price_that_would_be_paid() -> None:
 def test_slippage_matters_only_with_a_bound_and_an_expected_price(slippage: int | None, expected: str | None) -> None:
     desk = desk_with()
     assert desk.open(open_trade("t", slippage=slippage, expected=expected)).entry == usdc("200")
+    assert_books_balance(desk.state)
+
+
+def test_an_order_that_waits_is_measured_from_the_price_of_when_it_came() -> None:
+    desk = desk_with(rules=TOUCH)
+    desk.do(tick(SOL, "199", "201"))
+    waits = desk.engine.seen(open_trade("t", SOL, SHORT, slippage=10))
+    assert waits == msgspec.structs.replace(open_trade("t", SOL, SHORT, slippage=10), seen_price=usdc("199"))
+    desk.do(tick(SOL, "210", "212"))
+    slipped = Slipped(SOL, usdc("199"), usdc("210"), 10)
+    assert desk.refused(waits) == Refusal(Reject.SLIPPAGE_EXCEEDED, slipped)
+    assert_books_balance(desk.state)
+
+
+def test_no_price_is_noted_for_what_does_not_need_one() -> None:
+    desk = desk_with()
+    for command in (
+        open_trade("t"),
+        open_trade("t", expected="100"),
+        open_trade("t", slippage=10, expected="100"),
+        open_trade("t", Asset("DOGE"), slippage=10),
+        close_trade("t"),
+    ):
+        assert desk.engine.seen(command) == command
+
+
+def test_what_the_trader_saw_counts_before_what_was_seen_when_it_came() -> None:
+    desk = desk_with()
+    command = open_trade("t", slippage=10, expected="200")
+    assert desk.open(msgspec.structs.replace(command, seen_price=usdc("100"))).entry == usdc("200")
     assert_books_balance(desk.state)

@@ -4,8 +4,8 @@ import pytest
 
 from exness.core.decide import execution_price
 from exness.core.instruments import Execution, Side
-from exness.core.rejects import Refusal, Reject
-from exness.core.state import Price
+from exness.core.rejects import DueAtOnce, NoPrice, Refusal, Reject
+from exness.core.state import Price, PriceState
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,
@@ -55,7 +55,7 @@ def test_nothing_is_traded_without_a_price() -> None:
     desk = Desk()
     desk.do(open_account())
     desk.do(tick(ETH, "3000"))
-    refusal = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "down"})
+    refusal = Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.DOWN))
     assert desk.refused(open_trade("t", SOL)) == refusal
     assert_books_balance(desk.state)
 
@@ -65,7 +65,7 @@ def test_a_price_of_exactly_30_s_is_traded_on_and_one_microsecond_later_it_is_no
     desk.at = START + PRICE_LIFE
     desk.open(open_trade("t"))
     desk.at += 1
-    stale = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "stale", "age_us": 30_000_001})
+    stale = Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.STALE, 30_000_001))
     assert desk.refused(open_trade("u")) == stale
     assert desk.refused(close_trade("t")) == stale
     assert list(desk.state.accounts[ANN].trades) == ["t"]
@@ -87,7 +87,7 @@ def test_the_price_of_another_asset_does_not_keep_a_price_fresh() -> None:
     desk = desk_with()
     desk.at += PRICE_LIFE + SECOND
     desk.do(tick(BTC, "100000"))
-    assert desk.refused(open_trade("t", SOL)).details["age_us"] == 31 * SECOND
+    assert desk.refused(open_trade("t", SOL)).figures == NoPrice(SOL, PriceState.STALE, 31 * SECOND)
     desk.open(open_trade("u", BTC))
     assert_books_balance(desk.state)
 
@@ -98,7 +98,7 @@ def test_a_price_says_itself_how_long_it_lives() -> None:
     desk.do(type(short_lived)(SOL, short_lived.bid, short_lived.ask, life_us=0))
     desk.open(open_trade("t"))
     desk.at += 1
-    assert desk.refused(open_trade("u")).details["age_us"] == 1
+    assert desk.refused(open_trade("u")).figures == NoPrice(SOL, PriceState.STALE, 1)
     assert_books_balance(desk.state)
 
 
@@ -111,10 +111,10 @@ def test_at_the_touch_a_book_too_wide_for_the_leverage_would_liquidate_at_once(s
     desk.do(tick(SOL, "199", "201"))  # at 100x a long at 201 is liquidated at 198.99, the mark is 200
     desk.open(open_trade("fits", SOL, side, leverage="100"))
     desk.do(tick(SOL, "195", "205"))  # at 205 it would be at 202.95: the mark has been there
-    price, liquidation = ("205.000000", "202.950000") if side is LONG else ("195.000000", "196.950000")
+    price, liquidation = ("205", "202.95") if side is LONG else ("195", "196.95")
     assert desk.refused(open_trade("t", SOL, side, leverage="100")) == Refusal(
         Reject.WOULD_LIQUIDATE,
-        {"asset": SOL, "price": price, "mark": "200.000000", "liquidationPrice": liquidation},
+        DueAtOnce(SOL, usdc(price), usdc("200"), usdc(liquidation)),
     )
     desk.open(open_trade("u", SOL, side, leverage="10"))
     assert_books_balance(desk.state)

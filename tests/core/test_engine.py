@@ -11,7 +11,7 @@ from exness.core.engine import Done
 from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Execution, OrderId, Side
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.core.histories import History, all_rules, histories, play
 from tests.reference.twin import Twin, execute_both
 from tests.support.books import (

@@ -20,7 +20,9 @@ from exness.core.events import (
 )
 from exness.core.evolve import evolve, quote
 from exness.core.instruments import AccountId, OrderId
-from exness.core.state import Account, BooksError, Rules, State
+from exness.core.rejects import NoPrice
+from exness.core.rules import Rules
+from exness.core.state import Account, BooksError, PriceState, State
 from tests.core.histories import ASSETS, History, all_rules, histories, play
 from tests.support.books import (
     ANN,
@@ -49,7 +51,7 @@ def restored(state: State) -> State:
 def _at_work() -> Desk:
     """Seq 1 and 2 open ann and bob, seq 3 opens ann's trade t: 10 USDC, 10x, SOL at 200."""
     desk = desk_with(ANN, BOB)
-    desk.open(open_trade("t", SOL, margin="10", leverage="10", client_order="mine", fingerprint="body"))
+    desk.open(open_trade("t", SOL, margin="10", leverage="10", client_order="mine"))
     return desk
 
 
@@ -270,7 +272,7 @@ def test_a_recovered_engine_goes_on_exactly_as_the_one_that_never_stopped(
 def test_a_trade_can_be_closed_after_recovery_once_a_price_is_there() -> None:
     desk = _at_work()
     desk.engine = Engine(desk.engine.rules, restored(desk.state))
-    assert desk.refused(close_trade("t")).details == {"asset": "SOL", "reason": "down"}
+    assert desk.refused(close_trade("t")).figures == NoPrice(SOL, PriceState.DOWN)
     desk.do(tick(SOL, "202"))
     assert desk.do(close_trade("t"))[0].event == CLOSED
     assert_books_balance(desk.state)

@@ -6,8 +6,8 @@ import pytest
 from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Instrument, Side
 
 
-def test_a_long_gains_with_the_price_and_a_short_against_it() -> None:
-    assert [(side.value, side.sign) for side in Side] == [("long", 1), ("short", -1)]
+def test_sides_are_called_as_in_the_contract() -> None:
+    assert [side.value for side in Side] == ["long", "short"]
 
 
 def test_units_are_hundredths_of_leverage_and_hundredths_of_a_percent_of_slippage() -> None:

@@ -3,13 +3,15 @@
 import math
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exness.core import margin
 from exness.core.ceilings import STORED
-from exness.core.instruments import Asset, Side
+from exness.core.events import Trade
+from exness.core.instruments import AccountId, Asset, OrderId, Side
 from tests.reference.twin import gain
 from tests.support.books import BTC, LONG, SHORT, SOL, hundredths, price_of, usdc
 
@@ -17,6 +19,10 @@ sides = st.sampled_from(Side)
 margins = st.integers(1, 10) | st.integers(1, 10**13)
 leverages = st.integers(100, 10_000) | st.sampled_from([100, 101, 4_099, 9_999, 10_000])
 prices = st.integers(1, 200) | st.integers(1, 10**12)
+
+
+def sign_of(side: Side) -> int:
+    return 1 if side is LONG else -1
 
 
 def exact_gain(side: Side, amount: int, leverage: int, entry: int, exit_: int) -> Fraction:
@@ -121,7 +127,7 @@ def test_the_liquidation_price_is_the_first_at_which_the_loss_reaches_the_margin
     side: Side, amount: int, leverage: int, entry: int
 ) -> None:
     liquidation = margin.liquidation_price(side, entry, leverage)
-    one_before = liquidation + side.sign
+    one_before = liquidation + sign_of(side)
     assert -exact_gain(side, amount, leverage, entry, liquidation) >= amount
     assert -exact_gain(side, amount, leverage, entry, one_before) < amount
     assert margin.pnl(side, amount, leverage, entry, liquidation) == -amount
@@ -166,14 +172,18 @@ def test_a_long_at_1x_is_never_reached(amount: int, entry: int, mark: int) -> No
 
 
 @given(sides, margins, leverages, prices, prices)
-def test_the_shortfall_is_what_the_loss_exceeds_the_margin_by(
+def test_a_trade_ends_with_what_the_price_has_made_of_its_margin_and_a_shortfall_beyond_it(
     side: Side, amount: int, leverage: int, entry: int, mark: int
 ) -> None:
-    uncapped = margin.uncapped_pnl(side, amount, leverage, entry, mark)
-    shortfall = margin.shortfall(amount, uncapped)
-    lost = math.ceil(-exact_gain(side, amount, leverage, entry, mark))
-    assert shortfall == min(STORED, max(0, lost - amount))
-    assert margin.pnl(side, amount, leverage, entry, mark) == max(uncapped, -amount)
+    trade = Trade(OrderId("t"), AccountId("ann"), Asset("SOL"), side, amount, leverage, entry, 0, 0, 1)
+    gain = math.floor(exact_gain(side, amount, leverage, entry, mark))
+    pnl = max(-amount, min(gain, STORED))
+    settled = margin.settle(trade, mark)
+    assert settled == margin.Settlement(pnl, amount + pnl, min(STORED, max(0, -gain - amount)))
+    assert margin.settle(trade, mark, most=0) == msgspec.structs.replace(
+        settled, pnl=min(0, pnl), returned=amount + min(0, pnl)
+    )
+    assert margin.pnl(side, amount, leverage, entry, mark) == max(gain, -amount)
 
 
 @pytest.mark.parametrize(
@@ -201,13 +211,6 @@ def test_slippage_is_exceeded_one_unit_over_the_bound_and_not_at_it(
 def test_slippage_is_compared_exactly(expected: int, actual: int, allowed: int) -> None:
     exact = Fraction(abs(actual - expected), expected)
     assert margin.slippage_exceeded(expected, actual, allowed) is (exact > Fraction(allowed, 10_000))
-
-
-@given(prices, prices)
-def test_the_slippage_shown_is_the_least_that_would_have_been_allowed(expected: int, actual: int) -> None:
-    shown = margin.slippage_of(expected, actual)
-    assert not margin.slippage_exceeded(expected, actual, shown)
-    assert shown == 0 or margin.slippage_exceeded(expected, actual, shown - 1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
 from exness.core.instruments import OrderId
-from exness.core.rejects import Refusal, Reject
+from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.state import PriceState, State
 from tests.support.books import (
     ANN,
@@ -42,7 +42,7 @@ def test_a_suspicion_lets_nothing_open_and_everything_close_at_the_accepted_pric
     desk = desk_with()
     desk.open(open_trade("t"))
     assert desk.engine.execute(suspicion(), desk.at) == Done([])
-    refusal = Refusal(Reject.PRICE_UNAVAILABLE, {"asset": "SOL", "reason": "suspect", "age_us": 0})
+    refusal = Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.SUSPECT, 0))
     assert desk.refused(open_trade("u")) == refusal
     assert desk.closed(close_trade("t")).price == usdc("200")
     assert_books_balance(desk.state)
@@ -69,7 +69,7 @@ def test_a_suspicion_gives_the_price_no_new_life_and_ends_in_staleness() -> None
     assert desk.state.price_state(SOL, taken + PRICE_LIFE) is PriceState.SUSPECT
     assert desk.state.price_state(SOL, taken + PRICE_LIFE + 1) is PriceState.STALE
     desk.at = taken + PRICE_LIFE + 1
-    assert desk.refused(close_trade("t")).details["reason"] == "stale"
+    assert desk.refused(close_trade("t")).figures == NoPrice(SOL, PriceState.STALE, PRICE_LIFE + 1)
 
 
 def test_the_next_price_ends_a_suspicion() -> None:

@@ -1,6 +1,13 @@
 """core/rejects.py: the names of refusals are codes of the public contract."""
 
-from exness.core.rejects import Refusal, Reject
+import copy
+from typing import get_args
+
+import msgspec
+
+from exness.core.instruments import Asset, OrderId
+from exness.core.rejects import Figure, Figures, Limit, Refusal, Reject, TooLittle
+from exness.core.state import PriceState
 
 
 def test_the_codes_are_those_of_the_contract() -> None:
@@ -19,5 +26,14 @@ def test_the_codes_are_those_of_the_contract() -> None:
 
 
 def test_a_refusal_is_a_value_with_its_figures() -> None:
-    assert Refusal(Reject.ACCOUNT_EXISTS) == Refusal(Reject.ACCOUNT_EXISTS, {})
-    assert Refusal(Reject.POSITION_LIMIT, {"limit": "a"}) != Refusal(Reject.POSITION_LIMIT, {"limit": "b"})
+    assert Refusal(Reject.ACCOUNT_EXISTS) == Refusal(Reject.ACCOUNT_EXISTS, None)
+    short, shorter = TooLittle(required=2, available=1), TooLittle(required=2, available=0)
+    assert Refusal(Reject.INSUFFICIENT_MARGIN, short) == Refusal(Reject.INSUFFICIENT_MARGIN, copy.copy(short))
+    assert Refusal(Reject.INSUFFICIENT_MARGIN, short) != Refusal(Reject.INSUFFICIENT_MARGIN, shorter)
+
+
+def test_what_a_refusal_tells_is_integers_and_names_and_no_text_for_people() -> None:
+    """Decimal points, JSON names and sentences are for whoever answers."""
+    allowed = {int, int | None, Asset, Asset | None, OrderId, Figure, Limit, PriceState}
+    for figures in get_args(Figures):
+        assert {field.type for field in msgspec.structs.fields(figures)} <= allowed

@@ -30,7 +30,7 @@ def trade(seq: int, liquidation: int, side: Side = LONG) -> Trade:
 
 def in_order(trades: list[Trade]) -> list[Trade]:
     """Nearest price first, then as they were opened."""
-    return sorted(trades, key=lambda trade: (-trade.side.sign * trade.liquidation, trade.seq))
+    return sorted(trades, key=lambda trade: (trade.liquidation * (-1 if trade.side is LONG else 1), trade.seq))
 
 
 def scan(trades: list[Trade], mark: int) -> Trade | None:

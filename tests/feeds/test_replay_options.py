@@ -14,8 +14,9 @@ from exness.core.commands import Command, PriceTick
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
-from exness.core.rejects import Refusal, Reject
-from exness.core.state import Rules, State
+from exness.core.rejects import NoPrice, Refusal, Reject
+from exness.core.rules import Rules
+from exness.core.state import PriceState, State
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
@@ -241,8 +242,8 @@ async def test_a_candles_cadence_does_not_make_prices_stale_and_a_hole_does(tmp_
     await play(desk, [path], orders=script)
     refused = [at for at, outcome in desk.outcomes if isinstance(outcome, Refusal)]
     assert refused == [700, 1_199]
-    reasons = {outcome.details["reason"] for _, outcome in desk.outcomes if isinstance(outcome, Refusal)}
-    assert reasons == {"stale"}
+    reasons = [outcome.figures for _, outcome in desk.outcomes if isinstance(outcome, Refusal)]
+    assert [each.state for each in reasons if isinstance(each, NoPrice)] == [PriceState.STALE] * 2
 
 
 async def test_a_refused_order_is_counted_and_changes_nothing(tmp_path: Path) -> None:

@@ -25,8 +25,22 @@ from exness.core.events import (
     TradeLiquidated,
     TradeOpened,
 )
-from exness.core.rejects import Refusal, Reject
-from exness.core.state import Rules, SeenOrder, State
+from exness.core.instruments import Asset
+from exness.core.rejects import (
+    DueAtOnce,
+    Figure,
+    Limit,
+    NoPrice,
+    OutOfRange,
+    OverLimit,
+    Refusal,
+    Reject,
+    Slipped,
+    TooLittle,
+    UsedBefore,
+)
+from exness.core.rules import Rules
+from exness.core.state import PriceState, SeenOrder, State
 
 PRICE_LIFE_US = 30_000_000
 MICRO = 10**6
@@ -151,9 +165,9 @@ class Twin:
         wallet = self.wallets[command.account]
         if command.client_order in wallet.seen:
             first = wallet.seen[command.client_order]
-            if first.fingerprint == command.fingerprint:
+            if first.fingerprint == _asked(command):
                 return Repeated(first)
-            return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, {"orderId": first.trade.order})
+            return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(first.order))
         refusal = self._no_price(command.asset, at) or self._doubted_price(command.asset, at)
         if refusal:
             return refusal
@@ -169,16 +183,14 @@ class Twin:
         if refusal:
             return refusal
         if lot.margin > wallet.free:
-            return Refusal(
-                Reject.INSUFFICIENT_MARGIN, {"required": text(lot.margin, 6), "available": text(wallet.free, 6)}
-            )
+            return Refusal(Reject.INSUFFICIENT_MARGIN, TooLittle(command.margin, int(wallet.free * MICRO)))
         balance = self._balance(command.account, -command.margin)
         if command.client_order is None:
             return [TradeOpened(lot.trade, balance)]
         oldest_first = list(wallet.seen)
         kept = self.rules.client_order_ids_per_account - 1
         forgets = oldest_first[: max(0, len(oldest_first) - kept)]
-        return [TradeOpened(lot.trade, balance, command.fingerprint, tuple(forgets))]
+        return [TradeOpened(lot.trade, balance, _asked(command), tuple(forgets))]
 
     def _lot(self, command: OpenTrade, entry: Fraction, at: int) -> Lot:
         leverage = Fraction(command.leverage, 100)
@@ -200,76 +212,58 @@ class Twin:
 
     def _no_price(self, asset: str, at: int) -> Refusal | None:
         if asset not in self.quotes:
-            return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "down"})
+            return Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(Asset(asset), PriceState.DOWN))
         age = at - self.quotes[asset].at
         if age > PRICE_LIFE_US:
-            return Refusal(Reject.PRICE_UNAVAILABLE, {"asset": asset, "reason": "stale", "age_us": age})
+            return Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(Asset(asset), PriceState.STALE, age))
         return None
 
     def _doubted_price(self, asset: str, at: int) -> Refusal | None:
         quote = self.quotes[asset]
         if not quote.is_doubted:
             return None
-        details: dict[str, str | int] = {"asset": asset, "reason": "suspect", "age_us": at - quote.at}
-        return Refusal(Reject.PRICE_UNAVAILABLE, details)
+        return Refusal(Reject.PRICE_UNAVAILABLE, NoPrice(Asset(asset), PriceState.SUSPECT, at - quote.at))
 
     def _nonsense(self, command: OpenTrade) -> Refusal | None:
         """What the actions ask for now and then: see NONSENSE there."""
-        decimals = self.rules.instruments[command.asset].decimals
-        given: dict[str, str | int]
         if command.margin == 0:
-            allowed = f"0.000001 to {text(Fraction(2**63 - 1, MICRO), 6)}"
-            given = {"figure": "margin", "allowed": allowed, "given": text(Fraction(0), 6)}
+            wrong = OutOfRange(Figure.MARGIN, 0, 1, 2**63 - 1)
         elif command.expected_price is not None and command.expected_price <= 0:
-            unit = self._units(command.asset)
-            allowed = f"{text(Fraction(1, unit), decimals)} to {text(Fraction(10**18 - 1, unit), decimals)}"
-            given = {"figure": "expectedPrice", "allowed": allowed, "given": ""}
-            given["given"] = "-" * (command.expected_price < 0) + text(
-                Fraction(-command.expected_price, unit), decimals
-            )
+            wrong = OutOfRange(Figure.EXPECTED_PRICE, command.expected_price, 1, 10**18 - 1, command.asset)
         else:
             return None
-        return Refusal(Reject.AMOUNT_OUT_OF_RANGE, given)
+        return Refusal(Reject.AMOUNT_OUT_OF_RANGE, wrong)
 
     def _too_wide(self, lot: Lot, quote: Quote) -> Refusal | None:
-        trade, decimals = lot.trade, self.rules.instruments[lot.trade.asset].decimals
-        if not lot.is_lost(int(quote.mark * 10**decimals)):
+        trade, units = lot.trade, self._units(lot.trade.asset)
+        mark = int(quote.mark * units)
+        if not lot.is_lost(mark):
             return None
-        details: dict[str, str | int] = {
-            "asset": trade.asset,
-            "price": text(lot.entry, decimals),
-            "mark": text(quote.mark, decimals),
-            "liquidationPrice": text(Fraction(trade.liquidation, self._units(trade.asset)), decimals),
-        }
-        return Refusal(Reject.WOULD_LIQUIDATE, details)
+        return Refusal(Reject.WOULD_LIQUIDATE, DueAtOnce(trade.asset, int(lot.entry * units), mark, trade.liquidation))
 
     def _slipped(self, command: OpenTrade, entry: Fraction) -> Refusal | None:
-        if command.slippage is None or command.expected_price is None:
+        seen = command.seen_price if command.expected_price is None else command.expected_price
+        if command.slippage is None or seen is None:
             return None
-        expected = Fraction(command.expected_price, self._units(command.asset))
+        expected = Fraction(seen, self._units(command.asset))
         if abs(entry - expected) / expected <= Fraction(command.slippage, 10_000):
             return None
-        decimals = self.rules.instruments[command.asset].decimals
-        details: dict[str, str | int] = {
-            "expected": text(expected, decimals),
-            "actual": text(entry, decimals),
-            "allowed": command.slippage,
-        }
-        return Refusal(Reject.SLIPPAGE_EXCEEDED, details)
+        slipped = Slipped(command.asset, seen, int(entry * self._units(command.asset)), command.slippage)
+        return Refusal(Reject.SLIPPAGE_EXCEEDED, slipped)
 
     def _over_limit(self, lot: Lot) -> Refusal | None:
         mine = [each for each in self.lots.values() if each.trade.account == lot.trade.account]
         here = [each for each in self.lots.values() if each.trade.asset == lot.trade.asset]
         if len(mine) + 1 > self.rules.max_open_trades_per_account:
-            return _limit("max_open_trades_per_account", self.rules.max_open_trades_per_account, len(mine) + 1)
-        for name, allowed, lots in (
-            ("max_notional_per_account", self.rules.max_notional_per_account, mine),
-            ("max_open_interest_per_asset", self.rules.max_open_interest_per_asset, here),
+            return _over(Limit.OPEN_TRADES_PER_ACCOUNT, self.rules.max_open_trades_per_account, len(mine) + 1)
+        for limit, allowed, lots in (
+            (Limit.NOTIONAL_PER_ACCOUNT, self.rules.max_notional_per_account, mine),
+            (Limit.OPEN_INTEREST_PER_ASSET, self.rules.max_open_interest_per_asset, here),
         ):
             hundredths = sum(each.trade.margin * each.trade.leverage for each in [*lots, lot])
             would_be = Fraction(hundredths, 100 * MICRO)
             if would_be > Fraction(allowed, MICRO):
-                return _limit(name, text(Fraction(allowed, MICRO), 6), text(would_be, 6))
+                return _over(limit, allowed, math.ceil(would_be * MICRO))
         return None
 
     def _close(self, command: CloseTrade, at: int) -> list[Event] | Refusal:
@@ -393,7 +387,7 @@ class Twin:
             seen = self.wallets[trade.account].seen
             for forgotten in event.forgets:
                 del seen[forgotten]
-            seen[trade.client_order] = SeenOrder(event.fingerprint, trade, event.balance)
+            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.order, trade.seq)
 
     def _ended(self, order: str, pnl: Fraction) -> None:
         lot = self.lots.pop(order)
@@ -450,14 +444,14 @@ class Twin:
         }
 
 
-def text(value: Fraction, decimals: int) -> str:
-    """A number that is not below 0, with all its decimals; what is less than the last of them counts as one."""
-    scaled = math.ceil(value * 10**decimals)
-    return f"{scaled // 10**decimals}.{scaled % 10**decimals:0{decimals}}"
+def _asked(command: OpenTrade) -> str:
+    """What journals say of what was asked for."""
+    figures = (command.margin, command.leverage, command.slippage, command.expected_price)
+    return "|".join([command.asset, command.side, *map(str, figures)])
 
 
-def _limit(name: str, allowed: str | int, would_be: str | int) -> Refusal:
-    return Refusal(Reject.POSITION_LIMIT, {"limit": name, "allowed": allowed, "wouldBe": would_be})
+def _over(limit: Limit, allowed: int, would_be: int) -> Refusal:
+    return Refusal(Reject.POSITION_LIMIT, OverLimit(limit, allowed, would_be))
 
 
 def execute_both(engine: Engine, twin: Twin, command: Command, at: int) -> tuple[list[Record], bool]:

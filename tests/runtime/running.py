@@ -9,7 +9,8 @@ from exness.core.commands import Command
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
 from exness.core.instruments import Asset
-from exness.core.state import Rules, State
+from exness.core.rules import Rules
+from exness.core.state import State
 from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import Clock
 from exness.storage.memory import MemoryJournal

@@ -8,7 +8,7 @@ from exness.core.commands import OpenTrade
 from exness.core.engine import Done
 from exness.core.events import TradeLiquidated
 from exness.core.instruments import Asset
-from exness.core.rejects import Refusal, Reject
+from exness.core.rejects import Refusal, Reject, TooLittle
 from exness.core.state import BooksError
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.writer import Halted
@@ -28,6 +28,7 @@ from tests.support.books import (
     open_account,
     open_trade,
     tick,
+    usdc,
 )
 from tests.support.exchange import SetClock
 from tests.support.waiting import until
@@ -84,7 +85,7 @@ async def test_acknowledged_in_memory_a_command_is_answered_before_it_is_on_disk
 
 SHOWN: dict[str, tuple[OpenTrade, Reject, bool]] = {
     "another body under the id of a trade": (
-        open_trade("again", margin="2", client_order="mine", fingerprint="other"),
+        open_trade("again", margin="2", client_order="mine"),
         Reject.CLIENT_ORDER_ID_CONFLICT,
         True,
     ),
@@ -106,7 +107,7 @@ async def test_a_refusal_waits_for_the_disk_when_it_shows_what_is_not_on_it_yet(
     command, reject, shows = SHOWN[name]
     async with running(rules=make_rules(max_open_interest="6000")) as exchange:
         exchange.hold_disk()
-        opening = exchange.ask(open_trade("t", margin="1", leverage="2", client_order="mine", fingerprint="body"))
+        opening = exchange.ask(open_trade("t", margin="1", leverage="2", client_order="mine"))
         await until(lambda: exchange.writer.queued == 1)
         if queued:
             exchange.sequencer.tick(tick(ETH, "3000"))  # is before it
@@ -129,7 +130,7 @@ async def test_acknowledged_in_memory_a_refusal_waits_for_nothing() -> None:
         await exchange.do(open_trade("t", margin="4000"))
         outcome = await exchange.sequencer.submit(open_trade("dear", margin="4000"))
         assert isinstance(outcome, Refusal)
-        assert outcome.details["available"] == "1000.000000"
+        assert outcome.figures == TooLittle(usdc("4000"), usdc("1000"))
 
 
 async def test_a_refusal_waits_for_no_disk() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.simulation.disk import CommitFault, Decay, Outage
 
 DECIMALS = {Asset("SOL"): 6, Asset("ETH"): 6, Asset("BTC"): 4}
@@ -39,11 +39,10 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """Someone sends a request. With `sees_price` the web fills in the expected price that it knows. After `patience_us`
+    """Someone sends a request. After `patience_us`
     whoever asked goes away."""
 
     command: Command
-    sees_price: bool = False
     patience_us: int | None = None
 
 
@@ -301,9 +300,8 @@ class _Author:
 
     def _ask(self, command: Command) -> Ask:
         random = self._random
-        sees_price = isinstance(command, OpenTrade) and command.slippage is not None and command.expected_price is None
         patience = int(10 ** random.uniform(0, 5)) if random.random() < 0.08 else None
-        return Ask(command, sees_price, patience)
+        return Ask(command, patience)
 
     def _new_order(self) -> OpenTrade:
         random = self._random
@@ -326,9 +324,8 @@ class _Author:
             command = msgspec.structs.replace(command, **NONSENSE[self._orders % len(NONSENSE)])
         if random.random() > 0.35:
             return command
-        body = f"{asset} {command.side} {command.margin} {command.leverage} {slippage} {expected}"
         name = random.choice(("c1", "c2", "c3", "c4", f"c-{command.order}"))
-        return msgspec.structs.replace(command, client_order=name, fingerprint=body)
+        return msgspec.structs.replace(command, client_order=name)
 
     def _new_id(self) -> OrderId:
         self._orders += 1

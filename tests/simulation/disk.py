@@ -230,6 +230,10 @@ class SimJournal:
                 raise
             yield records
 
+    async def record(self, seq: int) -> Record:
+        await asyncio.sleep(self._disk.latency())
+        return decode_row(self._disk.rows[seq - 1])
+
     async def last_seq(self) -> int:
         await asyncio.sleep(0)
         return self._disk.rows[-1][0] if self._disk.rows else 0

@@ -191,7 +191,7 @@ def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
 
 @defect
 def a_conflict_taken_for_a_repeat(patch: Patch) -> None:
-    patch.setattr(decide, "_repeat", lambda seen, command: Repeated(seen))
+    patch.setattr(decide, "_repeat", lambda seen, command, instrument: Repeated(seen))
 
 
 @defect

@@ -63,15 +63,21 @@ class Exchange(RuleBasedStateMachine):
         margin=st.integers(1, 2000) | st.integers(1, 2000 * SECOND),
         leverage=st.sampled_from((100, 1000, 4099, 10_000)) | st.integers(100, 10_000),
         name=st.sampled_from((None, None, "c1", "c2")),
-        body=st.sampled_from(("x", "x", "y")),
+        slippage=st.sampled_from((None, None, 10_000)),
     )
     def open(
-        self, account: AccountId, asset: Asset, side: Side, margin: int, leverage: int, name: str | None, body: str
+        self,
+        account: AccountId,
+        asset: Asset,
+        side: Side,
+        margin: int,
+        leverage: int,
+        name: str | None,
+        slippage: int | None,
     ) -> None:
         self.orders += 1
         order = OrderId(f"o{self.orders}")
-        fingerprint = body if name else ""
-        self.ask(OpenTrade(account, order, asset, side, margin, leverage, None, None, name, fingerprint))
+        self.ask(OpenTrade(account, order, asset, side, margin, leverage, slippage, None, name))
 
     @rule(account=st.sampled_from(ACCOUNTS), back=st.integers(0, 5))
     def close(self, account: AccountId, back: int) -> None:

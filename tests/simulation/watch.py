@@ -26,8 +26,9 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import AccountId, Asset
-from exness.core.rejects import Refusal
-from exness.core.state import BooksError, Rules, State, audit
+from exness.core.rejects import NoPrice, OverLimit, Refusal
+from exness.core.rules import Rules
+from exness.core.state import BooksError, State, audit
 from exness.runtime.ports import SnapshotDamaged, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
@@ -232,11 +233,13 @@ class Watch:
         counters = self.counters
         counters["commands"] += not isinstance(command, PriceTick)
         match outcome:
-            case Refusal(reject, details):
+            case Refusal(reject, figures):
                 counters[f"refused: {reject}"] += 1
-                for word in (details.get("reason"), details.get("limit")):
-                    if word is not None:
+                match figures:
+                    case NoPrice(_, word) | OverLimit(word):
                         counters[f"refused: {reject}, {word}"] += 1
+                    case _:
+                        pass
             case Repeated():
                 counters["repeats answered"] += 1
             case Done(records):
@@ -296,10 +299,12 @@ class Watch:
                 for record in records:
                     self._promise(record)
             case Repeated(seen):
-                first = self._log[seen.trade.seq - 1]
+                first = self._log[seen.seq - 1]
                 assert isinstance(command, OpenTrade)
-                told = isinstance(first.event, TradeOpened) and (first.event.trade, first.event.balance)
-                self.check(told == (seen.trade, seen.balance), "a repeat gets the first answer", seen)
+                told = isinstance(first.event, TradeOpened) and first.event.trade
+                named = told and (told.order, told.account, told.client_order)
+                asked = (seen.order, command.account, command.client_order)
+                self.check(named == asked, "a repeat gets the first answer", seen)
                 self._promise(first)
             case Refusal():
                 pass

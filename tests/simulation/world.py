@@ -18,8 +18,7 @@ import msgspec
 import structlog
 
 from exness.core.capture import digest_of
-from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.decide import execution_price
+from exness.core.commands import Command, PriceTick
 from exness.core.instruments import AccountId, Asset
 from exness.core.state import Account
 from exness.runtime import clock, snapshots
@@ -350,7 +349,7 @@ class _Life:
             self.tick(msgspec.structs.replace(last, suspect=True))
 
     def ask(self, ask: Ask, request: str) -> None:
-        task = self.go(self._ask(ask.command, ask.sees_price, request))
+        task = self.go(self._ask(ask.command, request))
         if ask.patience_us is not None:
             self.loop.call_later(ask.patience_us / 1e6, self._leave, task, request)
 
@@ -359,9 +358,7 @@ class _Life:
             self.watch.left(request)
             task.cancel()
 
-    async def _ask(self, command: Command, sees_price: bool, request: str) -> None:
-        if sees_price and isinstance(command, OpenTrade):
-            command = msgspec.structs.replace(command, expected_price=self._price_seen(command))
+    async def _ask(self, command: Command, request: str) -> None:
         since, full = self.loop.time(), self.sequencer.waiting >= self._inbox_size
         steps = self.loop.steps
         self.watch.asked(request)
@@ -375,12 +372,6 @@ class _Life:
             self.watch.reached("told that it is not known")
         else:
             self.watch.answered(request, command, outcome)
-
-    def _price_seen(self, command: OpenTrade) -> int | None:
-        price = self.state.price(command.asset)
-        if price is None:
-            return None
-        return execution_price(self._exchange.rules.execution, price, command.side, opening=True)
 
     async def sign_in(self, email: str, request: str) -> None:
         try:

@@ -92,7 +92,6 @@ class Market:
             slippage=None,
             expected_price=None,
             client_order=client_order,
-            fingerprint="f" * 32 if client_order else "",
         )
 
 

@@ -42,7 +42,7 @@ def go_on(desk: Desk) -> None:
     desk.do(open_account(ANN, "100"))
     desk.do(deposit(ANN, "0.5"))
     desk.do(tick(SOL, "200"))
-    desk.open(open_trade("o-1", client_order="mine", fingerprint="another body"))
+    desk.open(open_trade("o-1", client_order="mine"))
     desk.open(open_trade("o-2", account=BOB, leverage="50"))
     desk.open(open_trade("o-3", account=BOB))
     desk.do(close_trade("o-1"))

@@ -24,6 +24,7 @@ from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, Tr
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, OrderId
 from exness.core.rejects import Reject
+from exness.core.rules import Bounds
 from exness.core.state import State
 from exness.runtime.ports import SortBy, TradeQuery
 from exness.runtime.recovery import recover
@@ -261,7 +262,8 @@ def desk_of_a_version_without_ceilings() -> Desk:
     """What 0.1.0 did without a word: an account whose balance and margins together are beyond 64 bits, and that has won
     and lost more than 64 bits hold. No figure was so alone: that would have stopped it."""
     desk, unit = Desk(WIDE_RULES), 10**18
-    with patch.object(margin, "MOST_HELD", 10**40), patch.object(decide, "MOST_HELD", 10**40):
+    wide = Bounds(0, 10**40)
+    with patch.object(margin, "MOST_HELD", 10**40), patch.multiple(decide, FIRST_DEPOSIT=wide, DEPOSIT=wide, HELD=wide):
         desk.do(OpenAccount(RICH, "rich@example.com", 9 * unit))
         for number in range(4):
             price(desk, 1_000_000)

@@ -41,7 +41,8 @@ def test_a_payload_is_json_with_names_that_speak_for_themselves() -> None:
         "email": "ann@example.com",
         "deposit": 5000000000,
     }
-    (opened,) = [payload for payload in payloads if payload.get("fingerprint") == "body"]
+    (opened,) = [payload for payload in payloads if "fingerprint" in payload]
+    assert opened["fingerprint"] == "SOL|long|11500000|4099|None|None"
     assert opened["trade"]["liquidation"] == 195120761
     assert opened["trade"]["side"] == "long"
 

@@ -52,7 +52,7 @@ def history(window: int = 2) -> Desk:
     desk.do(deposit(BOB, "3.25"))
     for number in range(3):
         desk.at += SECOND
-        desk.open(open_trade(f"o-{number}", margin="7", leverage="100", client_order=f"mine-{number}", fingerprint="f"))
+        desk.open(open_trade(f"o-{number}", margin="7", leverage="100", client_order=f"mine-{number}"))
         desk.open(open_trade(f"b-{number}", account=BOB, margin="9.000001"))
     desk.do(close_trade("o-0"))
     desk.at += SECOND
@@ -85,13 +85,13 @@ def trade_opened() -> Desk:
 
 def trade_opened_with_client_order() -> Desk:
     desk = history(window=100)
-    desk.open(open_trade("new", margin="33.3", client_order='mine "naïve"', fingerprint="asked"))
+    desk.open(open_trade("new", margin="33.3", client_order='mine "naive"'))
     return desk
 
 
 def trade_opened_that_forgets() -> Desk:
     desk = history(window=2)
-    desk.open(open_trade("new", client_order="mine-3", fingerprint="asked"))
+    desk.open(open_trade("new", client_order="mine-3"))
     assert forgets(desk) == ("mine-1",)
     return desk
 
@@ -99,9 +99,9 @@ def trade_opened_that_forgets() -> Desk:
 def trade_opened_that_forgets_many() -> Desk:
     """The window was made smaller: one order pushes several ids out, one of which was used twice."""
     desk = history(window=2)
-    desk.open(open_trade("again", client_order="mine-0", fingerprint="f"))
+    desk.open(open_trade("again", client_order="mine-0"))
     desk.engine.rules = make_rules(client_order_ids=1)
-    desk.open(open_trade("new", client_order="mine-9", fingerprint="asked"))
+    desk.open(open_trade("new", client_order="mine-9"))
     assert forgets(desk) == ("mine-2", "mine-0")
     return desk
 
@@ -146,7 +146,7 @@ def trade_opened_after_starting_afresh() -> Desk:
     desk.do(open_account(ANN))
     desk.do(tick(SOL, "200"))
     for number in range(3):
-        desk.open(open_trade(f"n-{number}", client_order=f"mine-{number}", fingerprint="f"))
+        desk.open(open_trade(f"n-{number}", client_order=f"mine-{number}"))
     assert forgets(desk) == ("mine-0",)
     return desk
 

@@ -30,7 +30,8 @@ from exness.access.sessions import Sessions
 from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.money import format_usdc
-from exness.core.state import Account, Rules, State
+from exness.core.rules import Rules
+from exness.core.state import Account, State
 from exness.observability.metrics import RequestMeter
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock

@@ -11,7 +11,8 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
 from exness.core.rejects import Refusal
-from exness.core.state import Rules, State, audit
+from exness.core.rules import Rules
+from exness.core.state import State, audit
 
 SOL, ETH, BTC = Asset("SOL"), Asset("ETH"), Asset("BTC")
 LONG, SHORT = Side.LONG, Side.SHORT
@@ -95,7 +96,6 @@ def open_trade(
     slippage: int | None = None,
     expected: str | None = None,
     client_order: str | None = None,
-    fingerprint: str = "",
 ) -> OpenTrade:
     return OpenTrade(
         account=account,
@@ -107,7 +107,6 @@ def open_trade(
         slippage=slippage,
         expected_price=None if expected is None else price_of(asset, expected),
         client_order=client_order,
-        fingerprint=fingerprint,
     )
 
 
@@ -206,7 +205,7 @@ def known_history() -> Desk:
     """A small history with every kind of event in it. Digests of it are written down in tests: keep it as it is."""
     desk = desk_with(ANN, BOB)
     desk.do(deposit(BOB, "250.5"))
-    desk.open(open_trade("o-1", SOL, LONG, margin="11.5", leverage="40.99", client_order="mine", fingerprint="body"))
+    desk.open(open_trade("o-1", SOL, LONG, margin="11.5", leverage="40.99", client_order="mine"))
     desk.at += SECOND
     desk.open(open_trade("o-2", BTC, SHORT, account=BOB, margin="100", leverage="3"))
     desk.open(open_trade("o-3", ETH, LONG, account=BOB, margin="33.333333", leverage="100"))

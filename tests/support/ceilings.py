@@ -145,7 +145,7 @@ FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
     capture.PlainAccount: {"opened_at": TIME, "free": HELD, "seq": SEQ},
     # Its sums over all accounts are text when they must be, which is a union and no integer.
     capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1)},
-    state.SeenOrder: {"balance": HELD},
+    state.SeenOrder: {"seq": SEQ},
     candles.Candle: {name: span for name, span in COLUMNS["main"]["candles"].items() if name != "backfilled"},
     candles.Counted: COLUMNS["main"]["counted"],
 }

@@ -10,7 +10,7 @@ from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, Open
 from exness.core.engine import Done
 from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
 from exness.core.rejects import Refusal, Reject
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from tests.support.books import BTC, LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance, make_rules
 
 ASSETS = (SOL, BTC)

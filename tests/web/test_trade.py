@@ -331,3 +331,17 @@ def test_an_open_trades_row_is_what_it_was_opened_with_and_how_it_stands() -> No
     assert [(field.encode_name, field.type) for field in msgspec.structs.fields(OpenTradeRow)] == [
         (field.encode_name, field.type) for field in parts
     ]
+
+
+async def test_acknowledged_in_memory_a_repeat_is_answered_from_the_record_that_is_not_on_disk_yet() -> None:
+    async with running_app(acknowledge="memory") as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        app.hold_disk()
+        first = await ann.try_create(clientOrderId="mine")
+        assert first.status == 200
+        second = asyncio.create_task(ann.try_create(clientOrderId="mine"))
+        await until(lambda: len(app.writer._waiters) == 1, "for the record to be read")
+        app.release_disk()
+        assert (await second).raw == first.raw
+        assert len(ann.account.trades) == 1

@@ -41,6 +41,13 @@ async def app() -> AsyncIterator[App]:
         yield app
 
 
+class SameId:
+    """Ids that tell two readings of a body apart by nothing."""
+
+    def new(self) -> str:
+        return "id"
+
+
 def asked(**parameters: str) -> Query:
     """A query as the server has it."""
     return URL.build(query=parameters).query
@@ -114,7 +121,7 @@ async def test_an_unknown_parameter_given_twice_is_told_once(ann: Trader) -> Non
 # --- null of an optional field ------------------------------------------------------------------------------------
 
 READ: dict[type[msgspec.Struct], Callable[[bytes], object]] = {
-    CreateTradeBody: lambda body: create_order(body, RULES),
+    CreateTradeBody: lambda body: create_order(body, RULES, ANN, SameId()),
     PriceBody: lambda body: parse_price(body, 6),
     ClockBody: clock_order,
 }

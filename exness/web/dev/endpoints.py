@@ -30,11 +30,12 @@ from exness.web.dev.models import (
     speed_out,
 )
 from exness.web.http.client_ip import parsed, passed_on
-from exness.web.http.errors import ApiError, FieldError, InvalidRequest, refused
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, json_body
 from exness.web.http.response import answer
 from exness.web.services import Dev, services_of
 from exness.web.v1.models import iso
+from exness.web.v1.refusals import refused
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:
@@ -118,7 +119,7 @@ async def deposit(request: web.Request) -> web.StreamResponse:
                 DepositAnswer(True, email, format_usdc(amount), format_usdc(record.event.balance), iso(record.at))
             )
         case Refusal():  # the account is full, or it was forgotten meanwhile
-            raise refused(outcome)
+            raise refused(outcome, exchange.rules)
         case _:
             raise AssertionError(f"a deposit can't have {outcome!r}")
 

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.instruments import Asset
-from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, parse_scaled
-from exness.core.state import Rules
+from exness.core.money import USDC_DECIMALS, AmountError, TooLarge, parse_scaled
+from exness.core.rules import Rules
 from exness.runtime.clock import SPEED_UNIT
 from exness.runtime.emails import AddressError, normalised
 from exness.runtime.ports import ScriptedPrice
@@ -273,7 +273,7 @@ def _bounded(
         return None
     try:
         value = parse_scaled(amount_text(raw), decimals)
-    except OutOfRange:
+    except TooLarge:
         value = -1
     except AmountError as error:
         problems.malformed(field, f"{field} {error}")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from exness.core.rejects import Refusal, Reject
+from exness.core.rejects import Reject
 from exness.runtime.sequencer import Busy
 
 RETRY_AFTER_S = 1
@@ -96,8 +96,3 @@ class InvalidRequest(ApiError):
         super().__init__("invalid_request", errors[0].message, errors[:MOST_DETAILS])
         self.errors = errors[:MOST_DETAILS]
         self.more_details = len(errors) - len(self.errors) + left_out
-
-
-def refused(refusal: Refusal) -> ApiError:
-    """The engine's refusal as an answer."""
-    return ApiError(refusal.reject, details=dict(refusal.details))

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from exness.core.events import TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import Asset
 from exness.core.money import format_scaled, format_usdc
-from exness.core.state import Rules
+from exness.core.rules import Rules
 from exness.runtime.candles import Interval
 from exness.web.v1.models import OpenTradeFixed, iso, opened_with
 

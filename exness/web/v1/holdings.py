@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from exness.core import margin
-from exness.core.decide import execution_price, settle
+from exness.core.decide import close_of, execution_price
 from exness.core.events import Trade
 from exness.core.instruments import Asset
 from exness.core.money import format_scaled, format_usdc
@@ -102,7 +102,7 @@ class Holdings:
         if price is None or self._is_stale(price):
             return None
         exit_ = execution_price(self._rules.execution, price, trade.side, opening=False)
-        return settle(self.account, trade, exit_).pnl
+        return close_of(self.account, trade, exit_).pnl
 
     def _is_stale(self, price: Price | None) -> bool:
         return price is None or self.at > price.fresh_until

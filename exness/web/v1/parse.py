@@ -12,13 +12,15 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Raw, UnsetType
 
-from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, OrderId, Side
-from exness.core.money import USDC_DECIMALS, AmountError, OutOfRange, format_hundredths, parse_scaled
-from exness.core.state import Rules
+from exness.core.commands import OpenTrade
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, Side
+from exness.core.money import MAX_SCALED, USDC_DECIMALS, AmountError, TooLarge, parse_scaled
+from exness.core.rejects import OutOfRange
+from exness.core.rules import Rules, out_of_range
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports import SortBy, TradeQuery
+from exness.runtime.ports import Ids, SortBy, TradeQuery
 from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
 from exness.web.v1.models import (
     MAX_SECOND,
@@ -31,18 +33,14 @@ from exness.web.v1.models import (
     OpenTradesQuery,
     names,
 )
+from exness.web.v1.refusals import field_error
 
-MIN_LEVERAGE = LEVERAGE_UNIT
-MAX_LEVERAGE = 100 * LEVERAGE_UNIT
-MIN_SLIPPAGE = 10
-MAX_SLIPPAGE = 10_000
 MAX_LIMIT = 500
 MAX_CANDLES = 1000
 MAX_OPEN = 1000
 MAX_OFFSET = 10**12
 MAX_ORDER_ID = 64
 
-_CLIENT_ORDER_ID = re.compile(r"[\x20-\x7e]{1,64}", re.ASCII)
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
 SALVAGED_BYTES = 4096
@@ -50,22 +48,10 @@ SALVAGED_BYTES = 4096
 _DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
-
-
-class CheckedOrder(msgspec.Struct, frozen=True):
-    """A body of /trade/create in the core's units."""
-
-    asset: Asset
-    side: Side
-    margin: int
-    leverage: int
-    slippage: int | None
-    expected_price: int | None
-    client_order: str | None
-
-    def fingerprint(self) -> str:
-        """What is asked for, in one text: two bodies that ask for the same have the same."""
-        return f"{self.asset}|{self.side.value}|{self.margin}|{self.leverage}|{self.slippage}|{self.expected_price}"
+_CREATE_ORDER = ("margin", "asset", "type", "leverage", "slippage", "expectedPrice", "clientOrderId")
+"""The order in which API.md lists what is not allowed in the fields of /trade/create."""
+_BEYOND = MAX_SCALED + 1
+"""Stands for a number too large to be held, which is told the bounds like any other beyond them."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -92,10 +78,14 @@ class Problems:
         self._left_out = 0
 
     def malformed(self, field: str, message: str) -> None:
-        self._keep(self._malformed, field, message)
+        self._keep(self._malformed, FieldError(field, message))
 
     def not_allowed(self, field: str, message: str) -> None:
-        self._keep(self._not_allowed, field, message)
+        self._keep(self._not_allowed, FieldError(field, message))
+
+    def out_of_range(self, wrong: OutOfRange) -> None:
+        """A figure of an order that is not allowed, as the core says."""
+        self._keep(self._not_allowed, field_error(wrong))
 
     def unknown(self, names: Collection[str], message: str) -> None:
         """Names of fields or parameters that there are not. `message` goes behind each."""
@@ -103,13 +93,16 @@ class Problems:
             self.malformed(name[:64], f"{name[:64]} {message}")
         self._left_out += max(0, len(names) - MOST_DETAILS)
 
-    def raise_if_any(self) -> None:
+    def raise_if_any(self, order: Sequence[str] = ()) -> None:
+        """Raises InvalidRequest. `order`: of the fields, among what is not allowed; else it is as it was reported."""
         if self._malformed or self._not_allowed:
+            if order:
+                self._not_allowed.sort(key=lambda error: order.index(error.field))
             raise InvalidRequest(self.all, self._left_out)
 
-    def _keep(self, errors: list[FieldError], field: str, message: str) -> None:
+    def _keep(self, errors: list[FieldError], error: FieldError) -> None:
         if len(errors) < MOST_DETAILS:
-            errors.append(FieldError(field, message))
+            errors.append(error)
         else:
             self._left_out += 1
 
@@ -141,22 +134,27 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not what is expected. RecursionError: nested thousands of levels deep."""
 
 
-def create_order(body: bytes, rules: Rules) -> CheckedOrder:
-    """The body of /trade/create. Raises InvalidRequest."""
+def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> OpenTrade:
+    """The body of /trade/create as the command of this account. Raises InvalidRequest."""
     problems = Problems()
     try:
         fields = _decode_create(body)
     except _UNREADABLE as error:
         fields = _salvage_small(body, CreateTradeBody, problems, error)
-    margin = _margin(fields.margin, problems)
+    margin = _amount(fields.margin, "margin", USDC_DECIMALS, problems)
     asset = _asset(fields.asset, rules, problems)
     side = _side(fields.type, problems)
-    leverage = _leverage(fields.leverage, asset, rules, problems)
+    instrument = rules.instruments[asset] if asset is not None else None
+    leverage = _leverage(fields.leverage, problems)
     slippage = _slippage(fields.slippage, problems)
-    expected_price = _expected_price(fields.expected_price, asset, rules, problems)
-    client_order = _client_order(fields.client_order_id, problems)
-    problems.raise_if_any()
-    return CheckedOrder(
+    expected_price = _expected_price(fields.expected_price, instrument, problems)
+    client_order = None if isinstance(fields.client_order_id, UnsetType) else fields.client_order_id
+    for wrong in out_of_range(instrument, margin, leverage, slippage, expected_price, client_order):
+        problems.out_of_range(wrong)
+    problems.raise_if_any(_CREATE_ORDER)
+    return OpenTrade(
+        account=account,
+        order=OrderId(ids.new()),
         asset=_present(asset),
         side=_present(side),
         margin=_present(margin),
@@ -372,13 +370,6 @@ def _amount(raw: Raw | None, field: str, decimals: int, problems: Problems) -> i
         return None
 
 
-def _margin(raw: Raw | None, problems: Problems) -> int | None:
-    margin = _amount(raw, "margin", USDC_DECIMALS, problems)
-    if margin is not None and margin <= 0:
-        problems.not_allowed("margin", "Margin must be greater than zero")
-    return margin
-
-
 def _asset(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
     if name is None:
         return None
@@ -398,21 +389,17 @@ def _side(name: str | None, problems: Problems) -> Side | None:
     return side
 
 
-def _leverage(raw: Raw | None, asset: Asset | None, rules: Rules, problems: Problems) -> int | None:
-    """In hundredths. A number too large to hold is told the bounds, like any other beyond them."""
+def _leverage(raw: Raw | None, problems: Problems) -> int | None:
+    """In hundredths."""
     if raw is None:
         return None
-    most = rules.instruments[asset].max_leverage if asset is not None else MAX_LEVERAGE
     try:
-        leverage = parse_scaled(amount_text(raw), 2)
-    except OutOfRange:
-        leverage = 0
+        return parse_scaled(amount_text(raw), LEVERAGE_DECIMALS)
+    except TooLarge:
+        return _BEYOND
     except AmountError as error:
         problems.malformed("leverage", f"leverage {error}")
         return None
-    if not MIN_LEVERAGE <= leverage <= most:
-        problems.not_allowed("leverage", f"Leverage must be between 1 and {format_hundredths(most)}")
-    return leverage
 
 
 def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
@@ -421,34 +408,17 @@ def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
     if raw is None:
         return None
     try:
-        slippage = parse_scaled(amount_text(raw), 0)
-    except OutOfRange:
-        slippage = 0
+        return parse_scaled(amount_text(raw), 0)
+    except TooLarge:
+        return _BEYOND
     except AmountError:
         problems.malformed("slippage", "slippage must be a whole number of hundredths of a percent")
         return None
-    if not MIN_SLIPPAGE <= slippage <= MAX_SLIPPAGE:
-        problems.not_allowed("slippage", "Slippage value should be between 0.1 to 100 %")
-    return slippage
 
 
-def _expected_price(raw: Raw | UnsetType | None, asset: Asset | None, rules: Rules, problems: Problems) -> int | None:
-    raw = given(raw)
-    if raw is None:
-        return None
-    decimals = rules.instruments[asset].decimals if asset is not None else USDC_DECIMALS
-    price = _amount(raw, "expectedPrice", decimals, problems)
-    if price is not None and price <= 0:
-        problems.not_allowed("expectedPrice", "expectedPrice must be greater than zero")
-    return price
-
-
-def _client_order(value: str | UnsetType | None, problems: Problems) -> str | None:
-    if value is None or isinstance(value, UnsetType):
-        return None
-    if _CLIENT_ORDER_ID.fullmatch(value) is None:
-        problems.not_allowed("clientOrderId", "clientOrderId must have 1 to 64 printable ASCII characters")
-    return value
+def _expected_price(raw: Raw | UnsetType | None, instrument: Instrument | None, problems: Problems) -> int | None:
+    decimals = instrument.decimals if instrument is not None else USDC_DECIMALS
+    return _amount(given(raw), "expectedPrice", decimals, problems)
 
 
 # --- parameters of queries ----------------------------------------------------------------------------------------

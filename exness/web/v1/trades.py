@@ -4,17 +4,18 @@ from aiohttp import web
 from msgspec import UNSET
 
 from exness.core import margin
-from exness.core.commands import CloseTrade, OpenTrade
-from exness.core.decide import Repeated, execution_price
+from exness.core.commands import CloseTrade
+from exness.core.decide import Repeated
 from exness.core.engine import Done, Outcome
-from exness.core.events import Trade, TradeClosed, TradeOpened
+from exness.core.events import Record, TradeClosed, TradeOpened
 from exness.core.instruments import OrderId
 from exness.core.money import format_scaled, format_usdc
 from exness.core.rejects import Refusal, Reject
-from exness.core.state import Account, Rules
+from exness.core.rules import Rules
+from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.http.errors import ApiError, refused
+from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE, charge_rows, json_body
 from exness.web.http.response import answer
 from exness.web.services import services_of, signed_in
@@ -30,28 +31,17 @@ from exness.web.v1.models import (
     leverage_out,
     percent_out,
 )
-from exness.web.v1.parse import CheckedOrder, OpenQuery, close_order, create_order, history_query, open_query
+from exness.web.v1.parse import OpenQuery, close_order, create_order, history_query, open_query
+from exness.web.v1.refusals import refused
 
 
 async def create(request: web.Request) -> web.StreamResponse:
     """POST /trade/create."""
     exchange = services_of(request).exchange
     account = await signed_in(request)
-    order = create_order(await json_body(request), exchange.rules)
-    command = OpenTrade(
-        account=account.id,
-        order=OrderId(exchange.ids.new()),
-        asset=order.asset,
-        side=order.side,
-        margin=order.margin,
-        leverage=order.leverage,
-        slippage=order.slippage,
-        expected_price=order.expected_price or _price_seen(exchange, order),
-        client_order=order.client_order,
-        fingerprint=order.fingerprint() if order.client_order is not None else "",
-    )
+    command = create_order(await json_body(request), exchange.rules, account.id, exchange.ids)
     outcome = await exchange.sequencer.submit(command, request[REQUEST_STATE].request_id)
-    return answer(_created(outcome, exchange.rules))
+    return answer(await _created(outcome, exchange))
 
 
 async def close(request: web.Request) -> web.StreamResponse:
@@ -67,7 +57,7 @@ async def close(request: web.Request) -> web.StreamResponse:
         case Refusal(Reject.TRADE_NOT_FOUND):
             raise await _not_open(exchange, account, order)
         case Refusal():
-            raise refused(outcome)
+            raise refused(outcome, exchange.rules)
         case _:
             raise AssertionError(f"a close can't have {outcome!r}")
 
@@ -100,14 +90,6 @@ async def history(request: web.Request) -> web.StreamResponse:
     return answer(_history(query, rows, analytics))
 
 
-def _price_seen(exchange: Exchange, order: CheckedOrder) -> int | None:
-    """The price known when the request came in: what slippage is measured from when the client names none."""
-    price = exchange.state.price(order.asset)
-    if order.slippage is None or price is None:
-        return None
-    return execution_price(exchange.rules.execution, price, order.side, opening=True)
-
-
 async def _not_open(exchange: Exchange, account: Account, order: OrderId) -> ApiError:
     """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
     await exchange.written(account)
@@ -130,20 +112,22 @@ async def _not_open(exchange: Exchange, account: Account, order: OrderId) -> Api
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-def _created(outcome: Outcome, rules: Rules) -> TradeCreated:
+async def _created(outcome: Outcome, exchange: Exchange) -> TradeCreated:
     match outcome:
         case Done([record]):
-            assert isinstance(record.event, TradeOpened)
-            return _created_answer(record.event.trade, record.event.balance, rules)
+            return _created_answer(record, exchange.rules)
         case Repeated(seen):
-            return _created_answer(seen.trade, seen.balance, rules)
+            return _created_answer(await exchange.record(seen.seq), exchange.rules)
         case Refusal():
-            raise refused(outcome)
+            raise refused(outcome, exchange.rules)
         case _:
             raise AssertionError(f"an open can't have {outcome!r}")
 
 
-def _created_answer(trade: Trade, balance: int, rules: Rules) -> TradeCreated:
+def _created_answer(record: Record, rules: Rules) -> TradeCreated:
+    event = record.event
+    assert isinstance(event, TradeOpened)
+    trade, balance = event.trade, event.balance
     decimals = rules.instruments[trade.asset].decimals
     return TradeCreated(
         success=True,
