@@ -14,9 +14,10 @@ def lock(state: State, account: Account, trades: Iterable[Trade], sign: int = 1)
     """Count margins and notionals of the account's `trades` in (`sign` 1) or out (-1). Where their market lists them
     is not changed."""
     locked = total = count = 0
+    markets = state.markets
     for trade in trades:
         worth = sign * notional(trade.margin, trade.leverage)
-        market = state.market(trade.asset)
+        market = markets.get(trade.asset) or state.market(trade.asset)
         market.open_interest += worth
         market.exposure += worth if trade.side is _LONG else -worth
         locked += trade.margin

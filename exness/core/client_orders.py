@@ -12,8 +12,8 @@ from exness.core.state import Account, SeenOrder
 
 def fingerprint(command: OpenTrade) -> str:
     """What is asked for, in one text: two requests for the same have the same. Journals hold it: it stays as it is."""
-    figures = f"{command.margin}|{command.leverage}|{command.slippage}|{command.expected_price}"
-    return f"{command.asset}|{command.side.value}|{figures}"
+    c = command  # in one piece: half the time of two
+    return f"{c.asset}|{c.side.value}|{c.margin}|{c.leverage}|{c.slippage}|{c.expected_price}"
 
 
 def is_repeat(seen: SeenOrder, command: OpenTrade, instrument: Instrument | None) -> bool:
