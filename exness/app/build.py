@@ -209,6 +209,7 @@ def make_services(
     )
     return Services(
         exchange=exchange,
+        listings=config.instruments(),
         sessions=sessions,
         magic_links=magic_links,
         revocations=RevocationWatch(store, sessions, clock),

@@ -13,7 +13,8 @@ import msgspec
 from exness.config import kinds
 from exness.config.definition import Flag, rows_of
 from exness.config.kinds import integer, list_of, number, optional
-from exness.core.instruments import Asset, Execution, Instrument
+from exness.core.instruments import Asset, Execution
+from exness.runtime.listings import Listing
 
 DAY_S = 86_400
 SCENARIO_NAMES = ("calm", "volatile", "crash", "pump", "wick", "gap", "stale", "crossed", "flapping")
@@ -339,11 +340,11 @@ class Config(msgspec.Struct, frozen=True):
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))
     """The enabled ones."""
 
-    def instruments(self) -> dict[Asset, Instrument]:
-        """What the core trades: SOL, ETH, BTC, then others in the order they were configured."""
+    def instruments(self) -> dict[Asset, Listing]:
+        """What is traded: SOL, ETH, BTC, then others in the order they were configured."""
         return {
-            Asset(name): Instrument(
-                Asset(name), asset.name, asset.decimals, asset.symbol, asset.image_url, asset.max_leverage
+            Asset(name): Listing(
+                Asset(name), asset.decimals, asset.max_leverage, asset.name, asset.symbol, asset.image_url
             )
             for name, asset in self.assets.items()
         }

@@ -35,16 +35,11 @@ class Execution(StrEnum):
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """One tradable asset, as configured under `[assets.<ASSET>]`."""
+    """One tradable asset."""
 
     asset: Asset
     """Our name: SOL."""
-    name: str
-    """Display name: Solana."""
     decimals: int
     """Decimals of its prices: a price of 201.5 at 6 decimals is 201500000."""
-    symbol: str
-    """The venue's name for it: SOL_USDC."""
-    image_url: str
     max_leverage: int
     """Hundredths: 10000 is 100x."""

@@ -4,6 +4,7 @@ Each bound stands here once. `decide` holds every command against them, so that 
 reader that wants to name all that is wrong with an order at once asks `out_of_range`, and words it as it likes.
 """
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -39,7 +40,7 @@ class Rules(msgspec.Struct, frozen=True):
     `max_notional_per_account` and `max_open_interest_per_asset` are micro-USDC.
     """
 
-    instruments: dict[Asset, Instrument]
+    instruments: Mapping[Asset, Instrument]
     execution: Execution = Execution.MID
     max_open_trades_per_account: int = 1000
     max_notional_per_account: int = 10_000_000_000_000

@@ -15,10 +15,11 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from exness.core.ceilings import STORED
-from exness.core.instruments import VOLUME_DECIMALS, Instrument
+from exness.core.instruments import VOLUME_DECIMALS
 from exness.core.money import parse_saturated, parse_scaled
 from exness.feeds.ohlc import read_ohlc
 from exness.runtime.candles import Candle, Interval
+from exness.runtime.listings import Listing
 from exness.runtime.moments import parse_rfc3339
 
 TIMEOUT_S = 15.0
@@ -60,7 +61,7 @@ class Backfill:
     def __init__(
         self,
         url: str,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[Listing],
         candles: int,
         *,
         wait_s: float = 1.0,
@@ -94,7 +95,7 @@ class Backfill:
         _log.info("backfilled", candles=kept, failed=self.failed)
 
     async def _fetch(
-        self, session: aiohttp.ClientSession, instrument: Instrument, interval: Interval, now_s: int
+        self, session: aiohttp.ClientSession, instrument: Listing, interval: Interval, now_s: int
     ) -> list[Candle]:
         end_s = now_s - now_s % interval.seconds
         span = Span(max(0, end_s - self._candles * interval.seconds), end_s)
@@ -129,13 +130,13 @@ class Backfill:
             raise BackfillError(f"{type(error).__name__} while it was asked") from error
 
 
-def read_klines(rows: Sequence[_Kline], instrument: Instrument, interval: Interval, span: Span) -> list[Candle]:
+def read_klines(rows: Sequence[_Kline], instrument: Listing, interval: Interval, span: Span) -> list[Candle]:
     """The candles of an answer within the span, each once. What is no candle is left out."""
     candles = {candle.start: candle for row in rows if (candle := _read(row, instrument, interval)) is not None}
     return [candles[start] for start in sorted(candles) if span.first_s <= start < span.end_s]
 
 
-def _read(row: _Kline, instrument: Instrument, interval: Interval) -> Candle | None:
+def _read(row: _Kline, instrument: Listing, interval: Interval) -> Candle | None:
     if row.open is None or row.high is None or row.low is None or row.close is None:
         return None
     try:

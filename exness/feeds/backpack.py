@@ -21,9 +21,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import Instrument
 from exness.feeds.decode import MAX_FRAME_BYTES, Ignored, Quote, Reason, decode_frame
 from exness.feeds.guard import Guard, pass_on
+from exness.runtime.listings import Listing
 
 PING_INTERVAL_S = 8.0
 PING_TIMEOUT_S = 8.0
@@ -78,7 +78,7 @@ class BackpackFeed:
     def __init__(
         self,
         url: str,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[Listing],
         life_us: int,
         *,
         guard: Guard | None = None,

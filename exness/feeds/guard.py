@@ -21,9 +21,10 @@ import msgspec
 
 from exness.core.ceilings import MOST_PRICE
 from exness.core.commands import PriceTick
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.feeds.decode import Quote, Reason
+from exness.runtime.listings import Listing
 
 SHARE_UNIT = 10_000
 """Shares are integers of hundredths of a percent: 2000 is 20 %."""
@@ -61,7 +62,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 class _Market(msgspec.Struct):
     """What is remembered of one asset."""
 
-    instrument: Instrument
+    instrument: Listing
     rule: JumpRule
     last_update: int = -1
     accepted: PriceTick | None = None
@@ -75,7 +76,7 @@ class _Market(msgspec.Struct):
 class Guard:
     """Judges quotes, one after the other."""
 
-    def __init__(self, instruments: Sequence[Instrument], settings: GuardSettings | None = None) -> None:
+    def __init__(self, instruments: Sequence[Listing], settings: GuardSettings | None = None) -> None:
         settings = settings or GuardSettings()
         self._max_spread = settings.max_spread
         self._markets = {each.symbol: _Market(each, settings.jumps.get(each.asset, NO_RULE)) for each in instruments}

@@ -20,9 +20,10 @@ from pathlib import Path
 import msgspec
 
 from exness.core.ceilings import MOST_PRICE, STORED
-from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
+from exness.core.instruments import VOLUME_DECIMALS, Asset
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_saturated
 from exness.feeds.ohlc import PriceError, check_plain, read_ohlc, shown
+from exness.runtime.listings import Listing
 from exness.runtime.moments import LATEST_US, parse_epoch
 from exness.runtime.texts import Table, TextError, open_table
 
@@ -76,7 +77,7 @@ class _BadRow(ValueError):
     """What is wrong with a row; begins with the column's name."""
 
 
-def read_rows(path: Path, instruments: Sequence[Instrument], file: int = 0) -> Iterator[Row]:
+def read_rows(path: Path, instruments: Sequence[Listing], file: int = 0) -> Iterator[Row]:
     """The rows of one file in its order. Raises ReplayError at the first line that is not sound."""
     try:
         with open_table(path) as table:
@@ -92,7 +93,7 @@ def read_rows(path: Path, instruments: Sequence[Instrument], file: int = 0) -> I
         raise ReplayError(wrong.about(f"replay file {path}")) from wrong
 
 
-def read_ticks(path: Path, instruments: Sequence[Instrument]) -> Iterator[RecordedTick]:
+def read_ticks(path: Path, instruments: Sequence[Listing]) -> Iterator[RecordedTick]:
     """The ticks of one file in its order. Raises ReplayError at the first line that is not sound."""
     for row in read_rows(path, instruments):
         yield from row.ticks
@@ -101,7 +102,7 @@ def read_ticks(path: Path, instruments: Sequence[Instrument]) -> Iterator[Record
 class _Candles:
     """Rows of candles, each as four ticks."""
 
-    def __init__(self, instrument: Instrument, interval_s: int) -> None:
+    def __init__(self, instrument: Listing, interval_s: int) -> None:
         self._instrument = instrument
         self._interval_us = interval_s * 1_000_000
         # At start, one third, two thirds and the last microsecond: the longest regular silence is a third, rounded up.
@@ -138,7 +139,7 @@ class _Candles:
 class _Quotes:
     """Rows of quotes, of any of the instruments."""
 
-    def __init__(self, instruments: Sequence[Instrument]) -> None:
+    def __init__(self, instruments: Sequence[Listing]) -> None:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._last_us = 0
 
@@ -165,7 +166,7 @@ class _Quotes:
         return Row(time_us, time_us, instrument.asset, (tick,), file, line)
 
 
-def _parser(path: Path, table: Table, instruments: Sequence[Instrument]) -> _Candles | _Quotes:
+def _parser(path: Path, table: Table, instruments: Sequence[Listing]) -> _Candles | _Quotes:
     columns = tuple(table.header)
     if columns == QUOTE_COLUMNS:
         return _Quotes(instruments)
@@ -194,7 +195,7 @@ def _time(column: str, text: str, unit: str) -> int:
         raise _BadRow(f"{column} {wrong}") from None
 
 
-def _price(column: str, text: str, instrument: Instrument, rounding: Rounding) -> int:
+def _price(column: str, text: str, instrument: Listing, rounding: Rounding) -> int:
     check_plain(column, text)
     try:
         price = parse_rounded(text, instrument.decimals, rounding)

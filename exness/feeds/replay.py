@@ -25,13 +25,14 @@ import structlog
 
 from exness.core.commands import OpenAccount, PriceTick
 from exness.core.engine import Done
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.feeds.decode import Quote
 from exness.feeds.guard import Guard, Verdict, pass_on
 from exness.feeds.orders import ScriptedOrder, check_orders, read_orders
 from exness.feeds.pacing import Pacer
 from exness.feeds.recording import RecordedTick, ReplayError
 from exness.feeds.union import Union
+from exness.runtime.listings import Listing
 from exness.runtime.moments import show_moment
 from exness.runtime.ports import EngineDriver
 
@@ -122,7 +123,7 @@ class ReplayFeed:
     def __init__(
         self,
         files: Sequence[Path],
-        instruments: Sequence[Instrument],
+        instruments: Sequence[Listing],
         life_us: int,
         speed: float = 1.0,
         options: ReplayOptions | None = None,

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.feeds.decode import Quote
 from exness.feeds.guard import Guard, Verdict, pass_on
 from exness.feeds.pacing import Pacer
 from exness.feeds.scenarios import CALM, SCENARIOS, Script
+from exness.runtime.listings import Listing
 
 TYPICAL_PRICE = {Asset("SOL"): 175, Asset("ETH"): 3_000, Asset("BTC"): 80_000}
 """Whole units of USDC that a price is drawn back to."""
@@ -43,7 +44,7 @@ _SUM_SD = 37_837
 class RandomWalk:
     """One asset's prices, one `next()` at a time."""
 
-    def __init__(self, instrument: Instrument, seed: int, volatility: int = USUAL_VOLATILITY) -> None:
+    def __init__(self, instrument: Listing, seed: int, volatility: int = USUAL_VOLATILITY) -> None:
         """`volatility`: hundredths of the usual one."""
         # The asset's name is part of the seed: its prices do not depend on what else is configured.
         self._random = random.Random(f"{seed}/{instrument.asset}")  # a walk to repeat, no secret  # nosec B311
@@ -89,7 +90,7 @@ class SimulatedFeed:
 
     def __init__(
         self,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[Listing],
         life_us: int,
         seed: int,
         ticks_per_s: float = 4.0,
@@ -160,7 +161,7 @@ class _Asset:
     """One asset's walk, its part in the scenario, and what is traded of it."""
 
     def __init__(
-        self, instrument: Instrument, seed: int, scenario: str, life_us: int, volatility: int, is_first: bool
+        self, instrument: Listing, seed: int, scenario: str, life_us: int, volatility: int, is_first: bool
     ) -> None:
         row = SCENARIOS[scenario]
         self.name = instrument.asset

@@ -16,8 +16,9 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.feeds.recording import RecordedTick, ReplayError, Row, read_rows
+from exness.runtime.listings import Listing
 from exness.runtime.moments import show_moment
 
 MOST_AT_ONCE = 100_000
@@ -34,7 +35,7 @@ class Union:
     """The files of a replay. `repeated` counts rows that another file had already, by the file that repeats them: it
     grows as the rows are read."""
 
-    def __init__(self, files: Sequence[Path], instruments: Sequence[Instrument]) -> None:
+    def __init__(self, files: Sequence[Path], instruments: Sequence[Listing]) -> None:
         self._files = files
         self._instruments = instruments
         self.repeated: Counter[Path] = Counter()

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import VOLUME_DECIMALS, Instrument
+from exness.core.instruments import VOLUME_DECIMALS
 from exness.core.margin import mark_price
 from exness.core.money import format_scaled
 from exness.mockvenue.candles import INTERVALS, Candle, Candles
+from exness.runtime.listings import Listing
 
 SPOT, PERP = "SPOT", "PERP"
 PERP_ENDING = "_PERP"
@@ -35,7 +36,7 @@ Json = dict[str, Any]
 class Market:
     """One asset. `symbols` maps each of its two names to the type of market that it is."""
 
-    def __init__(self, instrument: Instrument, seed: int = 0) -> None:
+    def __init__(self, instrument: Listing, seed: int = 0) -> None:
         self.instrument = instrument
         self.symbols = {instrument.symbol: SPOT, instrument.symbol + PERP_ENDING: PERP}
         self.candles = Candles()

@@ -20,10 +20,10 @@ import msgspec
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import Instrument
 from exness.mockvenue.candles import INTERVALS
 from exness.mockvenue.faults import Fault, bad_frame
 from exness.mockvenue.market import CURRENCY, LEVELS, PERP, SPOT, Json, Market, stream_exists
+from exness.runtime.listings import Listing
 
 HOST = "127.0.0.1"
 
@@ -143,7 +143,7 @@ class Venue:
 
     def __init__(
         self,
-        instruments: Sequence[Instrument],
+        instruments: Sequence[Listing],
         *,
         faults: Sequence[Fault] = (),
         seed: int = 0,

@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
+from exness.runtime.listings import Listing
 from exness.storage.database import (
     MAIN,
     SNAPSHOTS,
@@ -42,7 +43,7 @@ class Storage(NamedTuple):
 
 @asynccontextmanager
 async def open_storage(
-    data_dir: Path, instruments: Mapping[Asset, Instrument], *, snapshots_kept: int = 10
+    data_dir: Path, instruments: Mapping[Asset, Listing], *, snapshots_kept: int = 10
 ) -> AsyncIterator[Storage]:
     """Open both databases in `data_dir`, made if they are not there, and close them at the end.
 
@@ -94,7 +95,7 @@ def set_snapshots_aside(data_dir: Path) -> Path:
     return aside
 
 
-def _configure_assets(connection: sqlite3.Connection, path: Path, instruments: Iterable[Instrument]) -> None:
+def _configure_assets(connection: sqlite3.Connection, path: Path, instruments: Iterable[Listing]) -> None:
     with transaction(connection):
         for instrument in instruments:
             _check_decimals(connection, path, instrument)
@@ -111,7 +112,7 @@ def _configure_assets(connection: sqlite3.Connection, path: Path, instruments: I
             )
 
 
-def _check_decimals(connection: sqlite3.Connection, path: Path, instrument: Instrument) -> None:
+def _check_decimals(connection: sqlite3.Connection, path: Path, instrument: Listing) -> None:
     """Stored prices are integers of the asset's decimals: with others they would be read as different prices."""
     known = connection.execute(SELECT_DECIMALS, (instrument.asset,)).fetchone()
     if known is None or known[0] == instrument.decimals:

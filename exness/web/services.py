@@ -1,5 +1,6 @@
 """What every handler gets: the exchange, the sessions, the limits. And who is asking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,9 +10,11 @@ from aiohttp import web
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Session, Sessions
+from exness.core.instruments import Asset
 from exness.core.state import Account
 from exness.observability.metrics import Metrics
 from exness.runtime.exchange import Exchange
+from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import ManualControl
 from exness.web.http.authentication import session_of
@@ -44,6 +47,7 @@ class Services(HttpServices):
     """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
 
     exchange: Exchange
+    listings: Mapping[Asset, Listing]
     sessions: Sessions
     magic_links: MagicLinks
     revocations: RevocationWatch

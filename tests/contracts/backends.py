@@ -7,13 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from exness.core.instruments import Asset, Instrument
 from exness.runtime.ports import History, Journal, Snapshots
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
 from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from tests.support.books import make_rules
+from tests.support.books import LISTINGS
 
-INSTRUMENTS: dict[Asset, Instrument] = make_rules().instruments
+INSTRUMENTS = LISTINGS
 KEPT = 3
 """Snapshots."""
 

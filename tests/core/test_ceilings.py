@@ -140,7 +140,7 @@ def test_all_figures_that_are_out_of_range_are_told_in_one_order() -> None:
 def test_an_instrument_may_allow_less_leverage() -> None:
     desk = desk_with(ANN)
     sol = msgspec.structs.replace(desk.engine.rules.instruments[SOL], max_leverage=2_000)
-    desk.engine.rules = Rules(instruments=desk.engine.rules.instruments | {SOL: sol})
+    desk.engine.rules = Rules(instruments={**desk.engine.rules.instruments, SOL: sol})
     assert desk.refused(replaced(leverage=2_001)) == out_of_range(Figure.LEVERAGE, 2_001, 100, 2_000)
     desk.open(replaced(leverage=2_000))
 

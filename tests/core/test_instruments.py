@@ -20,7 +20,7 @@ def test_executions_are_called_as_in_the_configuration() -> None:
 
 
 def test_an_instrument_does_not_change() -> None:
-    sol = Instrument(Asset("SOL"), "Solana", 6, "SOL_USDC", "", 10_000)
+    sol = Instrument(Asset("SOL"), 6, 10_000)
     with pytest.raises(AttributeError):
         sol.decimals = 4  # type: ignore[misc]
     assert msgspec.structs.replace(sol, decimals=4).decimals == 4

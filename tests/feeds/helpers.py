@@ -2,8 +2,9 @@
 
 import asyncio
 
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.feeds.pacing import Pacer
+from exness.runtime.listings import Listing
 
 LIFE_US = 30_000_000
 T0_US = 1_722_816_000_000_000
@@ -20,8 +21,8 @@ def since_t0(row: str) -> str:
     return f"{int(time) + (T0_US if row.count(',') == 3 else T0_US // 10**6)}{comma}{rest}"
 
 
-def instrument(asset: str, decimals: int) -> Instrument:
-    return Instrument(Asset(asset), asset, decimals, f"{asset}_USDC", "", 10_000)
+def instrument(asset: str, decimals: int) -> Listing:
+    return Listing(Asset(asset), decimals, 10_000, name=asset, symbol=f"{asset}_USDC", image_url="")
 
 
 SOL, ETH, BTC = instrument("SOL", 6), instrument("ETH", 6), instrument("BTC", 4)

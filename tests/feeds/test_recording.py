@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from exness.core.instruments import Instrument
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError, read_ticks
 from exness.feeds.union import Union
+from exness.runtime.listings import Listing
 from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, T0_US, instrument, since_t0
 from tests.support.recorded import recorded
 
@@ -299,7 +299,7 @@ def scaled(price: Decimal, decimals: int, rounding: str) -> int:
     return int((price * 10**decimals).to_integral_value(rounding))
 
 
-def candles_by_decimal(path: Path, each: Instrument, length_s: int) -> list[tuple[int, str, int, int]]:
+def candles_by_decimal(path: Path, each: Listing, length_s: int) -> list[tuple[int, str, int, int]]:
     expected = []
     with gzip.open(path, "rt") as file:
         for row in csv.DictReader(file):
@@ -319,13 +319,13 @@ def candles_by_decimal(path: Path, each: Instrument, length_s: int) -> list[tupl
     ("name", "length_s"),
     [("5m_{}_2024-08-crash", 300), pytest.param("1m_{}_2025-05-04_2025-06-03", 60, marks=pytest.mark.slow)],
 )
-def test_recorded_candles_are_the_ticks_that_decimals_say(each: Instrument, name: str, length_s: int) -> None:
+def test_recorded_candles_are_the_ticks_that_decimals_say(each: Listing, name: str, length_s: int) -> None:
     path = recorded(f"candles{name.format(each.asset)}.csv.gz")
     assert [plain(tick) for tick in read_ticks(path, INSTRUMENTS)] == candles_by_decimal(path, each, length_s)
 
 
 @pytest.mark.parametrize("each", [BTC, ETH], ids=lambda i: i.asset)
-def test_recorded_quotes_are_the_ticks_that_decimals_say(each: Instrument) -> None:
+def test_recorded_quotes_are_the_ticks_that_decimals_say(each: Listing) -> None:
     path = recorded(f"quotes_{each.asset}_binance-usdm_2024-08-08.csv.gz")
     with gzip.open(path, "rt") as file:
         expected = [

@@ -8,8 +8,9 @@ from itertools import islice, pairwise
 import pytest
 
 from exness.core.commands import PriceTick
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.feeds.simulated import OTHER_PRICE, TYPICAL_PRICE, RandomWalk, SimulatedFeed
+from exness.runtime.listings import Listing
 from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, LIFE_US, SOL, HeldPacer, instrument
 from tests.support.lanes import mostly_slow
 from tests.support.waiting import until
@@ -34,7 +35,7 @@ class Listener:
 
 
 async def play(
-    count: int, instruments: Sequence[Instrument] = INSTRUMENTS, seed: int = 7, ticks_per_s: float = 4.0
+    count: int, instruments: Sequence[Listing] = INSTRUMENTS, seed: int = 7, ticks_per_s: float = 4.0
 ) -> Listener:
     pacer = HeldPacer()
     listener = Listener(pacer, count)
@@ -43,7 +44,7 @@ async def play(
     return listener
 
 
-def walk(each: Instrument, seed: int, count: int) -> list[tuple[int, int]]:
+def walk(each: Listing, seed: int, count: int) -> list[tuple[int, int]]:
     prices = RandomWalk(each, seed)
     return [prices.next() for _ in range(count)]
 
@@ -66,7 +67,7 @@ def test_assets_of_one_seed_do_not_move_together() -> None:
 @pytest.mark.parametrize("each", [*INSTRUMENTS, instrument("DOGE", 6), instrument("ROUND", 0)], ids=lambda i: i.asset)
 @pytest.mark.parametrize("seed", mostly_slow([0, 1, -5], quick=1))
 def test_prices_stay_sound_and_near_where_they_began_for_hundreds_of_thousands_of_ticks(
-    each: Instrument, seed: int
+    each: Listing, seed: int
 ) -> None:
     typical = TYPICAL_PRICE.get(each.asset, OTHER_PRICE) * 10**each.decimals
     prices = RandomWalk(each, seed)

@@ -164,10 +164,7 @@ def _bounds(random: Random) -> Bounds:
 
 
 def _rules(random: Random) -> Rules:
-    instruments = {
-        asset: Instrument(asset, str(asset), decimals, f"{asset}_USDC", image_url="", max_leverage=10_000)
-        for asset, decimals in DECIMALS.items()
-    }
+    instruments = {asset: Instrument(asset, decimals, max_leverage=10_000) for asset, decimals in DECIMALS.items()}
     return Rules(
         instruments=instruments,
         execution=random.choice(tuple(Execution)),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exness.core.instruments import Instrument
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.runtime.listings import Listing
 from exness.runtime.ports import StorageError
 from exness.storage.backup import backup, restore
 from exness.storage.candles import SELECT_NEWEST, SELECT_OLDEST, SELECT_OWN_NEWEST
@@ -56,7 +56,7 @@ async def test_other_decimals_for_an_asset_with_candles_are_refused(tmp_path: Pa
     """Stored prices would be read as different ones."""
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         await storage.journal.append([], BATCH)
-    coarse, fine_btc = Instrument(SOL, "", 4, "", "", 10_000), Instrument(BTC, "", 6, "", "", 10_000)
+    coarse, fine_btc = Listing(SOL, 4, 10_000, "", "", ""), Listing(BTC, 6, 10_000, "", "", "")
     with pytest.raises(DatabaseRefused, match=r"candles of SOL at 6 decimals.*set assets\.SOL\.decimals back to 6"):
         async with open_storage(tmp_path, INSTRUMENTS | {SOL: coarse}):
             pass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.core.instruments import Instrument
+from exness.runtime.listings import Listing
 from exness.runtime.ports import StorageError
 from exness.storage.auth import open_auth
 from exness.storage.database import (
@@ -251,7 +251,7 @@ async def test_a_snapshot_store_that_is_none_can_be_moved_aside_and_made_anew(tm
 
 async def test_assets_follow_the_configuration(tmp_path: Path) -> None:
     await open_once(tmp_path)
-    gold = Instrument(SOL, "Solana II", 6, "SOL_USD", "sol.svg", 5_000)
+    gold = Listing(SOL, 6, 5_000, "Solana II", "SOL_USD", "sol.svg")
     async with open_storage(tmp_path, {SOL: gold}):
         pass
     assert rows(tmp_path, "SELECT * FROM assets WHERE symbol = 'SOL'") == [
@@ -265,7 +265,7 @@ async def test_an_assets_decimals_can_change_while_it_has_no_trades(tmp_path: Pa
     desk.open(open_trade("o-1", SOL))
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         await storage.journal.append(desk.records)
-    fine_btc = Instrument(BTC, "Bitcoin", 6, "BTC_USDC", "", 10_000)
+    fine_btc = Listing(BTC, 6, 10_000, "Bitcoin", "BTC_USDC", "")
     async with open_storage(tmp_path, INSTRUMENTS | {BTC: fine_btc}):
         assert rows(tmp_path, "SELECT decimals FROM assets WHERE symbol = 'BTC'") == [(6,)]
 
@@ -275,7 +275,7 @@ async def test_other_decimals_for_an_asset_with_trades_are_refused(tmp_path: Pat
     desk.open(open_trade("o-1", SOL))
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         await storage.journal.append(desk.records)
-    coarse = Instrument(SOL, "Solana", 4, "SOL_USDC", "", 10_000)
+    coarse = Listing(SOL, 4, 10_000, "Solana", "SOL_USDC", "")
     with pytest.raises(DatabaseRefused, match=r"trades of SOL at 6 decimals.*set assets\.SOL\.decimals back to 6"):
         async with open_storage(tmp_path, INSTRUMENTS | {SOL: coarse}):
             pass

@@ -56,6 +56,7 @@ from exness.web.weights import WEIGHTS
 from tests.support.books import (
     BTC,
     ETH,
+    LISTINGS,
     PRICE_LIFE,
     SECOND,
     SOL,
@@ -117,8 +118,8 @@ class Stores(NamedTuple):
 
     @classmethod
     @asynccontextmanager
-    async def sqlite(cls, data_dir: Path, rules: Rules | None = None) -> AsyncIterator["Stores"]:
-        async with open_storage(data_dir, (rules or make_rules()).instruments) as storage:
+    async def sqlite(cls, data_dir: Path) -> AsyncIterator["Stores"]:
+        async with open_storage(data_dir, LISTINGS) as storage:
             yield cls(*storage)
 
 
@@ -416,6 +417,7 @@ async def running_app(
     }
     services = Services(
         exchange=exchange,
+        listings=LISTINGS,
         sessions=sessions,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,

@@ -9,10 +9,11 @@ from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, Open
 from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
-from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State, audit
+from exness.runtime.listings import Listing
 
 SOL, ETH, BTC = Asset("SOL"), Asset("ETH"), Asset("BTC")
 LONG, SHORT = Side.LONG, Side.SHORT
@@ -44,6 +45,12 @@ def hundredths(text: str) -> int:
     return money.parse_scaled(text, 2)
 
 
+LISTINGS = {
+    asset: Listing(asset, decimals, 10_000, name=str(asset), symbol=f"{asset}_USDC", image_url="")
+    for asset, decimals in DECIMALS.items()
+}
+
+
 def make_rules(
     *,
     execution: Execution = Execution.MID,
@@ -53,12 +60,8 @@ def make_rules(
     client_order_ids: int = 1000,
 ) -> Rules:
     """The rules of an exchange for SOL, ETH and BTC; without arguments those of the shipped configuration."""
-    instruments = {
-        asset: Instrument(asset, str(asset), decimals, f"{asset}_USDC", image_url="", max_leverage=10_000)
-        for asset, decimals in DECIMALS.items()
-    }
     return Rules(
-        instruments=instruments,
+        instruments=LISTINGS,
         execution=execution,
         max_open_trades_per_account=max_open_trades,
         max_notional_per_account=usdc(max_notional),

@@ -20,8 +20,9 @@ from unittest.mock import patch
 from exness import __version__
 from exness.app import life
 from exness.config import Config, load
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import Asset
 from exness.process.signals import Stop
+from exness.runtime.listings import Listing
 from exness.runtime.ports import History, Journal, Snapshots
 from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
 from exness.web.http.errors import ERRORS
@@ -142,7 +143,7 @@ class Memory:
 
     @asynccontextmanager
     async def _open(
-        self, data_dir: Path, instruments: Mapping[Asset, Instrument], *, snapshots_kept: int
+        self, data_dir: Path, instruments: Mapping[Asset, Listing], *, snapshots_kept: int
     ) -> AsyncIterator["_Opened"]:
         yield _Opened(self._journal, MemoryHistory(self._journal, instruments), self._snapshots)
 

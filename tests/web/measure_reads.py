@@ -137,7 +137,7 @@ async def set_price(app: App) -> None:
 async def cascade(trades: int) -> None:
     rules = make_rules(max_open_trades=10**6, max_notional="1000000000")
     with tempfile.TemporaryDirectory() as folder, watched_loop() as holds:
-        async with Stores.sqlite(Path(folder), rules) as stores, running_app(stores, rules=rules) as app:
+        async with Stores.sqlite(Path(folder)) as stores, running_app(stores, rules=rules) as app:
             perform = app.sequencer.perform
             await perform(PriceTick(SOL, 200_000_000, 200_000_000, 10**12), START)
             accounts = [AccountId(f"a{number}") for number in range(max(1, trades // 1000))]

@@ -244,7 +244,7 @@ async def test_the_ends_of_what_is_allowed_are_allowed(ann: Trader, field: str, 
 
 async def test_an_asset_may_allow_less_leverage_and_the_message_says_how_much() -> None:
     rules = make_rules()
-    instruments = rules.instruments | {SOL: msgspec.structs.replace(rules.instruments[SOL], max_leverage=2050)}
+    instruments = {**rules.instruments, SOL: msgspec.structs.replace(rules.instruments[SOL], max_leverage=2050)}
     async with running_app(rules=msgspec.structs.replace(rules, instruments=instruments)) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")

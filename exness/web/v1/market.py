@@ -25,16 +25,15 @@ ROWS_AT_ONCE = 100
 
 async def supported_assets(request: web.Request) -> web.StreamResponse:
     """GET /supportedAssets."""
-    instruments = services_of(request).exchange.rules.instruments.values()
     assets = [
         SupportedAsset(
-            symbol=instrument.asset,
-            name=instrument.name,
-            decimals=instrument.decimals,
-            image_url=instrument.image_url,
-            max_leverage=leverage_out(instrument.max_leverage),
+            symbol=listing.asset,
+            name=listing.name,
+            decimals=listing.decimals,
+            image_url=listing.image_url,
+            max_leverage=leverage_out(listing.max_leverage),
         )
-        for instrument in instruments
+        for listing in services_of(request).listings.values()
     ]
     return answer(SupportedAssets(assets))
 
