@@ -334,7 +334,7 @@ def test_an_open_trades_row_is_what_it_was_opened_with_and_how_it_stands() -> No
 
 
 async def test_acknowledged_in_memory_a_repeat_is_answered_from_the_record_that_is_not_on_disk_yet() -> None:
-    async with running_app(acknowledge="memory") as app:
+    async with running_app(wait_for_disk=False) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
         app.hold_disk()
