@@ -351,3 +351,19 @@ def test_a_restored_account_that_holds_nothing_shares_the_mapping_for_it() -> No
     state = restore(*picture_of(desk_with(ANN).state))
     ann = state.accounts[ANN]
     assert all(held is NOTHING for held in (ann.trades, ann.seen))
+
+
+def test_a_client_order_id_of_the_first_release_which_holds_its_whole_trade_is_restored_to_its_record() -> None:
+    desk = desk_with()
+    desk.open(open_trade("t", client_order="open"))
+    desk.open(open_trade("u", client_order="closed"))
+    header, (now,) = picture_of(desk.state)
+    plain = msgspec.msgpack.decode(now)
+    trades = {trade["order"]: trade for trade in plain[5]}
+    plain[6] = {name: [asked, trades[order], 4_980_000_000] for name, (asked, order, _) in plain[6].items()}
+    before = msgspec.msgpack.encode(plain)
+    assert before != now
+    state = restore(header, [before])
+    assert state.accounts[ANN].seen == desk.state.accounts[ANN].seen
+    assert digest_of(state) == digest_of(desk.state)
+    assert_books_balance(state)
