@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_verify(commands)
     _add_backup(commands)
+    _add_repair(commands)
     _add_venue(commands)
     _command(commands, "version", _version, "print the version")
     return parser
@@ -126,6 +127,26 @@ def _add_backup(commands: "Commands") -> None:
     )
     restore.add_argument("file", metavar="FILE", type=Path, help="what `backup` made")
     _add_data_dir(restore)
+
+
+def _add_repair(commands: "Commands") -> None:
+    rebuild = _command(
+        commands,
+        "rebuild",
+        _rebuild,
+        "make the tables of main.db anew from the journal, while no server runs",
+        description="A server does so by itself when it has to, behind the open port.",
+    )
+    _add_data_dir(rebuild)
+    repair = _command(
+        commands,
+        "repair",
+        _repair,
+        "show the first damaged record of the journal, and cut it if it is the newest",
+        description="Without --cut nothing is changed.",
+    )
+    repair.add_argument("--cut", action="store_true", help="remove the newest record; a copy of it is kept")
+    _add_data_dir(repair)
 
 
 def _add_venue(commands: "Commands") -> None:
@@ -301,8 +322,8 @@ def _token(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     data_dir = _load(options).storage.data_dir
     from exness.storage.datadir import held
-    from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
-    from exness.storage.verify import Difference, verify
+    from exness.storage.verify import verify, verify_directory
+    from exness.storage.verify_tables import Difference
 
     started = time.monotonic()
     try:
@@ -310,7 +331,7 @@ def _verify(options: argparse.Namespace) -> int:
             bar = stack.enter_context(_progress("records"))
             if options.file is None:
                 stack.enter_context(held(data_dir))
-                report = verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, bar)
+                report = verify_directory(data_dir, bar)
             else:
                 report = verify(options.file, None, bar)
     except Difference as difference:
@@ -327,13 +348,60 @@ def _verified(what: str, report: "Report", seconds: float) -> str:
             f"verified {what} in {seconds:.1f} s",
             f"  journal       {report.records:,} records in an unbroken row, every checksum right",
             f"  snapshots     {report.snapshots}, each the state that the journal leads to",
-            f"  tables        {report.users:,} users and balances, {report.trades_opened:,} trades of which "
-            f"{report.open_trades:,} open, equal to the journal",
+            f"  tables        {_tables(report)}",
+            f"  trades        {report.trades_opened:,} of {report.users:,} users, {report.open_trades:,} are open",
             f"  liquidations  {report.liquidations:,} in {report.liquidating_ticks:,} ticks: each due, none overdue",
             f"  books         free + locked + house = {format_usdc(report.deposits)} USDC deposited, at every record",
             f"  state         {report.digest}",
         )
     )
+
+
+def _tables(report: "Report") -> str:
+    if report.tables is None:
+        return "none to check: they are made from the journal by the next start"
+    behind = report.records - report.tables
+    return "every row is what the journal leads to" + (f"; {behind:,} records are still to follow" if behind else "")
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    data_dir = _load(options).storage.data_dir
+    from exness.storage.datadir import locked
+    from exness.storage.rebuild import rebuild
+
+    try:
+        with _progress("records") as bar, locked(data_dir):
+            records = rebuild(data_dir, bar)
+    except StorageError as error:
+        return _fail(str(error))
+    _say(f"the tables of {data_dir} are made anew from {records:,} records")
+    return 0
+
+
+def _repair(options: argparse.Namespace) -> int:
+    data_dir = _load(options).storage.data_dir
+    from exness.storage.datadir import locked
+    from exness.storage.repair import cut, find_damage
+
+    try:
+        with locked(data_dir):
+            with _progress("records") as bar:
+                damage = find_damage(data_dir, bar)
+            if damage is None:
+                _say(f"the journal of {data_dir} is whole: there is nothing to repair")
+                return 0
+            _say("\n".join((damage.why, *(f"  {name:9} {text}" for name, text in (damage.row or {}).items()))))
+            if not damage.can_be_cut:
+                return _fail("it is not the newest record, so it can't be cut: restore a backup (`exness restore`)")
+            if not options.cut:
+                return _fail(
+                    f"nothing was changed; `exness repair --cut` removes record {damage.seq}, what it did is lost"
+                )
+            kept = cut(data_dir, damage)
+    except StorageError as error:
+        return _fail(str(error))
+    _say(f"record {damage.seq} is cut; a copy of what it was is {kept}")
+    return 0
 
 
 def _backup(options: argparse.Namespace) -> int:

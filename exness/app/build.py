@@ -34,7 +34,8 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import AuthStore, Clock, Mailer, PriceFeed
-from exness.runtime.reads import BoundedHistory
+from exness.runtime.projector import Projector
+from exness.runtime.reads import BoundedCandles, BoundedHistory
 from exness.runtime.recovery import Recovered
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
@@ -139,22 +140,29 @@ def make_rules(config: Config) -> Rules:
 
 
 def make_exchange(
-    config: Config, storage: Storage, recovered: Recovered, feed: PriceFeed, stored: CandleBatch | None = None
+    config: Config,
+    storage: Storage,
+    recovered: Recovered,
+    feed: PriceFeed,
+    stored: CandleBatch | None = None,
+    tables_seq: int = 0,
 ) -> Exchange:
-    """The exchange on a recovered state and its newest candles, nothing running yet."""
+    """The exchange on a recovered state, its newest candles and its tables where they are, nothing running yet."""
     state, rules = recovered.state, make_rules(config)
     owns_time = clock_of(feed) is not None
     candles = CandleBook(stored, is_replayed=owns_time)
     newest_us = max(state.at, stored.at if stored is not None else 0)
     clock, bus = clock_of(feed) or SystemClock(not_before_us=newest_us), Bus(config.engine.subscriber_queue)
+    stored_candles = BoundedCandles(storage.candles, config.storage.read_queue)
+    flush = CandleFlush(candles, stored_candles, seq=state.seq)
+    projector = Projector(storage.tables, storage.journal, seq=tables_seq, durable_seq=state.seq)
     writer = Writer(
         storage.journal,
-        bus,
+        (bus.publish, projector.take, flush.take),
         durable_seq=state.seq,
         bound=config.storage.writer_queue,
         batch=config.storage.writer_batch,
         wait_for_disk=config.storage.acknowledge == "durable",
-        candles=CandleFlush(candles, with_every_commit=owns_time),
     )
     sequencer = Sequencer(
         Engine(rules, state, liquidations_per_step=config.engine.slice_liquidations),
@@ -164,8 +172,10 @@ def make_exchange(
         inbox_wait_s=config.engine.inbox_wait_s,
         slice_commands=config.engine.slice_commands,
         tick_queue=config.engine.tick_queue_per_asset,
+        slow_watcher=flush,
     )
     sequencer.watchers.append(candles.watch)
+    sequencer.recounters.append(candles.watch)
     if isinstance(feed, ManualFeed):
         feed.hold(sequencer)
     return Exchange(
@@ -180,7 +190,10 @@ def make_exchange(
         ids=RandomIds(),
         initial_balance=config.trading.initial_balance,
         candles=candles,
+        flush=flush,
         journal=storage.journal,
+        tables=storage.tables,
+        projector=projector,
     )
 
 

@@ -44,9 +44,11 @@ from exness.process.signals import Stop
 from exness.runtime.candles import CandleBatch
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.flush import forget_before_reset
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Mail, Mailer, PriceFeed, StorageError
-from exness.runtime.recovery import Recovered, recover
+from exness.runtime.ports import AuthStore, Journal, JournalDamaged, Mail, Mailer, PriceFeed, StorageError
+from exness.runtime.projector import TablesBehind
+from exness.runtime.recovery import Recovered, recover, what_to_do
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.sockets import allow_connections, why_not_listening
 from exness.runtime.stopping import stop_event
@@ -160,6 +162,8 @@ class _Started(NamedTuple):
     store: AuthStore
     recovered: Recovered
     candles: CandleBatch
+    tables_seq: int
+    """Where the tables have come to."""
 
 
 async def serve(
@@ -198,10 +202,12 @@ async def _start(config: Config, stack: AsyncExitStack) -> _Started:
     recovered = await recover(storage.journal, storage.snapshots)
     recovered.notes[:0] = notes
     _check_assets(recovered.state, config)
-    candles = await storage.history.newest_candles()
+    await forget_before_reset(storage.journal, storage.candles)
+    candles = await storage.candles.newest_candles()
     _check_time(max(recovered.state.at, candles.at), feed)
     _spare_the_collector()
-    return _Started(feed, mailer, storage, store, recovered, candles)
+    tables_seq = (await storage.tables.watermark()).seq
+    return _Started(feed, mailer, storage, store, recovered, candles, tables_seq)
 
 
 async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
@@ -260,12 +266,22 @@ def _check_time(newest_us: int, feed: PriceFeed) -> None:
         raise StartError(str(error)) from error
 
 
-async def _resume(storage: Storage, state: State) -> Resume:
-    """Where a replay that rides on the journal goes on: after its last record."""
+async def _resume(storage: Storage, state: State, candles: CandleBatch) -> Resume:
+    """Where a replay that rides on the journal goes on: after its last record, and after the candles that are kept."""
     resume = Resume()
     async for records in storage.journal.read(after=max(0, state.seq - 1)):
         resume = resume_after(state.at, records[-1].request)
-    return resume
+    counted_us = min((each.at for each in candles.counted), default=0)
+    return msgspec.structs.replace(resume, counted_us=counted_us)
+
+
+async def _check_covered(journal: Journal, recovered: Recovered) -> None:
+    """Hold what a snapshot covers against its checksums, while the exchange serves. Raises StorageError, which stops
+    it: the journal is the audit trail, and what can't be read can't be rebuilt."""
+    try:
+        await journal.check(up_to=recovered.unchecked)
+    except JournalDamaged as damage:
+        raise StorageError(what_to_do(damage, await journal.last_seq())) from damage
 
 
 async def _backfill(config: Config, exchange: Exchange) -> None:
@@ -274,7 +290,7 @@ async def _backfill(config: Config, exchange: Exchange) -> None:
     if settings.source == "backpack" and settings.backfill_url:
         backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
         now_s = WallClock().wall_us() // 1_000_000  # the venue's time: ours may have been stepped ahead of it
-        await backfill.run(now_s, exchange.candles.backfill)
+        await backfill.run(now_s, exchange.flush.backfill)
 
 
 async def _feed_prices(
@@ -319,16 +335,16 @@ async def _run(
     warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    feed, mailer, storage, store, recovered, candles = started
-    exchange = make_exchange(config, storage, recovered, feed, candles)
-    sequencer, writer = exchange.sequencer, exchange.writer
+    feed, mailer, storage, store, recovered, candles, tables_seq = started
+    exchange = make_exchange(config, storage, recovered, feed, candles, tables_seq)
+    sequencer, writer, projector, flush = exchange.sequencer, exchange.writer, exchange.projector, exchange.flush
     snapshotter = Snapshotter(
         exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
     )
     postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
     loop = LoopWatch()
     opened = asyncio.Event()
-    resume = await _resume(storage, recovered.state)
+    resume = await _resume(storage, recovered.state, candles)
 
     def replayed(seconds: float) -> None:
         say(_replay_summary(exchange, seconds))
@@ -337,6 +353,9 @@ async def _run(
 
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(writer.run(), name="writer")
+        projecting = tasks.create_task(projector.run(), name="tables")
+        flushing = tasks.create_task(flush.run(), name="candles")
+        checking = tasks.create_task(_check_covered(storage.journal, recovered), name="check of the journal")
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
@@ -344,6 +363,8 @@ async def _run(
         watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
         await _first_prices(exchange, stop)
+        with suppress(TablesBehind):
+            await projector.reached(recovered.state.seq)
 
         def watched(services: Services) -> Metrics:
             return make_metrics(config, services, snapshotter, recovered, postman)
@@ -360,10 +381,14 @@ async def _run(
         backfilling.cancel()
         snapshotting.cancel()
         watching.cancel()
+        checking.cancel()
         sequencer.close()
         await sequencing
         writer.close()
         await writing
+        flush.close()
+        projector.close()
+        await asyncio.wait((flushing, projecting))
     exchange.bus.close()
     await snapshotter.try_take()
     _log.info("stopped", seq=exchange.state.seq)

@@ -63,6 +63,7 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     bid and ask: it sets nothing off and gives the price no new life, but until a tick without it nothing is opened.
 
     `volume` is what was traded since the asset's tick before, in hundred-millionths of the asset; 0 where unknown.
+    `marks` is how many marks it stands for: itself, and those that were thinned out right before it.
     """
 
     asset: Asset
@@ -71,6 +72,7 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     life_us: int
     suspect: bool = False
     volume: int = 0
+    marks: int = 1
 
 
 Command = OpenAccount | Deposit | OpenTrade | CloseTrade | StartAfresh | PriceTick

@@ -84,10 +84,11 @@ class ReplayOptions(msgspec.Struct, frozen=True):
 
 class Resume(msgspec.Struct, frozen=True):
     """How far an earlier run came: the time of its last record, and the row of the last order that is done. Orders
-    before that time are done, whatever the row."""
+    before that time are done, whatever the row. `counted_us`: of marks before it no candle needs to hear again."""
 
     at_us: int = 0
     row: int = 0
+    counted_us: int = 0
 
 
 def resume_after(at_us: int, request: str) -> Resume:
@@ -231,7 +232,7 @@ class ReplayFeed:
         """
         assert self.clock is not None
         self.ended = False
-        with closing(self._rounds(resume.at_us)) as ticks:
+        with closing(self._rounds(min(resume.at_us, resume.counted_us))) as ticks:
             await _Performance(self, driver, self.clock, resume).play(_with_orders(ticks, self._orders(resume)))
         self.ended = True
 
@@ -396,6 +397,7 @@ class _Performance:
         verdict = self._feed.judge(tick, self._feed.life_in_recording(tick))
         if verdict.tick is None:
             return
+        self._stage.passed_over(verdict.tick, tick.time_us)
         if verdict.tick.suspect:
             self._latest[tick.asset].append((tick.time_us, verdict.tick))
         else:

@@ -169,7 +169,7 @@ def _engine(exchange: Exchange) -> Iterator[Metric]:
 
 def _writer(watched: Watched) -> Iterator[Metric]:
     writer = watched.exchange.writer
-    yield _histogram("commit_seconds", "One commit of the journal and its tables", writer.commit_s)
+    yield _histogram("commit_seconds", "One commit of the journal", writer.commit_s)
     yield _histogram("commit_records", "Journal records in one commit", writer.batches)
     yield _plain("commit_stuck_seconds", "How long the commit under way has taken", writer.stuck_s)
     events = _counter("events", "Journal records on disk since the start, by kind", "kind")
@@ -177,6 +177,10 @@ def _writer(watched: Watched) -> Iterator[Metric]:
         events.add_metric([str(kind.__struct_config__.tag)], count)
     yield events
     yield _plain("journal_seq", "Newest journal record on disk", writer.durable_seq)
+    projector = watched.exchange.projector
+    yield _histogram("tables_behind_seconds", "From a commit until its records are in the tables", projector.behind_s)
+    yield _plain("tables_seq", "Newest journal record in the tables", projector.seq)
+    yield _total("tables_failed", "Writes of the tables that failed and were tried again", projector.failures)
     files = _gauge("file_bytes", "Size of the data directory's databases", "file")
     for name, size in watched.files().items():
         files.add_metric([name], size)

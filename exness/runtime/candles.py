@@ -1,6 +1,6 @@
 """Candles, kept from accepted marks as they come: O(1) a tick for each interval.
 
-A candle in which no mark fell does not exist. What has grown since it was last written is handed to the writer as whole
+A candle in which no mark fell does not exist. What has grown since it was last written is handed on as whole
 candles (`take_dirty`), so writing one twice changes nothing. With each goes how far its asset is counted, to the very
 tick: a recording that is played again after a crash is counted on from there.
 """
@@ -153,7 +153,7 @@ class CandleBook:
             series = self._series[tick.asset] = _Series(tick.asset)
         if series.knows(at):
             return
-        series.count(mark_price(tick.bid, tick.ask), tick.volume, at)
+        series.count(mark_price(tick.bid, tick.ask), tick.volume, at, tick.marks)
         if len(series.finished) >= MOST_UNWRITTEN:
             self.full = True
 
@@ -212,7 +212,7 @@ class _Series:
         self._known = None
         return False
 
-    def count(self, mark: int, volume: int, at: int) -> None:
+    def count(self, mark: int, volume: int, at: int, marks: int = 1) -> None:
         if at > self._at:
             self._at, self._marks = at, 0
         self._marks += 1
@@ -229,7 +229,7 @@ class _Series:
             candle.volume += volume
             if candle.volume > STORED:
                 candle.volume = STORED
-            candle.trades += 1
+            candle.trades += marks
 
     def newest(self) -> list[Candle]:
         return [*self.in_flight, *self.finished, *self.current.values()]

@@ -1,6 +1,6 @@
 """What the routes work with: the running exchange, behind a few calls."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from exness.core.commands import OpenAccount
 from exness.core.events import Record
@@ -10,8 +10,10 @@ from exness.core.rules import Rules
 from exness.core.state import Account, State
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery
-from exness.runtime.ports import Clock, History, Ids, Journal, PriceFeed
-from exness.runtime.sequencer import Sequencer
+from exness.runtime.flush import CandleFlush
+from exness.runtime.ports import Clock, History, Ids, Journal, PriceFeed, Tables
+from exness.runtime.projector import Projector, TablesBehind
+from exness.runtime.sequencer import Busy, NotTaken, Sequencer
 from exness.runtime.writer import Writer
 
 
@@ -29,9 +31,12 @@ class Exchange:
     clock: Clock
     ids: Ids
     initial_balance: int
-    candles: CandleBook = field(default_factory=CandleBook)
-    journal: Journal | None = None
+    candles: CandleBook
+    flush: CandleFlush
+    journal: Journal
     """To read what happened before; only the writer appends to it."""
+    tables: Tables
+    projector: Projector
 
     async def account_of(self, email: str) -> Account:
         """The account of a signed-in user, opened with its first deposit when this is the first time.
@@ -60,15 +65,24 @@ class Exchange:
 
     async def written(self, account: Account) -> None:
         """Wait until the tables hold everything this account has done so far, however trades are acknowledged."""
-        await self.writer.on_disk(account.seq)
+        await self.in_tables(account.seq)
+
+    async def in_tables(self, seq: int) -> None:
+        """Wait until the tables hold everything up to `seq`: for who must see what was just done. It is on disk then,
+        too. Raises Halted, and NotTaken when they are too far behind."""
+        await self.writer.on_disk(seq)
+        try:
+            await self.projector.reached(seq)
+        except TablesBehind:
+            raise NotTaken(Busy.OVERLOADED) from None
 
     async def record(self, seq: int) -> Record:
         """A record that has been made, once it is on disk. Raises Halted, JournalDamaged."""
         assert self.journal is not None
         await self.writer.on_disk(seq)
-        return await self.journal.record(seq)
+        (record,) = await self.journal.pick([seq])
+        return record
 
     async def klines(self, query: CandleQuery) -> list[Candle]:
         """Candles as they are now, the running one too. Raises NotTaken when too many reads wait."""
-        growing = self.candles.unwritten(query.asset, query.interval)  # before the read: none can fall between the two
-        return query.choose(await self.history.candles(query), growing)
+        return await self.flush.candles(query)

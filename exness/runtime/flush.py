@@ -1,56 +1,116 @@
-"""When the candles that have grown are written.
+"""Writes the candles that have grown, beside the journal and never in its way.
 
-They ride on the commits of the journal, so that no commit is added while there are some. Never missing from a commit:
-when it holds liquidations, so that each lies within a stored candle. And when ticks come again after a crash (a replay
-on its own time), in every commit, since the replay goes on from the journal's last record.
+Once a second, sooner when very many wait. What a live feed brought since the last time is lost from them at a `kill
+-9`; a recording on its own time is counted again from there. A write that fails is tried again: candles are for
+display.
 """
 
 import asyncio
-from collections.abc import Collection
+import contextlib
+from collections.abc import Sequence
 
-from exness.core.events import Event, StartedAfresh, TradeLiquidated
-from exness.runtime.candles import CandleBatch, CandleBook
+import structlog
+
+from exness.core.events import Record, StartedAfresh
+from exness.runtime.candles import Candle, CandleBatch, CandleBook, CandleQuery
+from exness.runtime.ports import CandleStore, Journal
+
+_log = structlog.get_logger("exness.runtime.flush")
 
 FLUSH_S = 1.0
-"""Without a commit, candles are written this often: what a live feed brought since is lost from them at a `kill -9`."""
 
-RIDE_S = 0.25
-"""Commits that follow each other faster do not all carry candles."""
+
+async def forget_before_reset(journal: Journal, store: CandleStore) -> None:
+    """At the start: a reset that the last run has journaled, and no more than that, is heard now."""
+    heard, last_seq = await store.heard(), await journal.last_seq()
+    if not 0 < heard < last_seq:
+        return
+    async for records in journal.read(heard):
+        if any(isinstance(record.event, StartedAfresh) for record in records):
+            await store.write(CandleBatch([], []), last_seq, forget=True)
+            return
 
 
 class CandleFlush:
-    """Hands the dirty candles of a book to the writer when they are due. Each batch must be written before the next."""
+    """A follower of the journal, for the resets in it, that keeps a book's candles."""
 
-    def __init__(self, book: CandleBook, *, with_every_commit: bool = False) -> None:
+    def __init__(self, book: CandleBook, store: CandleStore, *, seq: int) -> None:
         self._book = book
-        self._with_every_commit = with_every_commit
-        self._taken_s = -FLUSH_S
+        self._store = store
+        self._seq = seq
+        self._written_seq = seq
+        self._resets = 0
+        self._forgotten = 0
+        """Of the resets, those that the store knows of."""
+        self._batch: CandleBatch | None = None
+        """Taken from the book and not written yet."""
+        self._wake = asyncio.Event()
+        self._wrote = asyncio.Event()
+        self._closing = False
+        self.failures = 0
 
     @property
     def is_full(self) -> bool:
+        """Very many candles wait: whoever brings ticks as fast as they are taken should wait for `room`."""
         return self._book.full
 
-    def riding(self, kinds: Collection[type[Event]]) -> CandleBatch | None:
-        """What goes into the transaction of events of these kinds. A reset among them forgets the candles as well."""
-        if StartedAfresh in kinds:
+    def backfill(self, candles: list[Candle]) -> None:
+        """Have a venue's own candles written, now; those of our own at the same place stay."""
+        self._book.backfill(candles)
+        self._wake.set()
+
+    async def room(self) -> None:
+        """Return after the next write, or when there will be none."""
+        self._wake.set()
+        if not self._closing:
+            await self._wrote.wait()
+
+    def take(self, records: Sequence[Record]) -> None:
+        """Records that are on disk now."""
+        self._seq = records[-1].seq
+        if any(isinstance(record.event, StartedAfresh) for record in records):
             self._book.forget()
-            return None
-        if self._with_every_commit or self._age_s() >= RIDE_S or TradeLiquidated in kinds:
-            return self.take()
-        return None
+            self._batch = None
+            self._resets += 1
 
-    def overdue(self) -> CandleBatch | None:
-        """What has waited long enough to be written without records."""
-        return self.take() if self._book.full or self._age_s() >= FLUSH_S else None
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        """Candles as they are now, the running one too."""
+        growing = self._book.unwritten(query.asset, query.interval)  # before the read: none can fall between the two
+        stored = [] if self._forgotten < self._resets else await self._store.candles(query)
+        return query.choose(stored, growing)
 
-    def take(self) -> CandleBatch | None:
-        """All that is dirty."""
-        self._taken_s = asyncio.get_running_loop().time()
-        return self._book.take_dirty()
+    async def run(self) -> None:
+        """Until `close`, and then what is left."""
+        while not self._closing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            await self._write()
+        await self._write()
 
-    def pause_s(self) -> float:
-        """Until something may be overdue."""
-        return max(0.0, FLUSH_S - self._age_s())
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
 
-    def _age_s(self) -> float:
-        return asyncio.get_running_loop().time() - self._taken_s
+    async def _write(self) -> None:
+        try:
+            await self._flush()
+        except Exception as error:  # noqa: BLE001 - candles are for display: a bug in them costs candles, and no trade
+            self.failures += 1
+            if self.failures == 1:
+                _log.error("candles could not be written; it is tried again", why=str(error))
+        self._wrote.set()
+        self._wrote = asyncio.Event()
+
+    async def _flush(self) -> None:
+        resets, seq = self._resets, self._seq
+        if self._batch is None:
+            self._batch = self._book.take_dirty()
+        batch = self._batch
+        if batch is None and seq == self._written_seq:
+            return
+        await self._store.write(batch or CandleBatch([], []), seq, forget=self._forgotten < resets)
+        self._forgotten, self._written_seq = resets, seq
+        if self._batch is batch:
+            self._batch = None

@@ -47,11 +47,10 @@ class JournalDamaged(StorageError):
 
 
 class Journal(Protocol):
-    """The events, in order, the tables made from them, and the candles beside them."""
+    """The events, in order. Everything else is made from them."""
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
-        """Write records, their effect on the tables, and candles in the place of their earlier states, in one
-        transaction. Either may be missing.
+    async def append(self, records: Sequence[Record]) -> None:
+        """Write records in one transaction, and nothing else.
 
         Durable when it returns. Raises StorageError when that is not certain: the process must stop then.
         """
@@ -59,10 +58,6 @@ class Journal(Protocol):
 
     def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         """The records with `seq > after`, in order, in chunks. Raises JournalDamaged at the first that is not whole."""
-        ...
-
-    async def record(self, seq: int) -> Record:
-        """One record, which must be there. Raises JournalDamaged when it is not whole."""
         ...
 
     async def last_seq(self) -> int:
@@ -78,15 +73,35 @@ class Journal(Protocol):
         there differ in it. The records must be there, and whole."""
         ...
 
-    async def mend(self, seq: int) -> bool:
-        """Write the newest record, `seq`, which was found damaged, anew from what else is known of it, bit for bit.
-
-        False when that is not possible.
-        """
+    async def pick(self, seqs: Sequence[int]) -> list[Record]:
+        """The records of these numbers. Raises JournalDamaged for one that is not there, or not whole."""
         ...
 
-    async def cut(self, seq: int) -> None:
-        """Remove the newest record, `seq`, which was found damaged, and its effect on the tables."""
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """How far the tables have come: every record up to `seq` is in them and none after it. `checksum` is that record's,
+    `reset` the last one that forgot all before it."""
+
+    seq: int
+    checksum: int
+    reset: int
+
+
+class Tables(Protocol):
+    """What the records add up to, made from them after they are on disk. It can be made anew at any time."""
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Take the records that follow on the watermark, and move it, in one transaction. Raises StorageError."""
+        ...
+
+    async def watermark(self) -> Watermark: ...
+
+    async def records_of(self, account: AccountId, after: int, limit: int) -> list[int]:
+        """The seqs of an account's records after a seq, in order, at most `limit`, as far as the tables have come.
+        Raises StorageError when what was after it has been forgotten."""
         ...
 
 
@@ -156,14 +171,36 @@ class Analytics(msgspec.Struct, frozen=True):
 
 
 class History(Protocol):
-    """Trades of all times, open and closed, and candles. Reads what is durable, on its own connection."""
+    """Trades of all times, open and closed, as far as the tables have come."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened."""
+        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened.
+
+        Raises HistoryTooLong when more than a bounded number of trades would have to be looked at."""
         ...
 
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         """One trade of this account. Somebody else's is None, like one that does not exist."""
+        ...
+
+
+class HistoryTooLong(Exception):
+    """More than `most` trades would have to be looked at for an answer."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"more than {most} trades would have to be looked at")
+        self.most = most
+
+
+# --- candles ------------------------------------------------------------------------------------------------------
+
+
+class CandleStore(Protocol):
+    """Candles, which no journal holds."""
+
+    async def write(self, batch: CandleBatch, seq: int, *, forget: bool = False) -> None:
+        """Put candles in the place of their earlier states, in one transaction; with `forget` all that are there go
+        first. `seq`: every record up to it has been heard. Raises StorageError."""
         ...
 
     async def candles(self, query: CandleQuery) -> list[Candle]:
@@ -172,6 +209,10 @@ class History(Protocol):
 
     async def newest_candles(self) -> CandleBatch:
         """The newest candle of our own of each asset and interval, and how far each asset is counted."""
+        ...
+
+    async def heard(self) -> int:
+        """The `seq` that was written last, 0 at first."""
         ...
 
 
@@ -219,10 +260,6 @@ class Snapshots(Protocol):
         the latest at the end: use nothing of it before."""
         ...
 
-    async def drop_from(self, seq: int) -> None:
-        """Forget the snapshots at `seq` and later: after `Journal.cut(seq)` they show what never happened."""
-        ...
-
 
 # --- prices -------------------------------------------------------------------------------------------------------
 
@@ -248,12 +285,27 @@ class PriceFeed(Protocol):
         ...
 
 
+class Backpressure(Protocol):
+    """Whoever is told of ticks, and can have too many of them."""
+
+    @property
+    def is_full(self) -> bool: ...
+
+    async def room(self) -> None:
+        """Return when that may have changed."""
+        ...
+
+
 class EngineDriver(Protocol):
     """The engine, for a source that owns the time: a replay on the recording's clock."""
 
     @property
     def state(self) -> State:
         """To read."""
+        ...
+
+    def passed_over(self, tick: PriceTick, at: int) -> None:
+        """Tell of a tick that an earlier run has executed and that is not executed now. Never waits."""
         ...
 
     async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:

@@ -1,16 +1,15 @@
-"""A bound in front of the history: when too many reads wait, the next one is refused at once."""
+"""A bound in front of what is read from disk: when too many reads wait, the next one is refused at once."""
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, History, TradeQuery, TradeRow
+from exness.runtime.ports import Analytics, CandleStore, History, TradeQuery, TradeRow
 from exness.runtime.sequencer import Busy, NotTaken
 
 
-class BoundedHistory:
-    """A History that lets at most `bound` reads wait and raises NotTaken(OVERLOADED) beyond."""
+class _Bounded:
+    """At most `bound` reads wait; beyond, NotTaken(OVERLOADED) is raised."""
 
-    def __init__(self, history: History, bound: int) -> None:
-        self._history = history
+    def __init__(self, bound: int) -> None:
         self._bound = bound
         self.waiting = 0
 
@@ -22,6 +21,14 @@ class BoundedHistory:
     def __exit__(self, *_: object) -> None:
         self.waiting -= 1
 
+
+class BoundedHistory(_Bounded):
+    """A History."""
+
+    def __init__(self, history: History, bound: int) -> None:
+        super().__init__(bound)
+        self._history = history
+
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         with self:
             return await self._history.trades(query)
@@ -30,10 +37,23 @@ class BoundedHistory:
         with self:
             return await self._history.trade(account, order)
 
+
+class BoundedCandles(_Bounded):
+    """A CandleStore whose reads are bounded. What writes it is one task."""
+
+    def __init__(self, candles: CandleStore, bound: int) -> None:
+        super().__init__(bound)
+        self._candles = candles
+
+    async def write(self, batch: CandleBatch, seq: int, *, forget: bool = False) -> None:
+        await self._candles.write(batch, seq, forget=forget)
+
     async def candles(self, query: CandleQuery) -> list[Candle]:
         with self:
-            return await self._history.candles(query)
+            return await self._candles.candles(query)
 
     async def newest_candles(self) -> CandleBatch:
-        with self:
-            return await self._history.newest_candles()
+        return await self._candles.newest_candles()
+
+    async def heard(self) -> int:
+        return await self._candles.heard()

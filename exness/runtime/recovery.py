@@ -1,8 +1,8 @@
 """The one way back: newest whole snapshot, then the journal after it, through `evolve`.
 
-A damaged snapshot falls back to the one before it and a longer tail. A damaged last record is written anew from the
-tables if they hold all of it, else cut, and said so. Damage in the middle of the journal is not repaired by guessing:
-recovery refuses and names the record, also when a later snapshot would do, since the journal is the audit trail.
+A damaged snapshot falls back to the one before it and a longer tail. Damage in the journal is not repaired by guessing:
+recovery refuses and names the record. What a snapshot covers is not read for the state; it is checked all the same,
+behind the open port (`Recovered.unchecked`), since the journal is the audit trail.
 
 A snapshot is only ever kept of what the journal holds. So one that is ahead of it proves that acknowledged records are
 gone, and one of another journal that the two files do not belong together: recovery refuses, and changes nothing.
@@ -39,6 +39,8 @@ class Recovered(msgspec.Struct, frozen=True):
     seconds: float
     digest: str
     notes: list[str]
+    unchecked: int = 0
+    """The journal's records up to this one were not held against their checksums."""
 
 
 async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
@@ -46,16 +48,13 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     started = time.monotonic()
     notes: list[str] = []
     await _refuse_lost_records(journal, snapshots)
+    last_seq = await journal.last_seq()
     try:
-        last_seq = await _settle_last(journal, snapshots, notes)
         state, digest = await _newest_snapshot(journal, snapshots, last_seq, notes)
         snapshot_seq = state.seq
         await _replay(journal, state)
     except JournalDamaged as damage:
-        raise StorageError(
-            f"{damage}; it is not the last one, so it can't be cut: restore a backup "
-            f"(`exness restore`), or copy the data directory away and start with an empty one"
-        ) from damage
+        raise StorageError(what_to_do(damage, last_seq)) from damage
     return Recovered(
         state=state,
         snapshot_seq=snapshot_seq,
@@ -63,6 +62,17 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
         seconds=time.monotonic() - started,
         digest=digest if digest and state.seq == snapshot_seq else digest_of(state),
         notes=notes,
+        unchecked=snapshot_seq,
+    )
+
+
+def what_to_do(damage: JournalDamaged, last_seq: int) -> str:
+    """The damage in a sentence for the operator."""
+    if damage.seq == last_seq:
+        return f"{damage}; it is the newest one: `exness repair` shows what is left of it, and cuts it on request"
+    return (
+        f"{damage}; it is not the last one, so it can't be cut: restore a backup "
+        f"(`exness restore`), or copy the data directory away and start with an empty one"
     )
 
 
@@ -72,15 +82,15 @@ async def _refuse_lost_records(journal: Journal, snapshots: Snapshots) -> None:
     last_seq, infos = await journal.last_seq(), await snapshots.infos()
     if infos and last_seq == 0:
         raise StorageError(
-            f"the journal is empty, but there is a snapshot of record {infos[0].seq}: main.db was lost; "
+            f"the journal is empty, but there is a snapshot of record {infos[0].seq}: journal.db was lost; "
             f"restore a backup, or move snapshots.db away to start with an empty exchange"
         )
     for info in infos:
         if info.seq > last_seq and await _header(snapshots, info.seq) is not None:
             raise StorageError(
                 f"records are missing: the journal ends at {last_seq}, but there is a snapshot of record {info.seq}, "
-                f"which was on disk before it (was main.db copied without its main.db-wal, or replaced by an older "
-                f"one?); nothing was changed: put main.db-wal back beside main.db, or restore a newer backup into "
+                f"which was on disk before it (was journal.db copied without its journal.db-wal, or replaced by an "
+                f"older one?); nothing was changed: put journal.db-wal back beside it, or restore a newer backup into "
                 f"a new directory; to go on without the records after {last_seq}, move snapshots.db away"
             )
 
@@ -93,46 +103,17 @@ async def _header(snapshots: Snapshots, seq: int) -> Header | None:
         return None
 
 
-async def _settle_last(journal: Journal, snapshots: Snapshots, notes: list[str]) -> int:
-    """The last whole record's seq. A damaged last one is mended if it can be, or cut, and that is noted."""
-    last_seq = await journal.last_seq()
-    try:
-        async for _ in journal.read(after=last_seq - 1):
-            pass
-    except JournalDamaged as damage:
-        if damage.seq != last_seq:
-            raise
-        if await journal.mend(last_seq):
-            notes.append(
-                f"{damage}; it was the last one and has been cut and written anew from the tables: nothing is lost"
-            )
-            return last_seq
-        # The snapshot of it first: left behind by a crash in between, it would be ahead of the journal for ever.
-        await snapshots.drop_from(last_seq)
-        await journal.cut(last_seq)
-        notes.append(f"{damage}; it was the last one and has been cut")
-        return last_seq - 1
-    return last_seq
-
-
 async def _newest_snapshot(
     journal: Journal, snapshots: Snapshots, last_seq: int, notes: list[str]
 ) -> tuple[State, str]:
     """The state it holds and the digest that its bytes were held against, which is that of an older form, and so not
-    given, in snapshots of 0.1.0; an empty state when there is none.
-
-    The journal is checked up to it: what it is held against must be whole.
-    """
-    checked = False
+    given, in snapshots of 0.1.0; an empty state when there is none."""
     for info in await snapshots.infos():
         if info.seq > last_seq:
             notes.append(
                 f"snapshot {info.seq} is damaged and ahead of the journal, which ends at {last_seq}; it was left out"
             )
             continue
-        if not checked:
-            await journal.check(up_to=info.seq)
-            checked = True
         try:
             header = await snapshots.header(info.seq)
             await _refuse_other_journal(journal, header)
@@ -150,14 +131,15 @@ async def _refuse_other_journal(journal: Journal, header: Header) -> None:
     at = await _time_of(journal, seq)
     if header.at == at and header.journal in (None, await journal.fingerprint(seq)):
         return
+    await journal.check(header.seq)  # damage would look like another journal
     proof = (
         "the records up to it differ"
         if header.at == at
         else f"its last record is of {show_moment(header.at)}, the same of the journal of {show_moment(at)}"
     )
     raise StorageError(
-        f"snapshot {seq} is of another journal, {proof}: main.db and snapshots.db do not belong together; nothing was "
-        f"changed: put the two together that do, or move snapshots.db away, the journal brings everything back"
+        f"snapshot {seq} is of another journal, {proof}: journal.db and snapshots.db do not belong together; nothing "
+        f"was changed: put the two together that do, or move snapshots.db away, the journal brings everything back"
     )
 
 

@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ from exness.core.events import Record
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
 from exness.runtime.meters import Histogram
-from exness.runtime.ports import Clock
+from exness.runtime.ports import Backpressure, Clock
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
 
@@ -89,6 +89,7 @@ class Sequencer:
         inbox_wait_s: float,
         slice_commands: int,
         tick_queue: int,
+        slow_watcher: Backpressure | None = None,
     ) -> None:
         self._engine = engine
         self._writer = writer
@@ -106,9 +107,12 @@ class Sequencer:
         self._finishing: asyncio.Task[Done] | None = None
         self._broken: BaseException | None = None
         self._closing = False
-        writer.on_progress = self._wake.set
+        self._slow_watcher = slow_watcher
+        writer.call_on_progress(self._wake.set)
         self.watchers: list[Watcher] = []
         """Called with every tick that was checked, once all that it set off is decided."""
+        self.recounters: list[Watcher] = []
+        """Called with every tick that an earlier run has checked and that is passed over now."""
         self.watchers_failed = 0
         self.ticks_checked = 0
         self.overloads = 0
@@ -181,12 +185,12 @@ class Sequencer:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
         brings its ticks this way only. `again`: an earlier run has checked this tick, so no watcher is told of it.
 
-        Returns once it is decided, which can be before it is durable; waits only while the writer has no room or a tick
-        is half done. Once it has begun it is done to its end, also when the caller is cancelled.
+        Returns once it is decided, which can be before it is durable; waits only while the writer or a slow watcher
+        has no room, or a tick is half done. Once it has begun it is done to its end, also when the caller is cancelled.
         Raises Halted when the process has stopped, or stops because of a bug in the engine.
         """
-        while (self._writer.is_behind or not self._whole.is_set()) and not self._writer.halted:
-            await (self._writer.progress() if self._writer.is_behind else self._whole.wait())
+        while not self._writer.halted and (room := self._no_room()) is not None:
+            await room()
         if self._writer.halted:
             raise Halted
         outcome = self._decide(command, at, request)
@@ -199,6 +203,19 @@ class Sequencer:
         rest = self._finish(command, at, outcome, request, again=again)
         self._finishing = asyncio.create_task(rest, name="rest of a tick")
         return await asyncio.shield(self._finishing)
+
+    def passed_over(self, tick: PriceTick, at: int) -> None:
+        """Tell who still counts it of a tick that an earlier run has checked. Nothing is decided."""
+        for recount in self.recounters:
+            recount(tick, at)
+
+    def _no_room(self) -> Callable[[], Awaitable[object]] | None:
+        """What a source that owns the time waits for before its next command; None when there is nothing."""
+        if not self._writer.has_room:
+            return self._writer.progress
+        if self._slow_watcher is not None and self._slow_watcher.is_full:
+            return self._slow_watcher.room
+        return None if self._whole.is_set() else self._whole.wait
 
     async def _finish(
         self, command: Command, at: int, outcome: Done, request: str = "", *, again: bool = False
@@ -291,8 +308,7 @@ class Sequencer:
             self._done(tick, at, outcome.records)
 
     def _done(self, command: Command, at: int, records: list[Record], *, again: bool = False) -> None:
-        """All of a command is decided. Watchers hear first: the candle of a mark that liquidates rides on the commit of
-        what it liquidates."""
+        """All of a command is decided."""
         if isinstance(command, PriceTick) and not again:
             self._checked(command, at)
         if records:

@@ -2,10 +2,13 @@
 
 When an asset's queue is full it is thinned to the tick with its lowest mark, the one with its highest, the last one
 accepted and the last one, in the order they came: whatever any of the shed ticks would have set off, one of these sets
-off, and the price is the last one accepted, as if none had been shed.
+off, and the price is the last one accepted, as if none had been shed. Volume and number of the shed marks go to the
+next one that stays, so candles miss none of them.
 """
 
 from collections import Counter, deque
+
+from msgspec.structs import replace
 
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
@@ -47,9 +50,22 @@ class TickQueue:
         if marks:
             keep |= {min(marks, key=marks.__getitem__), max(marks, key=marks.__getitem__), max(marks)}
         shed = set(own) - keep
+        _hand_on(ticks, sorted(marks), shed)
         self._ticks = deque(tick for place, tick in enumerate(ticks) if place not in shed)
         self._waiting[asset] = len(keep)
         self.shed += len(shed)
+
+
+def _hand_on(ticks: list[PriceTick], accepted: list[int], shed: set[int]) -> None:
+    """Give what was traded at the shed marks to the next mark that stays: the last of all marks does."""
+    volume = marks = 0
+    for place in accepted:
+        tick = ticks[place]
+        if place in shed:
+            volume, marks = volume + tick.volume, marks + tick.marks
+        elif marks:
+            ticks[place] = replace(tick, volume=tick.volume + volume, marks=tick.marks + marks)
+            volume = marks = 0
 
 
 def _mark(tick: PriceTick) -> int:

@@ -1,26 +1,19 @@
-"""The write-behind task: what has queued becomes one transaction, then answers and broadcasts go out.
+"""The write-behind task: what has queued becomes one transaction of the journal, then answers go out and followers
+are told.
 
 While one commit is on its way to the disk the next batch gathers, so the disk sets the pace and a commit is shared
 by everyone who came meanwhile. The durable watermark is the `seq` up to which everything is on disk: it only rises.
 """
 
 import asyncio
-import contextlib
-import heapq
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from exness.core.events import Event, Record
-from exness.runtime.bus import Bus
-from exness.runtime.candles import CandleBatch
-from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import BATCHES, Histogram
 from exness.runtime.ports import Journal, StorageError
-
-_log = structlog.get_logger()
+from exness.runtime.watermark import Watermark
 
 COUNTED_PER_TURN = 10_000
 """Records counted before the loop gets a turn: about a millisecond."""
@@ -30,48 +23,56 @@ class Halted(Exception):
     """The exchange has stopped: it is not known whether what was asked is on disk. Ask again after the restart."""
 
 
+Follower = Callable[[Sequence[Record]], None]
+"""Told of records once they are on disk, in order. Must be quick, and must not raise."""
+
+
 class Writer:
     """Owns the journal. `bound` and `batch` count records; a tick's records are never split over two transactions.
 
-    With `wait_for_disk` False (`acknowledge = "memory"`) no answer waits for the watermark. `candles` ride along.
+    With `wait_for_disk` False (`acknowledge = "memory"`) no answer waits for the watermark.
     """
 
     def __init__(
         self,
         journal: Journal,
-        bus: Bus,
+        followers: Sequence[Follower] = (),
         *,
         durable_seq: int,
         bound: int,
         batch: int,
         wait_for_disk: bool = True,
-        candles: CandleFlush | None = None,
     ) -> None:
         self._journal = journal
-        self._bus = bus
+        self._followers = tuple(followers)
         self._bound = bound
         self._batch = batch
         self._wait_for_disk = wait_for_disk
-        self._candles = candles
         self._groups: deque[list[Record]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
-        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._waiter_number = 0
+        self._mark = Watermark(durable_seq)
         self._closing = False
         self._progressed = asyncio.Event()
-        self.durable_seq = durable_seq
+        self._on_progress: list[Callable[[], None]] = []
         self.halted = False
         self.failed = False
         """It was halted before everything was written: nothing more may be believed of the state."""
-        self.on_progress: Callable[[], None] = lambda: None
-        """Called after every commit and when the writer halts: there may be room now, or never again."""
         self.commit_s = Histogram()
         self.batches = Histogram(BATCHES)
         self.largest_batch = 0
         self.events: Counter[type[Event]] = Counter()
         """Durable records since the start, by what they tell."""
         self._commit_began_s: float | None = None
+
+    @property
+    def durable_seq(self) -> int:
+        """Everything up to it is on disk. It only rises."""
+        return self._mark.seq
+
+    def call_on_progress(self, call: Callable[[], None]) -> None:
+        """Have this called after every commit and when the writer halts: there may be room now, or never again."""
+        self._on_progress.append(call)
 
     @property
     def queued(self) -> int:
@@ -81,7 +82,7 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Who waits for a commit, those who have gone meanwhile included."""
-        return len(self._waiters)
+        return self._mark.waiting
 
     @property
     def bound(self) -> int:
@@ -100,11 +101,6 @@ class Writer:
     def has_room(self) -> bool:
         return self._queued < self._bound
 
-    @property
-    def is_behind(self) -> bool:
-        """There is no room for records, or for candles: who brings ticks as fast as they are taken waits a while."""
-        return not self.has_room or (self._candles is not None and self._candles.is_full)
-
     async def progress(self) -> None:
         """Return after the next commit, or when the writer halts."""
         self._arrived.set()
@@ -120,15 +116,7 @@ class Writer:
     def when_on_disk(self, seq: int) -> asyncio.Future[None] | None:
         """A future for the moment everything up to `seq` is on disk; None when it is.
         The future raises Halted when the process stops before."""
-        if seq <= self.durable_seq:
-            return None
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.halted:
-            future.set_exception(Halted())
-            return future
-        self._waiter_number += 1
-        heapq.heappush(self._waiters, (seq, self._waiter_number, future))
-        return future
+        return self._mark.when(seq)
 
     def when_durable(self, seq: int) -> asyncio.Future[None] | None:
         """Like `when_on_disk`, for the moment when everything up to `seq` may be told; None when nobody waits for the
@@ -155,8 +143,6 @@ class Writer:
         try:
             while await self._something_to_write():
                 await self._commit(self._next_batch())
-            if not self.halted:
-                await self._write_candles(self._taken(lambda candles: candles.take()))
         except BaseException:
             self.failed = True
             raise
@@ -173,31 +159,8 @@ class Writer:
             if self._closing or self.halted:
                 return False
             self._arrived.clear()
-            if self._candles is None:
-                await self._arrived.wait()
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._candles.pause_s()):
-                    await self._arrived.wait()
-            if not self._groups:
-                await self._write_candles(self._taken(lambda candles: candles.overdue()))
+            await self._arrived.wait()
         return not self.halted
-
-    def _taken(self, take: Callable[[CandleFlush], CandleBatch | None]) -> CandleBatch | None:
-        """Candles to write. They are for display: a bug in them costs candles, and no trade."""
-        if self._candles is None:
-            return None
-        try:
-            return take(self._candles)
-        except Exception:  # noqa: BLE001 - see above
-            _log.exception("candles could not be taken; they are not written this time")
-            return None
-
-    async def _write_candles(self, candles: CandleBatch | None) -> None:
-        """Candles alone, when there is no commit for them to ride on."""
-        if candles is not None:
-            await self._append([], candles)
-            self._made_progress()
 
     def _next_batch(self) -> list[Record]:
         records = self._groups.popleft()
@@ -214,35 +177,28 @@ class Writer:
         kinds = await _kinds_of(records)
         if self.halted:
             return
-        candles = self._taken(lambda candles: candles.riding(kinds))
-        self.commit_s.note(await self._append(records, candles))
+        self.commit_s.note(await self._append(records))
         self.batches.note(len(records))
         self.events.update(kinds)
-        self.durable_seq = records[-1].seq
         self._queued -= len(records)
         self.largest_batch = max(self.largest_batch, len(records))
-        self._wake()
-        self._bus.publish(records)
+        self._mark.move(records[-1].seq)
+        for follower in self._followers:
+            follower(records)
         self._made_progress()
 
     def _made_progress(self) -> None:
         self._progressed.set()
         self._progressed = asyncio.Event()
-        self.on_progress()
+        for call in self._on_progress:
+            call()
 
-    async def _append(self, records: list[Record], candles: CandleBatch | None) -> float:
+    async def _append(self, records: list[Record]) -> float:
         """Returns how many seconds it took."""
         self._commit_began_s = began_s = time.monotonic()
-        await self._journal.append(records, candles)
+        await self._journal.append(records)
         self._commit_began_s = None
         return time.monotonic() - began_s
-
-    def _wake(self) -> None:
-        waiters = self._waiters
-        while waiters and waiters[0][0] <= self.durable_seq:
-            future = heapq.heappop(waiters)[2]
-            if not future.done():
-                future.set_result(None)
 
     def halt(self) -> None:
         """Write nothing more, and tell nobody that anything more is on disk: whoever waits hears Halted. A commit that
@@ -252,11 +208,7 @@ class Writer:
 
     def _halt(self) -> None:
         self.halted = True
-        for _, _, future in self._waiters:
-            if not future.done():
-                future.set_exception(Halted())
-                future.exception()  # whoever asked may have gone; that is no error of its own
-        self._waiters.clear()
+        self._mark.end(Halted)
         self._arrived.set()
         self._made_progress()
 

@@ -1,7 +1,7 @@
-"""A consistent copy of the journal and its tables, taken while a server runs; and the way back.
+"""A consistent copy of the journal, and the candles with it, taken while a server runs; and the way back.
 
-A copy is one file: main.db at one moment. Snapshots are not needed, the journal brings everything back. Who is signed
-in is not in it, nor who was and is no more: a restore ends all sessions, so none that had ended comes back.
+A copy is one file: the journal at one moment, and the candles. Tables and snapshots are made from the journal. Who is
+signed in is not in it, nor who was and is no more: a restore ends all sessions, so none that had ended comes back.
 """
 
 import os
@@ -12,10 +12,12 @@ from pathlib import Path
 
 from exness.runtime.ports import StorageError
 from exness.storage.auth import end_everything
-from exness.storage.database import MAIN, check_ours, explain
-from exness.storage.datadir import locked, prepare, sync
-from exness.storage.offline import open_offline
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
+from exness.storage.database import check_ours, explain, transaction
+from exness.storage.datadir import flush, locked, prepare
+from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, remove
+from exness.storage.journal import JOURNAL
+from exness.storage.offline import OLD_MAIN, offline_uri, open_journal
+from exness.storage.takeover import copy_steps, holds_old_journal
 
 PAGES_PER_STEP = 1_000
 
@@ -24,12 +26,15 @@ Progress = Callable[[int, int], None]
 
 
 def backup(data_dir: Path, file: Path, progress: Progress) -> None:
-    """Copy main.db to a new `file` with SQLite's online backup. The server may go on meanwhile.
+    """Copy the journal to a new `file` with SQLite's online backup, and the candles after it. The server may go on
+    meanwhile.
 
     The copy is of the moment it begins: a read transaction holds that moment, so writes of the server neither show in
     it nor start it over. It appears under its name only when it is whole. Raises StorageError.
     """
-    source = data_dir / MAIN_DB
+    source = data_dir / JOURNAL_DB
+    if not source.exists() and holds_old_journal(data_dir / MAIN_DB):
+        source = data_dir / MAIN_DB
     if file.exists():
         raise StorageError(f"{file} is there already: name a new file")
     if not source.is_file():
@@ -37,9 +42,10 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
     draft = file.with_name(f".{file.name}.part")
     try:
         _copy_running(source, draft, progress)
-        _flush(draft)
+        _add_candles(data_dir / MARKET_DB, draft)
+        flush(draft)
         os.link(draft, file)  # fails if someone made it meanwhile
-        _flush(file.parent)
+        flush(file.parent)
     except FileExistsError as error:
         raise StorageError(f"{file} is there already: name a new file") from error
     except sqlite3.Error as error:  # of either file: SQLite does not say which
@@ -54,7 +60,7 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
 def _copy_running(source: Path, draft: Path, progress: Progress) -> None:
     uri = f"{source.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as origin:
-        if check_ours(origin, source, MAIN) == 0:
+        if check_ours(origin, source, OLD_MAIN if source.name == MAIN_DB else JOURNAL) == 0:
             raise StorageError(f"{source} is empty: nothing to back up")
         origin.execute("BEGIN")
         origin.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -69,45 +75,54 @@ def _copy(origin: sqlite3.Connection, draft: Path, progress: Progress) -> None:
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
 
 
-def _flush(path: Path) -> None:
-    """Have a file, or the names in a directory, on the disk itself."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sync(handle)
-    finally:
-        os.close(handle)
+def _add_candles(market_db: Path, draft: Path) -> None:
+    """As they are now, which may be later than the journal's moment."""
+    if not market_db.exists():
+        return
+    uri = f"{market_db.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+        copy.execute("ATTACH DATABASE ? AS market", (uri,))
+        with transaction(copy):
+            for table in ("candles", "counted"):
+                copy.execute(f"CREATE TABLE {table} AS SELECT * FROM market.{table}")  # a name of ours  # nosec B608
 
 
 def restore(file: Path, data_dir: Path) -> None:
-    """Make `file` the journal of a data directory that holds none yet. Raises StorageError and then changes nothing.
+    """Make a data directory that holds no exchange yet one of what is in `file`, also when an older version made it.
+    Raises StorageError and then changes nothing.
 
-    It is copied through SQLite: a main.db that was taken from a data directory as it lay may have a log beside it.
-    An auth.db that lies in the directory already may be older than the last logout, or newer: it starts over.
+    It is copied through SQLite: what was taken from a data directory as it lay may have a log beside it. An auth.db
+    that lies in the directory already may be older than the last logout, or newer: it starts over.
     """
-    with open_offline(file, MAIN) as backup:
+    with open_journal(file) as backup:
         result = backup.execute("PRAGMA quick_check").fetchone()[0]
         if result != "ok":
             raise StorageError(f"{file} is damaged ({' '.join(result.split())}): use another backup")
-        prepare(data_dir)
-        with locked(data_dir):
-            _refuse_exchange(data_dir)
-            draft = data_dir / f"{MAIN_DB}.part"
-            try:
-                _copy(backup, draft, lambda done, total: None)
-                _flush(draft)
-                end_everything(data_dir)
-                draft.rename(data_dir / MAIN_DB)
-                _flush(data_dir)
-            except (OSError, sqlite3.Error) as error:
-                raise StorageError(f"{file} can't be restored to {data_dir / MAIN_DB}: {error}") from error
-            finally:  # also when it is interrupted
-                with suppress(OSError):
-                    draft.unlink()
+    prepare(data_dir)
+    with locked(data_dir):
+        _refuse_exchange(data_dir)
+        try:
+            end_everything(data_dir)
+            with offline_uri(file) as uri:
+                for _ in copy_steps(file, uri, data_dir):
+                    pass
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"{file} can't be restored to {data_dir}: {error}") from error
+        finally:  # also when it is interrupted
+            if not (data_dir / JOURNAL_DB).exists():
+                _remove_parts(data_dir)
+
+
+def _remove_parts(data_dir: Path) -> None:
+    for name in (f"{JOURNAL_DB}.part", f"{MARKET_DB}.part", MARKET_DB):
+        with suppress(OSError):
+            list(remove(data_dir / name))
 
 
 def _refuse_exchange(data_dir: Path) -> None:
     """Also a log that was left behind when its database was moved away: SQLite would play it into the backup."""
-    for database in (MAIN_DB, SNAPSHOTS_DB):
+    for database in EXCHANGE_DBS:
         for name in (database, f"{database}-wal", f"{database}-journal"):
             if (data_dir / name).exists():
                 raise StorageError(f"{data_dir} holds an exchange already ({name}): restore into an empty directory")
+    _remove_parts(data_dir)

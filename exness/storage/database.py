@@ -1,7 +1,8 @@
 """One SQLite file: opened, checked, brought to the present schema, and worked on from aiosqlite's thread.
 
 A file that is not ours, is newer than this program, or can't be used is refused with one sentence that names it and
-says what to do. Nothing here knows a table; what does lies beside it: `journal`, `history`, `snapshots`.
+says what to do. Nothing here knows a table; what does lies beside it: `journal`, `tables`, `history`, `market`,
+`snapshots`.
 """
 
 import asyncio
@@ -14,11 +15,8 @@ from pathlib import Path
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
-import structlog
 
 from exness.runtime.ports import StorageError
-
-_log = structlog.get_logger("exness.storage.database")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,14 +48,21 @@ class DatabaseDamaged(DatabaseRefused):
 
 
 class Schema(NamedTuple):
-    """What a database file of ours is. Its migrations lie in `migrations/<name>/NNNN_what.sql`, numbered from 1; they
-    may ask `is_new_database()`, which is 1 when the file is made and 0 when an older one is migrated."""
+    """What a database file of ours is. Its migrations lie in `migrations/<name>/NNNN_what.sql`, numbered from 1
+    (they may ask `is_new_database()`, which is 1 when the file is made and 0 when an older one is migrated); or it is
+    made by `script` as `version`, and never migrated.
+
+    With `synchronous` FULL a commit is on the disk when it returns. With NORMAL a power cut may take the last ones
+    back, whole: enough for what can be made again.
+    """
 
     name: str
     application_id: int
+    synchronous: str = "FULL"
+    script: str = ""
+    version: int = 0
 
 
-MAIN = Schema("main", 0x65786D6E)
 SNAPSHOTS = Schema("snapshots", 0x6578736E)
 
 
@@ -210,7 +215,7 @@ def prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
         mode = _pragma(connection, "journal_mode = WAL")
         if mode != "wal":
             raise DatabaseRefused(f"{path} can't keep a write-ahead log there: put the data directory on a local disk")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {schema.synchronous}")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -242,7 +247,7 @@ def check_ours(connection: sqlite3.Connection, path: Path, schema: Schema) -> in
         return 0
     if application != schema.application_id:
         raise DatabaseRefused(f"{path} belongs to another application: move it away, or choose another data directory")
-    newest = len(migrations(schema))
+    newest = schema.version or len(migrations(schema))
     if version > newest:
         raise DatabaseRefused(
             f"{path} was written by a newer version of exness (schema {version}, this one knows {newest}): "
@@ -256,19 +261,30 @@ def _migrate(connection: sqlite3.Connection, schema: Schema, version: int) -> No
 
     Two processes may come at the same time: each step asks again whether the other one has done it.
     """
+    if schema.script:
+        _make(connection, schema)
+        return
     scripts = migrations(schema)
-    if 0 < version < len(scripts):
-        _log.info("database is migrated; a million trades take some ten seconds", schema=len(scripts), was=version)
     connection.create_function("is_new_database", 0, lambda: int(version == 0))
     steps = list(enumerate(scripts[version:], version + 1))
     for group in [steps] if version == 0 else [[step] for step in steps]:
         with transaction(connection):
             for number, script in group:
-                if _pragma(connection, "user_version") != number - 1:
-                    continue
-                for statement in _statements(script):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {number}")
+                if _pragma(connection, "user_version") == number - 1:
+                    _run(connection, script, number)
+
+
+def _make(connection: sqlite3.Connection, schema: Schema) -> None:
+    with transaction(connection):
+        if _pragma(connection, "user_version") == 0:
+            connection.execute(f"PRAGMA application_id = {schema.application_id}")
+            _run(connection, schema.script, schema.version)
+
+
+def _run(connection: sqlite3.Connection, script: str, version: int) -> None:
+    for statement in _statements(script):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -27,6 +27,15 @@ def sync(handle: int) -> None:
     os.fsync(handle)
 
 
+def flush(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk itself."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync(handle)
+    finally:
+        os.close(handle)
+
+
 def prepare(data_dir: Path) -> None:
     """Make the directory. Raises StorageError when it can't be made or written, or nothing could be stored in it."""
     require_sqlite()

@@ -1,8 +1,10 @@
-"""Journal, history and snapshots in memory, with the behaviour of the SQLite ones. For tests and the simulator."""
+"""Journal, tables, candles and snapshots in memory, with the behaviour of the SQLite ones. For tests and the
+simulator."""
 
 import asyncio
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from typing import Any
@@ -10,17 +12,10 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import (
-    AccountOpened,
-    Deposited,
-    Record,
-    StartedAfresh,
-    TradeClosed,
-    TradeLiquidated,
-    TradeOpened,
-)
-from exness.core.instruments import AccountId, Asset, Instrument, OrderId
+from exness.core.events import Record, StartedAfresh
+from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.runtime.listings import Listing
 from exness.runtime.ports import (
     Analytics,
     JournalDamaged,
@@ -30,9 +25,14 @@ from exness.runtime.ports import (
     StorageError,
     TradeQuery,
     TradeRow,
+    Watermark,
 )
+from exness.storage import rows
 from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
+from exness.storage.fold import apply, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
+from exness.storage.rows import Row as TableRow
+from exness.storage.rows import Table
 
 
 class MemoryJournal:
@@ -44,14 +44,12 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.candles: dict[tuple[Asset, Interval, int], Candle] = {}
-        self.counted: dict[Asset, Counted] = {}
         self.disk = asyncio.Event()
         self.disk.set()
         self.failure: str | None = None
         self._failed = False
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         if self._failed:
             raise StorageError("the journal takes no more records since a write failed: start again")
         try:
@@ -64,18 +62,6 @@ class MemoryJournal:
             self._failed = True
             raise
         self.rows += rows
-        if any(isinstance(record.event, StartedAfresh) for record in records):
-            self.candles.clear()
-            self.counted.clear()
-        if candles is not None:
-            self._keep(candles)
-
-    def _keep(self, batch: CandleBatch) -> None:
-        for candle in batch.candles:
-            before = self.candles.get((candle.asset, candle.interval, candle.start))
-            if before is None or before.backfilled or not candle.backfilled:
-                self.candles[candle.asset, candle.interval, candle.start] = candle
-        self.counted |= {counted.asset: counted for counted in batch.counted}
 
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         records: list[Record] = []
@@ -94,9 +80,6 @@ class MemoryJournal:
         if records:
             yield records
 
-    async def record(self, seq: int) -> Record:
-        return _decode(self.rows[seq - 1])
-
     async def last_seq(self) -> int:
         return self._last
 
@@ -109,14 +92,8 @@ class MemoryJournal:
     async def fingerprint(self, seq: int) -> int:
         return fingerprint(row[5] for row in self.rows[max(0, seq - FINGERPRINTED) : seq])
 
-    async def mend(self, seq: int) -> bool:
-        """There are no tables to mend it from."""
-        return False
-
-    async def cut(self, seq: int) -> None:
-        if seq != self._last:
-            raise StorageError(f"only the newest journal record, {self._last}, can be cut, not {seq}")
-        self.rows.pop()
+    async def pick(self, seqs: Sequence[int]) -> list[Record]:
+        return [_decode(self.rows[seq - 1]) for seq in seqs]
 
     @property
     def _last(self) -> int:
@@ -128,115 +105,132 @@ def _decode(row: Row) -> Record:
     return decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum))
 
 
-class MemoryHistory:
-    """Implements `ports.History` over a MemoryJournal. Each request reads on from where the one before it ended, and
-    then looks at the trades of its account."""
+class MemoryTables:
+    """Implements `ports.Tables` and `ports.History`, with the same fold as main.db. `rows` are by table and key."""
 
-    def __init__(self, journal: MemoryJournal, instruments: Mapping[Asset, Instrument]) -> None:
-        self._journal = journal
-        self._instruments = instruments
-        self._read: list[Row] = []
-        """What of the journal is in `_trades`."""
-        self._trades: defaultdict[AccountId, dict[OrderId, TradeRow]] = defaultdict(dict)
+    def __init__(self, instruments: Mapping[Asset, Listing]) -> None:
+        self.instruments = instruments
+        self.mark = Watermark(0, 0, 0)
+        self.rows: dict[Table, dict[object, TableRow]] = {}
+        self._trades: defaultdict[str, list[rows.Trade]] = defaultdict(list)
         """Each account's, in the order they were opened."""
+        self._records: defaultdict[str, list[int]] = defaultdict(list)
+        self._clear()
+        self._put(rows.first_rows())
+
+    async def write(self, records: Sequence[Record]) -> None:
+        self.take(records)
+
+    def take(self, records: Sequence[Record]) -> None:
+        if records[0].seq != self.mark.seq + 1:
+            raise StorageError(f"the tables are at record {self.mark.seq}, record {records[0].seq} does not follow")
+        batch = gather(records)
+        if batch.clear:
+            self._clear()
+        for puts in batch.puts.values():
+            self._put(puts.values())
+        for table, changes in batch.changes.items():
+            for change in changes.values():
+                apply(self.rows[table][change.key], change)
+        reset = max((r.seq for r in records if isinstance(r.event, StartedAfresh)), default=self.mark.reset)
+        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], reset)
+
+    async def watermark(self) -> Watermark:
+        return self.mark
+
+    async def records_of(self, account: AccountId, after: int, limit: int) -> list[int]:
+        if self.mark.reset > after:
+            raise StorageError("the exchange was reset since")
+        seqs = self._records.get(account, [])
+        first = bisect_right(seqs, after)
+        return seqs[first : first + limit]
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        matches = [row for row in self._trades_of(query.account).values() if _matches(query, row)]
+        """It looks at every trade of the account."""
+        matches = [row for trade in self._trades.get(query.account, ()) if _matches(query, row := self._row(trade))]
         ordered = _ordered(matches, query)
         return ordered[query.offset : query.offset + query.limit], _analytics(matches)
 
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
-        return self._trades_of(account).get(order)
+        trade = self.rows[rows.TRADES].get(order)
+        return self._row(trade) if isinstance(trade, rows.Trade) and trade.account_id == account else None
+
+    def _clear(self) -> None:
+        self.rows = {table: {} for table in rows.TABLES}
+        self._trades.clear()
+        self._records.clear()
+
+    def _put(self, put: Iterable[TableRow]) -> None:
+        for row in put:
+            table = rows.TABLE_OF[type(row)]
+            self.rows[table][getattr(row, table.key)] = row
+            if isinstance(row, rows.Trade):
+                self._trades[row.account_id].append(row)
+            elif isinstance(row, rows.AccountRecord):
+                self._records[row.account_id].append(row.seq)
+
+    def _row(self, trade: rows.Trade) -> TradeRow:
+        return TradeRow(
+            order=OrderId(trade.id),
+            account=AccountId(trade.account_id),
+            asset=Asset(trade.asset),
+            side=Side(trade.side),
+            margin=trade.margin,
+            leverage=trade.leverage,
+            entry=trade.entry_price,
+            liquidation=trade.liquidation_price,
+            opened_at=trade.created_at,
+            client_order=trade.client_order_id,
+            liquidated=trade.status == "liquidated",
+            close_price=trade.close_price,
+            pnl=trade.pnl,
+            returned=trade.returned,
+            shortfall=trade.shortfall,
+            closed_at=trade.closed_at,
+            decimals=self.instruments[Asset(trade.asset)].decimals,
+        )
+
+
+class MemoryCandles:
+    """Implements `ports.CandleStore`. With `failure` the next writes fail."""
+
+    def __init__(self) -> None:
+        self.stored: dict[tuple[Asset, Interval, int], Candle] = {}
+        self.counted: dict[Asset, Counted] = {}
+        self.seq = 0
+        self.failure: str | None = None
+
+    async def write(self, batch: CandleBatch, seq: int, *, forget: bool = False) -> None:
+        if self.failure is not None:
+            raise StorageError(self.failure)
+        if forget:
+            self.stored.clear()
+            self.counted.clear()
+        for candle in batch.candles:
+            before = self.stored.get((candle.asset, candle.interval, candle.start))
+            if before is None or before.backfilled or not candle.backfilled:
+                self.stored[candle.asset, candle.interval, candle.start] = copy(candle)
+        self.counted |= {counted.asset: counted for counted in batch.counted}
+        self.seq = seq
 
     async def candles(self, query: CandleQuery) -> list[Candle]:
         return query.choose([], self._candles(query.asset, query.interval))
 
     async def newest_candles(self) -> CandleBatch:
-        counted = [self._journal.counted[asset] for asset in sorted(self._journal.counted)]
+        counted = [self.counted[asset] for asset in sorted(self.counted)]
         newest = [self._own_newest(each.asset, interval) for each in counted for interval in Interval]
         return CandleBatch([candle for candle in newest if candle is not None], counted)
 
+    async def heard(self) -> int:
+        return self.seq
+
     def _candles(self, asset: Asset, interval: Interval) -> list[Candle]:
         """Copies, as who asks may let them grow."""
-        stored = self._journal.candles
-        return [copy(stored[key]) for key in sorted(stored) if key[:2] == (asset, interval)]
+        return [copy(self.stored[key]) for key in sorted(self.stored) if key[:2] == (asset, interval)]
 
     def _own_newest(self, asset: Asset, interval: Interval) -> Candle | None:
         own = [candle for candle in self._candles(asset, interval) if not candle.backfilled]
         return own[-1] if own else None
-
-    def _trades_of(self, account: AccountId) -> dict[OrderId, TradeRow]:
-        """Every trade of this account as it is now."""
-        rows = self._journal.rows
-        if len(rows) < len(self._read) or (self._read and rows[len(self._read) - 1] is not self._read[-1]):
-            self._read.clear()  # the newest record has been cut: from the first one again
-            self._trades.clear()
-        for row in rows[len(self._read) :]:
-            self._take(_decode(row))
-            self._read.append(row)
-        return self._trades.get(account, {})
-
-    def _take(self, record: Record) -> None:
-        match record.event:
-            case TradeOpened() as event:
-                opened = _opened(event, self._instruments[event.trade.asset].decimals)
-                self._trades[event.account][opened.order] = opened
-            case TradeClosed() as event:
-                mine = self._trades[event.account]
-                mine[event.order] = _closed(mine[event.order], record, event)
-            case TradeLiquidated() as event:
-                mine = self._trades[event.account]
-                mine[event.order] = _liquidated(mine[event.order], record, event)
-            case AccountOpened() | Deposited():
-                pass
-            case StartedAfresh():
-                self._trades.clear()
-
-
-def _opened(event: TradeOpened, decimals: int) -> TradeRow:
-    trade = event.trade
-    return TradeRow(
-        order=trade.order,
-        account=trade.account,
-        asset=trade.asset,
-        side=trade.side,
-        margin=trade.margin,
-        leverage=trade.leverage,
-        entry=trade.entry,
-        liquidation=trade.liquidation,
-        opened_at=trade.opened_at,
-        client_order=trade.client_order,
-        liquidated=False,
-        close_price=None,
-        pnl=None,
-        returned=None,
-        shortfall=0,
-        closed_at=None,
-        decimals=decimals,
-    )
-
-
-def _closed(row: TradeRow, record: Record, event: TradeClosed) -> TradeRow:
-    return msgspec.structs.replace(
-        row,
-        close_price=event.price,
-        pnl=event.pnl,
-        returned=event.returned,
-        shortfall=event.shortfall,
-        closed_at=record.at,
-    )
-
-
-def _liquidated(row: TradeRow, record: Record, event: TradeLiquidated) -> TradeRow:
-    return msgspec.structs.replace(
-        row,
-        liquidated=True,
-        close_price=event.mark,
-        pnl=event.pnl,
-        returned=0,
-        shortfall=event.shortfall,
-        closed_at=record.at,
-    )
 
 
 def _matches(query: TradeQuery, row: TradeRow) -> bool:
@@ -322,9 +316,6 @@ class MemorySnapshots:
             yield accounts
         if count != snapshot.header.accounts or digest.hex() != snapshot.digest:
             raise SnapshotDamaged(f"snapshot {seq} is damaged: its accounts do not match its digest")
-
-    async def drop_from(self, seq: int) -> None:
-        self.stored = {kept: snapshot for kept, snapshot in self.stored.items() if kept < seq}
 
     def keep(self, snapshot: MemorySnapshot) -> None:
         """Store a finished snapshot, drop the oldest beyond the number kept."""

@@ -8,7 +8,15 @@ from pathlib import Path
 from exness.core.capture import Digest, Header
 from exness.runtime.ports import SnapshotDamaged, StorageError
 from exness.storage.database import Schema, check_ours, explain
+from exness.storage.files import JOURNAL_DB, MAIN_DB
+from exness.storage.journal import JOURNAL
+from exness.storage.rows import VERSION
 from exness.storage.snapshots import check_row, read_chunk, select_all
+
+OLD_MAIN = Schema("main", 0x65786D6E, version=VERSION)
+"""A main.db of before journal.db: it holds the journal, too."""
+
+HAS_JOURNAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'journal'"
 
 
 class DatabaseEmpty(StorageError):
@@ -18,10 +26,53 @@ class DatabaseEmpty(StorageError):
 @contextmanager
 def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
     """A connection that only reads, also what a killed server left in the write-ahead log. Raises StorageError,
-    DatabaseEmpty when nothing was ever in it.
+    DatabaseEmpty when nothing was ever in it."""
+    try:
+        with (
+            offline_uri(path) as uri,
+            closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection,
+        ):
+            if check_ours(connection, path, schema) == 0:
+                raise DatabaseEmpty(f"{path} is empty")
+            yield connection
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
 
-    With no such log the file is read as it lies. With one, SQLite makes an index of it beside it, which goes again; an
-    index that a killed server left is not believed and not touched either.
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[sqlite3.Connection]:
+    """The journal in journal.db, in a backup, or in a main.db of a version before journal.db. See `open_offline`."""
+    with open_offline(path, OLD_MAIN if _is_old_main(path) else JOURNAL) as connection:
+        if not connection.execute(HAS_JOURNAL).fetchone()[0]:
+            raise StorageError(f"{path} holds tables and no journal, from which they are made: name that one")
+        yield connection
+
+
+def require_journal(data_dir: Path) -> Path:
+    """Where journal.db is. Raises StorageError when there is none, and says what to do with an older directory."""
+    path = data_dir / JOURNAL_DB
+    if not path.exists() and (data_dir / MAIN_DB).exists():
+        raise StorageError(
+            f"{data_dir} has no {JOURNAL_DB}: if an older version left it, start the server once, which takes it over"
+        )
+    return path
+
+
+def _is_old_main(path: Path) -> bool:
+    try:
+        with offline_uri(path) as uri, closing(sqlite3.connect(uri, uri=True)) as connection:
+            application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+            return application == OLD_MAIN.application_id
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+
+
+@contextmanager
+def offline_uri(path: Path) -> Iterator[str]:
+    """What to open so that not a byte of it changes.
+
+    With no write-ahead log the file is read as it lies. With one, SQLite makes an index of it beside it, which goes
+    again; an index that a killed server left is not believed and not touched either.
     """
     if not path.is_file():
         raise StorageError(f"{path} is not there")
@@ -32,14 +83,7 @@ def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
     if has_log:
         mode = "mode=ro&readonly_shm=1" if leave_index else "mode=ro"
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-        ) as connection:
-            if check_ours(connection, path, schema) == 0:
-                raise DatabaseEmpty(f"{path} is empty")
-            yield connection
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
+        yield f"{path.absolute().as_uri()}?{mode}"
     finally:
         if has_log and not leave_index:
             with suppress(OSError):

@@ -13,7 +13,7 @@ import msgspec
 
 from exness.core.capture import Digest, Header, decode_header, encode_header
 from exness.runtime.ports import SnapshotDamaged, SnapshotInfo
-from exness.storage.database import Database, DatabaseDamaged, transaction
+from exness.storage.database import Database, DatabaseDamaged
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,9 +83,6 @@ class SqliteSnapshots:
             yield accounts
         if count != row.header.accounts or digest.hex() != row.digest:
             raise SnapshotDamaged(f"snapshot {seq} is damaged: its accounts do not match its digest")
-
-    async def drop_from(self, seq: int) -> None:
-        await self._database.run(_drop_from, seq)
 
     async def _read(
         self, function: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -209,12 +206,6 @@ def read_chunk(connection: sqlite3.Connection, seq: int, n: int, digest: Digest)
 
 def _read_chunks(connection: sqlite3.Connection, seq: int, first: int, end: int, digest: Digest) -> list[bytes]:
     return [account for n in range(first, end) for account in read_chunk(connection, seq, n, digest)]
-
-
-def _drop_from(connection: sqlite3.Connection, seq: int) -> None:
-    with transaction(connection):
-        connection.execute(DROP_SNAPSHOTS_FROM, (seq,))
-        connection.execute(DROP_LOOSE_CHUNKS)
 
 
 def _give_room_back(connection: sqlite3.Connection, needed: int) -> None:

@@ -34,11 +34,6 @@ def add(column: str, low: str, high: str) -> str:
     )  # of column names and constants alone
 
 
-def subtract(column: str, number: str) -> str:
-    """What SETs a sum to itself less a 64-bit number, given as an SQL expression."""
-    return add(column, f"-({number} % {WIDE})", f"-({number} / {WIDE})")
-
-
 def sum_of(number: str) -> str:
     """Two aggregates that are the sum of a 64-bit number over up to 2**31 rows: for `summed`."""
     return f"coalesce(sum({number} >> {_LIMB_BITS}), 0), coalesce(sum({number} & {2**_LIMB_BITS - 1}), 0)"

@@ -24,7 +24,6 @@ from exness.core.engine import Done, Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.state import State
-from exness.runtime.bus import Bus
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
@@ -66,9 +65,11 @@ async def build(config: Config, trades: int, per_account: int) -> None:
             batch.append(record)
             if len(batch) == BATCH:
                 await storage.journal.append(batch)
+                await storage.tables.write(batch)
                 batch = []
         await storage.journal.append(batch)
-        writer = Writer(storage.journal, Bus(1), durable_seq=engine.state.seq, bound=1, batch=1)
+        await storage.tables.write(batch)
+        writer = Writer(storage.journal, durable_seq=engine.state.seq, bound=1, batch=1)
         info = await Snapshotter(engine.state, writer, storage.snapshots, 1.0, 0).take()
     assert info is not None
     size = (config.storage.data_dir / "main.db").stat().st_size

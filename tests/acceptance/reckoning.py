@@ -157,9 +157,11 @@ async def whole_history(server: Server, token: str) -> list[dict[str, Any]]:
 
 
 def read_tables(data_dir: Path, query: str) -> list[tuple[Any, ...]]:
-    """Rows of main.db, without writing to it. The server may have been killed: its log is read along."""
+    """Rows of main.db and journal.db, without writing to them. The server may have been killed: their logs are read
+    along."""
     connection = sqlite3.connect(f"{(data_dir / 'main.db').as_uri()}?mode=ro", uri=True)
     try:
+        connection.execute("ATTACH DATABASE ? AS truth", (f"{(data_dir / 'journal.db').as_uri()}?mode=ro",))
         return connection.execute(query).fetchall()
     finally:
         connection.close()
@@ -197,8 +199,13 @@ def assert_as_reckoned(reckoning: Reckoning, data_dir: Path) -> None:
         for each in reckoning.liquidated
         if each.end is not None and each.end.tick is not None
     ]
-    columns = "trade_id, asset, side, margin, entry_price, liquidation_price, mark, bid, ask, pnl, shortfall"
-    assert_same(read_tables(data_dir, f"SELECT {columns} FROM liquidations ORDER BY seq"), expected)
+    of_trade = "asset, side, margin, entry_price, liquidation_price"
+    of_end = "mark, bid, ask, ended.pnl, ended.shortfall"
+    query = (
+        f"SELECT trade_id, {of_trade}, {of_end} FROM liquidations AS ended JOIN trades ON trades.id = trade_id "
+        "ORDER BY ended.seq"
+    )
+    assert_same(read_tables(data_dir, query), expected)
     journal = read_tables(
         data_dir,
         "SELECT payload ->> 'order', payload ->> 'mark', payload ->> 'bid', payload ->> 'ask', "

@@ -81,7 +81,7 @@ def below_a_file(*arguments: str) -> Callable[[Path], list[str]]:
     return make
 
 
-def main_db(write: Callable[[Path], object], name: str = "main.db") -> Callable[[Path], list[str]]:
+def database(write: Callable[[Path], object], name: str = "journal.db") -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         (folder / "data").mkdir()
         write(folder / "data" / name)
@@ -201,20 +201,20 @@ CASES = {
     "a data directory that is a file": Case(on_a_file, ("/f ",), {}),
     "a token into a directory that can't be made": Case(below_a_file("token", "a@example.com"), ("file/data",), {}),
     "a database that is no database": Case(
-        main_db(lambda path: path.write_text("once upon a time " * 500)), ("data/main.db", "no SQLite database"), {}
+        database(lambda path: path.write_text("once upon a time " * 500)), ("data/journal.db", "no SQLite database"), {}
     ),
     "a database of another program": Case(
-        main_db(sqlite("CREATE TABLE theirs (x)")), ("data/main.db", "another application"), {}
+        database(sqlite("CREATE TABLE theirs (x)")), ("data/journal.db", "another application"), {}
     ),
     "a database of a newer version": Case(
-        main_db(
-            sqlite(f"PRAGMA application_id = {0x65786D6E}", "PRAGMA user_version = 999", "CREATE TABLE journal (x)")
+        database(
+            sqlite(f"PRAGMA application_id = {0x65786D6A}", "PRAGMA user_version = 999", "CREATE TABLE journal (x)")
         ),
-        ("data/main.db", "newer version", "999"),
+        ("data/journal.db", "newer version", "999"),
         {},
     ),
-    "a database that is a directory": Case(main_db(lambda path: path.mkdir()), ("data/main.db",), {}),
-    "a secret too short to be one": Case(main_db(lambda path: path.write_text("abc"), "secret"), ("data/secret",), {}),
+    "a database that is a directory": Case(database(lambda path: path.mkdir()), ("data/journal.db",), {}),
+    "a secret too short to be one": Case(database(lambda path: path.write_text("abc"), "secret"), ("data/secret",), {}),
     "a token for what is no address": Case(lambda _: ["token", "nobody"], ("'nobody'",), {}, code=2),
     "a token for an address on two lines": Case(lambda _: ["token", "a@b.com\nc@d.com"], ("address",), {}, code=2),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from exness.core.ceilings import MOST_HELD
 from exness.core.money import format_usdc
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
+from exness.storage.files import EXCHANGE_DBS, MARKET_DB
 from tests.acceptance.test_dev_control import MANUAL, ORDER, assert_verified, done
 from tests.support.ceilings import assert_columns_are_within
 from tests.support.process import DidNotStart, Server, finished
@@ -25,7 +25,7 @@ async def assert_shows_everything(server: Server, token: str) -> None:
 
 
 def assert_stored(server: Server) -> None:
-    for name, database in ((MAIN_DB, "main"), (SNAPSHOTS_DB, "snapshots")):
+    for name, database in ((name, name.removesuffix(".db")) for name in EXCHANGE_DBS):
         with closing(sqlite3.connect(server.data_dir / name)) as connection:
             assert_columns_are_within(connection, database)
 
@@ -116,8 +116,8 @@ async def test_a_coin_of_which_ten_million_million_are_traded_a_day_is_replayed_
     )
     assert done.code == 0, done.errors
     assert "replay ended: 80 ticks, 1 orders done and 1 refused" in done.output
-    with closing(sqlite3.connect(tmp_path / "data" / MAIN_DB)) as connection:
-        assert_columns_are_within(connection)
+    with closing(sqlite3.connect(tmp_path / "data" / MARKET_DB)) as connection:
+        assert_columns_are_within(connection, "market")
         volumes = connection.execute("SELECT DISTINCT volume FROM candles WHERE interval = '1d'").fetchall()
     assert volumes == [(2**63 - 4,)], "four quarters of the most that is taken in"
     verified = await finished("verify", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)

@@ -145,7 +145,7 @@ async def test_requests_in_flight_are_answered_before_it_ends(tmp_path: Path) ->
     async with server, contextlib.AsyncExitStack() as stack:
         ledger = await ledger_of(server)
         ledger.note(await server.post("/trade/create", ledger.token, ORDER))
-        with held(server.data_dir / "main.db"):
+        with held(server.data_dir / "journal.db"):
             clients = [await stack.enter_async_context(half_a_body(server, ledger.token)) for _ in range(20)]
             for _, writer, rest in clients:
                 writer.write(rest)
@@ -247,11 +247,11 @@ async def test_a_disk_that_takes_no_more_stops_it_with_a_reason_and_nothing_ackn
         ledger = await ledger_of(server)
         load = Load(server, ledger)
         async with load.running(at_least=300):
-            size = (server.data_dir / "main.db-wal").stat().st_size
+            size = (server.data_dir / "journal.db-wal").stat().st_size
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, size))
             code = await server.wait()
         print(f"broken disk: {dict(load.outcomes)}; {server.errors[-1]}")
-        assert_failed_with_a_reason(server, code, "main.db can't be used")
+        assert_failed_with_a_reason(server, code, "journal.db can't be used")
         assert_tables_agree(server)
         await server.start()
         await ledger.assert_kept(server)
@@ -263,7 +263,7 @@ async def test_a_database_that_somebody_else_holds_stops_it_with_a_reason(tmp_pa
     async with server:
         ledger = await ledger_of(server)
         ledger.note(await server.post("/trade/create", ledger.token, ORDER))
-        with held(server.data_dir / "main.db"):
+        with held(server.data_dir / "journal.db"):
             answer = await server.post("/trade/create", ledger.token, ORDER)
             assert (answer.status, answer.body["code"]) == (500, "internal_error")
             assert "on disk" in answer.body["message"]

@@ -29,7 +29,7 @@ async def test_the_real_process_tells_of_all_its_parts(tmp_path: Path) -> None:
         assert samples["exness_connections",] >= 1
         assert samples["exness_ticks_checked_total",] > 0
         assert samples["exness_feed_messages_total", "ticks"] > 0
-        assert samples["exness_file_bytes", "main.db"] > 0
+        assert samples["exness_file_bytes", "journal.db"] > 0
         assert samples["exness_loop_lag_seconds_count",] > 0
         assert samples["process_resident_memory_bytes",] > 0
         assert samples["exness_mails_total", "sent"] == 0

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -19,9 +21,10 @@ from exness.config import load
 from exness.process.signals import Interrupted, Stop
 from exness.runtime.ports import StorageError
 from exness.storage import backup as backups
+from exness.storage import takeover
 from exness.storage.backup import backup, restore
 from exness.storage.datadir import locked
-from exness.storage.sqlite import MAIN_DB
+from exness.storage.files import JOURNAL_DB
 from tests.storage.damage import contents, make_directory
 from tests.support.process import ROOT
 from tests.support.waiting import until_blocking
@@ -300,25 +303,34 @@ async def test_a_signal_that_came_before_the_loop_is_heard_by_it(tmp_path: Path,
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("at", ["_copy", "_flush"])
+@pytest.mark.parametrize(
+    ("module", "at"),
+    [(backups, "_copy"), (backups, "_add_candles"), (backups, "flush"), (takeover, "_finish"), (takeover, "flush")],
+)
 def test_an_interrupted_backup_or_restore_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, at: str
 ) -> None:
     asyncio.run(make_directory(tmp_path / "data", [], []))
     backup(tmp_path / "data", tmp_path / "kept.db", lambda done, total: None)
-    real = getattr(backups, at)
+    real = getattr(module, at)
 
     def interrupted(*arguments: Any) -> None:
         real(*arguments)
         raise Interrupted(signal.SIGINT)
 
-    monkeypatch.setattr(backups, at, interrupted)
+    monkeypatch.setattr(module, at, interrupted)
+    into = tmp_path / ("copy.db" if module is backups else "other")
+    command = (
+        partial(backup, tmp_path / "data", into, lambda done, total: None)
+        if module is backups
+        else partial(restore, tmp_path / "kept.db", into)
+    )
     with pytest.raises(Interrupted):
-        backup(tmp_path / "data", tmp_path / "copy.db", lambda done, total: None)
-    with pytest.raises(Interrupted):
-        restore(tmp_path / "kept.db", tmp_path / "other")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "kept.db", "other"]
-    assert [path.name for path in (tmp_path / "other").iterdir()] == ["lock"]
+        command()
+    left = ["data", "kept.db"] if module is backups else ["data", "kept.db", "other"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+    if module is takeover:
+        assert [path.name for path in (tmp_path / "other").iterdir()] == ["lock"]
     monkeypatch.undo()
     restore(tmp_path / "kept.db", tmp_path / "other")
-    assert (tmp_path / "other" / MAIN_DB).exists()
+    assert (tmp_path / "other" / JOURNAL_DB).exists()

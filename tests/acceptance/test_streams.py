@@ -21,8 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exness.app.life import issue_tokens
 from exness.config import load
 from exness.storage.backup import backup
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
-from exness.storage.verify import verify
+from exness.storage.files import JOURNAL_DB
+from exness.storage.verify import verify, verify_directory
 from tests.acceptance import measure_logs
 from tests.storage.damage import make_directory
 from tests.support.process import ROOT, Server, finished
@@ -126,7 +126,7 @@ async def test_no_stream_keeps_the_exchange_from_anything(tmp_path: Path, name: 
             process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait) == 0
         assert time.monotonic() - began < STOPS_WITHIN_S
-    report = verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
+    report = verify_directory(data_dir, lambda done, total: None)
     assert (report.trades_opened, report.trades_closed) == (1, 1)
 
 
@@ -237,7 +237,7 @@ def test_a_command_that_nobody_hears_has_done_it_all_the_same(tmp_path: Path, na
     if name == "backup":
         assert verify(tmp_path / "copy.db", None, lambda done, total: None).records == 0
     if name == "restore":
-        assert (tmp_path / "other" / MAIN_DB).exists()
+        assert (tmp_path / "other" / JOURNAL_DB).exists()
 
 
 def test_a_token_that_cannot_be_printed_is_told_of(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ async def test_connections_beyond_the_limit_of_open_files_are_refused_in_words(t
         # One client takes two thirds of the places at most.
         assert allowed * 2 // 3 - 3 <= first_bytes.count("HTTP/1.1 200") <= allowed
         assert await server.stop() == 0
-    report = verify(server.data_dir / MAIN_DB, server.data_dir / SNAPSHOTS_DB, lambda done, total: None)
+    report = verify_directory(server.data_dir, lambda done, total: None)
     assert report.trades_opened == 1
 
 

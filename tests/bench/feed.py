@@ -18,7 +18,7 @@ from exness.core.commands import PriceTick
 from exness.core.state import State
 from exness.feeds.decode import Ignored, decode_frame
 from exness.runtime.recovery import Recovered
-from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import Storage
 from tests.bench.books import engine_with
 from tests.bench.figures import Figure, Round, figure
@@ -73,8 +73,8 @@ async def _feed(url: str, port: int, frames: int, rounds: int) -> dict[str, Any]
 async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     """Ticks checked a second, and how many were thinned out of the queue, which no one counts as checked."""
     config = load(None, {}, {"feed.source": "backpack", "feed.url": url})
-    journal, instruments = MemoryJournal(), config.instruments()
-    storage: Any = Storage(journal, MemoryHistory(journal, instruments), MemorySnapshots())  # type: ignore[arg-type]
+    journal, tables = MemoryJournal(), MemoryTables(config.instruments())
+    storage: Any = Storage(journal, tables, tables, MemoryCandles(), MemorySnapshots())  # type: ignore[arg-type]
     source = assembly.make_feed(config)
     exchange = assembly.make_exchange(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
     sequencer, began, finished = exchange.sequencer, [0.0], asyncio.Event()

@@ -23,13 +23,13 @@ from exness.config import load
 from exness.core.capture import PlainAccount
 from exness.core.commands import CloseTrade, OpenAccount
 from exness.core.events import Record
-from exness.runtime.bus import Bus
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Writer
 from exness.storage.codec import decode
+from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
 from exness.storage.journal import SELECT_RECORDS
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, Storage, open_storage
+from exness.storage.sqlite import Storage, open_storage
 from tests.bench.books import DEPOSIT, account_id, do, opening, order, wander, wide_rules
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child
@@ -67,7 +67,7 @@ def prepare_snapshot(data_dir: str, size: int) -> None:
     async def prepare() -> None:
         async with storage_in(Path(data_dir)) as storage:
             await _append(storage, opening(engine, size))
-            writer = Writer(storage.journal, Bus(1), durable_seq=engine.state.seq, bound=1, batch=1)
+            writer = Writer(storage.journal, durable_seq=engine.state.seq, bound=1, batch=1)
             await Snapshotter(engine.state, writer, storage.snapshots, 1.0, 0).take()
 
     asyncio.run(prepare())
@@ -120,7 +120,7 @@ def decode_snapshot(place: Path) -> float:
 
 def decode_journal(place: Path) -> float:
     """Seconds to read, check and decode every record."""
-    with closing(sqlite3.connect(place / MAIN_DB)) as connection:
+    with closing(sqlite3.connect(place / JOURNAL_DB)) as connection:
         began = time.perf_counter()
         for row in connection.execute(SELECT_RECORDS, (0, -1)):
             decode(row)

@@ -29,8 +29,9 @@ from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.storage.batch import execute_batch
 from exness.storage.codec import encode
+from exness.storage.files import JOURNAL_DB
 from exness.storage.journal import INSERT_RECORD
-from exness.storage.sqlite import MAIN_DB, open_storage
+from exness.storage.sqlite import open_storage
 from tests.bench.books import DEPOSIT, account_id, engine_with, order, order_id
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child
@@ -131,5 +132,5 @@ async def _trade(exchange: Exchange) -> None:
 def _pretend_journal_up_to(data_dir: Path, seq: int) -> None:
     """A last record for the journal to go on from: what is measured never reads those before it."""
     record = Record(seq, 1, AccountOpened(account_id(0), "nobody@example.com", 0))
-    with closing(sqlite3.connect(data_dir / MAIN_DB)) as connection, connection:
+    with closing(sqlite3.connect(data_dir / JOURNAL_DB)) as connection, connection:
         execute_batch(connection, INSERT_RECORD, [encode(record)])

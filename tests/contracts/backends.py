@@ -1,15 +1,18 @@
 """What the contract tests run against: each storage, with the means to damage what it holds."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
-from exness.runtime.ports import History, Journal, Snapshots
-from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
+from exness.core.events import Record
+from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
+from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
+from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
+from exness.storage.sqlite import open_storage
+from tests.contracts.trading import batches
 from tests.support.books import LISTINGS
 
 INSTRUMENTS = LISTINGS
@@ -23,12 +26,20 @@ class Stored(msgspec.Struct):
     `lose_chunk(seq)` removes its last accounts."""
 
     journal: Journal
+    tables: Tables
     history: History
+    candles: CandleStore
     snapshots: Snapshots
     damage_record: Callable[[int], None]
     lose_record: Callable[[int], None]
     damage_snapshot: Callable[[int], None]
     lose_chunk: Callable[[int], None]
+
+    async def fill(self, records: Sequence[Record]) -> None:
+        """Append records, and have the tables follow."""
+        for batch in batches(records):
+            await self.journal.append(batch)
+            await self.tables.write(batch)
 
 
 @asynccontextmanager
@@ -49,8 +60,8 @@ async def memory_backend(_: Path) -> AsyncIterator[Stored]:
     def lose_chunk(seq: int) -> None:
         snapshots.stored[seq].chunks.pop()
 
-    history = MemoryHistory(journal, INSTRUMENTS)
-    yield Stored(journal, history, snapshots, damage_record, lose_record, damage_snapshot, lose_chunk)
+    tables, candles = MemoryTables(INSTRUMENTS), MemoryCandles()
+    yield Stored(journal, tables, tables, candles, snapshots, damage_record, lose_record, damage_snapshot, lose_chunk)
 
 
 @asynccontextmanager
@@ -64,8 +75,8 @@ async def sqlite_backend(data_dir: Path) -> AsyncIterator[Stored]:
     async with open_storage(data_dir, INSTRUMENTS, snapshots_kept=KEPT) as storage:
         yield Stored(
             *storage,
-            change(MAIN_DB, "UPDATE journal SET payload = replace(payload, 'a', 'b') WHERE seq = ?"),
-            change(MAIN_DB, "DELETE FROM journal WHERE seq = ?"),
+            change(JOURNAL_DB, "UPDATE journal SET payload = replace(payload, 'a', 'b') WHERE seq = ?"),
+            change(JOURNAL_DB, "DELETE FROM journal WHERE seq = ?"),
             change(
                 SNAPSHOTS_DB,
                 "UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || x'00' || substr(accounts, 11) AS BLOB)"

@@ -1,16 +1,13 @@
-"""Every storage keeps candles beside the journal, in the same transactions, and answers for any window of them."""
+"""Every storage keeps candles, and answers for any window of them."""
 
 import pytest
 from msgspec.structs import replace
 
 from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.commands import PriceTick
-from exness.core.events import Record
 from exness.runtime.candles import Candle, CandleBatch, CandleBook, CandleQuery, Counted, Interval
-from exness.runtime.ports import StorageError
 from tests.contracts.backends import Stored
-from tests.contracts.trading import read_all
-from tests.support.books import ETH, PRICE_LIFE, SOL, START, known_history
+from tests.support.books import ETH, PRICE_LIFE, SOL, START
 
 M1, H1 = Interval.M1, Interval.H1
 
@@ -24,49 +21,34 @@ def batch(*candles: Candle, at: int = 1, marks: int = 1) -> CandleBatch:
 
 
 async def all_of(stored: Stored) -> list[Candle]:
-    return await stored.history.candles(CandleQuery(SOL, M1))
+    return await stored.candles.candles(CandleQuery(SOL, M1))
 
 
 async def test_candles_come_back_as_they_were_written_by_asset_and_interval(stored: Stored) -> None:
     written = [candle(60), candle(0), candle(0, interval=H1), candle(0, asset=ETH), candle(120, backfilled=True)]
-    await stored.journal.append([], batch(*written))
+    await stored.candles.write(batch(*written), 0)
     assert await all_of(stored) == [candle(0), candle(60), candle(120, backfilled=True)]
-    assert await stored.history.candles(CandleQuery(SOL, H1)) == [candle(0, interval=H1)]
-    assert await stored.history.candles(CandleQuery(ETH, M1)) == [candle(0, asset=ETH)]
-    assert await stored.history.candles(CandleQuery(ETH, H1)) == []
-
-
-async def test_candles_and_records_go_in_together(stored: Stored) -> None:
-    records = known_history().records
-    await stored.journal.append(records[:3], batch(candle(0)))
-    await stored.journal.append(records[3:5])
-    assert (await read_all(stored.journal), await all_of(stored)) == (records[:5], [candle(0)])
+    assert await stored.candles.candles(CandleQuery(SOL, H1)) == [candle(0, interval=H1)]
+    assert await stored.candles.candles(CandleQuery(ETH, M1)) == [candle(0, asset=ETH)]
+    assert await stored.candles.candles(CandleQuery(ETH, H1)) == []
 
 
 async def test_writing_a_candle_again_changes_nothing_and_a_later_state_replaces_it(stored: Stored) -> None:
     for _ in range(2):
-        await stored.journal.append([], batch(candle(0)))
+        await stored.candles.write(batch(candle(0)), 0)
         assert await all_of(stored) == [candle(0)]
     grown = Candle(SOL, M1, 0, 4, 10, 0, 8, volume=20, trades=6)
-    await stored.journal.append([], batch(grown))
+    await stored.candles.write(batch(grown), 0)
     assert await all_of(stored) == [grown]
 
 
-async def test_no_candle_of_a_refused_append_is_kept(stored: Stored) -> None:
-    records = known_history().records
-    with pytest.raises(StorageError, match="can't be written"):
-        await stored.journal.append(records[1:3], batch(candle(0)))
-    assert await all_of(stored) == []
-    with pytest.raises(StorageError, match="takes no more records"):
-        await stored.journal.append([], batch(candle(0)))
-
-
-async def test_candles_alone_leave_the_journal_as_it_is(stored: Stored) -> None:
-    records: list[Record] = known_history().records
-    await stored.journal.append(records[:3])
-    await stored.journal.append([], batch(candle(0)))
-    await stored.journal.append(records[3:5])
-    assert await stored.journal.last_seq() == 5
+async def test_a_reset_forgets_all_that_was_there_and_keeps_what_comes_with_it(stored: Stored) -> None:
+    await stored.candles.write(batch(candle(0), candle(0, asset=ETH)), 3)
+    await stored.candles.write(batch(candle(60)), 5, forget=True)
+    assert await all_of(stored) == [candle(60)]
+    assert await stored.candles.newest_candles() == batch(candle(60))
+    assert await stored.candles.candles(CandleQuery(ETH, M1)) == []
+    assert await stored.candles.heard() == 5
 
 
 @pytest.mark.parametrize(
@@ -84,29 +66,29 @@ async def test_candles_alone_leave_the_journal_as_it_is(stored: Stored) -> None:
 async def test_a_window_includes_its_beginning_and_not_its_end(
     stored: Stored, first: int | None, end: int | None, limit: int, starts: list[int]
 ) -> None:
-    await stored.journal.append([], batch(*(candle(start) for start in (0, 60, 120, 180)), candle(60, interval=H1)))
-    found = await stored.history.candles(CandleQuery(SOL, M1, first, end, limit))
+    await stored.candles.write(batch(*(candle(start) for start in (0, 60, 120, 180)), candle(60, interval=H1)), 0)
+    found = await stored.candles.candles(CandleQuery(SOL, M1, first, end, limit))
     assert [each.start for each in found] == starts
 
 
 async def test_a_backfilled_candle_never_replaces_our_own_and_ours_replaces_it(stored: Stored) -> None:
     theirs, ours = candle(0, close=7, backfilled=True), candle(0)
-    await stored.journal.append([], CandleBatch([theirs], []))
+    await stored.candles.write(CandleBatch([theirs], []), 0)
     assert await all_of(stored) == [theirs]
     newer = candle(0, close=8, backfilled=True)
-    await stored.journal.append([], CandleBatch([newer], []))
+    await stored.candles.write(CandleBatch([newer], []), 0)
     assert await all_of(stored) == [newer]
-    await stored.journal.append([], batch(ours))
-    await stored.journal.append([], CandleBatch([theirs], []))
+    await stored.candles.write(batch(ours), 0)
+    await stored.candles.write(CandleBatch([theirs], []), 0)
     assert await all_of(stored) == [ours]
 
 
 async def test_the_newest_of_our_own_are_found_with_how_far_they_are_counted(stored: Stored) -> None:
-    assert await stored.history.newest_candles() == CandleBatch([], [])
-    await stored.journal.append([], batch(candle(0), candle(60), candle(0, interval=H1), at=61, marks=1))
-    await stored.journal.append([], batch(candle(60, close=9), candle(0, asset=ETH), at=62, marks=2))
-    await stored.journal.append([], CandleBatch([candle(180, backfilled=True)], []))
-    newest = await stored.history.newest_candles()
+    assert await stored.candles.newest_candles() == CandleBatch([], [])
+    await stored.candles.write(batch(candle(0), candle(60), candle(0, interval=H1), at=61, marks=1), 0)
+    await stored.candles.write(batch(candle(60, close=9), candle(0, asset=ETH), at=62, marks=2), 0)
+    await stored.candles.write(CandleBatch([candle(180, backfilled=True)], []), 0)
+    newest = await stored.candles.newest_candles()
     assert newest.counted == [Counted(ETH, 62, 2), Counted(SOL, 62, 2)]
     assert newest.candles == [candle(0, asset=ETH), candle(60, close=9), candle(0, interval=H1)]
     assert newest.at == 62
@@ -116,26 +98,26 @@ async def test_a_volume_without_measure_stays_at_what_64_bits_hold_and_stops_no_
     """A coin far below a cent of which 1e13 are traded a day, and one of which nobody can say how many."""
     a_day = 10**13 * 10**8
     for volume in (a_day // 4, 10**40):
-        book = CandleBook(await stored.history.newest_candles())
+        book = CandleBook(await stored.candles.newest_candles())
         for number in range(1440):
             at = START + number * 60_000_000
             book.watch(PriceTick(SOL, MOST_PRICE, MOST_PRICE, PRICE_LIFE, volume=volume), at)
             if number % 300 == 0:
                 batch = book.take_dirty()
                 assert batch is not None
-                await stored.journal.append([], batch)
+                await stored.candles.write(batch, 0)
         batch = book.take_dirty()
         assert batch is not None
-        await stored.journal.append([], batch)
+        await stored.candles.write(batch, 0)
         for interval in Interval:
-            kept = await stored.history.candles(CandleQuery(SOL, interval, limit=5))
+            kept = await stored.candles.candles(CandleQuery(SOL, interval, limit=5))
             assert kept
             assert {candle.volume for candle in kept} == {STORED}, interval
             shown = book.current(SOL, interval)
             assert shown == kept[-1], "memory shows what the table holds"
-    restarted = CandleBook(await stored.history.newest_candles())
+    restarted = CandleBook(await stored.candles.newest_candles())
     restarted.watch(PriceTick(SOL, 1, 1, PRICE_LIFE, volume=1), START + 1440 * 60_000_000)
     batch = restarted.take_dirty()
     assert batch is not None
-    await stored.journal.append(known_history().records, batch)
-    assert (await stored.history.candles(CandleQuery(SOL, Interval.D1)))[-1].volume in (1, STORED)
+    await stored.candles.write(batch, 0)
+    assert (await stored.candles.candles(CandleQuery(SOL, Interval.D1)))[-1].volume in (1, STORED)

@@ -11,7 +11,7 @@ from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
 from tests.contracts.backends import Stored
-from tests.contracts.trading import TRADERS, append_all, random_trading
+from tests.contracts.trading import TRADERS, random_trading
 from tests.support.books import (
     ANN,
     BOB,
@@ -109,7 +109,7 @@ def wanted(row: TradeRow, query: TradeQuery) -> bool:
 
 async def test_every_order_lists_every_trade_with_ties_by_opening_and_open_ones_last(stored: Stored) -> None:
     desk = random_trading(2)
-    await append_all(stored.journal, desk.records)
+    await stored.fill(desk.records)
     rows = rows_of(desk.records)
     for sort_by, descending, trader in product(SortBy, (True, False), TRADERS):
         query = TradeQuery(trader, limit=500, sort_by=sort_by, descending=descending)
@@ -119,7 +119,7 @@ async def test_every_order_lists_every_trade_with_ties_by_opening_and_open_ones_
 @pytest.mark.parametrize("seed", range(3))
 async def test_any_filter_gives_the_same_page_and_sums_as_counting_by_hand(stored: Stored, seed: int) -> None:
     desk = random_trading(seed + 10)
-    await append_all(stored.journal, desk.records)
+    await stored.fill(desk.records)
     rows, rng = rows_of(desk.records), random.Random(seed)
     times = [row.opened_at for row in rows]
     for _ in range(200):
@@ -142,7 +142,7 @@ async def test_any_filter_gives_the_same_page_and_sums_as_counting_by_hand(store
 
 async def test_pages_laid_side_by_side_are_the_whole(stored: Stored) -> None:
     desk = random_trading(3)
-    await append_all(stored.journal, desk.records)
+    await stored.fill(desk.records)
     for sort_by in SortBy:
         whole, sums = await stored.history.trades(TradeQuery(TRADERS[0], limit=500, sort_by=sort_by))
         assert len(whole) == sums.total > 10
@@ -160,7 +160,7 @@ async def test_the_times_of_a_query_include_both_ends(stored: Stored) -> None:
     for number in range(3):
         desk.at = START + number * SECOND
         desk.open(open_trade(f"o-{number}"))
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     query = TradeQuery(ANN, opened_from=START + SECOND, opened_to=START + SECOND)
     rows, _ = await stored.history.trades(query)
     assert [row.order for row in rows] == ["o-1"]
@@ -172,7 +172,7 @@ async def test_a_trade_closed_at_no_gain_counts_as_unprofitable(stored: Stored) 
     desk = desk_with(ANN)
     desk.open(open_trade("flat"))
     desk.do(close_trade("flat"))
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     rows, sums = await stored.history.trades(TradeQuery(ANN, profitable=False))
     assert [row.order for row in rows] == ["flat"]
     assert sums == Analytics(total=1, closed=1, unprofitable=1)
@@ -183,7 +183,7 @@ async def test_a_liquidated_trade_shows_the_tick_that_did_it_and_what_the_house_
     desk.open(open_trade("o-1", SOL, LONG, margin="10", leverage="100"))
     desk.at += SECOND
     desk.do(tick(SOL, "150"))
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     row = await stored.history.trade(ANN, OrderId("o-1"))
     assert row is not None
     assert (row.liquidated, row.close_price, row.closed_at) == (True, 150_000_000, START + SECOND)
@@ -192,7 +192,7 @@ async def test_a_liquidated_trade_shows_the_tick_that_did_it_and_what_the_house_
 
 async def test_nobody_sees_another_ones_trades(stored: Stored) -> None:
     desk = known_history()
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     rows = rows_of(desk.records)
     for row in rows:
         other = BOB if row.account == ANN else ANN
@@ -215,48 +215,24 @@ async def test_history_shows_a_trade_once_its_record_is_written_and_its_end_once
     desk = desk_with(ANN)
     desk.open(open_trade("o-1", client_order="mine"))
     written = len(desk.records)
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     desk.do(close_trade("o-1"))
     row = await stored.history.trade(ANN, OrderId("o-1"))
     assert row is not None
     assert (row.closed_at, row.client_order) == (None, "mine")
-    await stored.journal.append(desk.records[written:])
+    await stored.fill(desk.records[written:])
     row = await stored.history.trade(ANN, OrderId("o-1"))
     assert row is not None
     assert row.closed_at == desk.at
 
 
-async def test_a_cut_record_leaves_history_too(stored: Stored) -> None:
-    desk = desk_with(ANN)
-    desk.open(open_trade("o-1"))
-    desk.do(close_trade("o-1"))
-    await stored.journal.append(desk.records)
-    await stored.journal.cut(len(desk.records))
-    row = await stored.history.trade(ANN, OrderId("o-1"))
-    assert row is not None
-    assert (row.closed_at, row.pnl) == (None, None)
-    await stored.journal.cut(len(desk.records) - 1)
-    assert await stored.history.trade(ANN, OrderId("o-1")) is None
-
-
-async def test_a_record_in_the_place_of_one_that_was_cut_is_what_history_shows(stored: Stored) -> None:
-    for order in ("cut", "written instead"):
-        desk = desk_with(ANN)
-        desk.open(open_trade(order))
-        await stored.journal.append(desk.records[await stored.journal.last_seq() :])
-        rows, sums = await stored.history.trades(TradeQuery(ANN))
-        assert ([row.order for row in rows], sums.total) == ([order], 1)
-        if order == "cut":
-            await stored.journal.cut(desk.state.seq)
-
-
 async def test_a_fresh_start_leaves_an_empty_history_under_the_ids_of_before(stored: Stored) -> None:
     desk = known_history()
-    await stored.journal.append(desk.records)
+    await stored.fill(desk.records)
     assert (await stored.history.trades(TradeQuery(ANN)))[1].total > 0
     written = len(desk.records)
     desk.do(StartAfresh())
     desk.do(open_account(ANN))
-    await stored.journal.append(desk.records[written:])
+    await stored.fill(desk.records[written:])
     for account in (ANN, BOB):
         assert await stored.history.trades(TradeQuery(account)) == ([], Analytics())

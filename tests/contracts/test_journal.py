@@ -117,25 +117,15 @@ async def test_a_journal_whose_beginning_is_lost_says_so(stored: Stored) -> None
         await read_all(stored.journal)
 
 
-async def test_the_newest_record_can_be_cut_and_written_anew(stored: Stored) -> None:
+async def test_single_records_are_picked_by_their_numbers(stored: Stored) -> None:
     records = known_history().records
     await append_all(stored.journal, records)
-    last = len(records)
-    stored.damage_record(last)
-    await stored.journal.cut(last)
-    assert await stored.journal.last_seq() == last - 1
-    assert await read_all(stored.journal) == records[:-1]
-    await stored.journal.append(records[-1:])
-    assert await read_all(stored.journal) == records
-
-
-async def test_only_the_newest_record_can_be_cut(stored: Stored) -> None:
-    records = known_history().records
-    await append_all(stored.journal, records)
-    for seq in (0, 1, len(records) - 1, len(records) + 1):
-        with pytest.raises(StorageError, match=f"only the newest journal record, {len(records)}, can be cut"):
-            await stored.journal.cut(seq)
-    assert await read_all(stored.journal) == records
+    assert await stored.journal.pick([2, 5, 7]) == [records[1], records[4], records[6]]
+    assert await stored.journal.pick([]) == []
+    stored.damage_record(5)
+    with pytest.raises(JournalDamaged) as damage:
+        await stored.journal.pick([2, 5])
+    assert damage.value.seq == 5
 
 
 async def test_an_append_whose_caller_is_gone_is_whole_or_not_at_all(stored: Stored) -> None:

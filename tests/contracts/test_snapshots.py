@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from exness.core.capture import Header, Restorer, digest_of
+from exness.core.capture import Restorer, digest_of
 from exness.core.state import State
 from exness.runtime.ports import SnapshotDamaged, SnapshotInfo, Snapshots
 from tests.contracts.backends import KEPT, Stored
@@ -156,15 +156,6 @@ async def test_a_damaged_one_leaves_the_others_whole(stored: Stored) -> None:
     with pytest.raises(SnapshotDamaged):
         await load(stored.snapshots, seqs[-1])
     assert (await load(stored.snapshots, seqs[0])).seq == seqs[0]
-
-
-async def test_what_the_journal_no_longer_reaches_can_be_dropped(stored: Stored) -> None:
-    seqs = await save_moments(stored.snapshots, desk_with(ANN), KEPT)
-    await stored.snapshots.drop_from(seqs[1])
-    assert [info.seq for info in await stored.snapshots.infos()] == seqs[:1]
-    assert isinstance(await stored.snapshots.header(seqs[0]), Header)
-    with pytest.raises(SnapshotDamaged):
-        await stored.snapshots.header(seqs[1])
 
 
 async def test_what_ties_a_snapshot_to_its_journal_is_kept_and_is_no_part_of_its_digest(stored: Stored) -> None:

@@ -1,9 +1,11 @@
 """kill -9, over and over, under load; and after each one, everything that was acknowledged is there, once.
 
 A round: concurrent traders open and close trades at jumping prices, and write down every answer they get. The process
-is killed at a random moment. `verify` must pass on what it left; a start must recover just that state; every
-acknowledged create and close must be there, once, as it was answered; every balance must follow from the trades; a
-repeated request must get its first answer; and a second start must change nothing.
+is killed at a random moment, with the tables as far behind the journal as they are. `verify` must pass on what it left.
+At times the tables are lost then, or the directory becomes one of a version before journal.db, and what makes them anew
+or takes it over is killed as well. A start must recover just that state; every acknowledged create and close must be
+there, once, as it was answered; every balance must follow from the trades; a repeated request must get its first
+answer; and a second start must change nothing.
 """
 
 import asyncio
@@ -16,7 +18,9 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.process import UNLIMITED, Server, finished
+from exness.storage.files import MAIN_DB
+from tests.storage.damage import make_older
+from tests.support.process import UNLIMITED, Server, finished, run_exness
 from tests.support.venue import Venue
 from tests.support.waiting import until
 
@@ -26,6 +30,8 @@ MICRO = 1_000_000
 INITIAL = 5_000 * MICRO
 SYMBOLS = {"SOL_USDC": 150, "ETH_USDC": 3_000, "BTC_USDC": 80_000}
 PAGE = 500
+MISHAPS = ("none", "none", "tables lost", "rebuild", "older directory")
+"""What happens to a directory between a kill and the next start."""
 REPEATED = 5
 """Requests of each user that are sent again after a restart."""
 
@@ -150,6 +156,7 @@ class Rounds:
     async def _check(self, server: Server) -> None:
         """With no price coming in, nothing changes but by what is asked here."""
         digest = await self._verified()
+        await self._mishap(server)
         await server.start()
         if server.banner("state") != digest:
             raise Failed("half-applied", "the recovered state is not the one that verify found on disk")
@@ -161,10 +168,38 @@ class Rounds:
         if server.banner("state") != digest:
             raise Failed("changed", "a second start recovered another state")
 
+    async def _mishap(self, server: Server) -> None:
+        what = self._random.choice(MISHAPS)
+        self.counts[what] += 1
+        match what:
+            case "tables lost":
+                for file in self._data_dir.glob(f"{MAIN_DB}*"):
+                    file.unlink()
+            case "older directory":
+                make_older(self._data_dir)
+            case "rebuild":
+                await self._killed(server, "rebuild")
+                return
+            case _:
+                return
+        await self._killed(server, "serve", "--port", "0", *server.flags)
+
+    async def _killed(self, server: Server, *arguments: str) -> None:
+        """Begin a command and kill it: most of the time is its start."""
+        process = await run_exness(*arguments, "--data-dir", str(self._data_dir), env=server.env, cwd=server.cwd)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._random.uniform(0.2, 1.0)):
+                await process.communicate()
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+            self.counts["killed while it was repaired"] += 1
+
     async def _verified(self) -> str:
         done = await finished("verify", "--data-dir", str(self._data_dir), cwd=self._data_dir.parent)
         if done.code != 0:
             raise Failed("half-applied", done.errors)
+        self.counts["tables behind"] += "records are still to follow" in done.output
         (digest,) = re.findall(r"^  state +([0-9a-f]{64})$", done.output, re.MULTILINE)
         return str(digest)
 

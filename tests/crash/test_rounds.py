@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.rounds import Rounds
+from tests.crash.rounds import MISHAPS, Rounds
 
 ROUNDS = 25
 
@@ -19,3 +19,5 @@ async def test_whatever_was_acknowledged_survives_kill_9_exactly_once(tmp_path: 
     assert rounds.counts["creates acknowledged"] > ROUNDS
     assert rounds.counts["closes acknowledged"] > 0
     assert rounds.counts["repeats"] > 0
+    for mishap in (*MISHAPS, "killed while it was repaired"):
+        assert rounds.counts[mishap] > 0, mishap

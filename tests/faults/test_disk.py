@@ -7,7 +7,6 @@ file system of one megabyte (a full disk; only where this user may mount one).
 How each was seen to fail with its guard taken out (the guard, then the tests that failed):
 - `Writer.run` goes on after a failed append: the I/O error, after a failed write (no end; callers wait for ever)
 - `Writer._commit` wakes before it appends: the I/O error (an acknowledged trade is gone)
-- `SqliteJournal._append` without a transaction: the I/O error, after a failed write (a record without its rows)
 - `SqliteJournal._failed` is never set: after a failed write (the next append is taken)
 """
 
@@ -22,7 +21,7 @@ import pytest
 from exness.core.events import AccountOpened, Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports import StorageError
-from exness.storage.sqlite import MAIN_DB
+from exness.storage.files import JOURNAL_DB
 from tests.faults.trading import SNAPSHOTS_NEVER, TRADERS, WAIT_S, Body, Books, acknowledged, signed_in, verified
 from tests.support.app import Stores, running_app
 from tests.support.process import DidNotStart, Server
@@ -43,7 +42,7 @@ async def load_until_it_stops(server: Server, books: list[Books]) -> int:
 def assert_it_said_why(server: Server, code: int, reason: str) -> None:
     assert code == 1
     assert server.errors[-1].startswith("exness: ")
-    assert f"{MAIN_DB} can't be used, {reason}" in server.errors[-1]
+    assert f"{JOURNAL_DB} can't be used, {reason}" in server.errors[-1]
     assert server.errors[-1].count("start again") == 1, "and what to do"
     assert not any("Traceback" in line for line in server.errors)
 
@@ -78,7 +77,7 @@ async def test_an_io_error_in_a_commit_stops_the_process_and_loses_nothing(tmp_p
         async with asyncio.TaskGroup() as tasks:
             ended = tasks.create_task(load_until_it_stops(server, books))
             await acknowledged(books, 20)
-            size = (data_dir / f"{MAIN_DB}-wal").stat().st_size + ROOM
+            size = (data_dir / f"{JOURNAL_DB}-wal").stat().st_size + ROOM
             resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, size))
         assert_it_said_why(server, ended.result(), "the disk reports an error: check it, then start again")
         assert_nobody_was_told_more_than_is_known(books)

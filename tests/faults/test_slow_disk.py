@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from exness.core.events import Record
-from exness.runtime.candles import CandleBatch
 from exness.storage.journal import SqliteJournal
 from tests.support.app import Answer, App, Stores, assert_error, running_app
 from tests.support.books import SOL
@@ -36,10 +35,10 @@ class SlowJournal:
         self.disk.set()
         self.writing = 0
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         self.writing += 1
         await self.disk.wait()
-        await self._journal.append(records, candles)
+        await self._journal.append(records)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._journal, name)

@@ -5,8 +5,8 @@ How each was seen to fail with its guard taken out (the guard, then the tests th
 - no checksum comparison in `storage.snapshots`: the damaged ones of tests/storage/test_verify.py (here the digest, and
   zlib's own checksum, still find the flipped byte)
 - `app._storage` does not set a damaged store aside: the one that is no database (no start)
-- `recover` takes an empty journal beside snapshots for a new exchange: the emptied main.db (it starts with nothing)
-- `recovery._refuse_lost_records` goes on: the main.db without its log (it starts with fewer trades)
+- `recover` takes an empty journal beside snapshots for a new exchange: the emptied journal.db (it starts with nothing)
+- `recovery._refuse_lost_records` goes on: the journal.db without its log (it starts with fewer trades)
 - `recovery._refuse_other_journal` goes on: the snapshots of another exchange (it starts with that one's accounts)
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB
+from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
 from tests.contracts.backends import with_own_connection
 from tests.faults.trading import (
     SNAPSHOTS_NEVER,
@@ -141,19 +141,19 @@ async def test_a_journal_that_is_gone_beside_its_snapshots_refuses_to_start(tmp_
     data_dir = tmp_path / "data"
     books = await stopped_with_snapshots(data_dir)
     newest = seqs(data_dir)[0]
-    journal = (data_dir / MAIN_DB).read_bytes()
-    (data_dir / MAIN_DB).unlink()
+    journal = (data_dir / JOURNAL_DB).read_bytes()
+    (data_dir / JOURNAL_DB).unlink()
     if what == "empty":
-        (data_dir / MAIN_DB).touch()
+        (data_dir / JOURNAL_DB).touch()
     snapshots = contents(data_dir)[SNAPSHOTS_DB][0]
     for _ in range(2):
         sentence = await refusal_to_start(data_dir)
-        assert f"the journal is empty, but there is a snapshot of record {newest}: main.db was lost" in sentence
+        assert f"the journal is empty, but there is a snapshot of record {newest}: journal.db was lost" in sentence
         assert "restore a backup, or move snapshots.db away to start with an empty exchange" in sentence
         assert contents(data_dir)[SNAPSHOTS_DB][0] == snapshots
     done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
     assert done.code == 1
-    (data_dir / MAIN_DB).write_bytes(journal)
+    (data_dir / JOURNAL_DB).write_bytes(journal)
     await restarted_and_kept(data_dir, books)
 
 
@@ -190,20 +190,20 @@ async def test_a_main_db_that_is_copied_without_its_log_is_refused_and_with_it_n
         await until_kept(data_dir, await newest_record(data_dir))
         server.kill()
         await server.wait()
-    log, journal = data_dir / f"{MAIN_DB}-wal", data_dir / MAIN_DB
+    log, journal = data_dir / f"{JOURNAL_DB}-wal", data_dir / JOURNAL_DB
     missing = log.read_bytes()
     log.unlink()
-    (data_dir / f"{MAIN_DB}-shm").unlink()
+    (data_dir / f"{JOURNAL_DB}-shm").unlink()
     before, kept = journal.read_bytes(), seqs(data_dir)
     for _ in range(2):
         sentence = await refusal_to_start(data_dir)
         if folded_in_before:
             assert "records are missing: the journal ends at" in sentence
             assert f"there is a snapshot of record {kept[0]}" in sentence
-            assert "put main.db-wal back beside main.db" in sentence
+            assert "put journal.db-wal back beside it" in sentence
             assert journal.read_bytes() == before
         else:
-            assert "the journal is empty, but there is a snapshot of record" in sentence
+            assert "the journal is empty, but" in sentence
         assert seqs(data_dir) == kept
     done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
     assert done.code == 1
@@ -213,7 +213,7 @@ async def test_a_main_db_that_is_copied_without_its_log_is_refused_and_with_it_n
 
 
 async def newest_record(data_dir: Path) -> int:
-    (row,) = with_own_connection(data_dir / MAIN_DB, "SELECT max(seq) FROM journal")
+    (row,) = with_own_connection(data_dir / JOURNAL_DB, "SELECT max(seq) FROM journal")
     seq: int = row[0]  # type: ignore[assignment]
     return seq
 
@@ -238,8 +238,8 @@ async def test_the_snapshots_of_another_exchange_of_equal_length_are_refused_and
     for _ in range(2):
         sentence = await refusal_to_start(data_dirs[0])
         assert f"snapshot {seqs(data_dirs[0])[0]} is of another journal" in sentence
-        assert "main.db and snapshots.db do not belong together; nothing was changed" in sentence
-        assert contents(data_dirs[0])[MAIN_DB] == before[MAIN_DB]
+        assert "journal.db and snapshots.db do not belong together; nothing was changed" in sentence
+        assert contents(data_dirs[0])[JOURNAL_DB] == before[JOURNAL_DB]
         assert contents(data_dirs[0])[SNAPSHOTS_DB] == before[SNAPSHOTS_DB]
     done = await finished("verify", "--data-dir", str(data_dirs[0]), cwd=tmp_path)
     assert done.code == 1

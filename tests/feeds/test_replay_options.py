@@ -14,6 +14,7 @@ from exness.core.commands import Command, PriceTick
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
+from exness.core.instruments import Asset
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.state import PriceState, State
@@ -63,6 +64,7 @@ class Desk:
             evolve(self.engine.state, record)
         self.power = power
         self.outcomes: list[tuple[int, Outcome]] = []
+        self.seen_again: list[tuple[Asset, int]] = []
 
     @property
     def state(self) -> State:
@@ -71,6 +73,9 @@ class Desk:
     @property
     def resume(self) -> Resume:
         return resume_after(self.state.at, self.records[-1].request) if self.records else Resume()
+
+    def passed_over(self, tick: PriceTick, at: int) -> None:
+        self.seen_again.append((tick.asset, at))
 
     async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:

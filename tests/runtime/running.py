@@ -11,7 +11,6 @@ from exness.core.events import Record
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.core.state import State
-from exness.runtime.candles import CandleBatch
 from exness.runtime.ports import Clock
 from exness.storage.memory import MemoryJournal
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, make_engine, open_account, tick
@@ -26,8 +25,8 @@ class NotingJournal(MemoryJournal):
         super().__init__()
         self.batches: list[list[int]] = []
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
-        await super().append(records, candles)
+    async def append(self, records: Sequence[Record]) -> None:
+        await super().append(records)
         self.batches.append([record.seq for record in records])
 
 

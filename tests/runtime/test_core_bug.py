@@ -6,7 +6,6 @@ for the disk waits on), `perform` that does not look at `halted` (it goes on wit
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -15,8 +14,6 @@ from structlog.testing import capture_logs
 
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
-from exness.runtime.candles import CandleBook, Interval
-from exness.runtime.flush import CandleFlush
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
@@ -202,24 +199,6 @@ async def test_a_watcher_that_fails_is_logged_once_and_costs_nobody_anything() -
     assert [line["log_level"] for line in logs if "watcher" in line["event"]] == ["error"]
 
 
-async def test_candles_that_can_not_be_taken_cost_candles_and_no_trade(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running() as exchange:
-        book = CandleBook()
-        exchange.writer._candles = CandleFlush(book, with_every_commit=True)
-        exchange.sequencer.watchers.append(book.watch)
-
-        def fails(self: CandleBook) -> None:
-            raise RuntimeError("a bug in the candles")
-
-        with monkeypatch.context() as patch, capture_logs() as logs:
-            patch.setattr(CandleBook, "take_dirty", fails)
-            await exchange.quote(SOL, "199")
-            assert await exchange.do(deposit(ANN, "1"))
-        assert any("candles" in line["event"] for line in logs)
-        assert await exchange.do(deposit(ANN, "1"))
-        await until(lambda: exchange.journal.candles)
-
-
 # --- the steps of one command -------------------------------------------------------------------------------------
 
 
@@ -274,29 +253,3 @@ async def test_a_stop_waits_for_a_price_that_is_half_done() -> None:
         await exchange.sequencing
         assert exchange.state.open_trades == 0
         assert exchange.writer.queued >= 50 or exchange.writer.durable_seq == exchange.state.seq
-
-
-@pytest.mark.parametrize("by_hand", [False, True])
-async def test_the_candle_of_a_mark_that_liquidates_in_steps_rides_on_the_commit_of_what_it_liquidates(
-    by_hand: bool,
-) -> None:
-    """Also when whoever set the price has gone: watchers are told of it once."""
-    async with running(liquidations_per_step=5) as exchange:
-        book, told = CandleBook(), Counter[int]()
-        exchange.writer._candles = CandleFlush(book)
-        exchange.sequencer.watchers += [book.watch, lambda tick, at: told.update([tick.bid])]
-        await asyncio.gather(*(exchange.ask(open_trade(f"t{n}", margin="1", leverage="100")) for n in range(50)))
-        exchange.hold_disk()
-        if by_hand:
-            setting = asyncio.create_task(exchange.sequencer.perform(tick(SOL, "100"), START))
-            await until(lambda: exchange.state.open_trades < 50)
-            setting.cancel()
-        else:
-            exchange.sequencer.tick(tick(SOL, "100"))
-        await until(lambda: exchange.writer.queued == 50)
-        assert told[100_000_000] == 1
-        assert book.unwritten(SOL, Interval.M1)[-1].low == 100_000_000
-        exchange.release_disk()
-        await exchange.writer.on_disk(exchange.state.seq)
-        assert exchange.journal.batches[-1][-1] == exchange.state.seq
-        assert min(candle.low for candle in exchange.journal.candles.values()) == 100_000_000

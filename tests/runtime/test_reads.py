@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from exness.core.instruments import AccountId, OrderId
-from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Busy, NotTaken
@@ -29,14 +28,6 @@ class HeldHistory:
     async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
         await self._wait()
         return None
-
-    async def candles(self, query: CandleQuery) -> list[Candle]:
-        await self._wait()
-        return []
-
-    async def newest_candles(self) -> CandleBatch:
-        await self._wait()
-        return CandleBatch([], [])
 
     async def _wait(self) -> None:
         self.asked += 1

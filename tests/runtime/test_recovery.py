@@ -11,14 +11,13 @@ from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.state import State
 from exness.runtime import recovery
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.ports import JournalDamaged, SnapshotDamaged, StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.contracts.trading import random_trading
 from tests.support.books import (
     BOB,
     ETH,
-    SECOND,
     SOL,
     Desk,
     assert_books_balance,
@@ -176,33 +175,17 @@ def damage_row(journal: MemoryJournal, seq: int) -> None:
     journal.rows[seq - 1] = (number, at, kind, payload[:-1] + " ", request, checksum)
 
 
-async def test_a_damaged_last_record_is_cut_and_said_so() -> None:
+@pytest.mark.parametrize("covered", [False, True], ids=["replayed", "under a snapshot"])
+async def test_a_damaged_last_record_refuses_to_start_and_says_what_to_do(covered: bool) -> None:
+    """Somebody may have been told of it: whether it goes is not for a start to say."""
     desk = known_history()
     journal, last = await journal_of(desk), len(desk.records)
+    snapshots = await snapshots_of(desk, 5, *([last] if covered else []))
     damage_row(journal, last)
-    recovered = await recover(journal, MemorySnapshots())
-    assert recovered.state.seq == last - 1
-    assert recovered.digest == digest_of(state_at(desk, last - 1))
-    assert_books_balance(recovered.state)
-    assert len(recovered.notes) == 1
-    assert f"record {last} is damaged" in recovered.notes[0]
-    assert "cut" in recovered.notes[0]
-    assert await journal.last_seq() == last - 1
-    again = await recover(journal, MemorySnapshots())
-    assert (again.digest, again.notes) == (recovered.digest, [])
-
-
-async def test_after_a_cut_the_journal_goes_on_with_the_number_of_the_record_that_was_cut() -> None:
-    desk = known_history()
-    journal, last = await journal_of(desk), len(desk.records)
-    damage_row(journal, last)
-    engine = make_engine()
-    engine.state = (await recover(journal, await snapshots_of(desk, 5))).state
-    outcome = engine.execute(deposit(BOB, "1"), desk.at + SECOND)
-    assert isinstance(outcome, Done)
-    assert outcome.records[0].seq == last
-    await journal.append(outcome.records)
-    assert (await recover(journal, MemorySnapshots())).digest == digest_of(engine.state)
+    rows, stored = list(journal.rows), dict(snapshots.stored)
+    with pytest.raises(StorageError, match=rf"record {last} is damaged.* the newest one: `exness repair` shows"):
+        await recover(journal, snapshots)
+    assert (journal.rows, snapshots.stored) == (rows, stored), "nothing was changed"
 
 
 @pytest.mark.parametrize("seq", [1, 5, len(known_history().records) - 1])
@@ -219,24 +202,15 @@ async def test_damage_in_the_middle_refuses_to_start_and_names_the_record(seq: i
     assert journal.rows != rows
 
 
-async def test_a_snapshot_does_not_hide_damage_that_lies_before_it() -> None:
+async def test_damage_that_a_snapshot_covers_is_left_for_the_check_behind_the_port() -> None:
     """The journal is the audit trail: it must be whole even where it is not needed to get back."""
     desk = known_history()
     journal = await journal_of(desk)
+    recovered = await recover(journal, await snapshots_of(desk, 5))
+    assert (recovered.unchecked, recovered.notes) == (5, [])
     damage_row(journal, 3)
-    with pytest.raises(StorageError, match="record 3 is damaged"):
-        await recover(journal, await snapshots_of(desk, 5))
-
-
-async def test_a_last_record_that_was_cut_takes_the_snapshot_of_it_along() -> None:
-    desk = known_history()
-    journal, last = await journal_of(desk), len(desk.records)
-    damage_row(journal, last)
-    snapshots = await snapshots_of(desk, 5, last)
-    recovered = await recover(journal, snapshots)
-    assert (recovered.snapshot_seq, recovered.state.seq) == (5, last - 1)
-    assert recovered.digest == digest_of(state_at(desk, last - 1))
-    assert list(snapshots.stored) == [5]
+    with pytest.raises(JournalDamaged, match="record 3 is damaged"):
+        await journal.check(recovered.unchecked)
 
 
 async def test_snapshots_without_a_journal_refuse_to_start_as_if_nothing_had_happened() -> None:
@@ -331,7 +305,7 @@ async def test_a_snapshot_is_used_as_far_as_the_journal_goes_and_one_that_is_ahe
                 journal,
                 snapshots,
                 f"the journal ends at {length}, but there is a snapshot of record {seq}",
-                "put main.db-wal back",
+                "put journal.db-wal back",
                 "restore a newer backup",
                 f"to go on without the records after {length}, move snapshots.db away",
             )
@@ -453,7 +427,7 @@ async def test_once_the_lost_records_are_given_up_their_snapshot_is_that_of_anot
     await assert_refused(journal, snapshots, "snapshot 8 is of another journal")
 
 
-async def test_proof_of_loss_is_seen_before_a_damaged_last_record_is_cut() -> None:
+async def test_proof_of_loss_is_seen_before_a_damaged_last_record() -> None:
     desk = known_history()
     journal, snapshots = MemoryJournal(), await snapshots_of(desk, 8)
     await journal.append(desk.records[:6])
@@ -468,24 +442,3 @@ async def test_damage_in_the_journal_is_named_as_damage_and_not_as_another_journ
     journal.rows[3] = (number, at, kind, payload, request, checksum ^ 1)
     with pytest.raises(StorageError, match="record 4 is damaged"):
         await recover(journal, snapshots)
-
-
-async def test_a_crash_between_a_cut_and_what_belongs_to_it_leaves_nothing_ahead(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    desk = known_history()
-    last = len(desk.records)
-    for dies_in in ("drop_from", "cut"):
-        journal, snapshots = await journal_of(desk), await snapshots_of(desk, 5, last)
-        damage_row(journal, last)
-
-        async def dies(*_: object) -> None:
-            raise PowerCut
-
-        with monkeypatch.context() as patch:
-            patch.setattr(MemorySnapshots if dies_in == "drop_from" else MemoryJournal, dies_in, dies)
-            with pytest.raises(PowerCut):
-                await recover(journal, snapshots)
-        recovered = await recover(journal, snapshots)
-        assert (recovered.snapshot_seq, recovered.state.seq) == (5, last - 1)
-        assert list(snapshots.stored) == [5]

@@ -184,7 +184,7 @@ async def test_when_the_journal_fails_the_snapshot_is_not_committed() -> None:
     lost = exchange.ask(deposit(ANN, "1"))
     await until(lambda: exchange.state.seq == 2)
     taking = asyncio.create_task(snapshotter(exchange, snapshots).take())
-    await until(lambda: snapshots.parts == 1 and exchange.writer._waiters)
+    await until(lambda: snapshots.parts == 1 and exchange.writer._mark._waiters)
     exchange.journal.failure = "the disk is gone"
     exchange.release_disk()
     outcomes = await asyncio.gather(taking, lost, return_exceptions=True)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
@@ -28,8 +29,19 @@ def queue_of(bound: int, ticks: list[PriceTick]) -> TickQueue:
     return queue
 
 
+def plain(ticks: list[PriceTick]) -> list[PriceTick]:
+    """Without what they stand for beside themselves."""
+    return [replace(tick, volume=0, marks=1) for tick in ticks]
+
+
 def drained(queue: TickQueue) -> list[PriceTick]:
     return [queue.pop() for _ in range(len(queue))]
+
+
+def stood_for(ticks: list[PriceTick], asset: Asset) -> tuple[int, int]:
+    """Volume and number of an asset's marks."""
+    accepted = [one for one in ticks if one.asset == asset and not one.suspect]
+    return sum(one.volume for one in accepted), sum(one.marks for one in accepted)
 
 
 def crossed(ticks: list[PriceTick], asset: Asset) -> tuple[set[int], set[int]]:
@@ -48,7 +60,10 @@ def test_the_ticks_that_are_kept_cross_whatever_all_ticks_cross(feed: Prices, bo
     ticks = [of(*quote) for quote in feed]
     queue = queue_of(bound, ticks)
     shed = queue.shed
-    kept = drained(queue)
+    heirs = drained(queue)
+    for asset in (SOL, BTC):
+        assert stood_for(heirs, asset) == stood_for(ticks, asset), "what was thinned out is with those that stay"
+    kept, ticks = plain(heirs), plain(ticks)
     for asset in (SOL, BTC):
         assert crossed(kept, asset) == crossed(ticks, asset)
         own = [one for one in ticks if one.asset == asset]
@@ -99,7 +114,9 @@ def test_the_same_tick_again_and_again_is_counted_each_time() -> None:
     same = tick(SOL, "5")
     queue = queue_of(3, [same] * 10)
     assert len(queue) <= 3
-    assert drained(queue) == [same] * (10 - queue.shed)
+    kept = drained(queue)
+    assert plain(kept) == [same] * (10 - queue.shed)
+    assert stood_for(kept, SOL) == (0, 10)
     queue.put(same)
     assert queue.pop() is same
 

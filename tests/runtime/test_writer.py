@@ -29,7 +29,7 @@ class Desk:
         self.journal = NotingJournal()
         self.bus = Bus(1000)
         self.writer = Writer(
-            self.journal, self.bus, durable_seq=0, bound=bound, batch=batch, wait_for_disk=wait_for_disk
+            self.journal, [self.bus.publish], durable_seq=0, bound=bound, batch=batch, wait_for_disk=wait_for_disk
         )
         self.task = asyncio.create_task(self.writer.run())
 
@@ -92,7 +92,7 @@ async def test_the_records_of_one_command_are_never_split_over_two_commits() -> 
 async def test_room_is_what_is_left_of_the_bound_and_a_commit_gives_it_back() -> None:
     desk = Desk(bound=3)
     progress: list[bool] = []
-    desk.writer.on_progress = lambda: progress.append(desk.writer.has_room)
+    desk.writer.call_on_progress(lambda: progress.append(desk.writer.has_room))
     await desk.commit_stands_still(records(1, 2))
     assert desk.writer.has_room
     desk.writer.put(records(3, 4))
@@ -126,7 +126,7 @@ async def test_who_waits_for_an_earlier_record_is_told_earlier() -> None:
     for seq in range(2, 6):
         desk.writer.put([record(seq)])
     waiting = [asyncio.create_task(wait_for(seq)) for seq in (5, 3, 1, 4, 2)]
-    await until(lambda: len(desk.writer._waiters) == 5)
+    await until(lambda: len(desk.writer._mark._waiters) == 5)
     desk.journal.disk.set()
     await asyncio.gather(*waiting)
     assert told == [1, 2, 3, 4, 5]
@@ -145,7 +145,7 @@ async def test_one_who_stops_waiting_is_in_nobodys_way() -> None:
     desk = Desk()
     await desk.commit_stands_still([record(1)])
     gone, stays = (asyncio.create_task(desk.writer.durable(1)) for _ in range(2))
-    await until(lambda: len(desk.writer._waiters) == 2)
+    await until(lambda: len(desk.writer._mark._waiters) == 2)
     gone.cancel()
     desk.journal.disk.set()
     await stays
@@ -169,11 +169,11 @@ async def test_a_failed_append_halts_everyone_who_waits_and_acknowledges_nothing
     desk = Desk()
     heard = desk.bus.subscribe()
     progress: list[bool] = []
-    desk.writer.on_progress = lambda: progress.append(desk.writer.halted)
+    desk.writer.call_on_progress(lambda: progress.append(desk.writer.halted))
     await desk.commit_stands_still([record(1)])
     desk.writer.put([record(2)])
     waiting = [asyncio.create_task(desk.writer.durable(seq)) for seq in (1, 1, 2)]
-    await until(lambda: len(desk.writer._waiters) == 3)
+    await until(lambda: len(desk.writer._mark._waiters) == 3)
     desk.journal.failure = "no space left"
     desk.journal.disk.set()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)
@@ -222,7 +222,7 @@ async def test_a_writer_that_is_cancelled_in_a_commit_acknowledges_nothing() -> 
     desk = Desk()
     await desk.commit_stands_still([record(1)])
     waiting = asyncio.create_task(desk.writer.durable(1))
-    await until(lambda: len(desk.writer._waiters) == 1)
+    await until(lambda: len(desk.writer._mark._waiters) == 1)
     desk.task.cancel()
     with pytest.raises(Halted):
         await waiting

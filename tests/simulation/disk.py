@@ -1,8 +1,8 @@
 """A disk that keeps what it was told to keep, takes its time, and now and then does not.
 
 It outlives the processes: each life works on it through its own SimJournal and SimSnapshots, which implement
-`ports.Journal` and `ports.Snapshots`. A transaction is on the disk whole or not at all; only the newest record can be
-torn, and when somebody has been told that it is there, the tables still hold all of it.
+`ports.Journal`, `ports.Tables` and `ports.Snapshots`. A transaction is on the disk whole or not at all. Tables are
+synced less: a power cut can take the last of their transactions back, whole.
 """
 
 import asyncio
@@ -15,9 +15,10 @@ import msgspec
 
 from exness.core.capture import Digest, Header
 from exness.core.events import Record
-from exness.runtime.candles import CandleBatch
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError
+from exness.core.instruments import AccountId
+from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError, Watermark
 from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
+from exness.storage.memory import MemoryTables
 
 
 class Outage(StrEnum):
@@ -25,7 +26,6 @@ class Outage(StrEnum):
 
     LOST = "lost"
     KEPT = "kept"
-    TORN = "torn"
 
 
 class Decay(StrEnum):
@@ -57,7 +57,8 @@ class Snapshot(msgspec.Struct):
 
 
 class Disk:
-    """`on_commit` hears of every transaction at the moment it is on the disk, `on_snapshot` of every snapshot."""
+    """`on_commit` hears of every transaction at the moment it is on the disk, `on_snapshot` of every snapshot,
+    `on_tables` of every write of the tables."""
 
     def __init__(self, random: Random, snapshots_kept: int) -> None:
         self.random = random
@@ -70,17 +71,19 @@ class Disk:
         self.in_flight: list[Row] = []
         self.snapshot_in_flight: Snapshot | None = None
         self.failed = False
-        self.mendable: Row | None = None
-        """The newest record as it was, when it is damaged and the tables still hold all of it."""
-        self.torn = False
+        self.tables = MemoryTables({})
+        self.marks = [0]
+        """How far the tables had come, the newest last: a power cut may set them back."""
+        self.tables_fail = False
         self.on_commit: Callable[[list[Row]], None] = lambda rows: None
         self.on_snapshot: Callable[[Snapshot], None] = lambda snapshot: None
+        self.on_tables: Callable[[MemoryTables], None] = lambda tables: None
         self.reached: Callable[[str], None] = lambda what: None
 
     def copy(self) -> "Disk":
         """The same content on another disk, for looking at."""
         other = Disk(Random(0), self.kept)
-        other.rows, other.mendable, other.torn = list(self.rows), self.mendable, self.torn
+        other.rows = list(self.rows)
         other.snapshots = {seq: _copy(snapshot) for seq, snapshot in self.snapshots.items()}
         return other
 
@@ -101,38 +104,42 @@ class Disk:
     def boot(self) -> None:
         """A new process: nothing is under way, nothing has failed."""
         self.in_flight, self.snapshot_in_flight, self.failed = [], None, False
-        self.commit_fault, self.snapshot_fails, self.slow_s = None, False, 0.0
+        self.commit_fault, self.snapshot_fails, self.tables_fail, self.slow_s = None, False, False, 0.0
 
     def cut_power(self, outage: Outage, decay: Decay) -> None:
         """What a crash leaves."""
         if self.in_flight:
             self._end_commit(outage)
-        elif outage is Outage.TORN and self.rows and not self.torn:
-            self._tear(mendable=True)
         if self.snapshot_in_flight is not None:
             self.reached("crash while a snapshot is written")
-            if outage is Outage.TORN:
+            if self.random.random() < 0.5:
                 torn = _copy(self.snapshot_in_flight)
                 torn.accounts = torn.accounts[:-1]
                 torn.checksum ^= 0 if torn.accounts else 1
                 self.snapshots[torn.seq] = torn
                 self.reached("snapshot torn")
+        self._end_tables()
         self._decay(decay)
+
+    def _end_tables(self) -> None:
+        """They may have lost what was not synced, or all of it: they are made anew then."""
+        seq = self.tables.mark.seq
+        if seq < len(self.rows):
+            self.reached("crash while the tables are behind")
+        lost = self.random.random()
+        if lost < 0.3 and len(self.marks) > 1:
+            self.reached("tables set back")
+            seq = self.random.choice(self.marks)
+        elif lost < 0.4:
+            self.reached("tables lost")
+            seq = 0
+        self.tables, self.marks = tables_of(self.rows[:seq]), [seq]
 
     def _end_commit(self, outage: Outage) -> None:
         on_disk = self.rows[-1:] == self.in_flight[-1:]
         self.reached("crash after a commit, before its answer" if on_disk else f"crash in a commit: {outage}")
         if not on_disk and outage is not Outage.LOST:
             self.commit(self.in_flight)
-        if outage is Outage.TORN:
-            self._tear(mendable=self.random.random() < 0.5)
-
-    def _tear(self, *, mendable: bool) -> None:
-        """Damage the newest record. One that somebody was told of must not be lost: the tables hold it."""
-        self.mendable = self.rows[-1] if mendable else None
-        self.rows[-1] = damaged(self.rows[-1], self.random)
-        self.torn = True
-        self.reached("record torn")
 
     def _decay(self, decay: Decay) -> None:
         seqs = sorted(self.snapshots, reverse=True)
@@ -191,7 +198,7 @@ class SimJournal:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         disk = self._disk
         if disk.failed:
             raise StorageError("a commit has failed before: start again")
@@ -249,22 +256,43 @@ class SimJournal:
         await asyncio.sleep(self._disk.latency())
         return fingerprint(row[5] for row in self._disk.rows[max(0, seq - FINGERPRINTED) : seq])
 
-    async def mend(self, seq: int) -> bool:
+    async def pick(self, seqs: Sequence[int]) -> list[Record]:
         await asyncio.sleep(self._disk.latency())
-        row, self._disk.mendable = self._disk.mendable, None
-        if row is None or row[0] != seq:
-            return False
-        self._disk.rows[-1] = row
-        self._disk.torn = False
-        return True
+        return [decode_row(self._disk.rows[seq - 1]) for seq in seqs]
 
-    async def cut(self, seq: int) -> None:
+
+class SimTables:
+    """Implements `ports.Tables` for one life. Now and then a write fails; whatever fails is whole or undone."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    async def write(self, records: Sequence[Record]) -> None:
+        disk = self._disk
+        await asyncio.sleep(5 * disk.latency())
+        if disk.tables_fail:
+            disk.tables_fail = False
+            disk.reached("tables failed")
+            raise StorageError("no room for the tables")
+        await disk.tables.write(records)
+        disk.on_tables(disk.tables)
+        disk.marks = [*disk.marks[-3:], disk.tables.mark.seq]
+        await asyncio.sleep(disk.latency())
+
+    async def watermark(self) -> Watermark:
+        return self._disk.tables.mark
+
+    async def records_of(self, account: AccountId, after: int, limit: int) -> list[int]:
         await asyncio.sleep(self._disk.latency())
-        if not self._disk.rows or self._disk.rows[-1][0] != seq:
-            raise StorageError(f"record {seq} is not the newest")
-        self._disk.rows.pop()
-        self._disk.torn = False
-        await asyncio.sleep(self._disk.latency())
+        return await self._disk.tables.records_of(account, after, limit)
+
+
+def tables_of(rows: Sequence[Row]) -> MemoryTables:
+    """What these records make, all at once."""
+    tables = MemoryTables({})
+    if rows:
+        tables.take([decode_row(row) for row in rows])
+    return tables
 
 
 def decode_row(row: Row) -> Record:
@@ -299,11 +327,6 @@ class SimSnapshots:
             yield [account]
         if digest.hex() != snapshot.digest:
             raise SnapshotDamaged(f"snapshot {seq} does not match its digest")
-
-    async def drop_from(self, seq: int) -> None:
-        await asyncio.sleep(self._disk.latency())
-        for ahead in [each for each in self._disk.snapshots if each >= seq]:
-            del self._disk.snapshots[ahead]
 
     def _find(self, seq: int) -> Snapshot:
         if seq not in self._disk.snapshots:

@@ -54,9 +54,11 @@ PATHS = (
     *(f"crash in a commit: {outage}" for outage in Outage),
     "crash after a commit, before its answer",
     "crash while a snapshot is written",
-    "record torn",
-    "record cut",
-    "record mended",
+    "crash while the tables are behind",
+    "tables set back",
+    "tables lost",
+    "tables failed",
+    "looked at the tables",
     "records lost that nobody was told of",
     "records replayed",
     "recovered from a snapshot",
@@ -68,7 +70,7 @@ PATHS = (
     "snapshot ahead of the journal refused",
     "snapshot of another journal refused",
     *(f"snapshots: {decay}" for decay in Decay if decay is not Decay.NONE),
-    "damage in the middle refused",
+    "damage refused",
 )
 
 

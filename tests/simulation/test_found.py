@@ -62,7 +62,7 @@ def test_a_reader_who_is_overtaken_after_the_commit_sees_what_it_waited_for() ->
             loop.call_later(0.5, journal.disk.set)
             execute(deposit(ANN, "1"))
 
-    writer.on_progress = overtake
+    writer.call_on_progress(overtake)
     execute(open_account(ANN))
     account = engine.state.accounts[ANN]
     seen: list[tuple[int, int, int]] = []

@@ -3,10 +3,11 @@ the first MOST must break a promise. Without a defect the same seeds hold all of
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exness.core import decide, engine, evolve, margin
 from exness.core.capture import Restorer
@@ -17,14 +18,17 @@ from exness.core.instruments import Asset, Side
 from exness.core.state import NOTHING, State
 from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
 from exness.runtime import recovery
-from exness.runtime.bus import Bus
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import StorageError
+from exness.runtime.projector import Projector
 from exness.runtime.sequencer import Busy, Sequencer, _refuse
 from exness.runtime.ticks import TickQueue, _mark
 from exness.runtime.writer import Writer
 from exness.storage import codec
+from exness.storage.fold import apply, gather
+from exness.storage.rows import BALANCES
 from tests.simulation.actions import make_history
+from tests.simulation.disk import SimTables
 from tests.simulation.shrink import broken_by, shrink
 from tests.simulation.watch import Broken
 from tests.simulation.world import LENGTH, simulate_seed
@@ -238,13 +242,14 @@ def broadcast_before_the_commit(patch: Patch) -> None:
     commit = Writer._commit
 
     async def early(self: Writer, records: list[Record]) -> None:
-        self._bus.publish(records)
+        publish, *others = followers = self._followers
+        publish(records)
         await asyncio.sleep(0)
-        bus, self._bus = self._bus, Bus(1)
+        self._followers = tuple(others)
         try:
             await commit(self, records)
         finally:
-            self._bus = bus
+            self._followers = followers
 
     patch.setattr(Writer, "_commit", early)
 
@@ -265,9 +270,8 @@ def a_failed_commit_and_on_it_goes(patch: Patch) -> None:
         try:
             await commit(self, records)
         except StorageError:
-            self.durable_seq = records[-1].seq
             self._queued -= len(records)
-            self._wake()
+            self._mark.move(records[-1].seq)
 
     patch.setattr(Writer, "_commit", shrug)
 
@@ -300,6 +304,62 @@ def a_tick_without_its_second_step(patch: Patch) -> None:
     patch.setattr(
         engine.Engine, "_tick", lambda self, tick, at: msgspec.structs.replace(execute(self, tick, at), more=False)
     )
+
+
+@defect
+def tables_that_follow_before_the_commit(patch: Patch) -> None:
+    commit = Writer._commit
+
+    async def early(self: Writer, records: list[Record]) -> None:
+        bus, project = followers = self._followers
+        project(records)
+        await asyncio.sleep(0)
+        self._followers = (bus,)
+        try:
+            await commit(self, records)
+        finally:
+            self._followers = followers
+
+    patch.setattr(Writer, "_commit", early)
+
+
+@defect
+def tables_that_count_a_batch_twice_after_a_failure(patch: Patch) -> None:
+    write = SimTables.write
+
+    async def again(self: SimTables, records: Sequence[Record]) -> None:
+        try:
+            await write(self, records)
+        except StorageError:
+            for change in gather(records).changes.get(BALANCES, {}).values():
+                apply(self._disk.tables.rows[BALANCES][change.key], change)
+            raise
+
+    patch.setattr(SimTables, "write", again)
+
+
+@defect
+def a_reader_of_the_tables_that_does_not_wait(patch: Patch) -> None:
+    async def at_once(self: Projector, seq: int) -> None:
+        await asyncio.sleep(0)
+
+    patch.setattr(Projector, "reached", at_once)
+
+
+@defect
+def a_projector_that_skips_what_it_had_no_room_for(patch: Patch) -> None:
+    """It takes what memory holds for what comes next."""
+
+    def from_memory(self: Projector, most: int) -> list[Record]:
+        return [self._records.popleft() for _ in range(min(most, len(self._records)))]
+
+    async def write(self: SimTables, records: Sequence[Record]) -> None:
+        self._disk.tables.mark = replace(self._disk.tables.mark, seq=records[0].seq - 1)
+        await honest(self, records)
+
+    honest = SimTables.write
+    patch.setattr(Projector, "_from_memory", from_memory)
+    patch.setattr(SimTables, "write", write)
 
 
 def first_broken(most: int = MOST) -> tuple[int, Broken] | None:

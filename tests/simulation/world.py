@@ -21,7 +21,7 @@ from exness.core.capture import digest_of
 from exness.core.commands import Command, PriceTick
 from exness.core.instruments import AccountId, Asset
 from exness.core.state import Account
-from exness.runtime import clock, snapshots
+from exness.runtime import clock, projector, snapshots
 from exness.runtime.bus import FellBehind
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
@@ -47,7 +47,7 @@ from tests.simulation.actions import (
     Wait,
     make_history,
 )
-from tests.simulation.disk import Decay, Disk, Outage, SimJournal, SimSnapshots
+from tests.simulation.disk import Decay, Disk, Outage, SimJournal, SimSnapshots, SimTables
 from tests.simulation.loop import PowerCut, SimLoop, Stuck
 from tests.simulation.watch import Broken, Watch, WatchedEngine
 from tests.support.exchange import make_exchange
@@ -72,7 +72,8 @@ def simulate(history: History, trace: Callable[[str], None] = lambda line: None)
     """Play a history. Raises Broken."""
     world = _World(history, trace)
     step = mock.patch.object(snapshots, "STEP", history.bounds.snapshot_step)
-    with _machine_time(world), step, structlog.testing.capture_logs():
+    behind = mock.patch.multiple(projector, MOST_IN_MEMORY=20, BATCH=7)
+    with _machine_time(world), step, behind, structlog.testing.capture_logs():
         return world.play()
 
 
@@ -245,7 +246,7 @@ class _World:
                 disk.slow_s = us / 1e6
                 self.watch.reached("slow disk")
             case FailSnapshot():
-                disk.snapshot_fails = True
+                disk.snapshot_fails = disk.tables_fail = True
             case Crash(steps):
                 if self.crash is None:
                     self.crash, self.loop.fuse = action, steps
@@ -279,6 +280,8 @@ class _Life:
             SimJournal(disk),
             clock.SystemClock(not_before_us=self.state.at),
             ids=world.ids,
+            tables=SimTables(disk),
+            tables_seq=disk.tables.mark.seq,
             subscriber_queue=bounds.subscriber_bound,
             inbox_size=bounds.inbox_size,
             inbox_wait_s=bounds.inbox_wait_s,
@@ -289,6 +292,7 @@ class _Life:
         )
         self.sequencer, self._bus = self._exchange.sequencer, self._exchange.bus
         self._writer = writer = self._exchange.writer
+        self._projector = self._exchange.projector
         self._snapshotter = Snapshotter(
             self.state, writer, SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq
         )
@@ -303,6 +307,7 @@ class _Life:
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(self._writer.run())
             sequencing = tasks.create_task(self.sequencer.run())
+            projecting = tasks.create_task(self._projector.run())
             snapshotting = tasks.create_task(self._snapshotter.run())
             await self.stop.wait()
             snapshotting.cancel()
@@ -310,6 +315,8 @@ class _Life:
             await sequencing
             self._writer.close()
             await writing
+            self._projector.close()
+            await projecting
         self._bus.close()
         failed_before = self._snapshotter.stats.failed
         await self._snapshotter.try_take()
@@ -388,7 +395,10 @@ class _Life:
             return
         try:
             await self._show(account)
-        except Halted:
+            seq = account.seq
+            await self._exchange.in_tables(seq)
+            self.watch.in_tables(account_id, seq)
+        except (NotTaken, Halted):
             return
         self.watch.reached("looked at an account")
 

@@ -12,10 +12,11 @@ from exness.core.evolve import evolve
 from exness.core.state import State
 from exness.runtime.ports import Snapshots
 from exness.storage.codec import Row, encode
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from exness.storage.verify import Report, verify
+from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB
+from exness.storage.sqlite import Storage, open_storage
+from exness.storage.verify import Report, verify_directory
 from tests.contracts.backends import INSTRUMENTS
-from tests.contracts.trading import append_all, picture
+from tests.contracts.trading import batches, picture
 
 REPLACE = "REPLACE INTO journal (seq, at, kind, payload, request, checksum) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -23,7 +24,7 @@ REPLACE = "REPLACE INTO journal (seq, at, kind, payload, request, checksum) VALU
 async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at: Sequence[int] = ()) -> None:
     """A stopped exchange's databases with these records, and snapshots of the states after some of them."""
     async with open_storage(data_dir, INSTRUMENTS) as storage:
-        await append_all(storage.journal, records)
+        await write_all(storage, records)
         state = State()
         for record in records:
             evolve(state, record)
@@ -31,9 +32,58 @@ async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at
                 await save(storage.snapshots, state, await storage.journal.fingerprint(record.seq))
 
 
+async def write_all(storage: Storage, records: Sequence[Record], seed: int = 0) -> None:
+    """As a server does it: the tables follow."""
+    for batch in batches(records, seed):
+        await storage.journal.append(batch)
+        await storage.tables.write(batch)
+
+
+OLD_MAIN = """
+PRAGMA application_id = 0x65786d6e;
+CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL, request TEXT NOT NULL,
+    checksum INTEGER NOT NULL
+) STRICT;
+CREATE TABLE assets (
+    symbol TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, decimals INTEGER NOT NULL, venue_symbol TEXT NOT NULL,
+    image_url TEXT NOT NULL, max_leverage INTEGER NOT NULL
+) STRICT;
+CREATE TABLE trades (opened_seq INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE candles (
+    asset TEXT NOT NULL REFERENCES assets (symbol), interval TEXT NOT NULL, start INTEGER NOT NULL,
+    open INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL, close INTEGER NOT NULL,
+    volume INTEGER NOT NULL, trades INTEGER NOT NULL, backfilled INTEGER NOT NULL,
+    PRIMARY KEY (asset, interval, start)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE counted (
+    asset TEXT PRIMARY KEY NOT NULL REFERENCES assets (symbol), at INTEGER NOT NULL, marks INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 5;
+"""
+"""A main.db of before journal.db, as far as anything of it is read."""
+
+
+def make_older(data_dir: Path) -> None:
+    """Turn a stopped exchange's directory into one that a version before journal.db left, with all of it in main.db."""
+    old = data_dir / "old.db"
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        connection.executescript(OLD_MAIN)
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        for database, tables in ((JOURNAL_DB, ("journal", "assets")), (MARKET_DB, ("candles", "counted"))):
+            connection.execute("ATTACH DATABASE ? AS new", (str(data_dir / database),))
+            for table in tables:
+                connection.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")
+            connection.execute("DETACH DATABASE new")
+    for database in (JOURNAL_DB, MARKET_DB, MAIN_DB):
+        for file in data_dir.glob(f"{database}*"):
+            file.unlink()
+    old.rename(data_dir / MAIN_DB)
+
+
 def checked(data_dir: Path) -> Report:
     """What `verify` says of a directory."""
-    return verify(data_dir / MAIN_DB, data_dir / SNAPSHOTS_DB, lambda done, total: None)
+    return verify_directory(data_dir, lambda done, total: None)
 
 
 async def save(snapshots: Snapshots, state: State, journal: int | None = None) -> None:
@@ -68,7 +118,7 @@ def flip_bit(value: Any, place: float) -> Any:
 
 
 def row_of(data_dir: Path, seq: int) -> Row:
-    with tampering(data_dir / MAIN_DB) as connection:
+    with tampering(data_dir / JOURNAL_DB) as connection:
         row: Row = connection.execute("SELECT * FROM journal WHERE seq = ?", (seq,)).fetchone()
     return row
 
@@ -77,12 +127,12 @@ def flip_in_record(data_dir: Path, seq: int, column: str, place: float = 0.5) ->
     """One bit of one column of a record."""
     columns = ("seq", "at", "kind", "payload", "request", "checksum")
     value = row_of(data_dir, seq)[columns.index(column)]
-    tamper(data_dir / MAIN_DB, f"UPDATE journal SET {column} = ? WHERE seq = ?", flip_bit(value, place), seq)
+    tamper(data_dir / JOURNAL_DB, f"UPDATE journal SET {column} = ? WHERE seq = ?", flip_bit(value, place), seq)
 
 
 def forge(data_dir: Path, record: Record) -> None:
     """Put a record in the place of the one that is there, with the right checksum: damage that somebody meant."""
-    tamper(data_dir / MAIN_DB, REPLACE, *encode(record))
+    tamper(data_dir / JOURNAL_DB, REPLACE, *encode(record))
 
 
 def contents(folder: Path) -> dict[str, tuple[str, int, int]]:

@@ -21,7 +21,8 @@ from exness.core.commands import CloseTrade, Command, OpenTrade, PriceTick
 from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId
-from exness.storage.sqlite import MAIN_DB, open_storage
+from exness.storage.files import MAIN_DB
+from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
 from tests.storage.damage import save
 from tests.support.books import BTC, ETH, LONG, PRICE_LIFE, SHORT, SOL, START, make_engine, make_rules, open_account

@@ -2,31 +2,35 @@
 
 from pathlib import Path
 
-from exness.core.events import AccountOpened, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.state import State
-from exness.storage.sqlite import MAIN_DB
+from exness.storage import rows as row_types
+from exness.storage.files import JOURNAL_DB, MAIN_DB
 from tests.contracts.backends import with_own_connection
 
 Rows = list[tuple[object, ...]]
 
-TABLES = ("journal", "users", "balances", "trades", "liquidations")
+TABLES = tuple(table.name for table in row_types.TABLES)
 
 
 def rows(data_dir: Path, statement: str, *parameters: object) -> Rows:
     return with_own_connection(data_dir / MAIN_DB, statement, *parameters)
 
 
+def journal_rows(data_dir: Path, statement: str, *parameters: object) -> Rows:
+    return with_own_connection(data_dir / JOURNAL_DB, statement, *parameters)
+
+
 def all_tables(data_dir: Path) -> dict[str, Rows]:
     """Every row of every table that records are projected into."""
-    return {table: rows(data_dir, f"SELECT * FROM {table} ORDER BY 1") for table in TABLES}
+    return {table: rows(data_dir, f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES}
 
 
 def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> None:
     """Users, balances with the house's, open trades and liquidations are those of a state and the records behind it."""
     opened = {record.event.account: record for record in records if isinstance(record.event, AccountOpened)}
-    assert rows(data_dir, "SELECT id, email, kind, created_at, opened_seq FROM users ORDER BY opened_seq") == [
-        ("house", None, "house", 0, 0),
-        *((a.id, a.email, "trader", a.opened_at, opened[a.id].seq) for a in state.account_list),
+    assert rows(data_dir, "SELECT id, email, created_at, opened_seq FROM users ORDER BY opened_seq") == [
+        (a.id, a.email, a.opened_at, opened[a.id].seq) for a in state.account_list
     ]
     assert rows(data_dir, "SELECT account_id, free, locked FROM balances ORDER BY account_id") == sorted(
         [("house", state.house_pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
@@ -55,7 +59,10 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     ]
     assert_ended_trades_are(data_dir, state, records)
     assert_sums_are(data_dir, records)
-    assert_chains_are(data_dir, records)
+    records_of = "SELECT seq, account_id FROM account_records ORDER BY seq"
+    assert rows(data_dir, records_of) == [
+        (r.seq, r.event.account) for r in records if not isinstance(r.event, StartedAfresh)
+    ]
 
 
 def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record]) -> None:
@@ -63,8 +70,8 @@ def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record])
     liquidated = [(r, r.event, made[r.event.order]) for r in records if isinstance(r.event, TradeLiquidated)]
     assert rows(data_dir, "SELECT * FROM liquidations ORDER BY seq") == [
         (
-            *(t.order, t.account, t.asset, t.side, t.margin, t.entry, t.liquidation),
-            *(e.mark, e.bid, e.ask, -t.margin, e.shortfall, r.at, r.seq),
+            *(r.seq, t.order, t.account),
+            *(e.mark, e.bid, e.ask, -t.margin, e.shortfall, r.at),
         )
         for r, e, t in liquidated
     ]
@@ -77,7 +84,7 @@ def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
     """What each account's history sums up to, counted from the records one kind at a time."""
     events = [record.event for record in records]
     sums = "opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl"
-    for account, *found in rows(data_dir, f"SELECT account_id, {sums} FROM balances"):
+    for account, *found in rows(data_dir, f"SELECT account_id, {sums} FROM sums"):
         opened = [e for e in events if isinstance(e, TradeOpened) and e.account == account]
         closed = [e for e in events if isinstance(e, TradeClosed) and e.account == account]
         liquidated = [e for e in events if isinstance(e, TradeLiquidated) and e.account == account]
@@ -86,20 +93,3 @@ def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
             *(len(opened), len(closed), len(gains), sum(e.pnl for e in closed)),
             *(len(liquidated), -sum(e.margin for e in liquidated)),
         ], account
-
-
-def assert_chains_are(data_dir: Path, records: list[Record]) -> None:
-    """Every trade knows the one that its account opened before it, and the account's balance the newest."""
-    chains: dict[str, list[int]] = {}
-    for record in records:
-        if isinstance(record.event, TradeOpened):
-            chains.setdefault(record.event.account, []).append(record.seq)
-    places = {
-        seq: (number, chain[number - 2] if number > 1 else None)
-        for chain in chains.values()
-        for number, seq in enumerate(chain, 1)
-    }
-    found = rows(data_dir, "SELECT opened_seq, number, previous FROM trades")
-    assert {seq: tuple(place) for seq, *place in found} == places
-    for account, newest in rows(data_dir, "SELECT account_id, newest FROM balances"):
-        assert newest == (chains[str(account)][-1] if account in chains else None), account

@@ -1,8 +1,6 @@
 """Starting afresh: the tables forget, the journal does not, and everything still agrees."""
 
 import random
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,15 @@ from exness.core.commands import StartAfresh
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError, TradeQuery
+from exness.runtime.ports import TradeQuery
 from exness.runtime.recovery import recover
-from exness.storage.sqlite import MAIN_DB, open_storage
-from exness.storage.verify import Difference
+from exness.storage.files import MAIN_DB, SNAPSHOTS_DB
+from exness.storage.sqlite import open_storage
+from exness.storage.verify_tables import Difference
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, random_trading, read_all
-from tests.storage.damage import checked, flip_in_record, make_directory, save, tamper
-from tests.storage.tables import all_tables, assert_tables_are
+from tests.storage.damage import checked, make_directory, save, tamper
+from tests.storage.tables import assert_tables_are
 from tests.support.books import (
     ANN,
     BOB,
@@ -33,7 +32,6 @@ from tests.support.books import (
     open_trade,
     tick,
 )
-from tests.support.states import replayed
 
 
 def go_on(desk: Desk) -> None:
@@ -68,6 +66,7 @@ async def test_however_it_is_batched_the_tables_hold_what_came_after(tmp_path: P
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         for start in range(0, len(desk.records), size):
             await storage.journal.append(desk.records[start : start + size])
+            await storage.tables.write(desk.records[start : start + size])
         assert await read_all(storage.journal) == desk.records, "the journal keeps everything"
         rows, sums = await storage.history.trades(TradeQuery(BOB))
         assert ([row.order for row in rows], sums.total, sums.liquidated) == (["o-3", "o-2"], 2, 1)
@@ -89,6 +88,7 @@ async def test_random_trading_with_fresh_starts_agrees_at_every_record(tmp_path:
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         for batch in batches(desk.records, seed):
             await storage.journal.append(batch)
+            await storage.tables.write(batch)
         for record in desk.records:
             evolve(state, record)
             if record.seq in snapshots_at:
@@ -96,7 +96,7 @@ async def test_random_trading_with_fresh_starts_agrees_at_every_record(tmp_path:
         for seq in [*reversed(snapshots_at), 0]:
             recovered = await recover(storage.journal, storage.snapshots)
             assert (recovered.snapshot_seq, recovered.digest) == (seq, digest_of(desk.state)), f"seed {seed}"
-            await storage.snapshots.drop_from(seq)
+            tamper(tmp_path / SNAPSHOTS_DB, "DELETE FROM snapshots WHERE seq = ?", seq) if seq else None
     assert_tables_are(tmp_path, desk.state, after_last_afresh(desk))
     assert checked(tmp_path).digest == digest_of(desk.state)
     assert_books_balance(desk.state)
@@ -115,10 +115,10 @@ async def test_verify_counts_what_is_there_and_checks_snapshots_from_before(tmp_
 @pytest.mark.parametrize(
     "statement",
     [
-        "INSERT INTO users VALUES ('old', 'old@example.com', 'trader', 1, 1)",
+        "INSERT INTO users VALUES ('old', 'old@example.com', 1, 1)",
         "UPDATE balances SET free = free + 1 WHERE account_id = 'house'",
         "UPDATE balances SET deposited = deposited + 1 WHERE account_id = 'ann'",
-        "UPDATE balances SET liquidated = liquidated + 1 WHERE account_id = 'bob'",
+        "UPDATE sums SET liquidated = liquidated + 1 WHERE account_id = 'bob'",
         "DELETE FROM liquidations",
         "UPDATE trades SET margin = margin + 1 WHERE id = 'o-3'",
     ],
@@ -128,55 +128,3 @@ async def test_verify_finds_what_the_tables_should_have_forgotten_or_kept(tmp_pa
     tamper(tmp_path / MAIN_DB, statement)
     with pytest.raises(Difference):
         checked(tmp_path)
-
-
-@pytest.mark.parametrize("again", [False, True])
-async def test_a_fresh_start_that_is_cut_brings_back_what_it_forgot(tmp_path: Path, again: bool) -> None:
-    """Its time is lost, so it can't be written anew: it did not happen, and the tables say so to the last row."""
-    desk = afresh() if again else known_history()
-    await make_directory(tmp_path / "before", desk.records)
-    kept = list(desk.records)
-    desk.do(StartAfresh())
-    await make_directory(tmp_path / "data", desk.records)
-    assert all_tables(tmp_path / "data")["trades"] == []
-    tamper(tmp_path / "data" / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
-    async with open_storage(tmp_path / "data", INSTRUMENTS) as storage:
-        recovered = await recover(storage.journal, storage.snapshots)
-        assert recovered.notes[0].endswith("it was the last one and has been cut")
-        assert await read_all(storage.journal) == kept
-        assert recovered.digest == digest_of(replayed(kept))
-        assert all_tables(tmp_path / "data") == all_tables(tmp_path / "before")
-        recovered_desk = Desk()
-        recovered_desk.engine.state = recovered.state
-        recovered_desk.do(deposit(ANN, "1"))
-        await storage.journal.append(recovered_desk.records)
-    assert checked(tmp_path / "data").records == len(kept) + 1
-
-
-async def test_a_fresh_start_is_not_cut_when_what_it_forgot_is_damaged_too(tmp_path: Path) -> None:
-    desk = known_history()
-    desk.do(StartAfresh())
-    await make_directory(tmp_path, desk.records)
-    flip_in_record(tmp_path, 3, "payload")
-    tamper(tmp_path / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
-    async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        with pytest.raises(StorageError, match="record 3 is damaged"):
-            await recover(storage.journal, storage.snapshots)
-    with closing(sqlite3.connect(tmp_path / MAIN_DB)) as main:
-        assert main.execute("SELECT count(*) FROM journal").fetchone() == (desk.state.seq,), "nothing was changed"
-
-
-async def test_a_deposit_that_is_cut_leaves_what_was_paid_in_since_the_fresh_start(tmp_path: Path) -> None:
-    """The account has the id of one of before: what that one was paid is none of its own."""
-    desk = known_history()
-    desk.do(StartAfresh())
-    desk.do(open_account(BOB, "1"))
-    await make_directory(tmp_path / "before", desk.records)
-    desk.do(deposit(BOB, "7"))
-    await make_directory(tmp_path / "data", desk.records)
-    tamper(tmp_path / "data" / MAIN_DB, "UPDATE journal SET at = 7, payload = '' WHERE seq = ?", desk.state.seq)
-    async with open_storage(tmp_path / "data", INSTRUMENTS) as storage:
-        recovered = await recover(storage.journal, storage.snapshots)
-        assert recovered.notes[0].endswith("it was the last one and has been cut")
-    assert all_tables(tmp_path / "data") == all_tables(tmp_path / "before")
-    assert checked(tmp_path / "data").deposits == 1_000_000

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from exness.core import decide, margin
 from exness.core.capture import digest_of
 from exness.core.ceilings import MOST_HELD, STORED
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import Record, TradeClosed
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, OrderId
 from exness.core.rejects import Reject
@@ -29,14 +28,18 @@ from exness.core.state import State
 from exness.runtime.ports import SortBy, TradeQuery
 from exness.runtime.recovery import recover
 from exness.storage.auth import AUTH
-from exness.storage.database import MAIN, SNAPSHOTS, Schema, migrations
-from exness.storage.memory import MemoryHistory, MemoryJournal
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from exness.storage.wide import WIDE, add, joined, split, subtract, sum_of, summed
+from exness.storage.database import SNAPSHOTS, Schema, migrations
+from exness.storage.files import MAIN_DB
+from exness.storage.journal import JOURNAL
+from exness.storage.market import MARKET
+from exness.storage.memory import MemoryTables
+from exness.storage.sqlite import open_storage
+from exness.storage.tables import MAIN
+from exness.storage.wide import WIDE, add, joined, split, sum_of, summed
 from tests.contracts.backends import INSTRUMENTS
-from tests.contracts.trading import batches, read_all
-from tests.storage.damage import checked, flip_in_record, make_directory, save
-from tests.storage.tables import all_tables, rows
+from tests.contracts.trading import batches
+from tests.storage.damage import checked, make_directory, make_older, save
+from tests.storage.tables import rows
 from tests.support.books import LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance
 from tests.support.ceilings import COLUMNS, COUNT, HIGH, assert_columns_are_within, integer_columns
 from tests.support.wild import TRADERS, WIDE_RULES, Wild, wild_commands
@@ -52,15 +55,16 @@ EVERY_QUERY = [
 async def assert_holds(data_dir: Path, records: Sequence[Record], seed: int = 0) -> None:
     """Write records in batches of any size to both storages. Each figure of the one is within its ceiling, and both
     answer the same for every query; snapshot, restart and verify give the state that there was."""
-    memory = MemoryJournal()
+    memory = MemoryTables(INSTRUMENTS)
     state = State()
     async with open_storage(data_dir, INSTRUMENTS) as storage:
         for batch in batches(records, seed):
             await storage.journal.append(batch)
-            await memory.append(batch)
+            await storage.tables.write(batch)
+            await memory.write(batch)
             for record in batch:
                 evolve(state, record)
-        histories = storage.history, MemoryHistory(memory, INSTRUMENTS)
+        histories = storage.history, memory
         for account, query in product(state.accounts, EVERY_QUERY):
             asked = replace(query, account=account)
             answers = [await history.trades(asked) for history in histories]
@@ -68,10 +72,9 @@ async def assert_holds(data_dir: Path, records: Sequence[Record], seed: int = 0)
         await save(storage.snapshots, state)
         recovered = await recover(storage.journal, storage.snapshots)
         assert (recovered.snapshot_seq, recovered.notes, recovered.digest) == (state.seq, [], digest_of(state))
-    with closing(sqlite3.connect(data_dir / MAIN_DB)) as main:
-        assert_columns_are_within(main)
-    with closing(sqlite3.connect(data_dir / SNAPSHOTS_DB)) as snapshots:
-        assert_columns_are_within(snapshots, "snapshots")
+    for name in ("journal", "main", "snapshots"):
+        with closing(sqlite3.connect(data_dir / f"{name}.db")) as connection:
+            assert_columns_are_within(connection, name)
     report = checked(data_dir)
     assert (report.records, report.digest) == (len(records), digest_of(state))
 
@@ -79,11 +82,11 @@ async def assert_holds(data_dir: Path, records: Sequence[Record], seed: int = 0)
 # --- every column has a ceiling -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("schema", [MAIN, SNAPSHOTS, AUTH], ids=lambda schema: schema.name)
+@pytest.mark.parametrize("schema", [JOURNAL, MAIN, MARKET, SNAPSHOTS, AUTH], ids=lambda schema: schema.name)
 def test_every_integer_column_has_a_ceiling_of_at_most_64_bits(schema: Schema) -> None:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.create_function("is_new_database", 0, lambda: 1)
-        for script in migrations(schema):
+        for script in [schema.script] if schema.script else migrations(schema):
             connection.executescript(script)
         columns = {table: found for table, found in integer_columns(connection).items() if found}
     assert columns == {table: set(spans) for table, spans in COLUMNS[schema.name].items()}
@@ -99,7 +102,8 @@ async def test_years_of_winning_and_losing_everything_fit_the_tables(tmp_path: P
     await assert_holds(tmp_path, wild.desk.records)
     ((won, lost, deposited),) = rows(
         tmp_path,
-        "SELECT closed_pnl_e18, liquidated_pnl_e18, deposited_e18 FROM balances WHERE account_id = ?",
+        "SELECT closed_pnl_e18, liquidated_pnl_e18, deposited_e18 FROM balances JOIN sums USING (account_id) "
+        "WHERE account_id = ?",
         TRADERS[0],
     )
     beyond = STORED // WIDE + 1
@@ -143,68 +147,6 @@ async def test_a_reset_of_full_tables_leaves_nothing_of_them(tmp_path: Path) -> 
     assert rows(tmp_path, house) == [(0, 0, 0, 0)]
 
 
-async def test_the_newest_record_of_full_tables_can_be_cut_and_written_again(tmp_path: Path) -> None:
-    wild = Wild.extreme(rounds=4)
-    records = wild.desk.records
-    async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        for batch in batches(records):
-            await storage.journal.append(batch)
-        before = sums(tmp_path)
-        newest = records[-40:]
-        assert {type(record.event) for record in newest} == {
-            AccountOpened,
-            Deposited,
-            TradeOpened,
-            TradeClosed,
-            TradeLiquidated,
-        }
-        for record in reversed(newest):
-            await storage.journal.cut(record.seq)
-            with closing(sqlite3.connect(tmp_path / MAIN_DB)) as main:
-                assert_columns_are_within(main)
-        await storage.journal.append(newest)
-        assert sums(tmp_path) == before
-    assert checked(tmp_path).records == len(records)
-
-
-def sums(data_dir: Path) -> list[tuple[object, ...]]:
-    """Of the tables, the wide ones as the sums they are."""
-    found = rows(
-        data_dir,
-        "SELECT free, free_e18, deposited, deposited_e18, closed_pnl, closed_pnl_e18, liquidated_pnl,"
-        " liquidated_pnl_e18, account_id, locked, opened, closed, profitable, liquidated, newest"
-        " FROM balances ORDER BY account_id",
-    )
-    return [
-        (*(joined(row[at], row[at + 1]) for at in (0, 2, 4, 6)), *row[8:])  # type: ignore[arg-type]
-        for row in found
-    ]
-
-
-@pytest.mark.parametrize("back", range(12))
-async def test_a_damaged_newest_record_of_full_tables_is_mended(tmp_path: Path, back: int) -> None:
-    records = Wild.extreme(rounds=4).desk.records
-    records = records[: len(records) - back]
-    await make_directory(tmp_path, records)
-    written = all_tables(tmp_path)
-    flip_in_record(tmp_path, len(records), "payload")
-    async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        recovered = await recover(storage.journal, storage.snapshots)
-        assert "written anew from the tables: nothing is lost" in recovered.notes[0]
-        assert await read_all(storage.journal) == records
-    assert all_tables(tmp_path) == written
-
-
-async def test_a_damaged_record_of_an_account_that_begins_with_all_there_is_is_mended(tmp_path: Path) -> None:
-    desk = Desk(WIDE_RULES)
-    desk.do(OpenAccount(RICH, "rich@example.com", MOST_HELD))
-    await make_directory(tmp_path, desk.records)
-    flip_in_record(tmp_path, 1, "payload")
-    async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        await recover(storage.journal, storage.snapshots)
-        assert await read_all(storage.journal) == desk.records
-
-
 # --- sums in two columns --------------------------------------------------------------------------------------------
 
 numbers = st.integers(-STORED, STORED) | st.sampled_from((0, 1, -1, WIDE, -WIDE, WIDE - 1, STORED, -STORED))
@@ -219,21 +161,17 @@ def test_a_sum_comes_back_from_its_two_columns(total: int) -> None:
         assert (low, high) == (total, 0), "a usual sum is readable as it stands"
 
 
-@given(changes=st.lists(st.tuples(st.booleans(), numbers | st.integers(-(10**24), 10**24)), max_size=40))
+@given(changes=st.lists(numbers | st.integers(-(10**24), 10**24), max_size=40))
 @settings(max_examples=150)
-def test_sqlite_adds_and_subtracts_wide_sums_exactly(changes: list[tuple[bool, int]]) -> None:
+def test_sqlite_adds_wide_sums_exactly(changes: list[int]) -> None:
     total = 0
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.execute("CREATE TABLE t (x INTEGER NOT NULL, x_e18 INTEGER NOT NULL) STRICT")
         connection.execute("INSERT INTO t VALUES (0, 0)")
-        for subtracts, number in changes:
-            if subtracts and abs(number) <= STORED:
-                connection.execute(f"UPDATE t SET {subtract('x', ':number')}", {"number": number})
-                total -= number
-            else:
-                low, high = split(number)
-                connection.execute(f"UPDATE t SET {add('x', ':low', ':high')}", {"low": low, "high": high})
-                total += number
+        for number in changes:
+            low, high = split(number)
+            connection.execute(f"UPDATE t SET {add('x', ':low', ':high')}", {"low": low, "high": high})
+            total += number
             x, x_e18 = connection.execute("SELECT x, x_e18 FROM t").fetchone()
             assert joined(x, x_e18) == total
             assert abs(x) < WIDE
@@ -286,38 +224,15 @@ def price(desk: Desk, mid: int) -> None:
     desk.do(PriceTick(SOL, mid, mid, PRICE_LIFE))
 
 
-def make_0_1_0(new: Path, old: Path) -> None:
-    """The same journal and tables as the first release left them, before there were sums."""
-    old.mkdir()
-    shutil.copy(new / SNAPSHOTS_DB, old / SNAPSHOTS_DB)
-    with closing(sqlite3.connect(old / MAIN_DB, isolation_level=None)) as connection:
-        connection.executescript(f"{migrations(MAIN)[0]}\nPRAGMA user_version = 1;")
-        connection.execute("ATTACH ? AS new", (str(new / MAIN_DB),))
-        connection.execute("PRAGMA foreign_keys = OFF")
-        for (table,) in connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
-            columns = ", ".join(row[1] for row in connection.execute(f"PRAGMA main.table_info({table})"))
-            connection.execute(f"DELETE FROM main.{table}")
-            connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM new.{table}")
-        wide = connection.execute(
-            "SELECT account_id, free + free_e18 * 1000000000000000000, deposited + deposited_e18 * 1000000000000000000"
-            " FROM new.balances"
-        ).fetchall()
-        for account, free, deposited in wide:
-            connection.execute(
-                "UPDATE main.balances SET free = ?, deposited = ? WHERE account_id = ?", (free, deposited, account)
-            )
-
-
 async def test_a_directory_of_figures_above_todays_ceilings_is_read_converted_and_traded_on(tmp_path: Path) -> None:
     desk = desk_of_a_version_without_ceilings()
     account = desk.state.accounts[RICH]
     assert account.free + account.locked > MOST_HELD
-    new, old = tmp_path / "new", tmp_path / "old"
-    await make_directory(new, desk.records, snapshots_at=[desk.state.seq])
-    make_0_1_0(new, old)
-    assert checked(old).digest == digest_of(desk.state), "verify passes on it as it lies"
-    async with open_storage(old, INSTRUMENTS) as storage:
-        assert all_tables(old) == all_tables(new)
+    await make_directory(tmp_path, desk.records, snapshots_at=[desk.state.seq])
+    make_older(tmp_path)
+    assert checked(tmp_path).digest == digest_of(desk.state), "verify passes on it as it lies"
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await storage.tables.write(desk.records)
         recovered = await recover(storage.journal, storage.snapshots)
         assert recovered.digest == digest_of(desk.state)
         written = len(desk.records)
@@ -328,11 +243,12 @@ async def test_a_directory_of_figures_above_todays_ceilings_is_read_converted_an
         assert (record.event.balance, account.free, account.locked) == (STORED, STORED, 0)
         assert_books_balance(desk.state)
         await storage.journal.append(desk.records[written:])
+        await storage.tables.write(desk.records[written:])
         found, analytics = await storage.history.trades(TradeQuery(RICH, limit=500))
         assert analytics.total_pnl == sum(row.pnl for row in found if row.pnl is not None)
         _, won = await storage.history.trades(TradeQuery(RICH, profitable=True))
         _, lost = await storage.history.trades(TradeQuery(RICH, liquidated=True))
         assert won.total_pnl > STORED > -STORED > lost.total_pnl
-    with closing(sqlite3.connect(old / MAIN_DB)) as main:
+    with closing(sqlite3.connect(tmp_path / MAIN_DB)) as main:
         assert_columns_are_within(main)
-    assert checked(old).digest == digest_of(desk.state)
+    assert checked(tmp_path).digest == digest_of(desk.state)

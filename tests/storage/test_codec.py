@@ -7,7 +7,7 @@ import pytest
 
 from exness.core.events import Event
 from exness.runtime.ports import JournalDamaged
-from exness.storage.codec import KINDS, RawRow, Row, checksum, decode, encode, whole_rows
+from exness.storage.codec import KINDS, RawRow, Row, checksum, decode, encode
 from tests.contracts.trading import random_trading
 from tests.support.books import known_history
 
@@ -94,41 +94,3 @@ def test_no_two_rows_spell_the_same_bytes_for_the_checksum() -> None:
 
 def _signed(kind: bytes, payload: bytes) -> RawRow:
     return 1, 2, kind, payload, b"", checksum(1, 2, kind, payload, b"")
-
-
-# Many rows at once
-
-
-def test_rows_that_are_whole_are_whole_together() -> None:
-    rows = raw_rows()
-    assert whole_rows([], 1)
-    for first in range(len(rows)):
-        assert whole_rows(rows[first:], first + 1)
-
-
-def test_of_many_rows_no_changed_bit_goes_unseen() -> None:
-    rows = raw_rows()
-    for place, row in enumerate(rows):
-        for column, value in enumerate(row):
-            for changed in _flips(value):
-                damaged = (*row[:column], changed, *row[column + 1 :])
-                assert not whole_rows([*rows[:place], damaged, *rows[place + 1 :]], 1)  # type: ignore[list-item]
-
-
-@pytest.mark.parametrize("column", [0, 1, 2, 3, 4, 5])
-def test_of_many_rows_no_value_that_lost_its_type_goes_unseen(column: int) -> None:
-    rows = raw_rows()
-    value = rows[3][column]
-    likeness = {int: float, bytes: memoryview}[type(value)](value)
-    for other in (None, "text", likeness) if column not in (0, 2) else (None, "text"):  # the key; cast to bytes
-        damaged = (*rows[3][:column], other, *rows[3][column + 1 :])
-        assert not whole_rows([*rows[:3], damaged, *rows[4:]], 1)  # type: ignore[list-item]
-
-
-def test_of_many_rows_one_in_the_wrong_place_or_of_the_future_is_seen() -> None:
-    rows = raw_rows()
-    assert not whole_rows(rows, 2)
-    assert not whole_rows(rows[1:], 1)
-    assert not whole_rows([rows[0], *rows[2:]], 1)
-    assert whole_rows([_signed(b"deposited", b"{}")], 1)
-    assert not whole_rows([_signed(b"trade_split", b"{}")], 1)

@@ -13,7 +13,6 @@ from exness.runtime.listings import Listing
 from exness.runtime.ports import StorageError
 from exness.storage.auth import open_auth
 from exness.storage.database import (
-    MAIN,
     SNAPSHOTS,
     DatabaseDamaged,
     DatabaseRefused,
@@ -22,11 +21,13 @@ from exness.storage.database import (
     migrations,
     open_reader,
 )
+from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, SNAPSHOTS_DB
+from exness.storage.journal import JOURNAL
 from exness.storage.snapshots import SnapshotStoreDamaged
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage, set_snapshots_aside
+from exness.storage.sqlite import open_storage, set_snapshots_aside
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import read_all
-from tests.storage.tables import rows
+from tests.storage.tables import journal_rows
 from tests.support.books import ANN, BTC, SOL, desk_with, known_history, open_trade
 
 
@@ -44,15 +45,15 @@ async def test_a_migration_that_is_cancelled_ends_at_once_and_is_undone(
 ) -> None:
     """As a signal does that comes in a long one. The next start does it anew."""
     await open_once(tmp_path)
-    before = with_own_connection(tmp_path / MAIN_DB, "SELECT name FROM sqlite_schema")
-    scripts, started = migrations(MAIN), threading.Event()
+    before = with_own_connection(tmp_path / JOURNAL_DB, "SELECT name FROM sqlite_schema")
+    scripts, started = migrations(JOURNAL), threading.Event()
     endless = (
         "CREATE TABLE new AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n;"
     )
 
     def with_a_long_one(schema: Schema) -> list[str]:
         started.set()
-        return [*scripts, endless] if schema == MAIN else migrations(schema)
+        return [*scripts, endless] if schema == JOURNAL else migrations(schema)
 
     monkeypatch.setattr("exness.storage.database.migrations", with_a_long_one)
     opening = asyncio.create_task(open_once(tmp_path))
@@ -61,15 +62,15 @@ async def test_a_migration_that_is_cancelled_ends_at_once_and_is_undone(
     with pytest.raises(asyncio.CancelledError):
         await opening
     monkeypatch.undo()
-    assert with_own_connection(tmp_path / MAIN_DB, "PRAGMA user_version") == [(len(scripts),)]
-    assert with_own_connection(tmp_path / MAIN_DB, "SELECT name FROM sqlite_schema") == before
+    assert with_own_connection(tmp_path / JOURNAL_DB, "PRAGMA user_version") == [(len(scripts),)]
+    assert with_own_connection(tmp_path / JOURNAL_DB, "SELECT name FROM sqlite_schema") == before
     await open_once(tmp_path)
 
 
-@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
 async def test_commits_are_as_safe_as_sqlite_makes_them(tmp_path: Path, database: str) -> None:
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        writer = storage.journal._writer if database == MAIN_DB else storage.snapshots._database
+        writer = storage.journal._writer if database == JOURNAL_DB else storage.snapshots._database
 
         def pragma(connection: sqlite3.Connection, name: str) -> object:
             return connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -98,14 +99,14 @@ async def test_commits_are_as_safe_as_sqlite_makes_them(tmp_path: Path, database
         }
 
 
-@pytest.mark.parametrize(("database", "schema"), [(MAIN_DB, MAIN), (SNAPSHOTS_DB, SNAPSHOTS)])
+@pytest.mark.parametrize(("database", "schema"), [(JOURNAL_DB, JOURNAL), (SNAPSHOTS_DB, SNAPSHOTS)])
 async def test_an_empty_directory_gets_databases_of_the_newest_version(
     tmp_path: Path, database: str, schema: object
 ) -> None:
     data_dir = tmp_path / "not" / "yet there"
     await open_once(data_dir)
     path = data_dir / database
-    expected = MAIN if schema == MAIN else SNAPSHOTS
+    expected = JOURNAL if schema == JOURNAL else SNAPSHOTS
     assert with_own_connection(path, "PRAGMA application_id") == [(expected.application_id,)]
     assert with_own_connection(path, "PRAGMA user_version") == [(len(migrations(expected)),)]
     strict = with_own_connection(path, "SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
@@ -141,20 +142,20 @@ async def test_closing_folds_the_logs_in_and_leaves_no_thread(tmp_path: Path) ->
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
         await storage.journal.append(known_history().records)
         threads = set(threading.enumerate()) - before
-    assert len(threads) == 3, "main.db to write, main.db to read, snapshots.db"
+    assert len(threads) == 7, "journal.db, main.db and market.db to write and to read each, snapshots.db"
     for thread in threads:
         thread.join(5)
         assert not thread.is_alive()
-    assert files(tmp_path) == [MAIN_DB, SNAPSHOTS_DB]
+    assert files(tmp_path) == sorted(EXCHANGE_DBS)
 
 
 async def test_a_reader_can_not_write(tmp_path: Path) -> None:
-    async with open_storage(tmp_path, INSTRUMENTS), open_reader(tmp_path / MAIN_DB) as reader:
+    async with open_storage(tmp_path, INSTRUMENTS), open_reader(tmp_path / JOURNAL_DB) as reader:
         with pytest.raises(StorageError, match="can't be written"):
-            await reader.run(lambda connection: connection.execute("DELETE FROM users"))
+            await reader.run(lambda connection: connection.execute("DELETE FROM journal"))
 
 
-@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
 async def test_a_database_of_a_newer_version_is_refused_and_untouched(tmp_path: Path, database: str) -> None:
     await open_once(tmp_path)
     path = tmp_path / database
@@ -176,7 +177,7 @@ def somebody_elses_tables(path: Path) -> None:
     with_own_connection(path, "CREATE TABLE cats (name)")
 
 
-@pytest.mark.parametrize("database", [MAIN_DB, SNAPSHOTS_DB])
+@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
 @pytest.mark.parametrize("make", [another_application, somebody_elses_tables])
 async def test_another_applications_database_is_refused_and_untouched(
     tmp_path: Path, database: str, make: Callable[[Path], None]
@@ -192,14 +193,14 @@ async def test_another_applications_database_is_refused_and_untouched(
 
 async def test_databases_that_changed_places_are_refused(tmp_path: Path) -> None:
     await open_once(tmp_path)
-    (tmp_path / MAIN_DB).rename(tmp_path / "other")
-    (tmp_path / SNAPSHOTS_DB).rename(tmp_path / MAIN_DB)
+    (tmp_path / JOURNAL_DB).rename(tmp_path / "other")
+    (tmp_path / SNAPSHOTS_DB).rename(tmp_path / JOURNAL_DB)
     with pytest.raises(DatabaseRefused, match="belongs to another application"):
         await open_once(tmp_path)
 
 
 async def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path) -> None:
-    path = tmp_path / MAIN_DB
+    path = tmp_path / JOURNAL_DB
     path.write_bytes(b"These are not the pages you are looking for. " * 100)
     before = path.read_bytes()
     with pytest.raises(DatabaseDamaged, match="is damaged or no SQLite database") as no:
@@ -210,7 +211,7 @@ async def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Pat
 
 
 async def test_a_directory_in_the_place_of_a_database_is_refused(tmp_path: Path) -> None:
-    (tmp_path / MAIN_DB).mkdir()
+    (tmp_path / JOURNAL_DB).mkdir()
     with pytest.raises(DatabaseRefused, match="it must be a file in a directory that can be written"):
         await open_once(tmp_path)
 
@@ -227,10 +228,12 @@ async def test_a_database_that_another_process_writes_to_is_refused(
 ) -> None:
     monkeypatch.setattr("exness.storage.database.BUSY_TIMEOUT_MS", 50)
     await open_once(tmp_path)
-    with closing(sqlite3.connect(tmp_path / MAIN_DB, isolation_level=None)) as other:
+    with closing(sqlite3.connect(tmp_path / JOURNAL_DB, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        await open_once(tmp_path)  # nothing is to be written
         with pytest.raises(StorageError, match="another process holds it"):
-            await open_once(tmp_path)
+            async with open_storage(tmp_path, {SOL: Listing(SOL, 6, 5_000, "Solana II", "SOL_USD", "")}):
+                pass
 
 
 async def test_a_snapshot_store_that_is_none_can_be_moved_aside_and_made_anew(tmp_path: Path) -> None:
@@ -254,10 +257,10 @@ async def test_assets_follow_the_configuration(tmp_path: Path) -> None:
     gold = Listing(SOL, 6, 5_000, "Solana II", "SOL_USD", "sol.svg")
     async with open_storage(tmp_path, {SOL: gold}):
         pass
-    assert rows(tmp_path, "SELECT * FROM assets WHERE symbol = 'SOL'") == [
+    assert journal_rows(tmp_path, "SELECT * FROM assets WHERE symbol = 'SOL'") == [
         ("SOL", "Solana II", 6, "SOL_USD", "sol.svg", 5_000)
     ]
-    assert rows(tmp_path, "SELECT count(*) FROM assets") == [(3,)], "one no longer configured stays"
+    assert journal_rows(tmp_path, "SELECT count(*) FROM assets") == [(3,)], "one no longer configured stays"
 
 
 async def test_an_assets_decimals_can_change_while_it_has_no_trades(tmp_path: Path) -> None:
@@ -267,7 +270,7 @@ async def test_an_assets_decimals_can_change_while_it_has_no_trades(tmp_path: Pa
         await storage.journal.append(desk.records)
     fine_btc = Listing(BTC, 6, 10_000, "Bitcoin", "BTC_USDC", "")
     async with open_storage(tmp_path, INSTRUMENTS | {BTC: fine_btc}):
-        assert rows(tmp_path, "SELECT decimals FROM assets WHERE symbol = 'BTC'") == [(6,)]
+        assert journal_rows(tmp_path, "SELECT decimals FROM assets WHERE symbol = 'BTC'") == [(6,)]
 
 
 async def test_other_decimals_for_an_asset_with_trades_are_refused(tmp_path: Path) -> None:

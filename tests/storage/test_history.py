@@ -1,4 +1,4 @@
-"""History queries find their rows by index."""
+"""History queries find their rows by index, and look at a bounded number of them."""
 
 import asyncio
 import sqlite3
@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import SortBy, TradeQuery
-from exness.storage.history import MILESTONE, ONE_TRADE, PAGES, SUMS, parameters_of
-from exness.storage.sqlite import MAIN_DB, SNAPSHOTS_DB, open_storage
-from exness.storage.verify import Difference, verify
+from exness.core.instruments import OrderId
+from exness.runtime.ports import HistoryTooLong, SortBy, TradeQuery
+from exness.storage import history
+from exness.storage.files import MAIN_DB
+from exness.storage.history import FIRST_PAGES, IS_LONG, ONE_TRADE, PAGES, SUMMED
+from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
-from tests.contracts.trading import TRADERS, append_all, random_trading
-from tests.storage.damage import make_directory, tamper
-from tests.support.books import ANN, BOB, SOL, desk_with, open_trade
+from tests.contracts.trading import TRADERS, random_trading
+from tests.storage.damage import write_all
+from tests.support.books import ANN, BOB, LONG, SOL, Desk, close_trade, desk_with, open_trade
 
-PARAMETERS = parameters_of(TradeQuery(ANN), newest=9) | {"limit": 50, "offset": 0}
+PARAMETERS = history._parameters(TradeQuery(ANN))
+BY_ACCOUNT = "SEARCH trades USING INDEX trades_of_account (account_id=? AND created_at>? AND created_at<?)"
 
 
 @pytest.fixture
 async def connection(tmp_path: Path) -> AsyncIterator[sqlite3.Connection]:
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        await append_all(storage.journal, random_trading(1).records)
+        await write_all(storage, random_trading(1).records)
     connection = sqlite3.connect(tmp_path / MAIN_DB)
     yield connection
     connection.close()
@@ -42,67 +45,101 @@ async def test_a_page_reads_one_accounts_trades_only(
     connection: sqlite3.Connection, sort_by: SortBy, descending: bool
 ) -> None:
     steps = plan(connection, PAGES[sort_by, descending])
-    assert_walks_the_chain(steps)
-    sorts = [step for step in steps if "TEMP B-TREE" in step]
-    newest_first = sort_by is SortBy.CREATED_AT and descending
-    assert len(sorts) == (0 if newest_first else 1), "the default order needs no sorting"
+    assert steps[0] == BY_ACCOUNT
+    assert len(steps) == (1 if sort_by is SortBy.CREATED_AT else 2), "the order of the index needs no sorting"
 
 
-async def test_the_sums_walk_the_chain_and_a_single_trade_comes_by_index(connection: sqlite3.Connection) -> None:
-    assert_walks_the_chain(plan(connection, SUMS))
+@pytest.mark.parametrize("descending", [True, False])
+async def test_a_page_in_the_order_of_the_index_is_neither_sorted_nor_kept_apart(
+    connection: sqlite3.Connection, descending: bool
+) -> None:
+    steps = plan(connection, FIRST_PAGES[descending])
+    assert BY_ACCOUNT in steps
+    assert not [step for step in steps if "TEMP B-TREE" in step or "MATERIALIZE" in step], steps
+
+
+async def test_the_sums_and_a_single_trade_come_by_index(connection: sqlite3.Connection) -> None:
+    assert plan(connection, SUMMED) == [BY_ACCOUNT]
+    assert [step for step in plan(connection, IS_LONG) if "trades" in step] == [
+        BY_ACCOUNT.replace("INDEX", "COVERING INDEX")
+    ]
     (step,) = plan(connection, ONE_TRADE, ("order", "account"))
-    assert step.startswith("SEARCH trades USING INDEX sqlite_autoindex_trades")
-
-
-async def test_the_way_to_a_page_begins_at_a_milestone(connection: sqlite3.Connection) -> None:
-    assert plan(connection, MILESTONE) == ["SEARCH trades USING COVERING INDEX milestones (account_id=? AND number>?)"]
-
-
-def assert_walks_the_chain(steps: list[str]) -> None:
-    """From trade to trade by their keys, once to go on and once to read."""
-    reads = [step for step in steps if "trades" in step]
-    assert reads == ["SEARCH trades USING INTEGER PRIMARY KEY (rowid=?)"] * 2
+    assert step == "SEARCH trades USING INDEX trade_ids (id=?)"
 
 
 async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -> None:
-    """Around every milestone, at both ends and beyond them, either way."""
     desk = desk_with(ANN, BOB)
     orders = []
-    for number in range(70):
+    for number in range(40):
         desk.at += number % 2  # some at the same time
         desk.open(open_trade(f"b-{number}", account=BOB, margin="1"))
         desk.open(open_trade(f"a-{number}", margin="1"))
         orders.append(f"a-{number}")
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        await append_all(storage.journal, desk.records)
-        for offset, limit, descending in product(range(73), (1, 2, 31, 33, 500), (True, False)):
+        await write_all(storage, desk.records)
+        for offset, limit, descending in product(range(43), (1, 2, 31, 500), (True, False)):
             rows, sums = await storage.history.trades(
                 TradeQuery(ANN, limit=limit, offset=offset, descending=descending)
             )
             expected = (orders[::-1] if descending else orders)[offset : offset + limit]
             assert [row.order for row in rows] == expected, (offset, limit, descending)
-            assert sums.total == 70
-
-
-async def test_a_chain_that_was_bent_into_a_ring_still_ends(tmp_path: Path) -> None:
-    desk = desk_with(ANN)
-    for number in range(3):
-        desk.open(open_trade(f"a-{number}", margin="1"))
-    await make_directory(tmp_path, desk.records)
-    tamper(tmp_path / MAIN_DB, "UPDATE trades SET previous = (SELECT max(opened_seq) FROM trades) WHERE number = 2")
-    async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        rows, _ = await storage.history.trades(TradeQuery(ANN, asset=SOL))
-    assert [row.order for row in rows] == ["a-2", "a-1"]
-    with pytest.raises(Difference, match="number and previous"):
-        verify(tmp_path / MAIN_DB, tmp_path / SNAPSHOTS_DB, lambda done, total: None)
+            assert sums.total == 40
 
 
 async def test_page_and_sums_are_of_one_moment_while_others_write(tmp_path: Path) -> None:
     desk = random_trading(14)
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
-        writing = asyncio.create_task(append_all(storage.journal, desk.records))
+        writing = asyncio.create_task(write_all(storage, desk.records))
         while not writing.done():
             page, sums = await storage.history.trades(TradeQuery(TRADERS[0], limit=500))
             assert len(page) == sums.total
             assert sum(row.pnl or 0 for row in page) == sums.total_pnl
         await writing
+
+
+# --- what would take too long -----------------------------------------------------------------------------------------
+
+
+def long_history(closed: int) -> Desk:
+    """As many closed trades, a second apart; the first one is open."""
+    desk = desk_with(ANN)
+    desk.open(open_trade("first", margin="1"))
+    for number in range(closed):
+        desk.at += 1_000_000
+        desk.open(open_trade(f"o-{number}", margin="1"))
+        desk.do(close_trade(f"o-{number}"))
+    return desk
+
+
+async def test_what_would_look_at_too_many_trades_is_refused_and_everything_else_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "LOOKED_AT", 20)
+    desk = long_history(30)
+    start = desk.state.accounts[ANN].opened_at
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await write_all(storage, desk.records)
+        answered = [
+            TradeQuery(ANN, limit=20),
+            TradeQuery(ANN, limit=20, is_open=False),
+            TradeQuery(ANN, limit=5, offset=15),
+            TradeQuery(ANN, is_open=True, descending=False),
+            TradeQuery(ANN, limit=5, offset=31),
+            TradeQuery(ANN, asset=SOL, opened_from=start, opened_to=start + 19_000_000),
+        ]
+        for query in answered:
+            rows, sums = await storage.history.trades(query)
+            assert len(rows) <= query.limit
+            assert sums.total > 0
+        assert await storage.history.trade(ANN, OrderId("first")) is not None
+        refused = [
+            TradeQuery(ANN, limit=21),
+            TradeQuery(ANN, limit=5, offset=16),
+            TradeQuery(ANN, is_open=True),
+            TradeQuery(ANN, side=LONG, limit=1),
+            TradeQuery(ANN, sort_by=SortBy.PNL, limit=1),
+            TradeQuery(ANN, asset=SOL, opened_from=start, opened_to=start + 20_000_000),
+        ]
+        for query in refused:
+            with pytest.raises(HistoryTooLong, match="more than 20 trades"):
+                await storage.history.trades(query)

@@ -7,7 +7,8 @@ import pytest
 from exness.core.capture import Header
 from exness.runtime.ports import SnapshotDamaged, Snapshots
 from exness.storage import snapshots
-from exness.storage.sqlite import SNAPSHOTS_DB, open_storage
+from exness.storage.files import SNAPSHOTS_DB
+from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import picture, random_trading
 

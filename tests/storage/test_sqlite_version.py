@@ -37,9 +37,9 @@ def test_one_that_is_new_enough_is_taken(monkeypatch: pytest.MonkeyPatch, versio
 
 COMMANDS: dict[str, Callable[[Path, Path], object]] = {
     "serve or token": lambda data_dir, other: prepare(other),
-    "verify": lambda data_dir, other: verify(data_dir / "main.db", None, lambda done, total: None),
+    "verify": lambda data_dir, other: verify(data_dir / "journal.db", None, lambda done, total: None),
     "backup": lambda data_dir, other: backup(data_dir, other, lambda done, total: None),
-    "restore": lambda data_dir, other: restore(data_dir / "main.db", other),
+    "restore": lambda data_dir, other: restore(data_dir / "journal.db", other),
 }
 
 

@@ -36,12 +36,12 @@ from exness.observability.metrics import RequestMeter
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, History, Journal, Mail, Snapshots, StorageError
+from exness.runtime.ports import AuthStore, CandleStore, History, Journal, Mail, Snapshots, StorageError, Tables
 from exness.runtime.recovery import recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
 from exness.storage.auth import MemoryAuth
-from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import open_storage
 from exness.web.app import make_runner
 from exness.web.http.browser_rules import BrowserRules
@@ -108,13 +108,15 @@ class MailBox:
 
 class Stores(NamedTuple):
     journal: Journal
+    tables: Tables
     history: History
+    candles: CandleStore
     snapshots: Snapshots
 
     @classmethod
-    def memory(cls, rules: Rules | None = None) -> "Stores":
-        journal = MemoryJournal()
-        return cls(journal, MemoryHistory(journal, (rules or make_rules()).instruments), MemorySnapshots())
+    def memory(cls) -> "Stores":
+        tables = MemoryTables(LISTINGS)
+        return cls(MemoryJournal(), tables, tables, MemoryCandles(), MemorySnapshots())
 
     @classmethod
     @asynccontextmanager
@@ -382,17 +384,21 @@ async def running_app(
     """
     sizes = {name: options.pop(name) for name in OF_THE_EXCHANGE & options.keys()}
     rules = rules or make_rules()
-    stores = stores or Stores.memory(rules)
+    stores = stores or Stores.memory()
     clock, wall = clock or SetClock(), wall or SetWallClock()
     exchange = make_exchange(
         Engine(rules, (await recover(stores.journal, stores.snapshots)).state),
         stores.journal,
         clock,
+        tables=stores.tables,
+        tables_seq=(await stores.tables.watermark()).seq,
         history=history(stores.history),
-        candles=CandleBook(await stores.history.newest_candles()),
+        candles=CandleBook(await stores.candles.newest_candles()),
+        candle_store=stores.candles,
         **sizes,
     )
     state, writer, sequencer = exchange.state, exchange.writer, exchange.sequencer
+    projector, flush = exchange.projector, exchange.flush
     mailbox, auth = MailBox(), auth or MemoryAuth()
     sessions = Sessions(SECRET, wall, days=7, remembered=100)
     revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
@@ -428,7 +434,8 @@ async def running_app(
     app = App(services, clock, wall, stores, auth)
     app.mailbox = mailbox
     async with AsyncExitStack() as stack:
-        app.tasks = [asyncio.create_task(writer.run()), asyncio.create_task(sequencer.run())]
+        running = (writer.run(), sequencer.run(), projector.run(), flush.run())
+        app.tasks = [asyncio.create_task(part) for part in running]
         stack.push_async_callback(_end, app.tasks)
         app.url, app.connections, app.hub = await stack.enter_async_context(_served(services))
         # Its default resolver of names, which nobody needs here, would be set up anew for each test: some milliseconds.
@@ -451,6 +458,9 @@ async def running_app(
         assert_books_balance(state)
         if journal_fails is None:
             await app.tasks[0]
+            projector.close()
+            flush.close()
+            await asyncio.gather(*app.tasks[2:])
             await _assert_journal_tells_the_same(app)
         else:
             with pytest.raises(StorageError, match=journal_fails):

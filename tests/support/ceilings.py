@@ -48,16 +48,14 @@ BYTES: Span = (0, 2**48)
 _TRADE = {"margin": MARGIN, "leverage": LEVERAGE}
 
 COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
-    "main": {
+    "journal": {
         "journal": {"seq": SEQ, "at": TIME, "checksum": CRC},
-        "users": {"created_at": TIME, "opened_seq": SEQ},
         "assets": {"decimals": DECIMALS, "max_leverage": LEVERAGE},
-        "balances": {
-            "free": HELD,
-            "free_e18": HIGH,
-            "locked": HELD,
-            "deposited": LOW,
-            "deposited_e18": HIGH,
+    },
+    "main": {
+        "users": {"created_at": TIME, "opened_seq": SEQ},
+        "balances": {"free": LOW, "free_e18": HIGH, "locked": HELD, "deposited": LOW, "deposited_e18": HIGH},
+        "sums": {
             "opened": COUNT,
             "closed": COUNT,
             "profitable": COUNT,
@@ -66,7 +64,6 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "liquidated": COUNT,
             "liquidated_pnl": LOW,
             "liquidated_pnl_e18": HIGH,
-            "newest": SEQ,
         },
         "trades": {
             **_TRADE,
@@ -81,21 +78,20 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "shortfall": SHORTFALL,
             "closed_at": TIME,
             "closed_seq": SEQ,
-            "number": COUNT,
-            "previous": SEQ,
         },
         "liquidations": {
-            "margin": MARGIN,
-            "entry_price": PRICE,
-            "liquidation_price": LIQUIDATION,
+            "seq": SEQ,
             "mark": PRICE,
             "bid": PRICE,
             "ask": PRICE,
             "pnl": PNL,
             "shortfall": SHORTFALL,
             "at": TIME,
-            "seq": SEQ,
         },
+        "account_records": {"seq": SEQ},
+        "watermark": {"one": (1, 1), "seq": SEQ, "checksum": CRC, "reset": SEQ},
+    },
+    "market": {
         "candles": {
             "start": SECOND,
             **dict.fromkeys(("open", "high", "low", "close"), PRICE),
@@ -104,6 +100,7 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "backfilled": FLAG,
         },
         "counted": {"at": TIME, "marks": (1, STORED)},  # one each
+        "watermark": {"one": (1, 1), "seq": SEQ},
     },
     "snapshots": {
         "snapshots": {"seq": SEQ, "chunks": COUNT, "stored_bytes": BYTES, "checksum": CRC},
@@ -115,9 +112,6 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
         "ended": {"generation": (1, STORED), "until": TIME},
     },
 }
-
-HOUSE_FREE = LOW
-"""The house's row in `balances` holds its pnl, in two columns."""
 
 FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
     events.Record: {"seq": SEQ, "at": TIME},
@@ -146,8 +140,8 @@ FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
     # Its sums over all accounts are text when they must be, which is a union and no integer.
     capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1)},
     state.SeenOrder: {"seq": SEQ},
-    candles.Candle: {name: span for name, span in COLUMNS["main"]["candles"].items() if name != "backfilled"},
-    candles.Counted: COLUMNS["main"]["counted"],
+    candles.Candle: {name: span for name, span in COLUMNS["market"]["candles"].items() if name != "backfilled"},
+    candles.Counted: COLUMNS["market"]["counted"],
 }
 """Of all that is written as JSON or msgpack, or goes into candles."""
 
@@ -173,16 +167,12 @@ def assert_columns_are_within(connection: sqlite3.Connection, database: str = "m
     """Every figure that is stored there."""
     for table, spans in COLUMNS[database].items():
         for column, (least, most) in spans.items():
-            spared = " AND account_id <> 'house'" if (table, column) == ("balances", "free") else ""
             beyond = connection.execute(
-                f"SELECT {column} FROM {table} WHERE {column} NOT BETWEEN ? AND ?{spared}", (least, most)
+                f"SELECT {column} FROM {table} WHERE {column} NOT BETWEEN ? AND ?", (least, most)
             ).fetchall()
             assert not beyond, (table, column, beyond)
             kinds = connection.execute(f"SELECT DISTINCT typeof({column}) FROM {table}").fetchall()
             assert {kind for (kind,) in kinds} <= {"integer", "null"}, (table, column)
-    if database == "main":
-        ((house,),) = connection.execute("SELECT free FROM balances WHERE account_id = 'house'").fetchall()
-        assert HOUSE_FREE[0] <= house <= HOUSE_FREE[1]
 
 
 def assert_record_is_within(record: events.Record) -> None:

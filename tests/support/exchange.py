@@ -10,12 +10,13 @@ from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
-from exness.runtime.ports import Clock, History, Ids, Journal
-from exness.runtime.reads import BoundedHistory
+from exness.runtime.ports import CandleStore, Clock, History, Ids, Journal, Tables
+from exness.runtime.projector import Projector
+from exness.runtime.reads import BoundedCandles, BoundedHistory
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
-from exness.storage.memory import MemoryHistory, MemoryJournal
-from tests.support.books import SECOND, START, usdc
+from exness.storage.memory import MemoryCandles, MemoryTables
+from tests.support.books import LISTINGS, SECOND, START, usdc
 
 
 class SetClock:
@@ -53,9 +54,11 @@ def make_exchange(
     clock: Clock,
     *,
     ids: Ids | None = None,
+    tables: Tables | None = None,
+    tables_seq: int = 0,
     history: History | None = None,
     candles: CandleBook | None = None,
-    flush_candles: bool = False,
+    candle_store: CandleStore | None = None,
     initial_balance: str = "5000",
     subscriber_queue: int = 1000,
     inbox_size: int = 10_000,
@@ -67,20 +70,19 @@ def make_exchange(
     wait_for_disk: bool = True,
     read_queue: int = 1000,
 ) -> Exchange:
-    """Nothing runs yet.
-
-    `flush_candles`: the journal gets the candles too, which brings appends that nobody asked for.
-    """
-    candles = candles or CandleBook()
-    bus = Bus(subscriber_queue)
+    """Nothing runs yet. `tables_seq` is where the tables have come to."""
+    candles, seq = candles or CandleBook(), engine.state.seq
+    bus, in_memory = Bus(subscriber_queue), MemoryTables(LISTINGS)
+    tables = tables or in_memory
+    projector = Projector(tables, journal, seq=tables_seq, durable_seq=seq)
+    flush = CandleFlush(candles, BoundedCandles(candle_store or MemoryCandles(), read_queue), seq=seq)
     writer = Writer(
         journal,
-        bus,
-        durable_seq=engine.state.seq,
+        (bus.publish, projector.take, flush.take),
+        durable_seq=seq,
         bound=writer_queue,
         batch=writer_batch,
         wait_for_disk=wait_for_disk,
-        candles=CandleFlush(candles) if flush_candles else None,
     )
     sequencer = Sequencer(
         engine,
@@ -98,11 +100,14 @@ def make_exchange(
         sequencer=sequencer,
         writer=writer,
         bus=bus,
-        history=BoundedHistory(history or MemoryHistory(MemoryJournal(), engine.rules.instruments), read_queue),
+        history=BoundedHistory(history or in_memory, read_queue),
         feed=SilentFeed(),
         clock=clock,
         ids=ids or RandomIds(),
         initial_balance=usdc(initial_balance),
         candles=candles,
+        flush=flush,
         journal=journal,
+        tables=tables,
+        projector=projector,
     )

@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from exness import __version__
@@ -23,8 +23,8 @@ from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
 from exness.runtime.listings import Listing
-from exness.runtime.ports import History, Journal, Snapshots
-from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
+from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.web.http.errors import ERRORS
 from exness.web.routes import DEV_ROUTES, ROUTES
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
@@ -139,13 +139,16 @@ class Memory:
 
     def __init__(self) -> None:
         self._journal = MemoryJournal()
+        self._tables = MemoryTables({})
+        self._candles = MemoryCandles()
         self._snapshots = MemorySnapshots()
 
     @asynccontextmanager
     async def _open(
         self, data_dir: Path, instruments: Mapping[Asset, Listing], *, snapshots_kept: int
     ) -> AsyncIterator["_Opened"]:
-        yield _Opened(self._journal, MemoryHistory(self._journal, instruments), self._snapshots)
+        self._tables.instruments = instruments
+        yield _Opened(self._journal, self._tables, self._tables, self._candles, self._snapshots)
 
     @contextmanager
     def instead(self) -> Iterator[None]:
@@ -153,9 +156,12 @@ class Memory:
             yield
 
 
-class _Opened:
-    def __init__(self, journal: Journal, history: History, snapshots: Snapshots) -> None:
-        self.journal, self.history, self.snapshots = journal, history, snapshots
+class _Opened(NamedTuple):
+    journal: Journal
+    tables: Tables
+    history: History
+    candles: CandleStore
+    snapshots: Snapshots
 
 
 @contextmanager

@@ -92,7 +92,7 @@ async def test_a_balance_is_not_shown_before_it_is_on_disk(app: App, ann: Trader
     creating = asyncio.create_task(ann.try_create())
     await until(lambda: app.state.open_trades == 1)
     reading = asyncio.create_task(ann.get("/balance/usd"))
-    await until(lambda: len(app.writer._waiters) == 2, "for both to wait for the disk")
+    await until(lambda: len(app.writer._mark._waiters) == 2, "for both to wait for the disk")
     assert (creating.done(), reading.done()) == (False, False)
     app.release_disk()
     assert (await creating).status == 200

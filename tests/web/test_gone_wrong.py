@@ -163,7 +163,7 @@ async def test_four_closes_of_one_trade_while_the_disk_stands_still_pay_once(app
     trade = await ann.create()
     app.hold_disk()
     closing = [asyncio.create_task(ann.try_close(trade["orderId"])) for _ in range(4)]
-    await until(lambda: len(app.writer._waiters) == 4, "for all four to wait for the disk")
+    await until(lambda: len(app.writer._mark._waiters) == 4, "for all four to wait for the disk")
     app.release_disk()
     assert sorted([(await answer).status for answer in closing]) == [200, 409, 409, 409]
     assert ann.free == "5000.000000"
@@ -178,7 +178,7 @@ async def test_that_holds_even_when_trades_are_acknowledged_in_memory() -> None:
         assert (await ann.close(trade["orderId"]))["balance"] == "5000.000000"
         again = asyncio.create_task(ann.try_close(trade["orderId"]))
         reading = asyncio.create_task(ann.get("/trade/history"))
-        await until(lambda: len(app.writer._waiters) == 2, "for both to wait for the tables")
+        await until(lambda: len(app.writer._mark._waiters) == 2, "for both to wait for the tables")
         app.release_disk()
         assert (await again).code == "trade_already_closed"
         assert (await reading).body["data"][0]["status"] == "closed"

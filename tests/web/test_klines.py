@@ -81,11 +81,11 @@ async def test_a_minute_without_a_mark_has_no_candle() -> None:
 async def stored(data_dir: Path | None, candles: list[Candle]) -> AsyncIterator[Stores]:
     if data_dir is None:
         stores = Stores.memory()
-        await stores.journal.append([], CandleBatch(candles, []))
+        await stores.candles.write(CandleBatch(candles, []), 0)
         yield stores
         return
     async with Stores.sqlite(data_dir) as stores:
-        await stores.journal.append([], CandleBatch(candles, []))
+        await stores.candles.write(CandleBatch(candles, []), 0)
         yield stores
 
 
@@ -126,7 +126,7 @@ async def test_what_is_stored_and_what_is_running_come_as_one_list(tmp_path: Pat
 
 async def test_a_finished_candle_is_whole_before_and_after_it_is_written(tmp_path: Path) -> None:
     """The table holds an older state of it until then."""
-    async with Stores.sqlite(tmp_path) as stores, running_app(stores, flush_candles=True) as app:
+    async with Stores.sqlite(tmp_path) as stores, running_app(stores) as app:
         await mark(app, "200", START)
         await until_stored(app, MINUTE, 1)
         await mark(app, "201", START + SECOND)
@@ -144,16 +144,16 @@ async def until_stored(app: App, start: int, trades: int) -> None:
     query = CandleQuery(SOL, Interval.M1, start, start + 1)
 
     async def is_stored() -> bool:
-        return [each.trades for each in await app.stores.history.candles(query)] == [trades]
+        return [each.trades for each in await app.stores.candles.candles(query)] == [trades]
 
     await until(is_stored)
 
 
 async def test_a_restart_goes_on_with_the_running_candle(tmp_path: Path) -> None:
-    async with Stores.sqlite(tmp_path) as stores, running_app(stores, flush_candles=True) as app:
+    async with Stores.sqlite(tmp_path) as stores, running_app(stores) as app:
         await mark(app, "200", START)
         await mark(app, "190", START + SECOND)
-    async with Stores.sqlite(tmp_path) as stores, running_app(stores, flush_candles=True) as app:
+    async with Stores.sqlite(tmp_path) as stores, running_app(stores) as app:
         await mark(app, "210", START + 2 * SECOND)
         (candle,) = await klines(app, "asset=SOL&interval=1h")
         figures = [candle[name] for name in ("open", "high", "low", "close", "trades")]

@@ -13,10 +13,8 @@ from typing import Any
 import pytest
 
 from exness.core.events import Record
-from exness.runtime.candles import CandleBatch
-from exness.storage.memory import MemoryHistory, MemoryJournal, MemorySnapshots
+from exness.storage.memory import MemoryJournal
 from tests.support.app import App, Stores, Trader, running_app
-from tests.support.books import make_rules
 from tests.support.waiting import WAIT_S, until
 from tests.web.streams import listening
 
@@ -33,12 +31,12 @@ class CountedJournal(MemoryJournal):
         self.waiting = False
         self.free_for_all = True
 
-    async def append(self, records: Sequence[Record], candles: CandleBatch | None = None) -> None:
+    async def append(self, records: Sequence[Record]) -> None:
         if not self.free_for_all:
             self.waiting = True
             await self.permits.acquire()
             self.waiting = False
-        await super().append(records, candles)
+        await super().append(records)
 
 
 class Busy:
@@ -86,8 +84,8 @@ class Busy:
 
 @asynccontextmanager
 async def busy(connections: int) -> AsyncIterator[Busy]:
-    journal, rules = CountedJournal(), make_rules()
-    stores = Stores(journal, MemoryHistory(journal, rules.instruments), MemorySnapshots())
+    journal = CountedJournal()
+    stores = Stores.memory()._replace(journal=journal)
     async with running_app(stores) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")

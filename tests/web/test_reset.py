@@ -41,7 +41,7 @@ async def test_nobody_resumes_across_a_reset() -> None:
 async def test_the_candles_of_before_are_gone_from_memory_and_disk(tmp_path: Path) -> None:
     query = "/klines?asset=SOL&interval=1m"
     async with Stores.sqlite(tmp_path) as stores:
-        async with manual_app(stores=stores, flush_candles=True) as (app, feed):
+        async with manual_app(stores=stores) as (app, feed):
             await set_price(app, "SOL", "200")
             await known(app)
             assert len((await app.get(query)).body) == 1
@@ -51,5 +51,5 @@ async def test_the_candles_of_before_are_gone_from_memory_and_disk(tmp_path: Pat
             await set_price(app, "SOL", "150")
             (candle,) = (await app.get(query)).body
             assert (candle["open"], candle["high"], candle["trades"]) == ("150.000000", "150.000000", 1)
-        stored = await stores.history.newest_candles()
+        stored = await stores.candles.newest_candles()
         assert {candle.high for candle in stored.candles} == {150_000_000}

@@ -234,7 +234,7 @@ async def test_a_repeated_order_is_not_answered_before_the_first_is_on_disk(app:
     first = asyncio.create_task(ann.try_create(clientOrderId="mine"))
     await until(lambda: app.state.open_trades == 1)
     second = asyncio.create_task(ann.try_create(clientOrderId="mine"))
-    await until(lambda: len(app.writer._waiters) == 2, "for both to wait for the disk")
+    await until(lambda: len(app.writer._mark._waiters) == 2, "for both to wait for the disk")
     assert (first.done(), second.done()) == (False, False)
     app.release_disk()
     assert (await first).raw == (await second).raw
@@ -341,7 +341,7 @@ async def test_acknowledged_in_memory_a_repeat_is_answered_from_the_record_that_
         first = await ann.try_create(clientOrderId="mine")
         assert first.status == 200
         second = asyncio.create_task(ann.try_create(clientOrderId="mine"))
-        await until(lambda: len(app.writer._waiters) == 1, "for the record to be read")
+        await until(lambda: app.writer.waiting == 1, "for the record to be read")
         app.release_disk()
         assert (await second).raw == first.raw
         assert len(ann.account.trades) == 1

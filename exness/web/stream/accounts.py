@@ -22,6 +22,7 @@ from exness.core.state import Account
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import StorageError
+from exness.runtime.sequencer import NotTaken
 from exness.web.stream.account_frames import AccountFrames, Ledger
 from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode, FrameEncoder
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, private_channels
@@ -29,7 +30,7 @@ from exness.web.v1.holdings import Holdings
 
 RECORDS_PER_TURN = 200
 RESUMES_AT_ONCE = 4
-"""Resumes that read the journal at the same time; others wait."""
+"""Resumes that read from disk at the same time; others wait."""
 
 _log = structlog.get_logger("exness.web.stream.accounts")
 
@@ -208,7 +209,7 @@ class AccountStream:
             return False  # of another exchange, or of one that was restored from a backup
         if account.seq <= after:
             return True  # nothing has happened since
-        return self._exchange.journal is not None and seq - after <= self._resume_records
+        return seq - after <= self._resume_records
 
     def records_to_resume(self, account: Account, channels: Sequence[str], after: int) -> int | None:
         """How many records of the journal a resume would read. None: it is impossible, and a snapshot is shown."""
@@ -235,8 +236,9 @@ class AccountStream:
         await self._exchange.writer.on_disk(capture.seq)
         try:
             if capture.changed_at > after:
+                await self._exchange.in_tables(capture.changed_at)
                 await self._replay(subscriber, capture, after)
-        except (StorageError, KeyError) as error:  # KeyError: a trade of an asset that is not configured any more
+        except (StorageError, NotTaken, KeyError) as error:  # KeyError: of an asset that is not configured any more
             _log.warning("a stream could not be resumed", after=after, why=repr(error))
             return False
         subscriber.release()
@@ -263,18 +265,19 @@ class AccountStream:
                 await asyncio.sleep(0)
 
     async def _own(self, account: AccountId, after: int, up_to: int) -> AsyncIterator[Record]:
-        """An account's records in the journal."""
-        async for records in self._journal(after, up_to):
+        """An account's records in the journal, found by the table of them. Raises StorageError."""
+        while True:
+            async with self._resumes:
+                seqs = await self._exchange.tables.records_of(account, after, RECORDS_PER_TURN)
+                records = await self._exchange.journal.pick([seq for seq in seqs if seq <= up_to])
             for record in records:
-                if isinstance(record.event, StartedAfresh):
-                    raise StorageError("the exchange was reset since")
-                if record.event.account == account:
-                    yield record
+                yield record
+            if len(records) < RECORDS_PER_TURN:
+                return
+            after = records[-1].seq
 
     async def _journal(self, after: int, up_to: int) -> AsyncIterator[list[Record]]:
         """The journal's records with `after < seq <= up_to`, in chunks. Raises StorageError."""
-        if self._exchange.journal is None:
-            raise StorageError("there is no journal to read")
         async with aclosing(cast(AsyncGenerator[list[Record], None], self._exchange.journal.read(after))) as chunks:
             while True:
                 async with self._resumes:

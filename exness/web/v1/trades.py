@@ -14,8 +14,8 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.state import Account
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.http.errors import ApiError
+from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows, json_body
 from exness.web.http.response import answer
 from exness.web.services import services_of, signed_in
@@ -86,7 +86,11 @@ async def history(request: web.Request) -> web.StreamResponse:
     query = history_query(account.id, request.query, exchange.rules)
     charge_rows(request, query.limit)
     await exchange.written(account)
-    rows, analytics = await exchange.history.trades(query)
+    try:
+        rows, analytics = await exchange.history.trades(query)
+    except HistoryTooLong as long:
+        what = f"more than {long.most:,} trades would have to be looked at: narrow the span with fromDate and toDate"
+        raise InvalidRequest([FieldError("fromDate", what)]) from long
     return answer(_history(query, rows, analytics))
 
 

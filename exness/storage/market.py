@@ -1,4 +1,4 @@
-"""Candles in main.db: written whole in the journal's transactions, read by range."""
+"""Candles in market.db: written whole, read by range."""
 
 import sqlite3
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 from exness.core.instruments import Asset
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.storage.batch import execute_batch
-from exness.storage.database import one_view
+from exness.storage.database import Database, Schema, one_view, transaction
+
+MARKET = Schema("market", 0x65786D63, "NORMAL")
 
 COLUMNS = "asset, interval, start, open, high, low, close, volume, trades, backfilled"
 
@@ -38,14 +40,44 @@ SELECT_COUNTED = "SELECT asset, at, marks FROM counted ORDER BY asset"
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
-def write_candles(connection: sqlite3.Connection, batch: CandleBatch) -> None:
-    """Within the caller's transaction. A candle of our own is never replaced by a backfilled one."""
-    execute_batch(connection, UPSERT_CANDLE, [_row(candle) for candle in batch.candles])
-    execute_batch(connection, UPSERT_COUNTED, [(each.asset, each.at, each.marks) for each in batch.counted])
+class SqliteCandles:
+    """Implements `ports.CandleStore`."""
+
+    def __init__(self, writer: Database, reader: Database) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def write(self, batch: CandleBatch, seq: int, *, forget: bool = False) -> None:
+        await self._writer.run(_write, batch, seq, forget)
+
+    async def candles(self, query: CandleQuery) -> list[Candle]:
+        return await self._reader.run(select_candles, query)
+
+    async def newest_candles(self) -> CandleBatch:
+        return await self._reader.run(select_newest)
+
+    async def heard(self) -> int:
+        return await self._reader.run(_heard)
+
+
+def _write(connection: sqlite3.Connection, batch: CandleBatch, seq: int, forget: bool) -> None:
+    """A candle of our own is never replaced by a backfilled one."""
+    with transaction(connection):
+        if forget:
+            connection.execute("DELETE FROM candles")
+            connection.execute("DELETE FROM counted")
+        execute_batch(connection, UPSERT_CANDLE, [_row(candle) for candle in batch.candles])
+        execute_batch(connection, UPSERT_COUNTED, [(each.asset, each.at, each.marks) for each in batch.counted])
+        connection.execute("UPDATE watermark SET seq = ?", (seq,))
+
+
+def _heard(connection: sqlite3.Connection) -> int:
+    seq: int = connection.execute("SELECT seq FROM watermark").fetchone()[0]
+    return seq
 
 
 def select_candles(connection: sqlite3.Connection, query: CandleQuery) -> list[Candle]:
-    """See `ports.History.candles`."""
+    """See `ports.CandleStore.candles`."""
     first = _EARLIEST if query.first is None else query.first
     end = _LATEST if query.end is None else query.end
     statement = SELECT_NEWEST if query.first is None else SELECT_OLDEST
@@ -54,7 +86,7 @@ def select_candles(connection: sqlite3.Connection, query: CandleQuery) -> list[C
 
 
 def select_newest(connection: sqlite3.Connection) -> CandleBatch:
-    """See `ports.History.newest_candles`."""
+    """See `ports.CandleStore.newest_candles`."""
     with one_view(connection):
         counted = [Counted(Asset(asset), at, marks) for asset, at, marks in connection.execute(SELECT_COUNTED)]
         rows = [

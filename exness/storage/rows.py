@@ -1,0 +1,168 @@
+"""The tables of main.db, a struct each: what a backend stores, and all that it makes its statements from.
+
+Money is micro-USDC, prices are scaled by their asset's decimals, leverage is hundredths, times are microseconds since
+the epoch, UTC. Whoever changes a struct, or what `fold` makes of an event, raises VERSION: the tables are then made
+anew from the journal at the next start.
+"""
+
+from types import NoneType
+from typing import NamedTuple, get_args, get_type_hints
+
+import msgspec
+
+from exness.core.instruments import AccountId
+
+VERSION = 6
+"""Of the tables together. Up to 5 main.db held the journal as well."""
+
+HOUSE = AccountId("house")
+"""The account that bears the other side of every trade: `free` of its row in `balances` is its pnl."""
+
+
+class Row(msgspec.Struct, gc=False):
+    """A row of any table."""
+
+
+class User(Row):
+    id: str
+    email: str
+    created_at: int
+    opened_seq: int
+
+
+class Balance(Row):
+    """`locked` is the margin of open trades, `deposited` all that was ever paid in."""
+
+    account_id: str
+    free: int = 0
+    locked: int = 0
+    deposited: int = 0
+
+
+class Sums(Row):
+    """What an account's trades sum up to, so that asking for it reads one row however many there are. `closed` are
+    those that their owner closed, `profitable` of these have pnl > 0."""
+
+    account_id: str
+    opened: int = 0
+    closed: int = 0
+    profitable: int = 0
+    closed_pnl: int = 0
+    liquidated: int = 0
+    liquidated_pnl: int = 0
+
+
+class Trade(Row):
+    """`balance_after` is the account's free balance once it was open, `fingerprint` what was asked along with
+    `client_order_id`. From `close_price` on: its end, NULL while it is open."""
+
+    opened_seq: int
+    id: str
+    account_id: str
+    asset: str
+    side: str
+    margin: int
+    leverage: int
+    entry_price: int
+    liquidation_price: int
+    created_at: int
+    client_order_id: str | None
+    fingerprint: str | None
+    balance_after: int
+    status: str = "open"
+    close_price: int | None = None
+    pnl: int | None = None
+    returned: int | None = None
+    shortfall: int = 0
+    closed_at: int | None = None
+    closed_seq: int | None = None
+
+
+class Liquidation(Row):
+    """The tick that ended a trade. What the trade was is in its own row."""
+
+    seq: int
+    trade_id: str
+    account_id: str
+    mark: int
+    bid: int
+    ask: int
+    pnl: int
+    shortfall: int
+    at: int
+
+
+class AccountRecord(Row):
+    """That a journal record is of an account: by it, an account's records are found without reading the others'."""
+
+    account_id: str
+    seq: int
+
+
+class Table(NamedTuple):
+    """`primary` are the columns of its primary key, `key` is the one that changes name a row by. A column in `wide` can
+    outgrow 64 bits and is stored as two (see `wide`)."""
+
+    name: str
+    row: type[Row]
+    primary: tuple[str, ...]
+    key: str
+    wide: frozenset[str] = frozenset()
+    more: str = ""
+    """SQL after the columns' types: further constraints and indexes."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.row.__struct_fields__
+
+
+USERS = Table("users", User, ("id",), "id")
+BALANCES = Table("balances", Balance, ("account_id",), "account_id", frozenset({"free", "deposited"}))
+SUMS = Table("sums", Sums, ("account_id",), "account_id", frozenset({"closed_pnl", "liquidated_pnl"}))
+TRADES = Table(
+    "trades",
+    Trade,
+    ("opened_seq",),
+    "id",
+    more="CREATE UNIQUE INDEX trade_ids ON trades (id);\n"
+    "CREATE INDEX trades_of_account ON trades (account_id, created_at)",
+)
+LIQUIDATIONS = Table("liquidations", Liquidation, ("seq",), "seq")
+ACCOUNT_RECORDS = Table("account_records", AccountRecord, ("account_id", "seq"), "seq")
+
+TABLES = (USERS, BALANCES, SUMS, TRADES, LIQUIDATIONS, ACCOUNT_RECORDS)
+TABLE_OF: dict[type[Row], Table] = {table.row: table for table in TABLES}
+
+
+def first_rows() -> list[Row]:
+    """What the tables hold before the first record, and after a reset."""
+    return [Balance(HOUSE)]
+
+
+def schema() -> str:
+    """The statements that make the tables, and the follower's own row: up to where it has come."""
+    house = f"INSERT INTO balances VALUES ('{HOUSE}', 0, 0, 0, 0, 0)"  # of a constant alone  # nosec B608
+    return ";\n".join([*map(_create, TABLES), _WATERMARK, house]) + ";\n"
+
+
+_WATERMARK = """CREATE TABLE watermark (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    seq      INTEGER NOT NULL, -- every record up to this one is in the tables, none after it
+    checksum INTEGER NOT NULL, -- that record's own
+    reset    INTEGER NOT NULL  -- the record that forgot all before it, 0 if there was none
+) STRICT;
+INSERT INTO watermark VALUES (1, 0, 0, 0)"""
+
+
+def _create(table: Table) -> str:
+    hints = get_type_hints(table.row)
+    columns = []
+    for column in table.columns:
+        types = get_args(hints[column]) or (hints[column],)
+        sql = f"{column} {'INTEGER' if int in types else 'TEXT'}{'' if NoneType in types else ' NOT NULL'}"
+        columns.append(sql)
+        if column in table.wide:
+            columns.append(f"{column}_e18 INTEGER NOT NULL")
+    ending = "STRICT" if table.primary in (("opened_seq",), ("seq",)) else "STRICT, WITHOUT ROWID"
+    body = ", ".join([*columns, f"PRIMARY KEY ({', '.join(table.primary)})"])
+    return f"CREATE TABLE {table.name} ({body}) {ending}" + (f";\n{table.more}" if table.more else "")

@@ -1,0 +1,202 @@
+"""The tables in main.db: two verbs, `put` and `change`, whose statements are made from the row structs.
+
+With the rows of a batch goes the watermark, in the same transaction. It carries the checksum of its record: tables of
+another journal, of another version, or ahead of the journal are made anew.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from exness.core.events import Record
+from exness.core.instruments import AccountId
+from exness.runtime.ports import JournalDamaged, StorageError, Watermark
+from exness.storage.batch import execute_batch
+from exness.storage.codec import check_row, encode
+from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
+from exness.storage.files import remove
+from exness.storage.fold import Change, gather
+from exness.storage.journal import LAST_SEQ, SELECT_RECORD
+from exness.storage.rows import TABLES, VERSION, Row, Table, schema
+from exness.storage.wide import add, split
+
+MAIN = Schema("main", 0x65786D6E, "NORMAL", schema(), VERSION)
+
+SELECT_WATERMARK = "SELECT seq, checksum, reset FROM watermark"
+MOVE_WATERMARK = "UPDATE watermark SET seq = ?, checksum = ?, reset = ?"
+RECORDS_OF = "SELECT seq FROM account_records WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+
+class SqliteTables:
+    """Implements `ports.Tables`. One writer, with a connection and a thread of its own."""
+
+    def __init__(self, writer: Database, reader: Database) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def write(self, records: Sequence[Record]) -> None:
+        await self._writer.run(write, records)
+
+    async def watermark(self) -> Watermark:
+        return await self._reader.run(select_watermark)
+
+    async def records_of(self, account: AccountId, after: int, limit: int) -> list[int]:
+        return await self._reader.run(_records_of, account, after, limit)
+
+
+def write(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    """What records do to the tables and the watermark, in one transaction. Raises StorageError when they do not follow
+    on it, or a row is missing that they change."""
+    mark = select_watermark(connection)
+    if records[0].seq != mark.seq + 1:
+        raise StorageError(f"the tables are at record {mark.seq}, record {records[0].seq} does not follow")
+    try:
+        _write(connection, records, mark)
+    except OverflowError as error:
+        raise StorageError(f"records {records[0].seq} and on add up to more than 64 bits hold") from error
+
+
+def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Watermark) -> None:
+    batch = gather(records)
+    last = records[-1]
+    reset = max((r.seq for r in records if r.event.__struct_config__.tag == "started_afresh"), default=mark.reset)
+    with transaction(connection):
+        if batch.clear:
+            clear(connection)
+        for table in TABLES:
+            if puts := batch.puts.get(table):
+                put(connection, table, puts.values())
+        for table, changes in batch.changes.items():
+            change(connection, table, changes.values())
+        connection.execute(MOVE_WATERMARK, (last.seq, encode(last)[5], reset))
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    for table in TABLES:
+        connection.execute(f"DELETE FROM {table.name}")  # a name of ours  # nosec B608
+
+
+def put(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> None:
+    execute_batch(connection, _put_statement(table), [_values(table, row) for row in rows])
+
+
+def change(connection: sqlite3.Connection, table: Table, changes: Iterable[Change]) -> None:
+    """Each must find its row; if not, tables and journal disagree and nothing is written."""
+    kinds: defaultdict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[object, ...]]] = defaultdict(list)
+    for each in changes:
+        values: list[object] = [each.key, *each.set.values()]
+        for column, amount in each.add.items():
+            values += split(amount) if column in table.wide else (amount,)
+        kinds[tuple(each.set), tuple(each.add)].append(tuple(values))
+    for (set_columns, add_columns), rows in kinds.items():
+        if execute_batch(connection, _change_statement(table, set_columns, add_columns), rows) != len(rows):
+            raise StorageError(f"a row of {table.name} that the journal changes is not there: run `exness rebuild`")
+
+
+def select_watermark(connection: sqlite3.Connection) -> Watermark:
+    return Watermark(*connection.execute(SELECT_WATERMARK).fetchone())
+
+
+def _records_of(connection: sqlite3.Connection, account: AccountId, after: int, limit: int) -> list[int]:
+    if select_watermark(connection).reset > after:
+        raise StorageError("the exchange was reset since")
+    return [seq for (seq,) in connection.execute(RECORDS_OF, (account, after, limit))]
+
+
+def _values(table: Table, row: Row) -> tuple[object, ...]:
+    if not table.wide:
+        return msgspec.structs.astuple(row)
+    values: list[object] = []
+    for column in table.columns:
+        value = getattr(row, column)
+        values += split(value) if column in table.wide else (value,)
+    return tuple(values)
+
+
+@cache
+def stored_columns(table: Table) -> tuple[str, ...]:
+    columns: list[str] = []
+    for column in table.columns:
+        columns += (column, f"{column}_e18") if column in table.wide else (column,)
+    return tuple(columns)
+
+
+@cache
+def _put_statement(table: Table) -> str:
+    columns = ", ".join(stored_columns(table))
+    return f"INSERT INTO {table.name} ({columns}) VALUES {{rows}}"  # of names of ours  # nosec B608
+
+
+@cache
+def _change_statement(table: Table, set_columns: tuple[str, ...], add_columns: tuple[str, ...]) -> str:
+    """Its rows are the key, the columns that are set, and those that are added to, wide ones as two."""
+    given = (f"given.column{number}" for number in range(2, 100))
+    assignments = [f"{column} = {next(given)}" for column in set_columns]
+    for column in add_columns:
+        if column in table.wide:
+            assignments.append(add(column, next(given), next(given)))
+        else:
+            assignments.append(f"{column} = {column} + {next(given)}")
+    return (
+        f"UPDATE {table.name} SET {', '.join(assignments)} "  # of names of ours  # nosec B608
+        f"FROM (VALUES {{rows}}) AS given WHERE {table.name}.{table.key} = given.column1"
+    )
+
+
+def discard_stale(journal: sqlite3.Connection, path: Path) -> str | None:
+    """Remove a main.db that can't be gone on with. Returns why, as the end of a sentence; None when there is none, or
+    it is good. Raises DatabaseRefused when it is not ours, or proves that the journal is gone."""
+    if not path.exists():
+        return None
+    why = _why_stale(journal, path)
+    if why is not None:
+        list(remove(path))
+    return why
+
+
+def _why_stale(journal: sqlite3.Connection, path: Path) -> str | None:
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if application not in (0, MAIN.application_id):
+                raise DatabaseRefused(
+                    f"{path} belongs to another application: move it away, or choose another data directory"
+                )
+            if version == 0:
+                return None  # made by a start that was killed, and empty
+            if version != VERSION:
+                return f"they are of version {version}, this program's are of {VERSION}"
+            mark = select_watermark(connection)
+    except sqlite3.Error as error:
+        explained = explain(path, error)
+        if not isinstance(explained, DatabaseDamaged):
+            raise DatabaseRefused(str(explained)) from error
+        return f"they were damaged ({error})"
+    last_seq = journal.execute(LAST_SEQ).fetchone()[0]
+    if mark.seq > 0 == last_seq:
+        raise DatabaseRefused(
+            f"the journal is empty, but {path} shows {mark.seq} records of it: journal.db was lost; "
+            "restore a backup, or move the whole directory away to start with an empty exchange"
+        )
+    if mark.seq > last_seq:
+        return f"they were at record {mark.seq}, and the journal ends at {last_seq}"
+    if mark.seq and _whole_checksum(journal, mark.seq) not in (None, mark.checksum):
+        return f"they are of another journal, whose record {mark.seq} was another"
+    return None
+
+
+def _whole_checksum(journal: sqlite3.Connection, seq: int) -> int | None:
+    """Of a record; None when it is damaged, which says nothing of the tables."""
+    row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
+    try:
+        check_row(row, seq)
+    except JournalDamaged:
+        return None
+    checksum: int = row[5]
+    return checksum

@@ -1,0 +1,133 @@
+"""Holds every row of the tables against the journal: the tables are made once more, elsewhere, and compared row by row.
+
+What both make with the same fold could be wrong in both. So the balances are also held against the state, to which the
+same records led another way, and the sums against the trades.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from exness.core.state import State
+from exness.storage.offline import DatabaseEmpty, open_offline
+from exness.storage.rebuild import fill
+from exness.storage.rows import HOUSE, TABLES, VERSION, Table
+from exness.storage.tables import MAIN, select_watermark, stored_columns
+from exness.storage.wide import joined, sum_of, summed
+
+ADDED_UP = f"""
+    SELECT account_id, count(*), sum(status = 'closed'), sum(status = 'closed' AND pnl > 0),
+        {sum_of("iif(status = 'closed', pnl, 0)")},
+        sum(status = 'liquidated'), {sum_of("iif(status = 'liquidated', pnl, 0)")}
+    FROM trades GROUP BY account_id"""  # of constants alone  # nosec B608
+SUMS_OF = """
+    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18
+    FROM sums WHERE account_id = ?"""
+BALANCE = "SELECT free, free_e18, locked FROM balances WHERE account_id = ?"
+
+
+class Difference(Exception):
+    """The first thing that does not agree. `seq` is the record it was found at."""
+
+    def __init__(self, seq: int, what: str) -> None:
+        super().__init__(f"at journal record {seq}: {what}")
+        self.seq = seq
+
+
+def equal(seq: int, what: str, found: object, expected: object) -> None:
+    """Raises Difference unless they are."""
+    if found != expected:
+        raise Difference(seq, f"{what}: found {found}, expected {expected}")
+
+
+class TableCheck:
+    """`main` is None when there are no tables, or they are of another version: the next start makes them anew."""
+
+    def __init__(self, journal: sqlite3.Connection, main: sqlite3.Connection | None) -> None:
+        self._journal = journal
+        self._main = main
+        self._at = -1
+        self.checked: int | None = None
+
+    def begin(self, last_seq: int) -> None:
+        if self._main is None:
+            return
+        self._at = select_watermark(self._main).seq
+        if self._at > last_seq:
+            raise Difference(last_seq, f"the tables are at record {self._at}, ahead of the journal")
+
+    def check(self, state: State) -> None:
+        """To be called with the state after every record: where the tables have come to, they are checked."""
+        if self._main is None or state.seq != self._at:
+            return
+        with tempfile.TemporaryDirectory(prefix="exness-verify-") as folder:
+            path = Path(folder) / "main.db"
+            fill(self._journal, path, self._at, lambda done, total: None)
+            with closing(sqlite3.connect(path, isolation_level=None)) as expected:
+                for table in TABLES:
+                    self._compare(table, expected)
+                equal(self._at, "watermark", select_watermark(self._main), select_watermark(expected))
+        for account in state.account_list:
+            self._check_balance(account.id, account.free, account.locked)
+        self._check_sums()
+        self._check_balance(HOUSE, state.house_pnl, 0)
+        self.checked = self._at
+
+    def _compare(self, table: Table, expected: sqlite3.Connection) -> None:
+        assert self._main is not None
+        columns = ", ".join(stored_columns(table))
+        query = f"SELECT {columns} FROM {table.name} ORDER BY {', '.join(table.primary)}"  # names of ours  # nosec B608
+        rows = (map(partial(_values, table), each.execute(query)) for each in (self._main, expected))
+        for found, right in zip_longest(*rows):
+            equal(self._at, f"a row of {table.name} ({', '.join(table.columns)})", found, right)
+
+    def _check_sums(self) -> None:
+        """Accounts without a trade have sums of 0, which the comparison has seen."""
+        assert self._main is not None
+        what = "opened, closed, profitable, its pnl, liquidated, its pnl"
+        for account, opened, closed, gains, won, won_low, liquidated, lost, lost_low in self._main.execute(ADDED_UP):
+            row = self._main.execute(SUMS_OF, (account,)).fetchone()
+            found = row and (*row[:3], joined(*row[3:5]), row[5], joined(*row[6:]))
+            right = opened, closed, gains, summed(won, won_low), liquidated, summed(lost, lost_low)
+            equal(self._at, f"sums of {account} ({what})", found, right)
+
+    def _check_balance(self, account: str, free: int, locked: int) -> None:
+        assert self._main is not None
+        row = self._main.execute(BALANCE, (account,)).fetchone()
+        if row is not None:
+            row = joined(row[0], row[1]), row[2]
+        equal(self._at, f"balance of {account} (free, locked)", row, (free, locked))
+
+
+def _values(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row with each wide column as one number: how it is split depends on the order of additions."""
+    if not table.wide:
+        return row
+    stored = iter(row)
+    return tuple(
+        joined(next(stored), next(stored)) if column in table.wide else next(stored) for column in table.columns
+    )
+
+
+@contextmanager
+def tables_of(journal: sqlite3.Connection, main_db: Path | None) -> Iterator[TableCheck]:
+    """Of a journal and the main.db beside it, which need not be there."""
+    with ExitStack() as stack:
+        main = None
+        if main_db is not None and main_db.exists():
+            main = _opened(stack, main_db)
+        yield TableCheck(journal, main)
+
+
+def _opened(stack: ExitStack, main_db: Path) -> sqlite3.Connection | None:
+    try:
+        main = stack.enter_context(open_offline(main_db, MAIN))
+    except DatabaseEmpty:
+        return None
+    version: int = main.execute("PRAGMA user_version").fetchone()[0]
+    return main if version == VERSION else None

@@ -1,0 +1,112 @@
+"""storage/fold.py and rows.py: records as rows and changes, and the rows as tables."""
+
+from zlib import crc32
+
+import msgspec
+import pytest
+
+from exness.core.commands import StartAfresh
+from exness.storage import rows
+from exness.storage.fold import Change, apply, gather
+from exness.storage.rows import BALANCES, HOUSE, SUMS, TRADES, VERSION, Row
+from tests.contracts.trading import batches, random_trading
+from tests.support.books import ANN, SECOND, SOL, START, close_trade, deposit, desk_with, open_trade, tick, usdc
+
+SCHEMA_OF_VERSION = {6: 713815848}
+
+
+def test_tables_that_change_get_another_version() -> None:
+    """Else a directory with the old ones would be gone on with. Raise VERSION, and write its checksum here."""
+    assert {VERSION: crc32(rows.schema().encode())} == SCHEMA_OF_VERSION
+
+
+def test_a_batch_writes_each_row_once() -> None:
+    desk = desk_with(ANN)
+    desk.do(deposit(ANN, "1"))
+    desk.open(open_trade("o-1", margin="10", leverage="10"))
+    desk.open(open_trade("o-2", margin="30"))
+    desk.do(close_trade("o-1"))
+    batch = gather(desk.records)
+    assert batch.puts[BALANCES] == {ANN: rows.Balance(ANN, usdc("4971"), usdc("30"), usdc("5001"))}
+    assert batch.puts[SUMS] == {ANN: rows.Sums(ANN, opened=2, closed=1)}
+    assert [(trade.id, trade.status) for trade in batch.puts[TRADES].values()] == [  # type: ignore[attr-defined]
+        ("o-1", "closed"),
+        ("o-2", "open"),
+    ]
+    assert {table.name: list(changes) for table, changes in batch.changes.items()} == {"balances": [HOUSE]}
+    assert not batch.clear
+
+
+def test_a_gain_counts_as_profitable_and_none_does_not() -> None:
+    desk = desk_with(ANN)
+    for order in ("flat", "up", "up too"):
+        desk.open(open_trade(order, margin="10", leverage="10"))
+    before = len(desk.records)
+    desk.do(close_trade("flat"))
+    desk.do(tick(SOL, "201"))
+    desk.do(close_trade("up"))
+    desk.do(close_trade("up too"))
+    change = gather(desk.records[before:]).changes[SUMS][ANN]
+    assert (change.add["closed"], change.add["profitable"], change.add["closed_pnl"]) == (3, 2, usdc("1"))
+
+
+def test_the_house_wins_what_the_trader_loses() -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("o-1", margin="10", leverage="10"))
+    before = len(desk.records)
+    desk.at += SECOND
+    desk.do(tick(SOL, "190"))
+    desk.do(close_trade("o-1"))
+    batch = gather(desk.records[before:])
+    ended = {"status": "closed", "close_price": 190_000_000, "pnl": -usdc("5"), "returned": usdc("5"), "shortfall": 0}
+    assert batch.changes[TRADES]["o-1"].set == ended | {"closed_at": START + SECOND, "closed_seq": before + 1}
+    assert batch.changes[BALANCES][ANN].add == {"free": usdc("5"), "locked": -usdc("10"), "deposited": 0}
+    assert batch.changes[BALANCES][HOUSE].add == {"free": usdc("5"), "locked": 0, "deposited": 0}
+
+
+def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("o-1", margin="10", leverage="10"))
+    before = len(desk.records)
+    desk.do(tick(SOL, "170"))
+    batch = gather(desk.records[before:])
+    price, seq = 170_000_000, before + 1
+    lost = rows.Liquidation(seq, "o-1", ANN, price, price, price, -usdc("10"), usdc("5"), START)
+    assert list(batch.puts[rows.LIQUIDATIONS].values()) == [lost]
+    assert batch.changes[TRADES]["o-1"].set["returned"] == 0
+    assert batch.changes[BALANCES][ANN].add == {"free": 0, "locked": -usdc("10"), "deposited": 0}
+    sums = batch.changes[SUMS][ANN].add
+    assert (sums["closed"], sums["liquidated"], sums["liquidated_pnl"]) == (0, 1, -usdc("10"))
+
+
+def test_a_reset_forgets_what_came_before_it_in_its_own_batch_too() -> None:
+    desk = desk_with(ANN)
+    desk.do(StartAfresh())
+    batch = gather(desk.records)
+    assert (batch.clear, batch.changes) == (True, {})
+    assert batch.puts == {BALANCES: {HOUSE: rows.Balance(HOUSE)}}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_of_any_size_make_the_same_rows_and_add_up_to_the_state(seed: int) -> None:
+    desk = random_trading(7)
+    whole = gather(desk.records).puts
+    assert len(whole[TRADES]) > 50
+    made: dict[object, dict[object, Row]] = {BALANCES: {HOUSE: rows.Balance(HOUSE)}}
+    for batch in map(gather, batches(desk.records, seed)):
+        for table, puts in batch.puts.items():
+            made.setdefault(table, {}).update(puts)
+        for table, changes in batch.changes.items():
+            for change in changes.values():
+                apply(made[table][change.key], change)
+    house = made[BALANCES].pop(HOUSE)
+    assert made == whole
+    assert isinstance(house, rows.Balance)
+    assert house.free == desk.state.house_pnl
+    balances = {row.account_id: (row.free, row.locked) for row in made[BALANCES].values()}  # type: ignore[attr-defined]
+    assert balances == {account.id: (account.free, account.locked) for account in desk.state.account_list}
+
+
+def test_a_change_is_told_apart_from_a_row_by_its_type() -> None:
+    assert not issubclass(Change, Row)
+    assert all(issubclass(table.row, msgspec.Struct) for table in rows.TABLES)
