@@ -12,6 +12,7 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Mailer
 from exness.runtime.recovery import Recovered
 from exness.web.http.listening import Listening
+from exness.web.v1 import PREFIX
 
 
 def banner(
@@ -27,7 +28,7 @@ def banner(
     the settings' own."""
     data_dir = config.storage.data_dir.resolve()
     state = exchange.state
-    url_api = f"{listening.local_url}/api/v1"
+    url_api = f"{listening.local_url}{PREFIX}"
     source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
     asset = next(iter(exchange.rules.instruments))
     lines = [

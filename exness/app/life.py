@@ -60,8 +60,8 @@ from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
 from exness.web.app import make_runner
 from exness.web.http.listening import Listening, bind
-from exness.web.routes import API
 from exness.web.services import Services
+from exness.web.v1 import PREFIX
 
 _log = structlog.get_logger("exness.app.life")
 
@@ -132,7 +132,7 @@ class _LinkMails:
         self._waiting: dict[Mail, asyncio.TimerHandle] = {}
 
     def write(self, purpose: str, email: str, token: str) -> Mail:
-        link = f"{self._base_url()}{API}/signin/post?token={token}"
+        link = f"{self._base_url()}{PREFIX}/signin/post?token={token}"
         return link_mail("signup" if purpose == SIGNUP else "signin", email, link, self._minutes)
 
     def post(self, mail: Mail) -> bool:

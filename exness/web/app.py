@@ -1,38 +1,46 @@
-"""The aiohttp application: the routes, joined with what they stand on."""
+"""The aiohttp application: the tables of endpoints, joined with what they stand on."""
 
 from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from exness.web.dev import endpoints as dev_control
+from exness.web.docs import endpoints as docs
+from exness.web.docs.openapi import DOCUMENTS, Documents
 from exness.web.http.aiohttp_protocol import Runner
+from exness.web.http.endpoint import GET, Endpoints
 from exness.web.http.front import FrontHandler, routed
 from exness.web.http.response import complete
-from exness.web.routes import API, DEV_ROUTES, ROUTES
 from exness.web.services import Services
+from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
-
-FAST = {
-    (hdrs.METH_POST, f"{API}/trade/create"),
-    (hdrs.METH_POST, f"{API}/trade/close"),
-    (hdrs.METH_GET, f"{API}/trade/open"),
-    (hdrs.METH_GET, f"{API}/balance"),
-    (hdrs.METH_GET, f"{API}/prices"),
-}
-"""What is asked most goes straight to its handler; the rest goes through aiohttp's router (5 us a request)."""
+from exness.web.v1 import PREFIX
+from exness.web.v1 import endpoints as v1
 
 
-def fast_handlers() -> dict[tuple[str, str], Handler]:
-    return {(method, path): handler for method, path, handler in ROUTES if (method, path) in FAST}
+def endpoints_of(*, dev: bool) -> Endpoints:
+    """Every endpoint of a server, with or without dev control."""
+    return Endpoints(
+        [
+            (PREFIX, v1.ENDPOINTS),
+            (PREFIX, stream.ENDPOINTS),
+            ("", v1.PROBES),
+            ("", docs.ENDPOINTS),
+            (PREFIX, dev_control.ENDPOINTS if dev else ()),
+        ]
+    )
 
 
-def make_app(services: Services) -> web.Application:
-    """The routes on one running exchange, as aiohttp serves them. `FrontHandler` stands before it."""
+def make_app(services: Services, endpoints: Endpoints) -> web.Application:
+    """The endpoints on one running exchange, as aiohttp serves them. `FrontHandler` stands before it."""
     app = web.Application(middlewares=[routed], client_max_size=services.max_body_bytes)
-    for method, path, handler in ROUTES + (DEV_ROUTES if services.dev is not None else []):
-        app.router.add_route(method, path, handler)
-        if method == hdrs.METH_GET:
-            app.router.add_route(hdrs.METH_HEAD, path, handler)
+    for row in endpoints.rows:
+        handler = _with_policy(row.handler, row.policy) if row.policy else row.handler
+        app.router.add_route(row.method, row.path, handler)
+        if row.method == GET:
+            app.router.add_route(hdrs.METH_HEAD, row.path, handler)
+    app[DOCUMENTS] = Documents(endpoints, services.version, services.public_url)
     app.on_response_prepare.append(complete)
     connections = services.connections
 
@@ -53,8 +61,20 @@ def make_app(services: Services) -> web.Application:
 def make_runner(services: Services, shutdown_timeout_s: float) -> web.AppRunner:
     """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
     waits in the inbox is then not executed."""
-    front = FrontHandler(services, fast_handlers())
-    return Runner(make_app(services), services.connections, shutdown_timeout_s, front.around)
+    endpoints = endpoints_of(dev=services.dev is not None)
+    front = FrontHandler(services, endpoints)
+    return Runner(make_app(services, endpoints), services.connections, shutdown_timeout_s, front.around)
+
+
+def _with_policy(handler: Handler, policy: str) -> Handler:
+    """A handler whose answers have a Content-Security-Policy of their own."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = await handler(request)
+        response.headers[hdrs.CONTENT_SECURITY_POLICY] = policy
+        return response
+
+    return handle
 
 
 async def _streaming(app: web.Application) -> AsyncIterator[None]:

@@ -43,7 +43,7 @@ from exness.runtime.writer import Writer
 from exness.storage.auth import MemoryAuth
 from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import open_storage
-from exness.web.app import make_runner
+from exness.web.app import endpoints_of, make_runner
 from exness.web.http.browser_rules import BrowserRules
 from exness.web.http.client_ip import ClientIps
 from exness.web.http.connection_limits import Connections
@@ -51,8 +51,8 @@ from exness.web.http.rate_limits import RateLimits
 from exness.web.http.security_log import SecurityLog
 from exness.web.services import Services, StreamBounds
 from exness.web.stream.hub import HUB, Hub
+from exness.web.v1 import PREFIX
 from exness.web.v1.price_cache import PriceCache
-from exness.web.weights import WEIGHTS
 from tests.support.books import (
     BTC,
     ETH,
@@ -72,7 +72,7 @@ from tests.support.waiting import until
 SECRET = b"a secret of thirty-two bytes or more"
 WALL_START = START + 500 * 86_400 * SECOND
 """The wall clock is far from the exchange's, so that no test passes in which one is taken for the other."""
-API = "/api/v1"
+API = PREFIX
 OF_THE_EXCHANGE = inspect.signature(make_exchange).parameters.keys()
 """Options of `make_exchange`."""
 
@@ -184,7 +184,9 @@ def bad(field: str, message: str) -> list[dict[str, str]]:
     return [{"field": field, "message": message}]
 
 
-TRADE_WEIGHT = WEIGHTS["POST", f"{API}/trade/create"].base
+ENDPOINTS = endpoints_of(dev=True)
+"""Every endpoint, dev control's too."""
+TRADE_WEIGHT = ENDPOINTS.weights["POST", f"{API}/trade/create"].base
 ORDER = {"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}
 """A body of /trade/create that is good."""
 

@@ -25,14 +25,14 @@ from exness.process.signals import Stop
 from exness.runtime.listings import Listing
 from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
 from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
+from exness.web.app import endpoints_of
 from exness.web.http.errors import ERRORS
-from exness.web.routes import DEV_ROUTES, ROUTES
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
 
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))
 CLOSE_CODES = frozenset(map(int, CloseCode))
-ENDPOINTS = [(method, path) for method, path, _ in (*ROUTES, *DEV_ROUTES)]
+ENDPOINTS = list(endpoints_of(dev=True).weights)
 
 START_S = 1_769_850_902
 """2026-01-31T09:15:02Z: when every scene begins."""

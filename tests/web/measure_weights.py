@@ -1,4 +1,4 @@
-"""What each request costs, for the weights of `web/weights.py`: `python -m tests.web.measure_weights [WORD]`.
+"""What each request costs, for the weights of the rows of endpoints: `python -m tests.web.measure_weights [WORD]`.
 
 The real process without limits, asked by 16 connections of which each waits for its answer. The cost of a request is
 the CPU time of the whole process (loop, writer, threads) divided by how many were answered, so it depends little on

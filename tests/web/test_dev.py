@@ -12,10 +12,10 @@ from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
+from exness.web.dev.endpoints import ENDPOINTS
 from exness.web.dev.models import MOST_SCRIPTED
-from exness.web.routes import DEV_ROUTES
 from exness.web.services import Dev
-from tests.support.app import App, Trader, assert_error, bad, running_app, unchanged
+from tests.support.app import API, App, Trader, assert_error, bad, running_app, unchanged
 from tests.support.books import PRICE_LIFE, SECOND, SOL
 from tests.support.waiting import until
 
@@ -467,7 +467,7 @@ async def test_a_reset_needs_no_manual_feed(app: App) -> None:
 
 # --- who may ------------------------------------------------------------------------------------------------------
 
-ASKED = [(method, path.removeprefix("/api/v1").replace("{asset}", "SOL")) for method, path, _ in DEV_ROUTES]
+ASKED = [(row.method, row.path.replace("{asset}", "SOL")) for row in ENDPOINTS]
 
 
 @pytest.mark.parametrize(("method", "path"), ASKED)
@@ -557,8 +557,8 @@ async def test_where_it_is_on_the_document_has_it(dev: App) -> None:
     assert dev.http is not None
     async with dev.http.get(f"{dev.url}/openapi.json") as response:
         paths = (await response.json())["paths"]
-    for method, path, _ in DEV_ROUTES:
-        assert method.lower() in paths[path]
+    for row in ENDPOINTS:
+        assert row.method.lower() in paths[API + row.path]
     async with dev.http.get(f"{dev.url}/docs") as response:
         assert "PUT /api/v1/dev/prices/{asset}" in await response.text()
 

@@ -8,23 +8,19 @@ from urllib.parse import urljoin
 
 import pytest
 
-from exness.web.docs.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.app import endpoints_of
+from exness.web.docs.openapi import document
+from exness.web.http.endpoint import Auth
 from exness.web.http.errors import ERRORS
-from exness.web.routes import DEV_ROUTES, ROUTES
-from tests.support.app import App, running_app
+from tests.support.app import ENDPOINTS, App, running_app
 
 NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
 """The engine's own, methods that no route has, and what /readyz puts into its own answer."""
 
 
 def responses() -> list[dict[str, Any]]:
-    paths = document("1", dev=True)["paths"]
+    paths = document("1", ENDPOINTS)["paths"]
     return [operation["responses"] for methods in paths.values() for operation in methods.values()]
-
-
-def test_every_route_is_described_and_nothing_else_is() -> None:
-    assert {(method, path) for method, path, _ in ROUTES} == set(OPERATIONS)
-    assert {(method, path) for method, path, _ in DEV_ROUTES} == set(DEV_OPERATIONS)
 
 
 def test_every_error_is_documented_at_its_status_with_the_body_of_all_errors() -> None:
@@ -41,7 +37,7 @@ def test_every_error_is_documented_at_its_status_with_the_body_of_all_errors() -
 
 
 def test_every_reference_leads_somewhere_and_no_operation_shares_its_id() -> None:
-    whole = document("1", dev=True)
+    whole = document("1", ENDPOINTS)
     for reference in re.findall(r"'\$ref': '([^']+)'", str(whole)):
         assert reference.removeprefix("#/components/schemas/") in whole["components"]["schemas"]
     ids = [operation["operationId"] for methods in whole["paths"].values() for operation in methods.values()]
@@ -49,11 +45,11 @@ def test_every_reference_leads_somewhere_and_no_operation_shares_its_id() -> Non
 
 
 def test_what_needs_a_session_says_so() -> None:
-    paths = document("1", dev=True)["paths"]
-    for (method, path), operation in (OPERATIONS | DEV_OPERATIONS).items():
-        described = paths[path][method.lower()]
-        assert ("security" in described) == operation.session
-        assert ("requestBody" in described) == (operation.body is not None)
+    paths = document("1", ENDPOINTS)["paths"]
+    for row in ENDPOINTS.rows:
+        described = paths[row.path][row.method.lower()]
+        assert ("security" in described) == (row.auth is Auth.SESSION)
+        assert ("requestBody" in described) == (row.body is not None)
 
 
 async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
@@ -64,7 +60,7 @@ async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
         assert "<script" not in page
         assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["openapi.json", "#stream", "asyncapi.json"]
         assert (await served(app, "/")).decode() == page
-        for method, path in OPERATIONS:
+        for method, path in endpoints_of(dev=False).weights:
             assert f"{method} {path}" in page
 
 
@@ -79,7 +75,7 @@ async def test_below_any_prefix_links_and_servers_lead_to_where_the_documents_ca
             page = (await served(app, path)).decode()
             links = [urljoin(seen_at + path, link) for link in re.findall(r'href="([^"#]+)"', page)]
             assert links == [f"{seen_at}/openapi.json", f"{seen_at}/asyncapi.json"]
-        (server,) = document("1.2.3")["servers"]
+        (server,) = document("1.2.3", ENDPOINTS)["servers"]
         assert urljoin(f"{seen_at}/openapi.json", server["url"]).rstrip("/") == seen_at
 
 

@@ -12,7 +12,8 @@ from yarl import URL
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports import Analytics, TradeQuery, TradeRow
-from exness.web.routes import API, ROUTES
+from exness.web.app import endpoints_of
+from exness.web.v1 import PREFIX as API
 from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged
 from tests.support.waiting import until
 
@@ -58,7 +59,7 @@ async def test_a_request_id_that_is_not_plain_is_replaced(app: App, request_id: 
 
 
 async def test_every_answer_is_json_in_utf_8(app: App, ann: Trader) -> None:
-    for method, path, _ in ROUTES:
+    for method, path in endpoints_of(dev=False).weights:
         path = path.replace("{asset}", "SOL")
         answer = await ann.request(method, path, data=b"{}" if method == "POST" else None)
         assert answer.headers["Content-Type"] == JSON, path
@@ -88,7 +89,7 @@ MISSPELLINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("wrong", MISSPELLINGS)
 async def test_an_address_that_is_nearly_right_is_refused_with_the_right_one(app: App, ann: Trader, wrong: str) -> None:
-    for method, path, _ in ROUTES:
+    for method, path in endpoints_of(dev=False).weights:
         path = path.replace("{asset}", "SOL")
         asked = MISSPELLINGS[wrong](path)
         if asked == path or (path == "/" and "prefix" in wrong):

@@ -18,13 +18,13 @@ from exness.core.instruments import AccountId
 from exness.runtime.candles import CandleQuery
 from exness.web.dev.models import ClockBody, PriceBody, ScriptBody, clock_order, parse_price, script_of
 from exness.web.docs import asyncapi
-from exness.web.docs.openapi import DEV_OPERATIONS, OPERATIONS, document
+from exness.web.docs.openapi import document
 from exness.web.http.errors import FieldError, InvalidRequest
 from exness.web.services import Dev
 from exness.web.stream import protocol as frames
 from exness.web.v1.models import CreateTradeBody
 from exness.web.v1.parse import Query, create_order, history_query, klines_query
-from tests.support.app import App, Trader, assert_error, bad, order, running_app, unchanged
+from tests.support.app import ENDPOINTS, App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import make_rules
 from tests.support.lanes import mostly_slow
 from tests.web.streams import listening
@@ -58,7 +58,7 @@ def asked(**parameters: str) -> Query:
 
 def parameters() -> Iterator[tuple[str, str, dict[str, str], str]]:
     """Method and path of every endpoint that takes a query, a good query, and one of its parameters."""
-    for path, operations in document("1", dev=True)["paths"].items():
+    for path, operations in document("1", ENDPOINTS)["paths"].items():
         for method, operation in operations.items():
             taken = [each for each in operation["parameters"] if each["in"] == "query"]
             needed = {each["name"]: good_value(each) for each in taken if each["required"]}
@@ -80,7 +80,7 @@ TAKEN = list(parameters())
 
 
 def test_there_are_parameters_of_every_endpoint_that_takes_a_query() -> None:
-    queries = {key for key, operation in (OPERATIONS | DEV_OPERATIONS).items() if operation.query is not None}
+    queries = {row.key for row in ENDPOINTS.rows if row.query is not None}
     assert {(method, path) for method, path, _, _ in TAKEN} == queries
     assert len(TAKEN) >= 18
 
@@ -146,7 +146,7 @@ def outcome(read: Callable[[bytes], object], body: dict[str, Any]) -> object:
 
 
 def test_every_body_with_optional_fields_is_tried() -> None:
-    bodies = {each.body for each in (OPERATIONS | DEV_OPERATIONS).values() if each.body is not None}
+    bodies = {row.body for row in ENDPOINTS.rows if row.body is not None}
     assert {body for body in bodies if optional(body)} == set(READ)
     for kind, whole in WHOLE.items():
         assert set(optional(kind)) <= set(whole)
@@ -180,10 +180,10 @@ def test_a_text_that_says_null_is_none() -> None:
 
 
 REQUIRED: list[tuple[str, str, str]] = [
-    (method, path, field.encode_name)
-    for (method, path), operation in (OPERATIONS | DEV_OPERATIONS).items()
-    if operation.body not in (None, ScriptBody)
-    for field in msgspec.structs.fields(operation.body)
+    (row.method, row.path, field.encode_name)
+    for row in ENDPOINTS.rows
+    if row.body not in (None, ScriptBody)
+    for field in msgspec.structs.fields(row.body)
     if field.required
 ]
 
@@ -199,7 +199,8 @@ def test_null_is_no_script() -> None:
 async def test_null_of_a_required_field_is_refused_by_its_name(
     app: App, ann: Trader, method: str, path: str, name: str
 ) -> None:
-    body = json.loads((OPERATIONS | DEV_OPERATIONS)[method, path].example) | {name: None}
+    (row,) = [each for each in ENDPOINTS.rows if each.key == (method, path)]
+    body = json.loads(row.example) | {name: None}
     with unchanged(app):
         refused = await ann.request(method, path, body=body)
     assert_error(refused, 400, "invalid_request", details=bad(name, refused.message))

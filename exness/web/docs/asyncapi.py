@@ -4,19 +4,16 @@ The tables here are what code can't tell: which channel carries which frame, and
 conversation against them.
 """
 
-from functools import cache
 from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
 
 from exness.runtime.candles import Interval
 from exness.web.docs.schemas import schemas_of
 from exness.web.http.authentication import COOKIE
 from exness.web.http.errors import ERRORS
-from exness.web.services import services_of
 from exness.web.stream.protocol import (
     ACCOUNT,
     CLOSE_CODES,
@@ -39,9 +36,10 @@ from exness.web.stream.protocol import (
     UnsubscribedData,
 )
 from exness.web.stream.weights import message_weight
+from exness.web.v1 import PREFIX
 from exness.web.v1.models import KlineRow, OpenTradeRow, PriceAnswer
 
-ADDRESS = "/api/v1/stream"
+ADDRESS = f"{PREFIX}/stream"
 _ASSET = "[A-Z0-9]{1,10}"
 _INTERVALS = "|".join(Interval)
 
@@ -135,18 +133,6 @@ FRAMES = (
 )
 
 ERROR_CODES = ("invalid_request", "unauthorized", "rate_limited", "overloaded", "shutting_down", *STREAM_ERRORS)
-
-
-async def asyncapi_json(request: web.Request) -> web.Response:
-    """GET /asyncapi.json."""
-    services = services_of(request)
-    body = _encoded(services.version, services.public_url)
-    return web.Response(body=body, headers={"Content-Type": "application/json; charset=utf-8"})
-
-
-@cache
-def _encoded(version: str, public_url: str) -> bytes:
-    return msgspec.json.encode(document(version, public_url=public_url))
 
 
 def document(version: str, *, public_url: str = "") -> dict[str, Any]:

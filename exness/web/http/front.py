@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
 from time import perf_counter
 
 import structlog
@@ -15,11 +14,11 @@ from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.access_log import AccessRecord
 from exness.web.http.aiohttp_protocol import Connection, RequestHandler
+from exness.web.http.endpoint import Endpoints
 from exness.web.http.errors import ApiError
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE, HttpServices, RequestState
 from exness.web.http.response import answer
-from exness.web.weights import API, WEIGHTS, weight_of
 
 _log = structlog.get_logger("exness.web.front")
 _random = RandomBits()
@@ -41,11 +40,9 @@ class FrontHandler:
     """The one layer around every handler: past the limits of its address and the rules for browsers, then to its
     handler; and whatever is raised becomes an answer."""
 
-    def __init__(self, services: HttpServices, fast: Mapping[tuple[str, str], Handler]) -> None:
-        """`fast`: the handlers that are asked most, by method and path. aiohttp's router (5 us a request) is for the
-        rest."""
+    def __init__(self, services: HttpServices, endpoints: Endpoints) -> None:
         self._services = services
-        self._fast = fast
+        self._endpoints = endpoints
 
     def around(self, aiohttp_handler: RequestHandler) -> RequestHandler:
         """The handler of every request. `aiohttp_handler` is the application's."""
@@ -71,7 +68,7 @@ class FrontHandler:
                     request_state.route = path
                     response = await handler(request)
             except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
-                response = await _refused(request, error)
+                response = await self._refused(request, error)
             finally:
                 connection.ended()
             seconds = perf_counter() - began_s
@@ -82,10 +79,50 @@ class FrontHandler:
                 access.note(AccessRecord(method, request.path, response.status, seconds, client, request_id))
             return response
 
-        services, fast = self._services, self._fast
-        access = services.access
-        caller_of, hit_address, weights = services.client_ips.of, services.limits.hit_address, WEIGHTS
+        services, access = self._services, self._services.access
+        caller_of, hit_address = services.client_ips.of, services.limits.hit_address
+        fast, weights, weight_of = self._endpoints.fast, self._endpoints.weights, self._endpoints.weight_of
         return handle
+
+    async def _refused(self, request: web.Request, error: Exception) -> web.StreamResponse:
+        """The answer to a request that was not done."""
+        match error:
+            case Blocked():
+                await asyncio.sleep(BLOCKED_WAIT_S)
+                return _turned_away(request, error)
+            case ApiError():
+                return _turned_away(request, error)
+            case NotTaken():
+                return _error(ApiError(error.why))
+            case Halted():
+                return _error(ApiError("internal_error", _OUTCOME_UNKNOWN))
+            case web.HTTPNotFound():
+                return _error(ApiError("not_found", await self._nearby(request)))
+            case web.HTTPException():
+                allow = error.headers.get(hdrs.ALLOW)
+                return _error(_standard(error), {hdrs.ALLOW: allow} if allow is not None else None)
+            case _:  # a bug in a handler is one request's 500, told to the log and not to the client
+                _log.error(
+                    "request failed",
+                    exc_info=error,
+                    request_id=request[REQUEST_STATE].request_id,
+                    method=request.method,
+                    path=request.path,
+                )
+                return _error(ApiError("internal_error"))
+
+    async def _nearby(self, request: web.Request) -> str | None:
+        """What to say of an address that is right but for its slashes or for the API's prefix; None for any other."""
+        path = "/" + "/".join(part for part in request.path.split("/") if part)
+        prefixes = self._endpoints.prefixes
+        for meant in (path, *(each + path for each in prefixes), *(path.removeprefix(each) for each in prefixes)):
+            plain = meant.isascii() and meant.isprintable() and len(meant) <= LONGEST_HINT
+            if meant in ("", request.path) or not plain:
+                continue
+            found = await request.app.router.resolve(request.clone(rel_url=URL.build(path=meant)))
+            if not isinstance(found.http_exception, web.HTTPNotFound):
+                return f"There is nothing at this address; did you mean {meant}?"
+        return None
 
 
 @web.middleware
@@ -99,46 +136,6 @@ async def routed(request: web.Request, handler: Handler) -> web.StreamResponse:
         if answered is not None:
             return answered
     return await handler(request)
-
-
-async def _refused(request: web.Request, error: Exception) -> web.StreamResponse:
-    """The answer to a request that was not done."""
-    match error:
-        case Blocked():
-            await asyncio.sleep(BLOCKED_WAIT_S)
-            return _turned_away(request, error)
-        case ApiError():
-            return _turned_away(request, error)
-        case NotTaken():
-            return _error(ApiError(error.why))
-        case Halted():
-            return _error(ApiError("internal_error", _OUTCOME_UNKNOWN))
-        case web.HTTPNotFound():
-            return _error(ApiError("not_found", await _nearby(request)))
-        case web.HTTPException():
-            allow = error.headers.get(hdrs.ALLOW)
-            return _error(_standard(error), {hdrs.ALLOW: allow} if allow is not None else None)
-        case _:  # a bug in a handler is one request's 500, told to the log and not to the client
-            _log.error(
-                "request failed",
-                exc_info=error,
-                request_id=request[REQUEST_STATE].request_id,
-                method=request.method,
-                path=request.path,
-            )
-            return _error(ApiError("internal_error"))
-
-
-async def _nearby(request: web.Request) -> str | None:
-    """What to say of an address that is right but for its slashes or for the API's prefix; None for any other."""
-    path = "/" + "/".join(part for part in request.path.split("/") if part)
-    for meant in (path, f"{API}{path}", path.removeprefix(API)):
-        if meant in ("", request.path) or len(meant) > LONGEST_HINT or not (meant.isascii() and meant.isprintable()):
-            continue
-        found = await request.app.router.resolve(request.clone(rel_url=URL.build(path=meant)))
-        if not isinstance(found.http_exception, web.HTTPNotFound):
-            return f"There is nothing at this address; did you mean {meant}?"
-    return None
 
 
 def _turned_away(request: web.Request, error: ApiError) -> web.StreamResponse:

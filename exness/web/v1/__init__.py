@@ -1,1 +1,3 @@
-"""Our own dialect: /api/v1."""
+"""Our own dialect."""
+
+PREFIX = "/api/v1"

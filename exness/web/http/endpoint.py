@@ -1,0 +1,114 @@
+"""One row an endpoint: all that is said of it. Routes, weights, the fast path and the documents are made from rows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import hdrs
+from aiohttp.typedefs import Handler
+
+from exness.runtime.sequencer import Busy
+from exness.web.http.weights import OTHER, Weight
+
+GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
+JSON_TYPE = "application/json"
+BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
+
+
+class Auth(StrEnum):
+    """Who may ask."""
+
+    NONE = "none"
+    """Anybody."""
+    SESSION = "session"
+    """Who is signed in."""
+    DEV = "dev"
+    """Programs on this machine, where dev control is on."""
+
+
+class OtherAnswer(NamedTuple):
+    """An answer beside 200 that is no error. `body` is its type; None: it has none."""
+
+    description: str
+    body: Any = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row. `answer` is the type of the body of a 200; None: there is no such answer."""
+
+    method: str
+    path: str
+    """`{name}` stands for its last part. Whole once the row is mounted; in the tables it begins below the prefix."""
+    handler: Handler
+    weight: Weight
+    summary: str
+    answer: Any
+    auth: Auth = Auth.NONE
+    body: type[msgspec.Struct] | None = None
+    example: str = ""
+    """Of a body."""
+    query: type[msgspec.Struct] | None = None
+    errors: tuple[str, ...] = ()
+    """Error codes beside those that every such endpoint has."""
+    others: Mapping[int, OtherAnswer] = field(default_factory=dict)
+    """By status."""
+    media_type: str = JSON_TYPE
+    """Of `answer`."""
+    fast: bool = False
+    """Asked so often that it goes past aiohttp's router (5 us a request): its handler has no `match_info`, no `app`."""
+    policy: str = ""
+    """Its Content-Security-Policy, where that of every answer does not do."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    @property
+    def parameter(self) -> str:
+        """The name of the path's last part if any text may stand there, else nothing."""
+        last = self.path.rpartition("/")[2]
+        return last[1:-1] if last.startswith("{") else ""
+
+    @property
+    def error_codes(self) -> frozenset[str]:
+        """Every code that it may answer."""
+        codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, self.errors)}
+        if self.method == POST:
+            codes.add("forbidden_origin")
+        if self.auth is Auth.SESSION:
+            codes |= {"unauthorized", *map(str, BUSY)}
+        if self.auth is Auth.DEV:
+            codes |= {"local_only", "forbidden_origin"}
+        if self.body is not None:
+            codes |= {"body_too_large", "unsupported_media_type", "request_timeout"}
+        return frozenset(codes)
+
+
+class Endpoints:
+    """The tables of a server, joined. Iterates over all rows."""
+
+    def __init__(self, mounts: Iterable[tuple[str, Sequence[Endpoint]]]) -> None:
+        """`mounts`: tables and the prefix that each stands below, which may be empty."""
+        mounts = tuple(mounts)
+        self.prefixes = tuple(dict.fromkeys(prefix for prefix, _ in mounts if prefix))
+        self.rows = tuple(replace(row, path=prefix + row.path) for prefix, rows in mounts for row in rows)
+        self.fast = {row.key: row.handler for row in self.rows if row.fast}
+        self.weights = {row.key: row.weight for row in self.rows}
+        self._below = {(row.method, _parent(row.path)): row.weight for row in self.rows if row.parameter}
+        assert len(self.weights) == len(self.rows), "two rows have the same method and path"
+
+    def weight_of(self, method: str, path: str) -> Weight:
+        """Of any request, also of one that there is no row for. HEAD weighs what GET does."""
+        method = GET if method == hdrs.METH_HEAD else method
+        return self.weights.get((method, path)) or self._below.get((method, _parent(path)), OTHER)
+
+    def local(self, path: str) -> str:
+        """A path without the prefix that it stands below."""
+        return path.removeprefix(next((each for each in self.prefixes if path.startswith(f"{each}/")), ""))
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
