@@ -7,9 +7,9 @@ from aiohttp.typedefs import Handler
 
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
-from exness.web.docs.openapi import DOCUMENTS, Documents
+from exness.web.docs.pages import DOCUMENTS, Documents
 from exness.web.http.aiohttp_protocol import Runner
-from exness.web.http.endpoint import GET, Endpoints
+from exness.web.http.endpoint import GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
 from exness.web.http.response import complete
 from exness.web.services import Services
@@ -23,11 +23,11 @@ def endpoints_of(*, dev: bool) -> Endpoints:
     """Every endpoint of a server, with or without dev control."""
     return Endpoints(
         [
-            (PREFIX, v1.ENDPOINTS),
-            (PREFIX, stream.ENDPOINTS),
-            ("", v1.PROBES),
-            ("", docs.ENDPOINTS),
-            (PREFIX, dev_control.ENDPOINTS if dev else ()),
+            Mount("Exchange", PREFIX, v1.ENDPOINTS),
+            Mount("Stream", PREFIX, stream.ENDPOINTS),
+            Mount("Probes", "", v1.PROBES),
+            Mount("Documents", "", docs.ENDPOINTS),
+            Mount("Dev control", PREFIX, dev_control.ENDPOINTS if dev else ()),
         ]
     )
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exness.web.dev import endpoints as dev
-from exness.web.http.endpoint import Auth, Endpoint, Endpoints
+from exness.web.http.endpoint import Auth, Endpoint, Endpoints, Mount
 from exness.web.http.weights import OTHER, Weight
 from exness.web.stream import endpoints as stream
 from exness.web.v1 import PREFIX
@@ -90,7 +90,7 @@ async def test_who_is_not_signed_in_gets_what_the_row_allows(row: Endpoint) -> N
 
 def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
     (row,) = [each for each in v1.ENDPOINTS if each.parameter]
-    endpoints = Endpoints([("/one", [row]), ("/two", [row]), ("", v1.PROBES)])
+    endpoints = Endpoints([Mount("1", "/one", [row]), Mount("2", "/two", [row]), Mount("", "", v1.PROBES)])
     assert endpoints.prefixes == ("/one", "/two")
     assert [each.path for each in endpoints.rows[:2]] == ["/one/prices/{asset}", "/two/prices/{asset}"]
     assert endpoints.weight_of("HEAD", "/two/prices/SOL") == Weight(1)
@@ -104,7 +104,7 @@ def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
 
 def test_no_two_rows_can_have_the_same_method_and_path() -> None:
     with pytest.raises(AssertionError, match="the same method and path"):
-        Endpoints([("", v1.PROBES), ("", v1.PROBES)])
+        Endpoints([Mount("", "", v1.PROBES), Mount("", "", v1.PROBES)])
 
 
 def test_a_fast_endpoint_needs_nothing_of_the_router() -> None:

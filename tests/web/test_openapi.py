@@ -1,18 +1,21 @@
-"""web/openapi.py: the document and the page cover every route and every error, and need nothing from elsewhere."""
+"""web/docs: the document and the page cover every endpoint and every error, and need nothing from elsewhere."""
 
 import json
 import re
-from html import escape
+import sys
 from typing import Any
 from urllib.parse import urljoin
 
+import jsonschema_rs
 import pytest
+from yarl import URL
 
-from exness.web.app import endpoints_of
+from exness.web.docs.asyncapi import section
 from exness.web.docs.openapi import document
+from exness.web.docs.pages import FILES, POLICY
 from exness.web.http.endpoint import Auth
 from exness.web.http.errors import ERRORS
-from tests.support.app import ENDPOINTS, App, running_app
+from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
 
 NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
 """The engine's own, methods that no route has, and what /readyz puts into its own answer."""
@@ -52,16 +55,75 @@ def test_what_needs_a_session_says_so() -> None:
         assert ("requestBody" in described) == (row.body is not None)
 
 
-async def test_the_document_and_the_page_are_served_and_work_offline() -> None:
+def test_every_body_has_an_example_that_its_schema_takes() -> None:
+    whole = document("1", ENDPOINTS)
+    for row in ENDPOINTS.rows:
+        if row.body is not None:
+            content = whole["paths"][row.path][row.method.lower()]["requestBody"]["content"]["application/json"]
+            schema = content["schema"] | {"components": whole["components"]}
+            assert jsonschema_rs.validator_for(schema).is_valid(content["example"])
+
+
+LINKS = re.compile(r'(?:src|href)="([^"#]+)"')
+
+
+async def test_the_documents_and_the_page_are_served_and_nothing_comes_from_elsewhere() -> None:
     async with running_app() as app:
-        got = await served(app, "/openapi.json")
-        assert got.startswith(b'{"openapi":"3.1.0"')
+        assert (await served(app, "/openapi.json")).startswith(b'{"openapi":"3.1.0"')
         page = (await served(app, "/docs")).decode()
-        assert "<script" not in page
-        assert re.findall(r'(?:src|href)="([^"]+)"', page) == ["openapi.json", "#stream", "asyncapi.json"]
         assert (await served(app, "/")).decode() == page
-        for method, path in endpoints_of(dev=False).weights:
-            assert f"{method} {path}" in page
+        links = LINKS.findall(page)
+        assert {"openapi.json", "asyncapi.json", *(f"docs/{name}" for name in FILES)} == set(links)
+        for link in links:
+            assert await served(app, f"/{link}")
+        assert section() in page
+
+
+async def test_the_page_allows_no_script_or_style_but_files_of_this_server() -> None:
+    async with running_app() as app:
+        assert app.http is not None
+        for path in ("/", "/docs"):
+            async with app.http.get(app.url + path) as response:
+                assert response.content_type == "text/html"
+                assert response.headers["Content-Security-Policy"] == POLICY
+                page = await response.text()
+            assert "unsafe" not in POLICY
+            assert re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL) == ["", ""]
+            assert not re.search(r"<style|\son\w+=|\sstyle=", page)
+        async with app.http.get(f"{app.url}/prices") as response:
+            assert response.headers["Content-Security-Policy"] != POLICY
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_a_file_of_the_page_is_kept_by_browsers_and_is_what_its_type_says(name: str) -> None:
+    async with running_app() as app:
+        assert app.http is not None
+        url = f"{app.url}/docs/{name}"
+        async with app.http.get(url) as response:
+            assert response.status == 200
+            assert response.content_type == ("text/css" if name.endswith(".css") else "text/javascript")
+            assert response.headers["Cache-Control"] == "public, max-age=3600"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            etag, body = response.headers["ETag"], await response.read()
+        assert len(body) == int(response.headers["Content-Length"]) > 100
+        async with app.http.get(url, headers={"If-None-Match": etag}) as response:
+            assert (response.status, await response.read()) == (304, b"")
+        async with app.http.head(url) as response:
+            assert (response.status, response.headers["Content-Length"]) == (200, str(len(body)))
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "page.html", "..%2fpages.py", "%2e%2e", "%2fetc%2fpasswd", ""])
+async def test_no_other_file_is_served(name: str) -> None:
+    async with running_app() as app:
+        assert app.http is not None
+        async with app.http.get(URL(f"{app.url}/docs/{name}", encoded=True)) as response:
+            assert_error(Answer(response.status, response.headers, await response.read()), 404, "not_found")
+
+
+async def test_flask_is_not_part_of_the_process() -> None:
+    async with running_app() as app:
+        await served(app, "/docs/swagger-ui.css")
+    assert "flask" not in sys.modules
 
 
 PREFIXES = ["", "/exness", "/a/b"]
@@ -73,8 +135,8 @@ async def test_below_any_prefix_links_and_servers_lead_to_where_the_documents_ca
     async with running_app() as app:
         for path in ("/", "/docs"):
             page = (await served(app, path)).decode()
-            links = [urljoin(seen_at + path, link) for link in re.findall(r'href="([^"#]+)"', page)]
-            assert links == [f"{seen_at}/openapi.json", f"{seen_at}/asyncapi.json"]
+            links = {urljoin(seen_at + path, link) for link in LINKS.findall(page)}
+            assert links == {f"{seen_at}/{each}" for each in LINKS.findall(page)}
         (server,) = document("1.2.3", ENDPOINTS)["servers"]
         assert urljoin(f"{seen_at}/openapi.json", server["url"]).rstrip("/") == seen_at
 
@@ -85,9 +147,7 @@ async def test_a_public_url_is_what_the_documents_name(prefix: str) -> None:
     async with running_app(public_url=public_url) as app:
         described = json.loads(await served(app, "/openapi.json"))
         assert described["servers"] == [{"url": public_url}]
-        page = (await served(app, "/docs")).decode()
-        assert f"<code>$URL</code> is <code>{escape(public_url)}</code>" in page
-        assert re.findall(r'href="([^"#]+)"', page) == ["openapi.json", "asyncapi.json"], "right behind a tunnel, too"
+        assert "trade.example" not in (await served(app, "/docs")).decode(), "right behind a tunnel, too"
         server = json.loads(await served(app, "/asyncapi.json"))["servers"]["here"]
         assert (server["host"], server["protocol"]) == ("trade.example:8443", "wss")
         assert server.get("pathname", "") == prefix

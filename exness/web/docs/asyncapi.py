@@ -1,4 +1,4 @@
-"""GET /asyncapi.json: what is said on /stream, made from the structs that read and write it. And its part of /docs.
+"""The AsyncAPI document: what is said on /stream, made from the structs that read and write it. And its part of /docs.
 
 The tables here are what code can't tell: which channel carries which frame, and what for. A test holds a real
 conversation against them.
@@ -241,8 +241,7 @@ def section() -> str:
     return "".join(
         (
             f'<h2 id="stream">The stream: <code>{escape(ADDRESS)}</code></h2>',
-            "<p>A WebSocket. Every frame of the server is <code>{channel, seq, at, type, data}</code>; for machines: ",
-            '<a href="asyncapi.json">asyncapi.json</a> (AsyncAPI 3.0).</p>',
+            "<p>A WebSocket. Every frame of the server is <code>{channel, seq, at, type, data}</code>.</p>",
             _table("You say", [(f"<code>{escape(row.example)}</code>", escape(row.summary)) for row in MESSAGES]),
             _table(
                 "Channels",

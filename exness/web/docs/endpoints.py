@@ -2,19 +2,24 @@
 
 from typing import Any
 
-from exness.web.docs.openapi import DOCS_CSP, asyncapi_json, docs, openapi_json
+from exness.web.docs.pages import POLICY, asyncapi_json, docs, docs_file, openapi_json
 from exness.web.http.endpoint import GET, Endpoint
 from exness.web.http.weights import Weight
 
 ENDPOINTS = (
     Endpoint(
         GET, "/", docs, Weight(2), "The page at /docs, where a sign-in leads by default", str,
-        media_type="text/html", policy=DOCS_CSP,
+        media_type="text/html", policy=POLICY,
     ),
     Endpoint(GET, "/openapi.json", openapi_json, Weight(2), "This document", dict[str, Any]),
     Endpoint(GET, "/asyncapi.json", asyncapi_json, Weight(2), "The stream's document", dict[str, Any]),
     Endpoint(
-        GET, "/docs", docs, Weight(2), "This document as a page", str, media_type="text/html", policy=DOCS_CSP
+        GET, "/docs", docs, Weight(2), "This document as a page, to try it out", str,
+        media_type="text/html", policy=POLICY,
+    ),
+    Endpoint(
+        GET, "/docs/{file}", docs_file, Weight(40), "Scripts and styles of that page", str,
+        media_type="text/javascript", errors=("not_found",),
     ),
 )  # fmt: skip
 """Below nothing."""

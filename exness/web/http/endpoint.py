@@ -61,6 +61,8 @@ class Endpoint:
     """Asked so often that it goes past aiohttp's router (5 us a request): its handler has no `match_info`, no `app`."""
     policy: str = ""
     """Its Content-Security-Policy, where that of every answer does not do."""
+    tag: str = ""
+    """The name of its table, once it is mounted."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -87,14 +89,23 @@ class Endpoint:
         return frozenset(codes)
 
 
-class Endpoints:
-    """The tables of a server, joined. Iterates over all rows."""
+class Mount(NamedTuple):
+    """A table, what the documents call it, and the prefix that it stands below, which may be empty."""
 
-    def __init__(self, mounts: Iterable[tuple[str, Sequence[Endpoint]]]) -> None:
-        """`mounts`: tables and the prefix that each stands below, which may be empty."""
+    name: str
+    prefix: str
+    rows: Sequence[Endpoint]
+
+
+class Endpoints:
+    """The tables of a server, joined."""
+
+    def __init__(self, mounts: Iterable[Mount]) -> None:
         mounts = tuple(mounts)
-        self.prefixes = tuple(dict.fromkeys(prefix for prefix, _ in mounts if prefix))
-        self.rows = tuple(replace(row, path=prefix + row.path) for prefix, rows in mounts for row in rows)
+        self.prefixes = tuple(dict.fromkeys(each.prefix for each in mounts if each.prefix))
+        self.rows = tuple(
+            replace(row, path=each.prefix + row.path, tag=each.name) for each in mounts for row in each.rows
+        )
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
         self.weights = {row.key: row.weight for row in self.rows}
         self._below = {(row.method, _parent(row.path)): row.weight for row in self.rows if row.parameter}
