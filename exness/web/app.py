@@ -15,7 +15,6 @@ from exness.web.http.response import complete
 from exness.web.services import Services
 from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
-from exness.web.v1 import PREFIX
 from exness.web.v1 import endpoints as v1
 
 
@@ -23,11 +22,11 @@ def endpoints_of(*, dev: bool) -> Endpoints:
     """Every endpoint of a server, with or without dev control."""
     return Endpoints(
         [
-            Mount("Exchange", PREFIX, v1.ENDPOINTS),
-            Mount("Stream", PREFIX, stream.ENDPOINTS),
-            Mount("Probes", "", v1.PROBES),
-            Mount("Documents", "", docs.ENDPOINTS),
-            Mount("Dev control", PREFIX, dev_control.ENDPOINTS if dev else ()),
+            Mount("Exchange", v1.DIALECT, v1.ENDPOINTS),
+            Mount("Stream", v1.DIALECT, stream.ENDPOINTS),
+            Mount("Probes", None, v1.PROBES),
+            Mount("Documents", None, docs.ENDPOINTS),
+            Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS if dev else ()),
         ]
     )
 
@@ -62,8 +61,8 @@ def make_runner(services: Services, shutdown_timeout_s: float) -> web.AppRunner:
     """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
     waits in the inbox is then not executed."""
     endpoints = endpoints_of(dev=services.dev is not None)
-    front = FrontHandler(services, endpoints)
-    return Runner(make_app(services, endpoints), services.connections, shutdown_timeout_s, front.around)
+    app, front = make_app(services, endpoints), FrontHandler(services, endpoints)
+    return Runner(app, services.connections, shutdown_timeout_s, front.around, v1.DIALECT.render)
 
 
 def _with_policy(handler: Handler, policy: str) -> Handler:

@@ -1,4 +1,4 @@
-"""What every handler gets: the exchange, the sessions, the limits. And who is asking."""
+"""What every handler gets: the exchange, the sessions, the limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,14 @@ from aiohttp import web
 
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
-from exness.access.sessions import Session, Sessions
+from exness.access.sessions import Sessions
 from exness.core.instruments import Asset
-from exness.core.state import Account
 from exness.observability.metrics import Metrics
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import ManualControl
-from exness.web.http.authentication import session_of
-from exness.web.http.request import REQUEST_STATE, HttpServices, note_allowance
+from exness.web.http.request import REQUEST_STATE, HttpServices
 from exness.web.v1.price_cache import PriceCache
 
 
@@ -66,22 +64,3 @@ class Services(HttpServices):
 
 def services_of(request: web.BaseRequest) -> Services:
     return cast(Services, request[REQUEST_STATE].services)
-
-
-async def signed_in(request: web.Request) -> Account:
-    """The account of whoever asks, made at their first request. Raises ApiError(unauthorized, rate_limited)."""
-    request_state = request[REQUEST_STATE]
-    services = services_of(request)
-    session = await current_session(request)
-    request_state.email, weight = session.email, request_state.weight
-    allowance = services.limits.hit_account(session.email, weight.budget, weight.base, request_state.caller)
-    note_allowance(request_state, allowance)
-    known = services.exchange.known_account(session.email)
-    return known if known is not None else await services.exchange.account_of(session.email)
-
-
-async def current_session(request: web.Request) -> Session:
-    """The session of a request, as of now: what another process ended counts. Raises ApiError(unauthorized)."""
-    services = services_of(request)
-    await services.revocations.refresh()
-    return session_of(request, services.sessions)

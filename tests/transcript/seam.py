@@ -26,8 +26,8 @@ from exness.runtime.listings import Listing
 from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
 from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.web.app import endpoints_of
-from exness.web.http.errors import ERRORS
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
+from exness.web.v1.errors import ERRORS
 
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))

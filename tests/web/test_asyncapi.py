@@ -10,8 +10,8 @@ import jsonschema_rs
 import pytest
 
 from exness.web.docs.asyncapi import CHANNELS, ERROR_CODES, FRAMES, MESSAGES, document, section
-from exness.web.http.errors import ERRORS
 from exness.web.stream.protocol import CLOSE_CODES, STREAM_ERRORS, CloseCode, market_channels
+from exness.web.v1.errors import ERRORS
 from tests.support.app import App, running_app
 from tests.support.books import SOL, make_rules
 from tests.web.streams import Json, listening

@@ -6,9 +6,13 @@ from typing import Any, NamedTuple, get_args
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from exness.web.dev import endpoints as dev
-from exness.web.http.endpoint import Auth, Endpoint, Endpoints, Mount
+from exness.web.http.endpoint import Auth, Dialect, Endpoint, Endpoints, Mount
+from exness.web.http.errors import ApiError, Rendered
+from exness.web.http.request import read_body
+from exness.web.http.response import answer
 from exness.web.http.weights import OTHER, Weight
 from exness.web.stream import endpoints as stream
 from exness.web.v1 import PREFIX
@@ -90,7 +94,8 @@ async def test_who_is_not_signed_in_gets_what_the_row_allows(row: Endpoint) -> N
 
 def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
     (row,) = [each for each in v1.ENDPOINTS if each.parameter]
-    endpoints = Endpoints([Mount("1", "/one", [row]), Mount("2", "/two", [row]), Mount("", "", v1.PROBES)])
+    one, two = Dialect("/one", v1.DIALECT.render), Dialect("/two", shouted)
+    endpoints = Endpoints([Mount("1", one, [row]), Mount("2", two, [row]), Mount("", None, v1.PROBES)])
     assert endpoints.prefixes == ("/one", "/two")
     assert [each.path for each in endpoints.rows[:2]] == ["/one/prices/{asset}", "/two/prices/{asset}"]
     assert endpoints.weight_of("HEAD", "/two/prices/SOL") == Weight(1)
@@ -102,9 +107,48 @@ def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
     ]
 
 
+async def whisper(request: web.Request) -> web.StreamResponse:
+    """GET /whisper of a second dialect."""
+    how = request.query.get("how")
+    if how == "limited":
+        raise ApiError("rate_limited", retry_after_s=7)
+    if how == "bug":
+        raise KeyError("a bug")
+    return answer({"heard": await read_body(request, "text/plain") == b""})
+
+
+def shouted(error: ApiError) -> Rendered:
+    """Another form of every error, with another status."""
+    return Rendered(418, {"msg": error.code.upper()}, {"X-Shouted": str(error.retry_after_s)})
+
+
+async def test_a_second_dialect_is_a_table_with_errors_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Dialect("/other", shouted)
+    row = Endpoint("POST", "/whisper", whisper, Weight(5), "", None, body=msgspec.Struct)
+    endpoints = Endpoints([Mount("ours", v1.DIALECT, v1.ENDPOINTS), Mount("other", other, [row])])
+    monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev: endpoints)
+    async with running_app() as app:
+        assert app.http is not None
+
+        async def asked(path: str, media_type: str = "text/plain") -> tuple[int, str, bytes]:
+            assert app.http is not None
+            async with app.http.post(app.url + path, headers={"Content-Type": media_type}) as response:
+                return response.status, response.headers.get("X-Shouted", ""), await response.read()
+
+        assert await asked("/other/whisper") == (200, "", b'{"heard":true}')
+        assert await asked("/other/whisper?how=limited") == (418, "7", b'{"msg":"RATE_LIMITED"}')
+        assert await asked("/other/whisper?how=bug") == (418, "1", b'{"msg":"INTERNAL_ERROR"}')
+        assert await asked("/other/whisper", "text/html") == (418, "1", b'{"msg":"UNSUPPORTED_MEDIA_TYPE"}')
+        assert await asked("/other/nothing") == (418, "1", b'{"msg":"NOT_FOUND"}')
+        assert_error(await app.get("/nothing"), 404, "not_found", "There is nothing at this address")
+        hint = await app.get("/nowhere/../whisper")
+        assert_error(hint, 404, "not_found", "There is nothing at this address; did you mean /other/whisper?")
+        assert_error(await app.post("/logout"), 401, "unauthorized")
+
+
 def test_no_two_rows_can_have_the_same_method_and_path() -> None:
     with pytest.raises(AssertionError, match="the same method and path"):
-        Endpoints([Mount("", "", v1.PROBES), Mount("", "", v1.PROBES)])
+        Endpoints([Mount("", None, v1.PROBES), Mount("", None, v1.PROBES)])
 
 
 def test_a_fast_endpoint_needs_nothing_of_the_router() -> None:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from exness.core.money import format_usdc
-from exness.web.http.errors import ERRORS, ApiError
+from exness.web.http.errors import ApiError
+from exness.web.v1.errors import ERRORS, render
 from tests.support.app import TRADE_WEIGHT, App, Trader, assert_error, bad, order, rate_limits, running_app, unchanged
 from tests.support.books import BTC, PRICE_LIFE, SOL, make_rules, tick
 from tests.support.waiting import until
@@ -508,12 +509,13 @@ async def test_a_bad_close_names_its_field(
 
 @pytest.mark.parametrize("code", ERRORS)
 async def test_every_code_is_snake_case_and_has_one_sentence(code: str) -> None:
-    error = ApiError(code)
-    assert error.code == code.lower().replace("-", "_")
-    assert 400 <= error.status < 600
-    assert error.body().message[0].isupper()
-    assert "\n" not in error.body().message
-    assert not error.body().message.endswith(".")
+    status, body, _ = render(ApiError(code))
+    message = body.message
+    assert body.code == code.lower().replace("-", "_")
+    assert 400 <= status < 600
+    assert message[0].isupper()
+    assert "\n" not in message
+    assert not message.endswith(".")
 
 
 async def test_a_refusal_leaves_the_balance_readable_and_as_it_was(ann: Trader) -> None:

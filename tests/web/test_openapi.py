@@ -14,7 +14,7 @@ from exness.web.docs.asyncapi import section
 from exness.web.docs.openapi import document
 from exness.web.docs.pages import FILES, POLICY
 from exness.web.http.endpoint import Auth
-from exness.web.http.errors import ERRORS
+from exness.web.v1.errors import ERRORS
 from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
 
 NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}

@@ -20,6 +20,7 @@ from exness.core.rejects import (
 )
 from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PRICE, SLIPPAGE
 from exness.core.state import PriceState
+from exness.web.v1.errors import render
 from exness.web.v1.refusals import FIELDS, field_error, refused
 from tests.support.books import BTC, SOL, make_rules
 
@@ -89,7 +90,7 @@ def test_a_refusal_is_told_with_its_code_and_its_figures_as_text(
     reject: Reject, figures: Figures | None, details: str | None
 ) -> None:
     body = msgspec.json.decode(
-        msgspec.json.encode(refused(Refusal(reject, figures), RULES).body()), type=dict[str, msgspec.Raw]
+        msgspec.json.encode(render(refused(Refusal(reject, figures), RULES)).body), type=dict[str, msgspec.Raw]
     )
     assert bytes(body["code"]) == f'"{reject.value}"'.encode()
     assert bytes(body.get("details", msgspec.Raw(b""))).decode() == (details or "")

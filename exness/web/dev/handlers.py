@@ -31,11 +31,12 @@ from exness.web.dev.models import (
 )
 from exness.web.http.client_ip import parsed, passed_on
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
-from exness.web.http.request import REQUEST_STATE, json_body
+from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer
 from exness.web.services import Dev, services_of
 from exness.web.v1.models import iso
 from exness.web.v1.refusals import refused
+from exness.web.v1.requests import json_body
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:

@@ -12,8 +12,7 @@ import msgspec
 
 from exness.runtime.candles import Interval
 from exness.web.docs.schemas import schemas_of
-from exness.web.http.authentication import COOKIE
-from exness.web.http.errors import ERRORS
+from exness.web.http.browser_rules import COOKIE
 from exness.web.stream.protocol import (
     ACCOUNT,
     CLOSE_CODES,
@@ -37,6 +36,7 @@ from exness.web.stream.protocol import (
 )
 from exness.web.stream.weights import message_weight
 from exness.web.v1 import PREFIX
+from exness.web.v1.errors import ERRORS
 from exness.web.v1.models import KlineRow, OpenTradeRow, PriceAnswer
 
 ADDRESS = f"{PREFIX}/stream"

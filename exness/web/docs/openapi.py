@@ -12,10 +12,10 @@ import msgspec
 
 from exness.core.instruments import Side
 from exness.web.docs.schemas import schemas_of
-from exness.web.http.authentication import COOKIE
+from exness.web.http.browser_rules import COOKIE
 from exness.web.http.endpoint import JSON_TYPE, Auth, Endpoint, Endpoints
-from exness.web.http.errors import ERRORS, ErrorBody
 from exness.web.http.weights import Budget
+from exness.web.v1.errors import ERRORS, ErrorBody
 
 _BUDGETS = {
     Budget.TRADE: "trading (`limits.trade_per_ip`, `limits.trade_per_account`)",

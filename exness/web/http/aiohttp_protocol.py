@@ -9,6 +9,8 @@ import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
@@ -17,9 +19,9 @@ from aiohttp.http import WebSocketReader
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import _ErrInfo
 
-from exness.web.http.browser_rules import SECURITY_HEADERS
+from exness.web.http.browser_rules import SECURITY_HEADERS, header_lines
 from exness.web.http.connection_limits import Connections
-from exness.web.http.errors import ApiError
+from exness.web.http.errors import ApiError, ErrorRenderer
 
 MAX_LINE_BYTES = 8190
 """The request line, so the longest URL."""
@@ -47,8 +49,9 @@ class _SaidAll(ConnectionError):
 class Connection(web.RequestHandler):
     """One connection. `began` and `ended` are told by the middleware around every request."""
 
-    def __init__(self, server: web.Server, connections: Connections, **options: Any) -> None:
+    def __init__(self, server: web.Server, connections: Connections, render: ErrorRenderer, **options: Any) -> None:
         super().__init__(server, **options)
+        self._render = render
         self.deadline = math.inf
         self._connections = connections
         self._now = self._loop.time
@@ -74,7 +77,7 @@ class Connection(web.RequestHandler):
             self.deadline = self._now() + self._connections.bounds.head_timeout_s
             super().connection_made(transport)
         else:
-            stream.write(_TOO_MANY)
+            stream.write(_too_many(self._render))
             stream.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -159,7 +162,8 @@ class Connection(web.RequestHandler):
             raise ConnectionError("an answer has begun already")
         error = _http_error(status, exc)
         self._connections.refused(error.code, self._peer)
-        response = web.Response(body=msgspec.json.encode(error.body()), status=error.status)
+        rendered = self._render(error)
+        response = web.Response(body=msgspec.json.encode(rendered.body), status=rendered.status)
         response.headers["Content-Type"] = JSON
         response.headers.update(SECURITY_HEADERS | {"Server": "exness", "X-Request-ID": secrets.token_hex(8)})
         response.force_close()
@@ -169,18 +173,20 @@ class Connection(web.RequestHandler):
 class _Server(web.Server):
     """aiohttp's server with our connections."""
 
-    def __init__(self, plain: web.Server, connections: Connections, around: Around) -> None:
+    def __init__(self, plain: web.Server, connections: Connections, around: Around, render: ErrorRenderer) -> None:
         super().__init__(
             around(plain.request_handler),
             request_factory=plain.request_factory,
             handler_cancellation=plain.handler_cancellation,
         )
         self._of_ours = connections
+        self._render = render
 
     def __call__(self) -> Connection:
         return Connection(
             self,
             self._of_ours,
+            self._render,
             loop=asyncio.get_running_loop(),
             access_log=None,
             keepalive_timeout=self._of_ours.bounds.idle_timeout_s,
@@ -188,23 +194,30 @@ class _Server(web.Server):
             max_field_size=MAX_FIELD_BYTES,
             max_headers=MAX_HEADERS,
             lingering_time=LINGERING_S,
-            auto_decompress=False,  # `json_body` does it: aiohttp calls a coding that it does not have a bad request
+            auto_decompress=False,  # `read_body` does it: aiohttp calls a coding that it does not have a bad request
         )
 
 
 class Runner(web.AppRunner):
-    """aiohttp's runner of an application, on our connections; `around` goes around the handler of every request."""
+    """aiohttp's runner of an application, on our connections. `around` goes around the handler of every request; what
+    never gets that far is refused in the words of `render`."""
 
     def __init__(
-        self, app: web.Application, connections: Connections, shutdown_timeout_s: float, around: Around
+        self,
+        app: web.Application,
+        connections: Connections,
+        shutdown_timeout_s: float,
+        around: Around,
+        render: ErrorRenderer,
     ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout_s, handler_cancellation=True)
         self._connections = connections
         self._around = around
+        self._render = render
 
     async def _make_server(self) -> web.Server:
         """The one place where aiohttp lets a runner choose its server; hence the underscore."""
-        return _Server(await super()._make_server(), self._connections, self._around)
+        return _Server(await super()._make_server(), self._connections, self._around, self._render)
 
 
 def _http_error(status: int, exc: BaseException | None) -> ApiError:
@@ -228,12 +241,11 @@ def _reason(exc: BaseException | None) -> str:
     return next((ours for part, ours in _REASONS.items() if part in said), "This is not valid HTTP")
 
 
-def _canned(error: ApiError) -> bytes:
-    """A whole answer to a connection that gets no handler."""
-    body = msgspec.json.encode(error.body())
-    headers = SECURITY_HEADERS | error.headers | {"Content-Type": JSON, "Content-Length": str(len(body))}
-    lines = [f"HTTP/1.1 {error.status} Too Many Requests", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join([*lines, "Connection: close", "", ""])).encode() + body
-
-
-_TOO_MANY = _canned(ApiError("rate_limited", "Too many connections; close some and try again"))
+@lru_cache(maxsize=1)
+def _too_many(render: ErrorRenderer) -> bytes:
+    """The answer to a connection that gets no handler, whole."""
+    rendered = render(ApiError("rate_limited", "Too many connections; close some and try again"))
+    body = msgspec.json.encode(rendered.body)
+    headers = SECURITY_HEADERS | rendered.headers | {"Content-Type": JSON, "Content-Length": str(len(body))}
+    lines = [f"HTTP/1.1 {rendered.status} {HTTPStatus(rendered.status).phrase}", header_lines(headers)]
+    return ("\r\n".join(lines) + "Connection: close\r\n\r\n").encode() + body

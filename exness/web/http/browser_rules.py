@@ -9,8 +9,10 @@ from collections.abc import Collection, Mapping
 
 from aiohttp import hdrs, web
 
-from exness.web.http.authentication import COOKIE
 from exness.web.http.errors import ApiError
+
+COOKIE = "authToken"
+"""The session's."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -10,6 +10,7 @@ from aiohttp import hdrs
 from aiohttp.typedefs import Handler
 
 from exness.runtime.sequencer import Busy
+from exness.web.http.errors import ErrorRenderer
 from exness.web.http.weights import OTHER, Weight
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
@@ -89,22 +90,33 @@ class Endpoint:
         return frozenset(codes)
 
 
+class Dialect(NamedTuple):
+    """What the layer around every handler needs of a dialect. How it reads requests is the business of its handlers."""
+
+    prefix: str
+    """Of its paths."""
+    render: ErrorRenderer
+
+
 class Mount(NamedTuple):
-    """A table, what the documents call it, and the prefix that it stands below, which may be empty."""
+    """A table, what the documents call it, and the dialect below whose prefix it stands. None: below no prefix."""
 
     name: str
-    prefix: str
+    dialect: Dialect | None
     rows: Sequence[Endpoint]
 
 
 class Endpoints:
-    """The tables of a server, joined."""
+    """The tables of a server, joined. What lies outside of every dialect is answered in the words of the first."""
 
     def __init__(self, mounts: Iterable[Mount]) -> None:
         mounts = tuple(mounts)
-        self.prefixes = tuple(dict.fromkeys(each.prefix for each in mounts if each.prefix))
+        self.dialects = tuple(dict.fromkeys(each.dialect for each in mounts if each.dialect is not None))
+        self.prefixes = tuple(each.prefix for each in self.dialects)
         self.rows = tuple(
-            replace(row, path=each.prefix + row.path, tag=each.name) for each in mounts for row in each.rows
+            replace(row, path=(each.dialect.prefix if each.dialect else "") + row.path, tag=each.name)
+            for each in mounts
+            for row in each.rows
         )
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
         self.weights = {row.key: row.weight for row in self.rows}
@@ -115,6 +127,10 @@ class Endpoints:
         """Of any request, also of one that there is no row for. HEAD weighs what GET does."""
         method = GET if method == hdrs.METH_HEAD else method
         return self.weights.get((method, path)) or self._below.get((method, _parent(path)), OTHER)
+
+    def dialect_of(self, path: str) -> Dialect:
+        """Whose words a path is answered in."""
+        return next((each for each in self.dialects if path.startswith(f"{each.prefix}/")), self.dialects[0])
 
     def local(self, path: str) -> str:
         """A path without the prefix that it stands below."""

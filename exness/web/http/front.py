@@ -15,7 +15,7 @@ from exness.runtime.writer import Halted
 from exness.web.http.access_log import AccessRecord
 from exness.web.http.aiohttp_protocol import Connection, RequestHandler
 from exness.web.http.endpoint import Endpoints
-from exness.web.http.errors import ApiError
+from exness.web.http.errors import ApiError, NothingHere, OutcomeUnknown
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE, HttpServices, RequestState
 from exness.web.http.response import answer
@@ -30,10 +30,6 @@ COUNTED_REFUSALS = frozenset(
 """Refusals that are counted and logged: who meets them was turned away, not mistaken."""
 LONGEST_HINT = 100
 """Characters of an address that an answer names."""
-_OUTCOME_UNKNOWN = (
-    "The exchange stopped before it was certain that this is on disk; "
-    "ask again after the restart, with the same clientOrderId if there was one"
-)
 
 
 class FrontHandler:
@@ -89,18 +85,17 @@ class FrontHandler:
         match error:
             case Blocked():
                 await asyncio.sleep(BLOCKED_WAIT_S)
-                return _turned_away(request, error)
+                return self._turned_away(request, error)
             case ApiError():
-                return _turned_away(request, error)
+                return self._turned_away(request, error)
             case NotTaken():
-                return _error(ApiError(error.why))
+                return self._answer(request, ApiError(error.why))
             case Halted():
-                return _error(ApiError("internal_error", _OUTCOME_UNKNOWN))
+                return self._answer(request, OutcomeUnknown())
             case web.HTTPNotFound():
-                return _error(ApiError("not_found", await self._nearby(request)))
+                return self._answer(request, NothingHere(await self._nearby(request)))
             case web.HTTPException():
-                allow = error.headers.get(hdrs.ALLOW)
-                return _error(_standard(error), {hdrs.ALLOW: allow} if allow is not None else None)
+                return self._answer(request, _standard(error))
             case _:  # a bug in a handler is one request's 500, told to the log and not to the client
                 _log.error(
                     "request failed",
@@ -109,10 +104,10 @@ class FrontHandler:
                     method=request.method,
                     path=request.path,
                 )
-                return _error(ApiError("internal_error"))
+                return self._answer(request, ApiError("internal_error"))
 
     async def _nearby(self, request: web.Request) -> str | None:
-        """What to say of an address that is right but for its slashes or for the API's prefix; None for any other."""
+        """The path that is meant by one that is right but for its slashes or for a prefix; None for any other."""
         path = "/" + "/".join(part for part in request.path.split("/") if part)
         prefixes = self._endpoints.prefixes
         for meant in (path, *(each + path for each in prefixes), *(path.removeprefix(each) for each in prefixes)):
@@ -121,8 +116,18 @@ class FrontHandler:
                 continue
             found = await request.app.router.resolve(request.clone(rel_url=URL.build(path=meant)))
             if not isinstance(found.http_exception, web.HTTPNotFound):
-                return f"There is nothing at this address; did you mean {meant}?"
+                return meant
         return None
+
+    def _turned_away(self, request: web.Request, error: ApiError) -> web.StreamResponse:
+        if error.code in COUNTED_REFUSALS:
+            self._services.security_log.refused(error.code, request[REQUEST_STATE].caller)
+        return self._answer(request, error)
+
+    def _answer(self, request: web.Request, error: ApiError) -> web.StreamResponse:
+        """An error in the words of the dialect that was asked."""
+        rendered = self._endpoints.dialect_of(request.path).render(error)
+        return answer(rendered.body, rendered.status, rendered.headers)
 
 
 @web.middleware
@@ -138,12 +143,6 @@ async def routed(request: web.Request, handler: Handler) -> web.StreamResponse:
     return await handler(request)
 
 
-def _turned_away(request: web.Request, error: ApiError) -> web.StreamResponse:
-    if error.code in COUNTED_REFUSALS:
-        request[REQUEST_STATE].services.security_log.refused(error.code, request[REQUEST_STATE].caller)
-    return _error(error)
-
-
 def _methods_of(request: web.Request) -> str:
     """What this address can be asked with, or nothing when there is no such address."""
     error = request.match_info.http_exception
@@ -156,15 +155,13 @@ def _request_id(request: web.Request) -> str:
     return given if given and _REQUEST_ID.fullmatch(given) else _random.hex(8)
 
 
-def _error(error: ApiError, headers: dict[str, str] | None = None) -> web.StreamResponse:
-    return answer(error.body(), error.status, error.headers | (headers or {}))
-
-
 def _standard(error: web.HTTPException) -> ApiError:
     """aiohttp's own refusals in our words."""
     match error.status:
         case 405:
-            return ApiError("method_not_allowed")
+            refused = ApiError("method_not_allowed")
+            refused.headers[hdrs.ALLOW] = error.headers.get(hdrs.ALLOW, "")
+            return refused
         case 413:
             return ApiError("body_too_large")
         case status if 400 <= status < 500:

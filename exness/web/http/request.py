@@ -20,7 +20,6 @@ from exness.web.http.rate_limits import Allowance, RateLimits
 from exness.web.http.security_log import SecurityLog
 from exness.web.http.weights import BODY_BYTES, OTHER, Weight
 
-JSON_TYPE = "application/json"
 CODINGS = ("gzip", "deflate")
 """Of bodies, in `Content-Encoding`."""
 
@@ -84,8 +83,8 @@ def _charge(request_state: RequestState, weight: int) -> None:
         note_allowance(request_state, limits.hit_account(request_state.email, budget, weight, request_state.caller))
 
 
-async def json_body(request: web.Request) -> bytes:
-    """The body of a JSON request.
+async def read_body(request: web.Request, media_type: str) -> bytes:
+    """The body of a request that must have this media type.
 
     Raises ApiError(rate_limited, body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """
@@ -110,7 +109,7 @@ async def json_body(request: web.Request) -> bytes:
         raise _too_large(services)
     if len(body) >= BODY_BYTES:
         _charge(request[REQUEST_STATE], len(body) // BODY_BYTES)
-    if request.headers.get(hdrs.CONTENT_TYPE) != JSON_TYPE and request.content_type != JSON_TYPE:
+    if request.headers.get(hdrs.CONTENT_TYPE) != media_type and request.content_type != media_type:
         raise ApiError("unsupported_media_type")
     if hdrs.CONTENT_ENCODING in request.headers:
         body = _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), services)

@@ -14,11 +14,11 @@ from exness.core.state import Account
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.aiohttp_protocol import Connection
-from exness.web.http.errors import ERRORS, ApiError
+from exness.web.http.errors import HTTP_ERRORS, ApiError
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.weights import Budget
-from exness.web.services import Services, current_session, services_of
+from exness.web.services import Services, services_of
 from exness.web.stream.hub import HUB, Hub
 from exness.web.stream.protocol import (
     PRIVATE,
@@ -39,6 +39,7 @@ from exness.web.stream.protocol import (
 from exness.web.stream.subscriber import Subscriber
 from exness.web.stream.weights import CHANNELS, MESSAGE
 from exness.web.v1.models import iso
+from exness.web.v1.requests import current_session
 
 SUBPROTOCOL = "json"
 BAD_MESSAGES = 20
@@ -159,7 +160,7 @@ class _Refused(Exception):
     def __init__(self, code: str, message: str | None = None) -> None:
         super().__init__(code)
         self.code = str(code)
-        self.message = message or STREAM_ERRORS.get(code) or ERRORS[code][1]
+        self.message = message or STREAM_ERRORS.get(code) or HTTP_ERRORS[code][1]
 
 
 class _Conversation:
@@ -216,7 +217,7 @@ class _Conversation:
             if refusal.code in ("invalid_request", "unauthorized") and text not in KEEP_ALIVES:
                 self._count_bad()
         except NotTaken as refusal:
-            self._hub.refuse(self._subscriber, refusal.why, ERRORS[refusal.why][1], message_id)
+            self._hub.refuse(self._subscriber, refusal.why, HTTP_ERRORS[refusal.why][1], message_id)
         except ApiError as refusal:  # of the limits
             self._services.security_log.refused(refusal.code, self._subscriber.client)
             if isinstance(refusal, Blocked):

@@ -5,9 +5,10 @@ from aiohttp import web
 from exness.core.money import USDC_DECIMALS, format_usdc
 from exness.web.http.request import charge_rows
 from exness.web.http.response import answer
-from exness.web.services import services_of, signed_in
+from exness.web.services import services_of
 from exness.web.v1.holdings import Holdings
 from exness.web.v1.models import AccountAnswer, AssetBalance, UsdBalance
+from exness.web.v1.requests import signed_in
 
 USDC = "USDC"
 

@@ -1,9 +1,10 @@
 """Our dialect's endpoints, one row each, and those that watch the process."""
 
 from exness.core.rejects import Reject
-from exness.web.http.endpoint import BUSY, GET, POST, Auth, Endpoint, OtherAnswer
+from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1 import account, health, market, signin, trades
+from exness.web.v1 import PREFIX, account, health, market, signin, trades
+from exness.web.v1.errors import render
 from exness.web.v1.health import Health, Readiness
 from exness.web.v1.models import (
     AccountAnswer,
@@ -26,6 +27,8 @@ from exness.web.v1.models import (
     TradeCreated,
     UsdBalance,
 )
+
+DIALECT = Dialect(PREFIX, render)
 
 _EMAIL = '{"email": "you@example.com"}'
 _TRADING = Budget.TRADE

@@ -6,9 +6,10 @@ from aiohttp import web
 from exness.core.instruments import Asset
 from exness.core.state import PriceState
 from exness.runtime.exchange import Exchange
-from exness.web.http.errors import ERRORS, RETRY_AFTER_S, ApiError
+from exness.web.http.errors import RETRY_AFTER_S, ApiError
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.errors import ERRORS
 
 _MISSING = {
     PriceState.SUSPECT: "{} shows a jump that is not confirmed: suspect",

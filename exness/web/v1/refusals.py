@@ -1,6 +1,6 @@
 """The core's refusals as v1 tells them: figures under their JSON names, money and prices as decimal strings.
 
-Which status and message a code has stands in `http.errors`.
+Which status and message a code has stands in `errors`.
 """
 
 from typing import Any, assert_never

@@ -5,13 +5,14 @@ import re
 from aiohttp import hdrs, web
 
 from exness.access.magic_links import SIGNIN, SIGNUP
-from exness.web.http.authentication import COOKIE
+from exness.web.http.browser_rules import COOKIE
 from exness.web.http.errors import ApiError
-from exness.web.http.request import REQUEST_STATE, json_body
+from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import JSON, answer, encode
-from exness.web.services import Services, current_session, services_of
+from exness.web.services import Services, services_of
 from exness.web.v1.models import MessageAnswer, SignedInAnswer, iso
 from exness.web.v1.parse import email_of, link_token
+from exness.web.v1.requests import current_session, json_body
 
 LINK_SENT = "If this address can sign in, a link is on its way to it; it works once and for a few minutes"
 BAD_LINK = "This sign-in link does not work: it was used, has expired, or a newer one was sent; ask for another"

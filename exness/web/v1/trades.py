@@ -16,9 +16,9 @@ from exness.core.state import Account
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
-from exness.web.http.request import REQUEST_STATE, charge_rows, json_body
+from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
-from exness.web.services import services_of, signed_in
+from exness.web.services import services_of
 from exness.web.v1.holdings import Holdings
 from exness.web.v1.models import (
     AnalyticsAnswer,
@@ -33,6 +33,7 @@ from exness.web.v1.models import (
 )
 from exness.web.v1.parse import OpenQuery, close_order, create_order, history_query, open_query
 from exness.web.v1.refusals import refused
+from exness.web.v1.requests import json_body, signed_in
 
 
 async def create(request: web.Request) -> web.StreamResponse:
