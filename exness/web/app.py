@@ -26,7 +26,7 @@ def endpoints_of(*, dev: bool) -> Endpoints:
             Mount("Stream", v1.DIALECT, stream.ENDPOINTS),
             Mount("Probes", None, v1.PROBES),
             Mount("Documents", None, docs.ENDPOINTS),
-            Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS if dev else ()),
+            Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS, served=dev),
         ]
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from operator import attrgetter
 from typing import NoReturn
 
 import pytest
@@ -59,7 +60,7 @@ async def test_a_request_id_that_is_not_plain_is_replaced(app: App, request_id: 
 
 
 async def test_every_answer_is_json_in_utf_8(app: App, ann: Trader) -> None:
-    for method, path in endpoints_of(dev=False).weights:
+    for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
         path = path.replace("{asset}", "SOL").replace("{file}", "page.js")
         answer = await ann.request(method, path, data=b"{}" if method == "POST" else None)
         assert answer.headers["Content-Type"] == JSON, path
@@ -89,7 +90,7 @@ MISSPELLINGS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("wrong", MISSPELLINGS)
 async def test_an_address_that_is_nearly_right_is_refused_with_the_right_one(app: App, ann: Trader, wrong: str) -> None:
-    for method, path in endpoints_of(dev=False).weights:
+    for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
         path = path.replace("{asset}", "SOL").replace("{file}", "page.js")
         asked = MISSPELLINGS[wrong](path)
         if asked == path or (path == "/" and "prefix" in wrong):

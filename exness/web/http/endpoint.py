@@ -104,6 +104,8 @@ class Mount(NamedTuple):
     name: str
     dialect: Dialect | None
     rows: Sequence[Endpoint]
+    served: bool = True
+    """False: there is nothing at these paths, though asking for them weighs the same."""
 
 
 class Endpoints:
@@ -113,15 +115,12 @@ class Endpoints:
         mounts = tuple(mounts)
         self.dialects = tuple(dict.fromkeys(each.dialect for each in mounts if each.dialect is not None))
         self.prefixes = tuple(each.prefix for each in self.dialects)
-        self.rows = tuple(
-            replace(row, path=(each.dialect.prefix if each.dialect else "") + row.path, tag=each.name)
-            for each in mounts
-            for row in each.rows
-        )
+        mounted = [(each.served, _mounted(each, row)) for each in mounts for row in each.rows]
+        self.rows = tuple(row for served, row in mounted if served)
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
-        self.weights = {row.key: row.weight for row in self.rows}
-        self._below = {(row.method, _parent(row.path)): row.weight for row in self.rows if row.parameter}
-        assert len(self.weights) == len(self.rows), "two rows have the same method and path"
+        self.weights = {row.key: row.weight for _, row in mounted}
+        self._below = {(row.method, _parent(row.path)): row.weight for _, row in mounted if row.parameter}
+        assert len(self.weights) == len(mounted), "two rows have the same method and path"
 
     def weight_of(self, method: str, path: str) -> Weight:
         """Of any request, also of one that there is no row for. HEAD weighs what GET does."""
@@ -135,6 +134,11 @@ class Endpoints:
     def local(self, path: str) -> str:
         """A path without the prefix that it stands below."""
         return path.removeprefix(next((each for each in self.prefixes if path.startswith(f"{each}/")), ""))
+
+
+def _mounted(mount: Mount, row: Endpoint) -> Endpoint:
+    prefix = mount.dialect.prefix if mount.dialect is not None else ""
+    return replace(row, path=prefix + row.path, tag=mount.name)
 
 
 def _parent(path: str) -> str:
