@@ -310,6 +310,8 @@ class Player:
             assert headers.get("content-length", str(len(answer.body))) == str(len(answer.body))
         if "content-length" in headers and answer.body:
             headers["content-length"] = "<its length>"
+        for name in headers.keys() & {"etag", "last-modified"}:
+            headers[name] = "<its file's>"
         if "content-type" in headers:
             headers["content-type"] = _FORM.sub("version=<the library's>", headers["content-type"])
         reset = headers.get("x-ratelimit-reset")

@@ -42,6 +42,7 @@ PUBLIC = Scene(
         get("/docs", digest=True),
         get("/", "the page at the root", digest=True),
         get("/metrics", digest=True),
+        get("/docs/page.js", "a file of the page", digest=True),
     ],
 )
 
