@@ -414,7 +414,7 @@ async def _listening(
     magic_links = MagicLinks(store, mails, clock, minutes=config.auth.link_minutes)
     services = make_services(config, exchange, store, magic_links, clock, loop)
     services = replace(services, metrics=watched(services))
-    runner = make_runner(services, config.server.shutdown_timeout_s)
+    runner = make_runner(services, config.server.shutdown_timeout_s, plain=config.server.plain_http)
     await runner.setup()
     try:
         try:

@@ -63,6 +63,9 @@ class ServerConfig(msgspec.Struct, frozen=True):
     """How long requests in flight may take to end after SIGTERM or SIGINT, in seconds."""
     production: bool = False
     """true when it is served over HTTPS: the session cookie is then marked Secure and never sent in the clear."""
+    plain_http: bool = False
+    """true serves with aiohttp as it comes, to find out whether a fault lies in how we stand on it. Slower; there is no
+    max_connections and no header_timeout_s then, and what is no HTTP is answered in aiohttp's words."""
 
 
 class StorageConfig(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
-from exness.web.http.aiohttp_protocol import Runner
+from exness.web.http.aiohttp_protocol import Runner, plain_runner
 from exness.web.http.endpoint import GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
 from exness.web.http.response import complete
@@ -57,11 +57,15 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
     return app
 
 
-def make_runner(services: Services, shutdown_timeout_s: float) -> web.AppRunner:
+def make_runner(services: Services, shutdown_timeout_s: float, *, plain: bool = False) -> web.AppRunner:
     """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
-    waits in the inbox is then not executed."""
+    waits in the inbox is then not executed. `plain`: on aiohttp as it comes, without its private parts and our fast
+    path, to find out whether these are at fault."""
     endpoints = endpoints_of(dev=services.dev is not None)
-    app, front = make_app(services, endpoints), FrontHandler(services, endpoints)
+    app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain)
+    if plain:
+        app.middlewares.insert(0, front.middleware)
+        return plain_runner(app, services.connections, shutdown_timeout_s)
     return Runner(app, services.connections, shutdown_timeout_s, front.around, v1.DIALECT.render)
 
 

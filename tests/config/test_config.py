@@ -23,7 +23,7 @@ SHIPPED = ROOT / "config.toml"
 
 SERVER_KEYS = (
     "host, port, frontend_url, allowed_origins, trusted_proxies, metrics_networks, public_url, max_body_bytes, "
-    "max_connections, header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production"
+    "max_connections, header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production, plain_http"
 )
 ENGINE_KEYS = "inbox_size, inbox_wait_s, tick_queue_per_asset, slice_commands, slice_liquidations, subscriber_queue"
 SECTION_NAMES = "server, storage, engine, feed, trading, auth, limits, stream, dev, log, assets"

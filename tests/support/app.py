@@ -266,12 +266,19 @@ class App:
         self.mailbox = MailBox()
         self.stores = stores
         self.url = ""
-        self.connections: Callable[[], int] = lambda: 0
-        """How many clients are connected."""
-        self.hub: Hub | None = None
-        """Of /stream."""
+        self.runner: web.AppRunner
         self.http: aiohttp.ClientSession | None = None
         self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def hub(self) -> Hub:
+        """Of /stream."""
+        return self.runner.app[HUB]
+
+    def connections(self) -> int:
+        """How many clients are connected."""
+        assert self.runner.server is not None
+        return len(self.runner.server.connections)
 
     @property
     def state(self) -> State:
@@ -376,13 +383,14 @@ async def running_app(
     journal_fails: str | None = None,
     core_fails: str | None = None,
     auth: AuthStore | None = None,
+    plain: bool = False,
     **options: Any,
 ) -> AsyncIterator[App]:
     """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
     `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
-    `options` of `make_exchange` go there, all others to the Services.
+    `plain`: on aiohttp as it comes. `options` of `make_exchange` go there, all others to the Services.
     """
     sizes = {name: options.pop(name) for name in OF_THE_EXCHANGE & options.keys()}
     rules = rules or make_rules()
@@ -439,7 +447,8 @@ async def running_app(
         running = (writer.run(), sequencer.run(), projector.run(), flush.run())
         app.tasks = [asyncio.create_task(part) for part in running]
         stack.push_async_callback(_end, app.tasks)
-        app.url, app.connections, app.hub = await stack.enter_async_context(_served(services))
+        app.runner = await stack.enter_async_context(_served(services, plain=plain))
+        app.url = f"http://127.0.0.1:{app.runner.addresses[0][1]}"
         # Its default resolver of names, which nobody needs here, would be set up anew for each test: some milliseconds.
         connector = aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
         app.http = await stack.enter_async_context(
@@ -502,14 +511,12 @@ def rate_limits(
 
 
 @asynccontextmanager
-async def _served(services: Services) -> AsyncIterator[tuple[str, Callable[[], int], Hub]]:
-    runner = make_runner(services, shutdown_timeout_s=1)
+async def _served(services: Services, *, plain: bool) -> AsyncIterator[web.AppRunner]:
+    runner = make_runner(services, shutdown_timeout_s=1, plain=plain)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server = runner.server
-        assert server is not None
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", lambda: len(server.connections), runner.app[HUB]
+        yield runner
     finally:
         await runner.cleanup()
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,8 @@ from tests.transcript.steps import Scene
 from tests.transcript.transcript import FOLDER, file_of
 
 PLAYED = [(scene, "disk") for scene in SCENES] + [(scene, "memory") for scene in SCENES if scene.in_memory]
+PLAIN = [scene for scene in SCENES if scene.name not in ("addresses", "bodies")]
+"""In these two some requests are no HTTP, which aiohttp answers in its own words."""
 
 UNPROVOKED = {
     "account_exists": "the account of an address is made once, by whoever comes first",
@@ -52,6 +55,14 @@ def folder() -> Iterator[Path]:
 @pytest.mark.parametrize(("scene", "storage"), PLAYED, ids=[f"{scene.name}-{where}" for scene, where in PLAYED])
 async def test_a_scene_is_answered_as_it_was_recorded(scene: Scene, storage: str, folder: Path) -> None:
     made = await play(scene, folder, in_memory=storage == "memory")
+    found = list(differences(scene.name, recorded(scene), made, MODE))
+    assert not found, "\n\n".join(["what is answered differs from the transcript", *found[:10]])
+
+
+@pytest.mark.parametrize("scene", PLAIN, ids=lambda scene: scene.name)
+async def test_on_plain_aiohttp_a_scene_is_answered_the_same(scene: Scene, folder: Path) -> None:
+    on_plain = replace(scene, settings={**scene.settings, "EXNESS_SERVER_PLAIN_HTTP": "true"})
+    made = await play(on_plain, folder, in_memory=scene.in_memory)
     found = list(differences(scene.name, recorded(scene), made, MODE))
     assert not found, "\n\n".join(["what is answered differs from the transcript", *found[:10]])
 

@@ -178,6 +178,6 @@ def hub_of(app: App) -> Hub:
 def narrow(app: App) -> None:
     """Make the server's side of every open stream hold little, so that who does not read is soon behind."""
     for reader in hub_of(app).subscribers:
-        transport = reader._wire.connection.transport  # type: ignore[attr-defined]
+        transport = reader._wire._connection.transport  # type: ignore[attr-defined]
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         transport.set_write_buffer_limits(high=4096)

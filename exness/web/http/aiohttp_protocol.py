@@ -54,7 +54,7 @@ class Connection(web.RequestHandler):
         self._render = render
         self.deadline = math.inf
         self._connections = connections
-        self._now = self._loop.time
+        self._now = asyncio.get_running_loop().time
         self._between_requests = True
         self._head_began = True  # a new connection has something to say
         self._admitted = False
@@ -188,14 +188,28 @@ class _Server(web.Server):
             self._of_ours,
             self._render,
             loop=asyncio.get_running_loop(),
-            access_log=None,
-            keepalive_timeout=self._of_ours.bounds.idle_timeout_s,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_FIELD_BYTES,
-            max_headers=MAX_HEADERS,
-            lingering_time=LINGERING_S,
-            auto_decompress=False,  # `read_body` does it: aiohttp calls a coding that it does not have a bad request
+            **_options(self._of_ours),
         )
+
+
+def _options(connections: Connections) -> dict[str, Any]:
+    """Of aiohttp's protocol, ours or not."""
+    return {
+        "access_log": None,
+        "keepalive_timeout": connections.bounds.idle_timeout_s,
+        "max_line_size": MAX_LINE_BYTES,
+        "max_field_size": MAX_FIELD_BYTES,
+        "max_headers": MAX_HEADERS,
+        "lingering_time": LINGERING_S,
+        "auto_decompress": False,  # `read_body` does it: aiohttp calls a coding that it does not have a bad request
+    }
+
+
+def plain_runner(app: web.Application, connections: Connections, shutdown_timeout_s: float) -> web.AppRunner:
+    """aiohttp's own runner, server and connections: with the same bounds of a head, but none on how many connections
+    there are or how long a head takes."""
+    options = _options(connections)
+    return web.AppRunner(app, shutdown_timeout=shutdown_timeout_s, handler_cancellation=True, **options)
 
 
 class Runner(web.AppRunner):

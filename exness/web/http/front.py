@@ -3,10 +3,11 @@
 import asyncio
 import re
 from time import perf_counter
+from typing import cast
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from exness.runtime.clock import RandomBits
@@ -18,7 +19,7 @@ from exness.web.http.endpoint import Endpoints
 from exness.web.http.errors import ApiError, NothingHere, OutcomeUnknown
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE, HttpServices, RequestState
-from exness.web.http.response import answer
+from exness.web.http.response import JsonResponse, answer
 
 _log = structlog.get_logger("exness.web.front")
 _random = RandomBits()
@@ -36,9 +37,11 @@ class FrontHandler:
     """The one layer around every handler: past the limits of its address and the rules for browsers, then to its
     handler; and whatever is raised becomes an answer."""
 
-    def __init__(self, services: HttpServices, endpoints: Endpoints) -> None:
+    def __init__(self, services: HttpServices, endpoints: Endpoints, *, fast: bool = True) -> None:
+        """`fast`: those endpoints whose rows say so are asked past aiohttp's router."""
         self._services = services
         self._endpoints = endpoints
+        self._fast = endpoints.fast if fast else {}
 
     def around(self, aiohttp_handler: RequestHandler) -> RequestHandler:
         """The handler of every request. `aiohttp_handler` is the application's."""
@@ -47,8 +50,9 @@ class FrontHandler:
             began_s = perf_counter()
             assert isinstance(request, web.Request), "the application makes them"
             connection = request.protocol
-            assert isinstance(connection, Connection), "make_runner gives every request one of ours"
-            connection.began()
+            ours = connection if isinstance(connection, Connection) else None
+            if ours is not None:
+                ours.began()
             request_state = request[REQUEST_STATE] = RequestState(services, _request_id(request))
             method = request.method
             try:
@@ -66,7 +70,8 @@ class FrontHandler:
             except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
                 response = await self._refused(request, error)
             finally:
-                connection.ended()
+                if ours is not None:
+                    ours.ended()
             seconds = perf_counter() - began_s
             if response.status != _UPGRADED:  # a stream lasts as long as it likes
                 services.requests.note(method, request_state.route, response.status, seconds)
@@ -77,8 +82,19 @@ class FrontHandler:
 
         services, access = self._services, self._services.access
         caller_of, hit_address = services.client_ips.of, services.limits.hit_address
-        fast, weights, weight_of = self._endpoints.fast, self._endpoints.weights, self._endpoints.weight_of
+        fast, weights, weight_of = self._fast, self._endpoints.weights, self._endpoints.weight_of
         return handle
+
+    @property
+    def middleware(self) -> Middleware:
+        """The same layer for an application on plain aiohttp: inside of it, with aiohttp's own responses."""
+
+        @web.middleware
+        async def around_handler(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await self.around(cast(RequestHandler, handler))(request)
+            return response.plain() if isinstance(response, JsonResponse) else response
+
+        return around_handler
 
     async def _refused(self, request: web.Request, error: Exception) -> web.StreamResponse:
         """The answer to a request that was not done."""

@@ -50,6 +50,11 @@ class JsonResponse(web.StreamResponse):
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing is left to send."""
 
+    def plain(self) -> web.Response:
+        """The same as aiohttp's own Response, which `complete` gives the headers of every answer."""
+        headers = {hdrs.CONTENT_TYPE: JSON} | dict(self._beside or {})
+        return web.Response(body=self.json_body, status=self.status, headers=headers)
+
     def _head(self, request: web.BaseRequest) -> bytes:
         request_state = request[REQUEST_STATE]
         browser_rules, allowance = request_state.browser_rules, request_state.allowance

@@ -260,6 +260,7 @@ class Hub:
                 await self._revocations.refresh()
 
     def _check(self, subscriber: Subscriber, now_s: float) -> None:
+        subscriber.flush()  # a connection of plain aiohttp does not say when it takes more
         if subscriber.session is not None and not self._sessions.holds(subscriber.session):
             subscriber.end(CloseCode.SESSION_ENDED)
         if subscriber.pinged_s is not None:

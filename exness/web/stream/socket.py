@@ -66,10 +66,10 @@ async def stream(request: web.Request) -> web.StreamResponse:
     subscriber = hub.join(wire, request[REQUEST_STATE].caller, session)
     try:
         await socket.prepare(request)
-        wire.connection.on_writable = subscriber.flush
+        wire.when_writable(subscriber.flush)
         await _Conversation(services, hub, subscriber, socket).run()
     finally:
-        wire.connection.on_writable = _nothing
+        wire.when_writable(_nothing)
         hub.leave(subscriber)
     await _say_goodbye(socket, subscriber, LAST_GOODBYE_S if hub.stopping else GOODBYE_S)
     if not wire.writable:
@@ -121,17 +121,21 @@ class _Wire:
 
     def __init__(self, request: web.Request) -> None:
         connection, transport = request.protocol, request.transport
-        assert isinstance(connection, Connection), "make_runner gives every request one of ours"
         if transport is None:
             raise ConnectionResetError("it is gone already")
-        self.connection = connection
+        self._connection = connection
         self._transport = transport
         self.write: Callable[[bytes], None] = self._transport.write
         """The transport's own: one call less for each frame and subscriber."""
 
     @property
     def writable(self) -> bool:
-        return not (self.connection.writing_paused or self._transport.is_closing())
+        return not (self._connection.writing_paused or self._transport.is_closing())
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call this when it takes more again. A connection of plain aiohttp can't: there the hub's sweep looks."""
+        if isinstance(self._connection, Connection):
+            self._connection.on_writable = callback
 
     def abort(self) -> None:
         self._transport.abort()
