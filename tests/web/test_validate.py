@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,8 +15,9 @@ import msgspec
 import pytest
 from yarl import URL
 
-from exness.core.instruments import AccountId
-from exness.runtime.candles import CandleQuery
+from exness.core.instruments import AccountId, Side
+from exness.runtime.candles import CandleQuery, Interval
+from exness.runtime.ports import SortBy
 from exness.web.dev.models import ClockBody, PriceBody, ScriptBody, clock_order, parse_price, script_of
 from exness.web.docs import asyncapi
 from exness.web.docs.openapi import document
@@ -24,7 +26,7 @@ from exness.web.services import Dev
 from exness.web.stream import protocol as frames
 from exness.web.v1.models import CreateTradeBody
 from exness.web.v1.parse import Query, create_order, history_query, klines_query
-from tests.support.app import ENDPOINTS, App, Trader, assert_error, bad, order, running_app, unchanged
+from tests.support.app import API, ENDPOINTS, App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import make_rules
 from tests.support.lanes import mostly_slow
 from tests.web.streams import listening
@@ -77,6 +79,23 @@ def good_value(parameter: dict[str, Any]) -> str:
 
 
 TAKEN = list(parameters())
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "choices"),
+    [
+        ("/klines", "interval", Interval),
+        ("/trade/history", "sortBy", SortBy),
+        ("/trade/history", "tradeType", Side),
+    ],
+)
+def test_the_document_lists_the_choices_that_the_code_has(path: str, name: str, choices: type[Enum]) -> None:
+    (schema,) = [
+        each["schema"]
+        for each in document("1", ENDPOINTS)["paths"][API + path]["get"]["parameters"]
+        if each["name"] == name
+    ]
+    assert sorted(schema["enum"]) == sorted(each.value for each in choices)
 
 
 def test_there_are_parameters_of_every_endpoint_that_takes_a_query() -> None:

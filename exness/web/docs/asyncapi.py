@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from exness.runtime.candles import Interval
-from exness.web.docs.schemas import schemas_of
+from exness.web.docs.openapi import schemas_of
 from exness.web.http.browser_rules import COOKIE
 from exness.web.stream.protocol import (
     ACCOUNT,

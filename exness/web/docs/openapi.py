@@ -5,13 +5,12 @@ code. schemathesis holds the document against the running server.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from exness.core.instruments import Side
-from exness.web.docs.schemas import schemas_of
 from exness.web.http.browser_rules import COOKIE
 from exness.web.http.endpoint import JSON_TYPE, Auth, Endpoint, Endpoints
 from exness.web.http.weights import Budget
@@ -45,6 +44,12 @@ def document(version: str, endpoints: Endpoints, *, public_url: str = "") -> dic
             },
         },
     }
+
+
+def schemas_of(types: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Each type's schema by the type's `str`, and the components that they refer to."""
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return dict(zip(map(str, types), schemas, strict=True)), components
 
 
 def _types(rows: Iterable[Endpoint]) -> list[Any]:

@@ -181,7 +181,7 @@ class BalanceData(msgspec.Struct, frozen=True, rename="camel"):
     open_trades: int
 
 
-class OpenedData(OpenTradeFixed, frozen=True, rename="camel"):
+class OpenedData(OpenTradeFixed, frozen=True, kw_only=True, rename="camel"):
     """As the answer to /trade/create."""
 
     balance: str

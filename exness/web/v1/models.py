@@ -20,6 +20,12 @@ from exness.runtime.candles import Candle
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+MAX_LIMIT = 500
+"""Rows of a page of /trade/history."""
+MAX_OPEN = 1000
+"""The same of /trade/open."""
+MAX_CANDLES = 1000
+MAX_OFFSET = 10**12
 MAX_SECOND = 253_402_300_799
 """The last second of the year 9999: more is no time in seconds, but milliseconds most likely."""
 
@@ -109,8 +115,8 @@ class OpenTradesQuery(msgspec.Struct, frozen=True):
     """GET /trade/open. With `limit` or `offset` a page, oldest first, and `pagination`; else all."""
 
     asset: str | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
-    offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_OPEN)] | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
@@ -126,8 +132,8 @@ class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
         Annotated[str, Meta(description=f"Trades that were opened then or earlier: {_DATES}; a date is all of its day")]
         | UnsetType
     ) = UNSET
-    limit: Annotated[int, Meta(ge=1, le=500)] | UnsetType = UNSET
-    offset: Annotated[int, Meta(ge=0, le=10**12)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
     sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
     sort_order: Literal["asc", "desc"] | UnsetType = UNSET
 
@@ -137,13 +143,9 @@ class KlinesQuery(msgspec.Struct, frozen=True, rename="camel"):
 
     asset: str
     interval: Literal["1m", "5m", "15m", "1h", "4h", "1d"]
-    start_time: (
-        Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin then or later, {_SECONDS}")] | UnsetType
-    ) = UNSET
-    end_time: (
-        Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin before then, {_SECONDS}")] | UnsetType
-    ) = UNSET
-    limit: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    start_time: _FirstSecond | UnsetType = UNSET
+    end_time: _EndSecond | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_CANDLES)] | UnsetType = UNSET
 
 
 @cache
@@ -169,10 +171,10 @@ class SignedInAnswer(msgspec.Struct, frozen=True, rename="camel"):
     expires_at: str
 
 
-class TradeCreated(msgspec.Struct, frozen=True, rename="camel"):
+class TradeCreated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     success: bool
     order_id: str
-    client_order_id: str | UnsetType
+    client_order_id: str | UnsetType = UNSET
     asset: str
     type: str
     margin: str
@@ -194,11 +196,11 @@ class TradeClosedAnswer(msgspec.Struct, frozen=True, rename="camel"):
     balance: str
 
 
-class OpenTradeFixed(msgspec.Struct, frozen=True, rename="camel"):
+class OpenTradeFixed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What an open trade was opened with."""
 
     order_id: str
-    client_order_id: str | UnsetType
+    client_order_id: str | UnsetType = UNSET
     asset: str
     type: str
     margin: str
@@ -218,7 +220,7 @@ class OpenTradeNow(msgspec.Struct, frozen=True, rename="camel"):
     stale: bool
 
 
-class OpenTradeRow(OpenTradeFixed, frozen=True, rename="camel"):
+class OpenTradeRow(OpenTradeFixed, frozen=True, kw_only=True, rename="camel"):
     """Both in one. `markPrice` and what follows from it are null while there is no price; `stale`: the price is old, or
     there is none. `closePnl` is the pnl of a close of now, null when it would be refused."""
 
@@ -244,11 +246,11 @@ class OpenTradesAnswer(msgspec.Struct, frozen=True):
     pagination: Pagination | UnsetType = UNSET
 
 
-class HistoryRow(msgspec.Struct, frozen=True, rename="camel"):
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What only a closed trade has is null while it is open. `status` is open or closed, `liquidated` how it ended."""
 
     order_id: str
-    client_order_id: str | UnsetType
+    client_order_id: str | UnsetType = UNSET
     asset: str
     type: str
     margin: str

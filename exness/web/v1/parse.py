@@ -23,6 +23,10 @@ from exness.runtime.moments import is_date, looks_like, parse_rfc3339
 from exness.runtime.ports import Ids, SortBy, TradeQuery
 from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
 from exness.web.v1.models import (
+    MAX_CANDLES,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    MAX_OPEN,
     MAX_SECOND,
     CloseTradeBody,
     CreateTradeBody,
@@ -35,10 +39,6 @@ from exness.web.v1.models import (
 )
 from exness.web.v1.refusals import field_error
 
-MAX_LIMIT = 500
-MAX_CANDLES = 1000
-MAX_OPEN = 1000
-MAX_OFFSET = 10**12
 MAX_ORDER_ID = 64
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
