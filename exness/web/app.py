@@ -9,13 +9,14 @@ from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
 from exness.web.http.aiohttp_protocol import Runner, plain_runner
-from exness.web.http.endpoint import GET, Endpoints, Mount
+from exness.web.http.endpoint import ENDPOINTS, GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
 from exness.web.http.response import complete
 from exness.web.services import Services
 from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
 from exness.web.v1 import endpoints as v1
+from exness.web.v1.frames import Frames
 
 
 def endpoints_of(*, dev: bool) -> Endpoints:
@@ -39,6 +40,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         app.router.add_route(row.method, row.path, handler)
         if row.method == GET:
             app.router.add_route(hdrs.METH_HEAD, row.path, handler)
+    app[ENDPOINTS] = endpoints
     app[DOCUMENTS] = Documents(endpoints, services.version, services.public_url)
     app.on_response_prepare.append(complete)
     connections = services.connections
@@ -48,7 +50,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
-    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream)
+    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames())
     if services.metrics is not None:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)

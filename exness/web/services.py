@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 from aiohttp import web
@@ -17,7 +17,6 @@ from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports import ManualControl
 from exness.web.http.request import REQUEST_STATE, HttpServices
-from exness.web.v1.price_cache import PriceCache
 
 
 class StreamBounds(msgspec.Struct, frozen=True):
@@ -40,6 +39,12 @@ class Dev:
     control: ManualControl | None = None
 
 
+class BodyCache(Protocol):
+    """An answer that is the same for everybody, until something changes."""
+
+    def body(self, exchange: Exchange) -> bytes: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services(HttpServices):
     """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
@@ -58,7 +63,8 @@ class Services(HttpServices):
     """None: dev control is off, and its addresses are none."""
     loop: LoopWatch
     metrics: Metrics | None
-    price_cache: PriceCache
+    price_cache: BodyCache
+    """Of GET /prices."""
     stream: StreamBounds
 
 

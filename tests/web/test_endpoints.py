@@ -94,7 +94,7 @@ async def test_who_is_not_signed_in_gets_what_the_row_allows(row: Endpoint) -> N
 
 def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
     (row,) = [each for each in v1.ENDPOINTS if each.parameter]
-    one, two = Dialect("/one", v1.DIALECT.render), Dialect("/two", shouted)
+    one, two = v1.DIALECT._replace(prefix="/one"), v1.DIALECT._replace(prefix="/two")
     endpoints = Endpoints([Mount("1", one, [row]), Mount("2", two, [row]), Mount("", None, v1.PROBES)])
     assert endpoints.prefixes == ("/one", "/two")
     assert [each.path for each in endpoints.rows[:2]] == ["/one/prices/{asset}", "/two/prices/{asset}"]
@@ -123,7 +123,7 @@ def shouted(error: ApiError) -> Rendered:
 
 
 async def test_a_second_dialect_is_a_table_with_errors_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Dialect("/other", shouted)
+    other = Dialect("/other", shouted, v1.DIALECT.session_of)
     row = Endpoint("POST", "/whisper", whisper, Weight(5), "", None, body=msgspec.Struct)
     endpoints = Endpoints([Mount("ours", v1.DIALECT, v1.ENDPOINTS), Mount("other", other, [row])])
     monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev: endpoints)

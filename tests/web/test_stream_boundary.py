@@ -19,6 +19,7 @@ from exness.web.services import StreamBounds
 from exness.web.stream.hub import Hub
 from exness.web.stream.protocol import CloseCode
 from exness.web.stream.subscriber import Subscriber
+from exness.web.v1.frames import Frames
 from tests.support.app import App, Trader, running_app
 from tests.support.books import SOL, tick
 from tests.support.lanes import mostly_slow
@@ -316,7 +317,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
     async with running_app() as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
-        hub = Hub(app.exchange, app.sessions, app.services.revocations, StreamBounds())
+        hub = Hub(app.exchange, app.sessions, app.services.revocations, StreamBounds(), Frames())
         wire = Wire(app, ann)
         wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)

@@ -22,11 +22,7 @@ from exness.web.stream.protocol import (
     TRADES,
     Auth,
     AuthenticatedData,
-    BalanceData,
-    ClosedData,
     ErrorData,
-    LiquidatedData,
-    OpenedData,
     Ping,
     PongData,
     Subscribe,
@@ -36,6 +32,7 @@ from exness.web.stream.protocol import (
 )
 from exness.web.stream.weights import message_weight
 from exness.web.v1 import PREFIX
+from exness.web.v1.account_frames import BalanceData, ClosedData, LiquidatedData, OpenedData
 from exness.web.v1.errors import ERRORS
 from exness.web.v1.models import KlineRow, OpenTradeRow, PriceAnswer
 

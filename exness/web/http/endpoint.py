@@ -1,14 +1,15 @@
 """One row an endpoint: all that is said of it. Routes, weights, the fast path and the documents are made from rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import hdrs
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from exness.access.sessions import Session
 from exness.runtime.sequencer import Busy
 from exness.web.http.errors import ErrorRenderer
 from exness.web.http.weights import OTHER, Weight
@@ -91,11 +92,13 @@ class Endpoint:
 
 
 class Dialect(NamedTuple):
-    """What the layer around every handler needs of a dialect. How it reads requests is the business of its handlers."""
+    """What is needed of a dialect beside its handlers, which read requests as it does."""
 
     prefix: str
     """Of its paths."""
     render: ErrorRenderer
+    session_of: Callable[[web.Request], Awaitable[Session]]
+    """Who asks. Raises ApiError(unauthorized)."""
 
 
 class Mount(NamedTuple):
@@ -134,6 +137,9 @@ class Endpoints:
     def local(self, path: str) -> str:
         """A path without the prefix that it stands below."""
         return path.removeprefix(next((each for each in self.prefixes if path.startswith(f"{each}/")), ""))
+
+
+ENDPOINTS = web.AppKey("endpoints", Endpoints)
 
 
 def _mounted(mount: Mount, row: Endpoint) -> Endpoint:

@@ -9,7 +9,7 @@ So nothing is missing between the two, nothing comes twice, and nothing is told 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -23,10 +23,9 @@ from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import StorageError
 from exness.runtime.sequencer import NotTaken
-from exness.web.stream.account_frames import AccountFrames, Ledger
-from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode, FrameEncoder
+from exness.web.stream.encoding import Ledger, StreamEncoder
+from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, private_channels
-from exness.web.v1.holdings import Holdings
 
 RECORDS_PER_TURN = 200
 RESUMES_AT_ONCE = 4
@@ -53,7 +52,8 @@ class Capture(msgspec.Struct, frozen=True):
     ledger: Ledger
     resume_after: int | None
     """The seq after which the account's records are told again. None: snapshots of `holdings` are shown instead."""
-    holdings: Holdings
+    holdings: Any
+    """As the encoder took them."""
 
 
 class AccountStream:
@@ -67,7 +67,7 @@ class AccountStream:
         exchange: Exchange,
         sessions: Sessions,
         revocations: RevocationWatch,
-        encoder: FrameEncoder,
+        encoder: StreamEncoder,
         resume_records: int,
         end_all: Callable[[CloseCode], None],
     ) -> None:
@@ -76,7 +76,7 @@ class AccountStream:
         self._exchange = exchange
         self._sessions = sessions
         self._revocations = revocations
-        self._frames = AccountFrames(exchange, encoder)
+        self._frames = encoder.accounts(exchange)
         self._resume_records = resume_records
         self._end_all = end_all
         self._accounts: dict[AccountId, _Listened] = {}

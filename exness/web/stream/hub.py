@@ -22,6 +22,7 @@ from exness.web.http.connection_limits import Places
 from exness.web.http.errors import ApiError
 from exness.web.services import StreamBounds
 from exness.web.stream.accounts import AccountStream
+from exness.web.stream.encoding import StreamEncoder
 from exness.web.stream.market import MarketStream
 from exness.web.stream.protocol import (
     CONTROL,
@@ -30,15 +31,12 @@ from exness.web.stream.protocol import (
     TRADES,
     CloseCode,
     ErrorData,
-    Frame,
-    FrameEncoder,
     MessageId,
     StreamError,
     SubscribedData,
 )
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, Wire
 from exness.web.stream.weights import RESUME, SNAPSHOT
-from exness.web.v1.models import iso
 
 SWEEP_S = 1.0
 """How often sessions, silent subscribers and prices that only aged are looked at."""
@@ -53,7 +51,12 @@ class Hub:
     """All subscribers of one exchange."""
 
     def __init__(
-        self, exchange: Exchange, sessions: Sessions, revocations: RevocationWatch, bounds: StreamBounds
+        self,
+        exchange: Exchange,
+        sessions: Sessions,
+        revocations: RevocationWatch,
+        bounds: StreamBounds,
+        encoder: StreamEncoder,
     ) -> None:
         self.bounds = bounds
         self.stopping = False
@@ -65,16 +68,16 @@ class Hub:
         self._exchange = exchange
         self._sessions = sessions
         self._revocations = revocations
-        self._encoder = FrameEncoder()
-        self.market = MarketStream(exchange, self._encoder)
+        self.encoder = encoder
+        self.market = MarketStream(exchange, self.encoder)
         self.accounts = AccountStream(
-            exchange, sessions, revocations, self._encoder, bounds.resume_records, self._end_all
+            exchange, sessions, revocations, self.encoder, bounds.resume_records, self._end_all
         )
         self._look = asyncio.Event()
 
     @property
     def frames_made(self) -> int:
-        return self._encoder.made
+        return self.encoder.made
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -165,7 +168,7 @@ class Hub:
 
     def control(self, subscriber: Subscriber, kind: str, data: object, seq: int = 0) -> None:
         """Answer a subscriber's message, in its turn."""
-        subscriber.put(self._encoder.encoded(Frame(CONTROL, seq, iso(self._exchange.clock.now_us()), kind, data)))
+        subscriber.put(self.encoder.frame(CONTROL, seq, self._exchange.clock.now_us(), kind, data))
 
     def refuse(
         self, subscriber: Subscriber, code: str, message: str, message_id: MessageId | UnsetType = UNSET

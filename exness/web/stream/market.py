@@ -10,16 +10,15 @@ from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.runtime.candles import Interval
 from exness.runtime.exchange import Exchange
-from exness.web.stream.protocol import PRICES, Frame, FrameEncoder, candles_of, market_channels, prices_of
+from exness.web.stream.encoding import ShownPrice, StreamEncoder
+from exness.web.stream.protocol import PRICES, candles_of, market_channels, prices_of
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Slot, Subscriber
-from exness.web.v1.models import KlineRow, PriceAnswer, iso, kline_row
-from exness.web.v1.price_cache import show_price
 
 
 class MarketStream:
     """The channels of prices and candles. Nothing is made for a channel that nobody listens to."""
 
-    def __init__(self, exchange: Exchange, encoder: FrameEncoder) -> None:
+    def __init__(self, exchange: Exchange, encoder: StreamEncoder) -> None:
         self.seq = 0
         """Grows with every asset that is told of; since the process began, not the journal's."""
         self._exchange = exchange
@@ -44,8 +43,8 @@ class MarketStream:
         """Count a subscriber in and show it what there is; whatever moves after that is told."""
         subscriber.market[channel] = self.seq
         self._listeners.setdefault(channel, {})[subscriber] = None
-        at = iso(self._exchange.clock.now_us())
-        subscriber.put(self._encoder.encoded(Frame(channel, self.seq, at, "snapshot", self._shown(channel))))
+        at = self._exchange.clock.now_us()
+        subscriber.put(self._encoder.frame(channel, self.seq, at, "snapshot", self._shown(channel)))
 
     def leave(self, subscriber: Subscriber, channel: str) -> None:
         """Count a subscriber out. A channel that it does not listen to is passed over."""
@@ -54,21 +53,21 @@ class MarketStream:
         if not listeners:
             self._listeners.pop(channel, None)
 
-    def _shown(self, channel: str) -> PriceAnswer | KlineRow | dict[str, PriceAnswer] | None:
+    def _shown(self, channel: str) -> object:
         """What a channel shows now."""
         if channel == PRICES:
             return {asset: self._price(asset) for asset in self._rules.instruments}
         asset, interval = self._channels[channel]
         return self._price(asset) if interval is None else self._candle(asset, interval)
 
-    def _price(self, asset: Asset) -> PriceAnswer:
-        answer = show_price(self._exchange, asset, self._exchange.clock.now_us())
+    def _price(self, asset: Asset) -> ShownPrice:
+        answer = self._encoder.price(self._exchange, asset, self._exchange.clock.now_us())
         self._told[asset] = answer.state
         return answer
 
-    def _candle(self, asset: Asset, interval: Interval) -> KlineRow | None:
+    def _candle(self, asset: Asset, interval: Interval) -> object:
         candle = self._exchange.candles.current(asset, interval)
-        return None if candle is None else kline_row(candle, self._rules.instruments[asset].decimals)
+        return None if candle is None else self._encoder.candle(candle, self._rules.instruments[asset].decimals)
 
     # --- what moves -----------------------------------------------------------------------------------------------
 
@@ -106,19 +105,19 @@ class MarketStream:
         moved, grown = self._moved, self._grown
         self._moved, self._grown = {}, set()
         news: dict[str, list[tuple[Slot, bytes]]] = {}
-        for asset, at_us in moved.items():
+        for asset, at in moved.items():
             if asset not in self._rules.instruments:
                 continue
             self.seq += 1
-            at, price = iso(at_us), self._price(asset)
+            price = self._price(asset)
             for channel in (PRICES, prices_of(asset)):
                 if channel in self._listeners:
-                    frame = self._encoder.encoded(Frame(channel, self.seq, at, "price", price))
+                    frame = self._encoder.frame(channel, self.seq, at, "price", price)
                     news.setdefault(channel, []).append(((channel, asset), frame))
             for interval in Interval if asset in grown else ():
                 channel = candles_of(asset, interval)
                 if channel in self._listeners:
-                    frame = self._encoder.encoded(Frame(channel, self.seq, at, "candle", self._candle(asset, interval)))
+                    frame = self._encoder.frame(channel, self.seq, at, "candle", self._candle(asset, interval))
                     news[channel] = [((channel, asset), frame)]
         return news
 

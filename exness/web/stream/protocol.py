@@ -1,4 +1,4 @@
-"""What is said on /stream: the client's messages, the server's frames, channels, error and close codes. No I/O.
+"""What is said on /stream: the client's messages, the answers to them, channels, error and close codes. No I/O.
 
 A frame is encoded once, header and all (RFC 6455: unmasked, one fragment, no extension), and the same bytes go to
 everyone who listens.
@@ -6,17 +6,14 @@ everyone who listens.
 
 from enum import IntEnum, StrEnum
 from itertools import product
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from exness.core.events import TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import Asset
-from exness.core.money import format_scaled, format_usdc
 from exness.core.rules import Rules
 from exness.runtime.candles import Interval
-from exness.web.v1.models import OpenTradeFixed, iso, opened_with
 
 PRICES, CANDLES, TRADES, ACCOUNT = "prices", "candles", "trades", "account"
 CONTROL = "control"
@@ -132,16 +129,6 @@ decode_message = msgspec.json.Decoder(Message).decode
 # --- what the server says -----------------------------------------------------------------------------------------
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """Every frame. `at` is when it happened."""
-
-    channel: str
-    seq: int
-    at: str
-    type: str
-    data: Any
-
-
 class SubscribedData(msgspec.Struct, frozen=True):
     """`resumed`: no snapshot of `trades` and `account` comes, but every event after the seq that was named."""
 
@@ -173,58 +160,9 @@ class ErrorData(msgspec.Struct, frozen=True):
     id: MessageId | UnsetType = UNSET
 
 
-class BalanceData(msgspec.Struct, frozen=True, rename="camel"):
-    """The account after the record of this frame."""
-
-    balance: str
-    locked_margin: str
-    open_trades: int
-
-
-class OpenedData(OpenTradeFixed, frozen=True, kw_only=True, rename="camel"):
-    """As the answer to /trade/create."""
-
-    balance: str
-
-
-class ClosedData(msgspec.Struct, frozen=True, rename="camel"):
-    """As the answer to /trade/close, with its asset."""
-
-    order_id: str
-    asset: str
-    close_price: str
-    pnl: str
-    returned: str
-    liquidated: bool
-    shortfall: str
-    closed_at: str
-    balance: str
-
-
-class LiquidatedData(ClosedData, frozen=True, rename="camel"):
-    """Like `closed`; `closePrice` is the mark of the tick that did it, which had this bid and ask."""
-
-    mark: str
-    bid: str
-    ask: str
-
-
-_encode = msgspec.json.Encoder().encode
 _TEXT = 0x81
 """FIN, and the opcode of text."""
 _PING = b"\x89\x00"
-
-
-class FrameEncoder:
-    """Encodes frames, and counts them."""
-
-    def __init__(self) -> None:
-        self.made = 0
-
-    def encoded(self, frame: Frame) -> bytes:
-        """A frame as it goes over the wire."""
-        self.made += 1
-        return text_frame(_encode(frame))
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -241,42 +179,3 @@ def text_frame(payload: bytes) -> bytes:
 
 def ping_frame() -> bytes:
     return _PING
-
-
-def opened_data(event: TradeOpened, rules: Rules) -> OpenedData:
-    """Raises KeyError when the asset is not configured any more. So do the two below."""
-    fixed = opened_with(event.trade, rules.instruments[event.trade.asset].decimals)
-    return OpenedData(**msgspec.structs.asdict(fixed), balance=format_usdc(event.balance))
-
-
-def closed_data(event: TradeClosed, at: int, rules: Rules) -> ClosedData:
-    return ClosedData(
-        order_id=event.order,
-        asset=event.asset,
-        close_price=format_scaled(event.price, rules.instruments[event.asset].decimals),
-        pnl=format_usdc(event.pnl),
-        returned=format_usdc(event.returned),
-        liquidated=False,
-        shortfall=format_usdc(event.shortfall),
-        closed_at=iso(at),
-        balance=format_usdc(event.balance),
-    )
-
-
-def liquidated_data(event: TradeLiquidated, at: int, rules: Rules) -> LiquidatedData:
-    decimals = rules.instruments[event.asset].decimals
-    mark = format_scaled(event.mark, decimals)
-    return LiquidatedData(
-        order_id=event.order,
-        asset=event.asset,
-        close_price=mark,
-        pnl=format_usdc(event.pnl),
-        returned=format_usdc(0),
-        liquidated=True,
-        shortfall=format_usdc(event.shortfall),
-        closed_at=iso(at),
-        balance=format_usdc(event.balance),
-        mark=mark,
-        bid=format_scaled(event.bid, decimals),
-        ask=format_scaled(event.ask, decimals),
-    )

@@ -14,6 +14,7 @@ from exness.core.state import Account
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.aiohttp_protocol import Connection
+from exness.web.http.endpoint import ENDPOINTS
 from exness.web.http.errors import HTTP_ERRORS, ApiError
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE
@@ -38,8 +39,6 @@ from exness.web.stream.protocol import (
 )
 from exness.web.stream.subscriber import Subscriber
 from exness.web.stream.weights import CHANNELS, MESSAGE
-from exness.web.v1.models import iso
-from exness.web.v1.requests import current_session
 
 SUBPROTOCOL = "json"
 BAD_MESSAGES = 20
@@ -101,7 +100,7 @@ def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> Non
 async def _session_of(request: web.Request) -> Session | None:
     """The session that the request brings. A bad token is refused; a cookie that has ended is as good as none."""
     try:
-        return await current_session(request)
+        return await request.app[ENDPOINTS].dialect_of(request.path).session_of(request)
     except ApiError:
         if hdrs.AUTHORIZATION in request.headers:
             raise
@@ -298,7 +297,7 @@ class _Conversation:
         if subscriber.private and subscriber.session is not None and subscriber.session.email != session.email:
             raise _Refused("invalid_request", "Unsubscribe from trades and account before you sign in as another")
         self._hub.sign_in(subscriber, session)
-        data = AuthenticatedData(session.email, iso(session.expires_at), message.own_id)
+        data = AuthenticatedData(session.email, self._hub.encoder.time(session.expires_at), message.own_id)
         self._hub.control(subscriber, "authenticated", data)
 
     def _known(self, names: list[str]) -> list[str]:

@@ -27,8 +27,9 @@ from exness.web.v1.models import (
     TradeCreated,
     UsdBalance,
 )
+from exness.web.v1.requests import current_session
 
-DIALECT = Dialect(PREFIX, render)
+DIALECT = Dialect(PREFIX, render, current_session)
 
 _EMAIL = '{"email": "you@example.com"}'
 _TRADING = Budget.TRADE
