@@ -22,4 +22,4 @@ ENDPOINTS = (
         media_type="text/javascript", errors=("not_found",),
     ),
 )  # fmt: skip
-"""Below nothing."""
+"""Below no prefix."""

@@ -96,7 +96,7 @@ ENDPOINTS = (
         query=KlinesQuery, errors=BUSY[:1],
     ),
 )  # fmt: skip
-"""Below PREFIX."""
+"""Below the prefix of our dialect."""
 
 PROBES = (
     Endpoint(GET, "/healthz", health.healthz, Weight(1, budget=Budget.PROBE), "The process answers", Health),
@@ -110,4 +110,4 @@ PROBES = (
         media_type="text/plain", errors=("not_found",),
     ),
 )  # fmt: skip
-"""Below nothing."""
+"""Below no prefix."""
