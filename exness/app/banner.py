@@ -8,6 +8,7 @@ from pathlib import Path
 
 from exness import __version__
 from exness.config import Config
+from exness.core.views import AllBooks
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Mailer
 from exness.runtime.recovery import Recovered
@@ -27,7 +28,7 @@ def banner(
     """What an operator wants to know at start, and a first trade to paste on the same machine. `warnings` come beside
     the settings' own."""
     data_dir = config.storage.data_dir.resolve()
-    state = exchange.state
+    books = exchange.look(AllBooks())
     url_api = f"{listening.local_url}{PREFIX}"
     source = f"snapshot {recovered.snapshot_seq}" if recovered.snapshot_seq else "no snapshot"
     asset = next(iter(exchange.rules.instruments))
@@ -36,8 +37,8 @@ def banner(
         f"  data       {data_dir}",
         f"  feed       {exchange.feed.describe()}",
         f"  mail       {mailer.describe()}",
-        f"  recovered  {source} + {recovered.replayed} events = seq {state.seq}: {len(state.account_list)} accounts, "
-        f"{state.open_trades} open trades in {recovered.seconds:.3f} s",
+        f"  recovered  {source} + {recovered.replayed} events = seq {books.seq}: {books.accounts} accounts, "
+        f"{books.open_trades} open trades in {recovered.seconds:.3f} s",
         f"  state      {recovered.digest}",
         *(f"  note       {note}" for note in recovered.notes),
         f"  listening  {listening.describe()}",

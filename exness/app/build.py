@@ -5,6 +5,7 @@ With `app`, the only module that knows the concrete classes.
 
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from exness import __version__
@@ -12,7 +13,6 @@ from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
-from exness.core.engine import Engine
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
@@ -27,20 +27,16 @@ from exness.mail.smtp import SmtpMailer
 from exness.observability import logs
 from exness.observability.metrics import Metrics, RequestMeter, Watched
 from exness.process import standard_streams as streams
-from exness.runtime.bus import Bus
+from exness.runtime.assembly import Bounds as QueueBounds
+from exness.runtime.assembly import Parts, assemble
 from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock, WallClock
 from exness.runtime.exchange import Exchange
-from exness.runtime.flush import CandleFlush
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Clock, Mailer, PriceFeed
-from exness.runtime.projector import Projector
-from exness.runtime.reads import BoundedCandles, BoundedHistory
+from exness.runtime.ports import AuthStore, Conductor, Mailer, ManualControl, PriceFeed, PriceSource
 from exness.runtime.recovery import Recovered
-from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
-from exness.runtime.writer import Writer
 from exness.storage.datadir import read_previous_secret, read_secret
 from exness.storage.sqlite import Storage
 from exness.web.http.access_log import AccessLog
@@ -82,13 +78,24 @@ def make_mailer(config: Config) -> Mailer:
         raise StartError(str(error)) from error
 
 
-def make_feed(config: Config) -> PriceFeed:
+class Source(NamedTuple):
+    """Where prices come from. Either a `feed` or a `conductor` brings them; `control` is the hand on one that is held
+    by hand, `recording` is there where it is one."""
+
+    prices: PriceSource
+    feed: PriceFeed | None = None
+    conductor: Conductor | None = None
+    control: ManualControl | None = None
+    recording: ReplayFeed | None = None
+
+
+def make_source(config: Config) -> Source:
     """The configured source of prices. Raises StartError."""
     instruments, settings = list(config.instruments().values()), config.feed
     life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
     match settings.source:
         case "simulated":
-            return SimulatedFeed(
+            simulated = SimulatedFeed(
                 instruments,
                 life_us,
                 seed=settings.seed,
@@ -97,10 +104,12 @@ def make_feed(config: Config) -> PriceFeed:
                 volatility={Asset(name): asset.volatility for name, asset in config.assets.items()},
                 guard=guard,
             )
+            return Source(simulated, simulated)
         case "backpack":
-            return BackpackFeed(
+            venue = BackpackFeed(
                 settings.url, instruments, life_us, guard=guard, resubscribe_after_s=settings.resubscribe_after_s
             )
+            return Source(venue, venue)
         case "replay":
             options = ReplayOptions(
                 begin_us=settings.replay_from,
@@ -111,11 +120,15 @@ def make_feed(config: Config) -> PriceFeed:
                 initial_balance=config.trading.initial_balance,
             )
             try:
-                return ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
+                replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             except ReplayError as error:
                 raise StartError(str(error)) from error
+            if replay.owns_time:
+                return Source(replay, conductor=replay, recording=replay)
+            return Source(replay, replay, recording=replay)
         case "manual":
-            return ManualFeed(life_us)
+            manual = ManualFeed(life_us)
+            return Source(manual, conductor=manual, control=manual)
 
 
 def make_guard(config: Config) -> Guard:
@@ -139,79 +152,62 @@ def make_rules(config: Config) -> Rules:
     )
 
 
-def make_exchange(
+def make_parts(
     config: Config,
     storage: Storage,
     recovered: Recovered,
-    feed: PriceFeed,
+    source: Source,
     stored: CandleBatch | None = None,
     tables_seq: int = 0,
-) -> Exchange:
+) -> Parts:
     """The exchange on a recovered state, its newest candles and its tables where they are, nothing running yet."""
-    state, rules = recovered.state, make_rules(config)
-    owns_time = clock_of(feed) is not None
-    candles = CandleBook(stored, is_replayed=owns_time)
-    newest_us = max(state.at, stored.at if stored is not None else 0)
-    clock, bus = clock_of(feed) or SystemClock(not_before_us=newest_us), Bus(config.engine.subscriber_queue)
-    stored_candles = BoundedCandles(storage.candles, config.storage.read_queue)
-    flush = CandleFlush(candles, stored_candles, seq=state.seq)
-    projector = Projector(storage.tables, storage.journal, seq=tables_seq, durable_seq=state.seq)
-    writer = Writer(
-        storage.journal,
-        (bus.publish, projector.take, flush.take),
-        durable_seq=state.seq,
-        bound=config.storage.writer_queue,
-        batch=config.storage.writer_batch,
-        wait_for_disk=config.storage.acknowledge == "durable",
-    )
-    sequencer = Sequencer(
-        Engine(rules, state, liquidations_per_step=config.engine.slice_liquidations),
-        writer,
-        clock,
-        inbox_size=config.engine.inbox_size,
-        inbox_wait_s=config.engine.inbox_wait_s,
-        slice_commands=config.engine.slice_commands,
-        tick_queue=config.engine.tick_queue_per_asset,
-        slow_watcher=flush,
-    )
-    sequencer.watchers.append(candles.watch)
-    sequencer.recounters.append(candles.watch)
-    if isinstance(feed, ManualFeed):
-        feed.hold(sequencer)
-    return Exchange(
-        rules=rules,
-        state=state,
-        sequencer=sequencer,
-        writer=writer,
-        bus=bus,
-        history=BoundedHistory(storage.history, config.storage.read_queue),
-        feed=feed,
-        clock=clock,
-        ids=RandomIds(),
-        initial_balance=config.trading.initial_balance,
-        candles=candles,
-        flush=flush,
+    conductor = source.conductor
+    candles = CandleBook(stored, is_replayed=conductor is not None)
+    newest_us = max(recovered.books.at, stored.at if stored is not None else 0)
+    parts = assemble(
+        recovered.engine(make_rules(config), config.engine.slice_liquidations),
+        make_bounds(config),
         journal=storage.journal,
         tables=storage.tables,
-        projector=projector,
+        tables_seq=tables_seq,
+        history=storage.history,
+        candles=candles,
+        candle_store=storage.candles,
+        feed=source.prices,
+        clock=SystemClock(not_before_us=newest_us) if conductor is None else conductor.clock,
+        ids=RandomIds(),
+        initial_balance=config.trading.initial_balance,
+        wait_for_disk=config.storage.acknowledge == "durable",
     )
+    if conductor is not None:
+        conductor.hold(parts.sequencer)
+    return parts
 
 
-def clock_of(feed: PriceFeed) -> Clock | None:
-    """The clock of a feed that owns the time (it has one as `clock`), else None: the wall's time it is."""
-    clock: Clock | None = getattr(feed, "clock", None)
-    return clock
+def make_bounds(config: Config) -> QueueBounds:
+    engine, storage = config.engine, config.storage
+    return QueueBounds(
+        inbox_size=engine.inbox_size,
+        inbox_wait_s=engine.inbox_wait_s,
+        slice_commands=engine.slice_commands,
+        tick_queue=engine.tick_queue_per_asset,
+        subscriber_queue=engine.subscriber_queue,
+        writer_queue=storage.writer_queue,
+        writer_batch=storage.writer_batch,
+        read_queue=storage.read_queue,
+    )
 
 
 def make_services(
     config: Config,
     exchange: Exchange,
+    control: ManualControl | None,
     store: AuthStore,
     magic_links: MagicLinks,
     clock: WallClock,
     loop: LoopWatch,
 ) -> Services:
-    """Everything the routes work with. `clock` is the sessions'."""
+    """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
     server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
@@ -238,7 +234,7 @@ def make_services(
         connections=Connections(bounds, client_ips, security_log),
         security_log=security_log,
         stream=make_stream_bounds(config),
-        dev=make_dev(config, exchange.feed),
+        dev=Dev(control) if config.dev.control else None,
         access=AccessLog(logs.later) if config.log.access else None,
         requests=RequestMeter(),
         loop=loop,
@@ -267,22 +263,13 @@ def make_stream_bounds(config: Config) -> StreamBounds:
     )
 
 
-def make_dev(config: Config, feed: PriceFeed) -> Dev | None:
-    """Dev control, where it is on; price and clock are in its hand when the feed is manual."""
-    if not config.dev.control:
-        return None
-    return Dev(feed if isinstance(feed, ManualFeed) else None)
-
-
 def make_metrics(
     config: Config, services: Services, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
 ) -> Metrics:
     """What /metrics tells."""
-    exchange, data_dir = services.exchange, config.storage.data_dir
-    history = exchange.history
-    assert isinstance(history, BoundedHistory)
+    data_dir = config.storage.data_dir
     watched = Watched(
-        exchange=exchange,
+        exchange=services.exchange,
         snapshotter=snapshotter,
         recovered=recovered,
         loop=services.loop,
@@ -291,7 +278,6 @@ def make_metrics(
         door=services.security_log.counters,
         files=lambda: file_sizes(data_dir),
         queues={
-            "history": (lambda: history.waiting, config.storage.read_queue),
             "mail": (lambda: postman.held, postman.bound),
             **streams.queues(),
         },

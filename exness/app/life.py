@@ -1,6 +1,6 @@
 """The life of a server: recovers, starts, serves, drains, stops.
 
-With `assembly`, which builds the parts, the only module that knows the concrete classes. Start: directory and lock,
+With `build`, which makes the parts, the only module that knows the concrete classes. Start: directory and lock,
 storage, recovery, writer and engine, feed, port. Stop is the same the other way round, so that whatever was taken is
 answered and on disk before the end.
 """
@@ -23,33 +23,41 @@ from aiohttp import web
 from exness.access.magic_links import SIGNUP, MagicLinks
 from exness.app.banner import banner
 from exness.app.build import (
+    Source,
     StartError,
-    clock_of,
-    make_exchange,
-    make_feed,
     make_mailer,
     make_metrics,
+    make_parts,
     make_services,
     make_sessions,
+    make_source,
 )
 from exness.config import Config
-from exness.core.capture import digest_of
-from exness.core.state import State
+from exness.core.views import AllPrices, Books, DigestOfAll, NewestRecord
 from exness.feeds.backfill import Backfill
-from exness.feeds.replay import ReplayError, ReplayFeed, Resume, resume_after
+from exness.feeds.replay import ReplayError, ReplayFeed
 from exness.mail.messages import link_mail
 from exness.mail.postman import Postman
 from exness.observability.metrics import Metrics
 from exness.process.signals import Stop
+from exness.runtime.assembly import Parts
 from exness.runtime.candles import CandleBatch
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import forget_before_reset
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Journal, JournalDamaged, Mail, Mailer, PriceFeed, StorageError
+from exness.runtime.ports import (
+    AuthStore,
+    Journal,
+    JournalDamaged,
+    LastRecord,
+    Mail,
+    Mailer,
+    ManualControl,
+    StorageError,
+)
 from exness.runtime.projector import TablesBehind
 from exness.runtime.recovery import Recovered, recover, what_to_do
-from exness.runtime.snapshots import Snapshotter
 from exness.runtime.sockets import allow_connections, why_not_listening
 from exness.runtime.stopping import stop_event
 from exness.runtime.threads import Threads, in_thread_of_its_own
@@ -156,7 +164,7 @@ class _LinkMails:
 class _Started(NamedTuple):
     """What is there once the start is through, all of it open."""
 
-    feed: PriceFeed
+    source: Source
     mailer: Mailer
     storage: Storage
     store: AuthStore
@@ -195,19 +203,19 @@ async def _start(config: Config, stack: AsyncExitStack) -> _Started:
     data_dir = config.storage.data_dir
     prepare(data_dir)
     stack.enter_context(locked(data_dir))
-    feed, mailer = make_feed(config), make_mailer(config)
-    await _check_feed(feed)
+    source, mailer = make_source(config), make_mailer(config)
+    await _check_recording(source)
     storage, notes = await stack.enter_async_context(_storage(config))
     store = await stack.enter_async_context(open_auth(data_dir))
     recovered = await recover(storage.journal, storage.snapshots)
     recovered.notes[:0] = notes
-    _check_assets(recovered.state, config)
+    _check_assets(recovered.books, config)
     await forget_before_reset(storage.journal, storage.candles)
     candles = await storage.candles.newest_candles()
-    _check_time(max(recovered.state.at, candles.at), feed)
+    _check_time(max(recovered.books.at, candles.at), source)
     _spare_the_collector()
     tables_seq = (await storage.tables.watermark()).seq
-    return _Started(feed, mailer, storage, store, recovered, candles, tables_seq)
+    return _Started(source, mailer, storage, store, recovered, candles, tables_seq)
 
 
 async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
@@ -247,32 +255,31 @@ async def _storage(config: Config) -> AsyncIterator[tuple[Storage, list[str]]]:
         yield storage, notes
 
 
-async def _check_feed(feed: PriceFeed) -> None:
+async def _check_recording(source: Source) -> None:
     """A recording is read through before anything starts. Raises StartError for the first line that can't be played."""
-    if not isinstance(feed, ReplayFeed):
+    if source.recording is None:
         return
     try:
-        await in_thread_of_its_own(feed.check)
+        await in_thread_of_its_own(source.recording.check)
     except ReplayError as error:
         raise StartError(str(error)) from error
 
 
-def _check_time(newest_us: int, feed: PriceFeed) -> None:
+def _check_time(newest_us: int, source: Source) -> None:
     """A recording that sets the clock can't be played on top of what came later. Raises StartError."""
     try:
-        if isinstance(feed, ReplayFeed):
-            feed.refuse_newer(newest_us)
+        if source.recording is not None:
+            source.recording.refuse_newer(newest_us)
     except ReplayError as error:
         raise StartError(str(error)) from error
 
 
-async def _resume(storage: Storage, state: State, candles: CandleBatch) -> Resume:
-    """Where a replay that rides on the journal goes on: after its last record, and after the candles that are kept."""
-    resume = Resume()
-    async for records in storage.journal.read(after=max(0, state.seq - 1)):
-        resume = resume_after(state.at, records[-1].request)
-    counted_us = min((each.at for each in candles.counted), default=0)
-    return msgspec.structs.replace(resume, counted_us=counted_us)
+async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:
+    """Where a source that owns the time goes on: after it, and after the candles that are kept."""
+    request = ""
+    async for records in storage.journal.read(after=max(0, books.seq - 1)):
+        request = records[-1].request
+    return LastRecord(books.at, request, min((each.at for each in candles.counted), default=0))
 
 
 async def _check_covered(journal: Journal, recovered: Recovered) -> None:
@@ -284,46 +291,37 @@ async def _check_covered(journal: Journal, recovered: Recovered) -> None:
         raise StorageError(what_to_do(damage, await journal.last_seq())) from damage
 
 
-async def _backfill(config: Config, exchange: Exchange) -> None:
+async def _backfill(config: Config, parts: Parts) -> None:
     """Fetch candles from before the start, when that is configured and prices are that venue's."""
     settings = config.feed
     if settings.source == "backpack" and settings.backfill_url:
         backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
         now_s = WallClock().wall_us() // 1_000_000  # the venue's time: ours may have been stepped ahead of it
-        await backfill.run(now_s, exchange.flush.backfill)
+        await backfill.run(now_s, parts.flush.backfill)
 
 
 async def _feed_prices(
-    exchange: Exchange, resume: Resume, opened: asyncio.Event, ended: Callable[[float], None]
+    source: Source, parts: Parts, last: LastRecord, opened: asyncio.Event, ended: Callable[[float], None]
 ) -> None:
-    """Run the feed. One that owns the time begins once the port is open; `ended` hears how long a recording took."""
-    feed, sequencer = exchange.feed, exchange.sequencer
-    if not isinstance(feed, ReplayFeed):
-        await feed.run(sequencer.tick)
-        return
-    if feed.clock is None:
-        started = time.monotonic()
-        await feed.run(sequencer.tick)
-    else:
+    """Run the source. One that owns the time begins once the port is open; `ended` hears how long a recording took."""
+    if source.conductor is not None:
         await opened.wait()
-        started = time.monotonic()
-        try:
-            await feed.play(sequencer, resume)
-            await exchange.writer.on_disk(exchange.state.seq)
-        except Halted:  # the writer has said why
-            return
-    ended(time.monotonic() - started)
+    started = time.monotonic()
+    try:
+        if source.conductor is not None:
+            await source.conductor.conduct(last)
+            await parts.exchange.all_on_disk()
+        if source.feed is not None:
+            await source.feed.run(parts.sequencer.tick)
+    except Halted:  # the writer has said why
+        return
+    if source.recording is not None:
+        ended(time.monotonic() - started)
 
 
-def _replay_summary(exchange: Exchange, seconds: float) -> str:
-    feed, state = exchange.feed, exchange.state
-    assert isinstance(feed, ReplayFeed)
-    orders = f", {feed.orders_done} orders done and {feed.orders_refused} refused" if feed.has_orders else ""
-    liquidations = f", {feed.liquidations} liquidations" if feed.clock is not None else ""
-    return (
-        f"replay ended: {feed.counters['ticks']} ticks{orders}{liquidations} in {seconds:.1f} s; "
-        f"seq {state.seq}, state {digest_of(state)}"
-    )
+def _replay_summary(recording: ReplayFeed, exchange: Exchange, seconds: float) -> str:
+    state = exchange.look(DigestOfAll())
+    return f"replay ended: {recording.summary()} in {seconds:.1f} s; seq {state.seq}, state {state.digest}"
 
 
 async def _run(
@@ -335,19 +333,19 @@ async def _run(
     warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    feed, mailer, storage, store, recovered, candles, tables_seq = started
-    exchange = make_exchange(config, storage, recovered, feed, candles, tables_seq)
-    sequencer, writer, projector, flush = exchange.sequencer, exchange.writer, exchange.projector, exchange.flush
-    snapshotter = Snapshotter(
-        exchange.state, writer, storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq
-    )
+    source, mailer, storage, store, recovered, candles, tables_seq = started
+    parts = make_parts(config, storage, recovered, source, candles, tables_seq)
+    exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
+    projector, flush = parts.projector, parts.flush
+    snapshotter = parts.snapshotter(storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq)
     postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
     loop = LoopWatch()
     opened = asyncio.Event()
-    resume = await _resume(storage, recovered.state, candles)
+    last = await _last_record(storage, recovered.books, candles)
 
     def replayed(seconds: float) -> None:
-        say(_replay_summary(exchange, seconds))
+        assert source.recording is not None, "nothing else ends"
+        say(_replay_summary(source.recording, exchange, seconds))
         if config.feed.exit_at_end:
             stop.set()
 
@@ -357,20 +355,20 @@ async def _run(
         flushing = tasks.create_task(flush.run(), name="candles")
         checking = tasks.create_task(_check_covered(storage.journal, recovered), name="check of the journal")
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
-        feeding = tasks.create_task(_feed_prices(exchange, resume, opened, replayed), name="feed")
+        feeding = tasks.create_task(_feed_prices(source, parts, last, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
-        backfilling = tasks.create_task(_backfill(config, exchange), name="backfill")
+        backfilling = tasks.create_task(_backfill(config, parts), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
-        await _first_prices(exchange, stop)
+        await _first_prices(source, exchange, stop)
         with suppress(TablesBehind):
-            await projector.reached(recovered.state.seq)
+            await projector.reached(recovered.books.seq)
 
         def watched(services: Services) -> Metrics:
             return make_metrics(config, services, snapshotter, recovered, postman)
 
         if not stop.is_set():
-            async with _listening(config, exchange, store, postman, loop, watched) as listening:
+            async with _listening(config, exchange, source.control, store, postman, loop, watched) as listening:
                 say(banner(config, exchange, mailer, recovered, listening, config_file, warnings))
                 say(f"listening on {listening.local_url}")
                 opened.set()
@@ -389,15 +387,16 @@ async def _run(
         flush.close()
         projector.close()
         await asyncio.wait((flushing, projecting))
-    exchange.bus.close()
+    parts.bus.close()
     await snapshotter.try_take()
-    _log.info("stopped", seq=exchange.state.seq)
+    _log.info("stopped", seq=exchange.look(NewestRecord()).seq)
 
 
 @asynccontextmanager
 async def _listening(
     config: Config,
     exchange: Exchange,
+    control: ManualControl | None,
     store: AuthStore,
     postman: Postman,
     loop: LoopWatch,
@@ -412,7 +411,7 @@ async def _listening(
     mails = _LinkMails(postman, base_url, config.auth.link_minutes)
     clock = WallClock()
     magic_links = MagicLinks(store, mails, clock, minutes=config.auth.link_minutes)
-    services = make_services(config, exchange, store, magic_links, clock, loop)
+    services = make_services(config, exchange, control, store, magic_links, clock, loop)
     services = replace(services, metrics=watched(services))
     runner = make_runner(services, config.server.shutdown_timeout_s, plain=config.server.plain_http)
     await runner.setup()
@@ -429,20 +428,20 @@ async def _listening(
         mails.hand_on_all()
 
 
-async def _first_prices(exchange: Exchange, stop: asyncio.Event) -> None:
+async def _first_prices(source: Source, exchange: Exchange, stop: asyncio.Event) -> None:
     """Give a local feed a moment, so that the first trade can follow at once. No start waits for a venue."""
-    if not exchange.feed.simulated or clock_of(exchange.feed) is not None:
+    if not source.prices.simulated or source.conductor is not None:
         return
     deadline = time.monotonic() + FIRST_PRICES_S
     while time.monotonic() < deadline and not stop.is_set():
-        if all(exchange.state.price(asset) is not None for asset in exchange.rules.instruments):
+        if all(quote.price is not None for quote in exchange.look(AllPrices()).quotes.values()):
             return
         await asyncio.sleep(0.005)
 
 
-def _check_assets(state: State, config: Config) -> None:
+def _check_assets(books: Books, config: Config) -> None:
     """Refuse to run without an asset in which trades are open: they could be neither liquidated nor closed."""
-    for asset, market in state.markets.items():
+    for asset, market in books.markets.items():
         if market.open_trades and asset not in config.instruments():
             raise StartError(
                 f"{market.open_trades} trades are open in {asset}, which is not configured: "

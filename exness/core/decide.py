@@ -3,8 +3,6 @@
 Guards come in the order in which API.md lists the errors; then arithmetic; then the events.
 """
 
-import msgspec
-
 from exness.core import margin
 from exness.core.client_orders import fingerprint, forgotten, is_repeat
 from exness.core.commands import CloseTrade, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
@@ -19,6 +17,8 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import LEVERAGE_UNIT, Asset, Execution, Instrument, Side
+from exness.core.outcomes import Repeated
+from exness.core.prices import Price
 from exness.core.rejects import (
     DueAtOnce,
     Figure,
@@ -33,14 +33,7 @@ from exness.core.rejects import (
     UsedBefore,
 )
 from exness.core.rules import DEPOSIT, FIRST_DEPOSIT, HELD, Bounds, Rules, out_of_range
-from exness.core.state import Account, Price, SeenOrder, State
-
-
-class Repeated(msgspec.Struct, frozen=True):
-    """The same client order id with the same body: no second trade, and the first answer again, which stands in the
-    record of `seen`."""
-
-    seen: SeenOrder
+from exness.core.state import Account, SeenOrder, State
 
 
 def decide_account(state: State, rules: Rules, command: OpenAccount, at: int) -> list[Event] | Refusal:

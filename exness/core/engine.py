@@ -18,7 +18,6 @@ import msgspec
 from exness.core import margin
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
 from exness.core.decide import (
-    Repeated,
     decide_account,
     decide_afresh,
     decide_close,
@@ -29,19 +28,12 @@ from exness.core.decide import (
 )
 from exness.core.events import Event, Record
 from exness.core.evolve import doubt, evolve, quote
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State
 
-
-class Done(msgspec.Struct, frozen=True, gc=False):
-    """What happened, in order; empty for a tick that set nothing off. `more`: the tick is not done yet."""
-
-    records: list[Record]
-    more: bool = False
-
-
-Outcome = Done | Refusal | Repeated
+__all__ = ["Done", "Engine", "Outcome"]
 
 _DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]] = {
     OpenAccount: decide_account,

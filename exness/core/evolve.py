@@ -27,7 +27,8 @@ from exness.core.events import (
     next_status,
 )
 from exness.core.instruments import AccountId, Asset, OrderId
-from exness.core.state import NOTHING, Account, BooksError, Price, SeenOrder, State
+from exness.core.prices import Price
+from exness.core.state import NOTHING, Account, BooksError, SeenOrder, State
 
 
 def evolve(state: State, record: Record) -> None:

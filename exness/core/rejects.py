@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from exness.core.instruments import Asset, OrderId
-from exness.core.state import PriceState
+from exness.core.prices import PriceState
 
 
 class Reject(StrEnum):

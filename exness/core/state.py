@@ -6,7 +6,6 @@ anything up.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -15,31 +14,8 @@ import msgspec
 from exness.core.events import Trade
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.margin import notional
+from exness.core.prices import Price, PriceState, state_of
 from exness.core.triggers import TriggerIndex
-
-
-class PriceState(StrEnum):
-    """What a price is good for. Shown by its value, on refusals too."""
-
-    LIVE = "live"
-    """Trades open and close at it."""
-    SUSPECT = "suspect"
-    """The venue shows another one far away, which is not confirmed: trades close at the last accepted, none opens."""
-    STALE = "stale"
-    """Older than its life: no trade opens or closes."""
-    DOWN = "down"
-    """There has been none since the start: no trade opens or closes."""
-
-
-class Price(msgspec.Struct, frozen=True, gc=False):
-    """The latest accepted tick of an asset. It may be traded on up to and including `fresh_until` (microseconds)."""
-
-    bid: int
-    ask: int
-    mark: int
-    at: int
-    fresh_until: int
-    suspect: bool = False
 
 
 class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -173,12 +149,7 @@ class State:
 
     def price_state(self, asset: Asset, at: int) -> PriceState:
         """What the asset's price is good for at `at`."""
-        price = self.price(asset)
-        if price is None:
-            return PriceState.DOWN
-        if at > price.fresh_until:
-            return PriceState.STALE
-        return PriceState.SUSPECT if price.suspect else PriceState.LIVE
+        return state_of(self.price(asset), at)
 
     def check_books(self) -> None:
         """The kept totals balance. O(1); raises BooksError."""

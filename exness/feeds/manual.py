@@ -8,23 +8,25 @@ time, so one that is held does not age.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from exness.core.commands import PriceTick
-from exness.core.engine import Done
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
+from exness.core.views import NewestRecord, PriceOf
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
-from exness.runtime.ports import EngineDriver, OutOfTime, PriceMoved, ScriptedPrice
+from exness.runtime.ports import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
 from exness.runtime.writer import Halted
 
 _IN_A_ROW = 50
 """Scripted prices before the loop gets a turn."""
 _SHORTEST_SLEEP_S = 0.001
+_NONE = LastRecord()
 
 
 class ManualFeed:
-    """A PriceFeed that owns the time, and the Hand on it. `hold` gives it the engine."""
+    """A Conductor, and the ManualControl of it."""
 
     simulated = True
     connected = True
@@ -34,7 +36,7 @@ class ManualFeed:
         self.counters: Counter[str] = Counter()
         self.clock = ManualClock()
         self._life_us = life_us
-        self._stage: EngineDriver | None = None
+        self._driver: EngineDriver | None = None
         self._script: deque[tuple[int, PriceTick]] = deque()
         """Times and ticks to come."""
         self._one_at_a_time = asyncio.Lock()
@@ -45,19 +47,19 @@ class ManualFeed:
 
     def hold(self, driver: EngineDriver) -> None:
         """The engine whose prices and time these are; no time of it comes again."""
-        self._stage = driver
-        self.clock.advance_to(driver.state.at)
+        self._driver = driver
+        self.clock.advance_to(driver.look(NewestRecord()).at)
 
-    async def run(self, emit: Callable[[PriceTick], None]) -> None:
-        """Set scripted prices as the clock comes to them, until cancelled or the exchange stops. Nothing is emitted:
-        prices go to the engine by `hold`, so that who sets one hears what it did."""
+    async def conduct(self, last: LastRecord = _NONE) -> None:
+        """Set scripted prices as the clock comes to them, until cancelled or the exchange stops. There is nothing to go
+        on with: no script outlives its process."""
         with suppress(Halted):  # the writer has said why
             while True:
                 await self._until_next()
                 async with self._one_at_a_time:
                     await self._play(self.clock.now_us())
 
-    # --- the Hand -------------------------------------------------------------------------------------------------
+    # --- the hand -------------------------------------------------------------------------------------------------
 
     def now_us(self) -> int:
         return self.clock.now_us()
@@ -75,14 +77,14 @@ class ManualFeed:
         return len(self._script)
 
     async def set_price(self, asset: Asset, bid: int, ask: int) -> PriceMoved:
-        """See `ports.Hand`."""
+        """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             await self._play(self.clock.now_us())
             at = self.clock.now_us()
             return self._moved(at, await self._set(PriceTick(asset, bid, ask, self._life_us), at), 0)
 
     async def run_script(self, prices: Sequence[ScriptedPrice]) -> PriceMoved:
-        """See `ports.Hand`."""
+        """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             start = self.clock.now_us()
             if prices and start + prices[-1].offset > LAST_US:
@@ -94,7 +96,7 @@ class ManualFeed:
             return await self._play(start)
 
     async def set_clock(self, paused: bool | None, speed: int | None, step_us: int) -> PriceMoved:
-        """See `ports.Hand`."""
+        """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             if self.clock.now_us() + step_us > LAST_US:
                 raise OutOfTime
@@ -106,7 +108,7 @@ class ManualFeed:
             return PriceMoved(self.clock.now_us(), moved.seq, moved.liquidated, moved.scripted)
 
     async def start_afresh(self) -> None:
-        """See `ports.Hand`."""
+        """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             self._script.clear()
             self._run_clock(paused=False, speed=SPEED_UNIT)
@@ -148,18 +150,18 @@ class ManualFeed:
 
     async def _set(self, tick: PriceTick, at: int) -> int:
         """Have a price checked with all that it sets off; how many trades it liquidated."""
-        assert self._stage is not None, "hold comes first"
-        outcome = await self._stage.perform(tick, at)
+        assert self._driver is not None, "hold comes first"
+        outcome = await self._driver.perform(tick, at)
         assert isinstance(outcome, Done), "a tick is never refused"
         self.counters["ticks"] += 1
         return len(outcome.records)
 
     def _is_taken(self, tick: PriceTick, at: int) -> bool:
         """Whether the engine has begun with a price, which is then done to its end."""
-        assert self._stage is not None, "hold comes first"
-        price = self._stage.state.price(tick.asset)
+        assert self._driver is not None, "hold comes first"
+        price = self._driver.look(PriceOf(tick.asset)).quote.price
         return price is not None and (price.bid, price.ask, price.at) == (tick.bid, tick.ask, at)
 
     def _moved(self, at: int, liquidated: int, scripted: int) -> PriceMoved:
-        assert self._stage is not None, "hold comes first"
-        return PriceMoved(at, self._stage.state.seq, liquidated, scripted)
+        assert self._driver is not None, "hold comes first"
+        return PriceMoved(at, self._driver.look(NewestRecord()).seq, liquidated, scripted)

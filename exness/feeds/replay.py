@@ -7,7 +7,7 @@ files mean is for `recording` to say, what rides along for `orders`.
 There are two ways to play. `run` plays on the wall's time: tick k at start + (t_k - t_0) / speed, without drift. `play`
 plays on the recording's time: each tick and order is executed at the time it was recorded, the exchange's clock shows
 that time, and so every run ends in the same state, at any speed. That is the way when the speed is `max` (`math.inf`)
-or orders ride along; `clock` is then set.
+or orders ride along: the recording then owns the time.
 
 A run that was killed goes on where it was: what the journal has is passed over (`Resume`), the rest is executed as it
 would have been.
@@ -24,8 +24,9 @@ import msgspec
 import structlog
 
 from exness.core.commands import OpenAccount, PriceTick
-from exness.core.engine import Done
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
+from exness.core.views import AccountOf
 from exness.feeds.decode import Quote
 from exness.feeds.guard import Guard, Verdict, pass_on
 from exness.feeds.orders import ScriptedOrder, check_orders, read_orders
@@ -34,7 +35,7 @@ from exness.feeds.recording import RecordedTick, ReplayError
 from exness.feeds.union import Union
 from exness.runtime.listings import Listing
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import EngineDriver
+from exness.runtime.ports import EngineDriver, LastRecord
 
 __all__ = ["RecordingClock", "ReplayError", "ReplayFeed", "ReplayOptions", "Resume", "resume_after"]
 
@@ -116,7 +117,7 @@ class _Span(msgspec.Struct):
 
 
 class ReplayFeed:
-    """A PriceFeed of recorded files, merged by time and symbol."""
+    """Recorded files, merged by time and symbol: a Conductor where it owns the time, else a PriceFeed."""
 
     simulated = True
     connected = True
@@ -144,11 +145,13 @@ class ReplayFeed:
         self.counters: Counter[str] = Counter()
         self.ended = False
         """True once every tick of the recording has been emitted."""
-        self.clock = RecordingClock() if math.isinf(speed) or options.orders is not None else None
-        """The recording's time, when that is what the exchange is to go by; None: the wall's."""
+        self.owns_time = math.isinf(speed) or options.orders is not None
+        """Whether the exchange is to go by the recording's time, `clock`; else it is the wall's."""
+        self.clock = RecordingClock()
         self.orders_done = 0
         self.orders_refused = 0
         self.liquidations = 0
+        self._driver: EngineDriver | None = None
         self._files = [Path(file) for file in files]
         self._instruments = list(instruments)
         self._union = Union(self._files, self._instruments)
@@ -163,9 +166,11 @@ class ReplayFeed:
         self._at_us: int | None = None
         self._said_s = self._pacer.now()
 
-    @property
-    def has_orders(self) -> bool:
-        return self._options.orders is not None
+    def summary(self) -> str:
+        """What has been played, once it has ended."""
+        orders = f", {self.orders_done} orders done and {self.orders_refused} refused" if self._options.orders else ""
+        liquidations = f", {self.liquidations} liquidations" if self.owns_time else ""
+        return f"{self.counters['ticks']} ticks{orders}{liquidations}"
 
     def describe(self) -> str:
         speed = "full speed" if math.isinf(self._speed) else f"{self._speed:g}x"
@@ -205,7 +210,7 @@ class ReplayFeed:
 
     def refuse_newer(self, at_us: int) -> None:
         """Raise ReplayError when the exchange is already past the recording's time: `at_us` is its last record's."""
-        if self.clock is None or self._span is None or self._options.loop or at_us <= self._span.last_us:
+        if not self.owns_time or self._span is None or self._options.loop or at_us <= self._span.last_us:
             return
         end = show_moment(self._span.last_us)
         raise ReplayError(
@@ -225,12 +230,21 @@ class ReplayFeed:
             await self._emit(ticks, emit)
         self.ended = True
 
+    def hold(self, driver: EngineDriver) -> None:
+        """The engine that `conduct` plays to."""
+        self._driver = driver
+
+    async def conduct(self, last: LastRecord) -> None:
+        """`play`, from after the journal's last record."""
+        assert self._driver is not None, "hold comes first"
+        resume = resume_after(last.at, last.request)
+        await self.play(self._driver, msgspec.structs.replace(resume, counted_us=last.counted))
+
     async def play(self, driver: EngineDriver, resume: Resume) -> None:
         """Play ticks and orders on the recording's time, from where `resume` says, until it ends.
 
         Raises ReplayError like `run`, and Halted when the exchange has stopped.
         """
-        assert self.clock is not None
         self.ended = False
         with closing(self._rounds(min(resume.at_us, resume.counted_us))) as ticks:
             await _Performance(self, driver, self.clock, resume).play(_with_orders(ticks, self._orders(resume)))
@@ -363,7 +377,7 @@ class _Performance:
 
     def __init__(self, feed: ReplayFeed, driver: EngineDriver, clock: RecordingClock, resume: Resume) -> None:
         self._feed = feed
-        self._stage = driver
+        self._driver = driver
         self._clock = clock
         self._resume = resume
         self._latest: dict[Asset, list[tuple[int, PriceTick]]] = {}
@@ -397,7 +411,7 @@ class _Performance:
         verdict = self._feed.judge(tick, self._feed.life_in_recording(tick))
         if verdict.tick is None:
             return
-        self._stage.passed_over(verdict.tick, tick.time_us)
+        self._driver.passed_over(verdict.tick, tick.time_us)
         if verdict.tick.suspect:
             self._latest[tick.asset].append((tick.time_us, verdict.tick))
         else:
@@ -411,25 +425,25 @@ class _Performance:
         for ticks in self._latest.values():
             for time_us, tick in ticks:
                 left_us = tick.life_us - (at_us - time_us)
-                outcome = await self._stage.perform(msgspec.structs.replace(tick, life_us=left_us), at_us, again=True)
+                outcome = await self._driver.perform(msgspec.structs.replace(tick, life_us=left_us), at_us, again=True)
                 assert outcome == Done([]), "a price that was seen sets nothing off"
 
     async def _tick(self, tick: RecordedTick) -> None:
         verdict = self._feed.judge(tick, self._feed.life_in_recording(tick))
         self._feed.counters[verdict.reason or "ticks"] += 1
         if verdict.tick is not None:
-            outcome = await self._stage.perform(verdict.tick, tick.time_us)
+            outcome = await self._driver.perform(verdict.tick, tick.time_us)
             assert isinstance(outcome, Done), "a tick is never refused"
             self._feed.liquidations += len(outcome.records)
 
     async def _order(self, order: ScriptedOrder) -> None:
         request = f"replay:{order.row}"
-        account = self._stage.state.by_email.get(order.email)
+        account = self._driver.look(AccountOf(order.email)).account
         if account is None:
             account = order.new_account
             opening = OpenAccount(account, order.email, self._feed.initial_balance())
-            await self._stage.perform(opening, order.time_us, f"{request}:account")
-        outcome = await self._stage.perform(order.command(account), order.time_us, request)
+            await self._driver.perform(opening, order.time_us, f"{request}:account")
+        outcome = await self._driver.perform(order.command(account), order.time_us, request)
         self._feed.orders_done += isinstance(outcome, Done)
         self._feed.orders_refused += not isinstance(outcome, Done)
 

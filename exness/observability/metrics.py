@@ -19,11 +19,13 @@ from prometheus_client.registry import Collector
 
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_UNIT
-from exness.core.state import PriceState
+from exness.core.prices import PriceState
+from exness.core.views import AllBooks, AllPrices, Books, Prices
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import Histogram, LoopWatch
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.vitals import Vitals
 
 PREFIX = "exness_"
 OTHER = "OTHER"
@@ -71,7 +73,8 @@ class Metrics:
     def __init__(self, watched: Watched) -> None:
         self._one_at_a_time = asyncio.Lock()
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Exchange(watched))
+        self._exchange = _Exchange(watched)
+        self._registry.register(self._exchange)
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
@@ -84,6 +87,7 @@ class Metrics:
     async def answer(self) -> web.Response:
         """The metrics as they are now."""
         async with self._one_at_a_time:
+            self._exchange.look()
             text = await asyncio.to_thread(generate_latest, self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -101,44 +105,43 @@ class _Stream(Collector):
 
 
 class _Exchange(Collector):
-    """Reads everything when it is asked."""
+    """What was there when it last looked, and the parts' own counters."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
+        self.look()
+
+    def look(self) -> None:
+        """In the loop, where nothing is half done; what is seen becomes text in a thread."""
+        exchange = self._watched.exchange
+        self._vitals = exchange.vitals()
+        self._books, self._prices = exchange.look(AllBooks()), exchange.look(AllPrices())
 
     def collect(self) -> Iterator[Metric]:
         watched = self._watched
-        yield from _queues(watched)
+        yield from _queues(watched, self._vitals)
         yield from _requests(watched)
-        yield from _engine(watched.exchange)
-        yield from _writer(watched)
-        yield from _prices(watched.exchange)
-        yield from _books(watched.exchange)
+        yield from _engine(self._vitals)
+        yield from _writer(watched, self._vitals)
+        yield from _told_prices(watched.exchange, self._prices)
+        yield from _told_books(self._books)
         yield from _snapshots(watched)
         yield from _loop(watched.loop)
 
 
-def _queues(watched: Watched) -> Iterator[Metric]:
-    exchange = watched.exchange
-    sequencer, writer, bus = exchange.sequencer, exchange.writer, exchange.bus
+def _queues(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
     depth = _gauge("queue_depth", "Entries that wait, by queue", "queue")
     bound = _gauge("queue_bound", "Entries a queue holds at most", "queue")
-    known: dict[str, tuple[int, int]] = {
-        "inbox": (sequencer.waiting, sequencer.inbox_size),
-        "writer": (writer.queued, writer.bound),
-        "subscriber": (bus.furthest_behind, bus.bound),
-    }
-    known |= {name: (waiting(), most) for name, (waiting, most) in watched.queues.items()}
+    known = vitals.queues | {name: (waiting(), most) for name, (waiting, most) in watched.queues.items()}
     for name, (waiting, most) in known.items():
         depth.add_metric([name], waiting)
         bound.add_metric([name], most)
-    depth.add_metric(["ticks"], sequencer.ticks_waiting)
+    depth.add_metric(["ticks"], vitals.ticks_waiting)
     yield depth
     yield bound
     shed = _counter("queue_shed", "Entries refused or dropped because a queue was full, by queue", "queue")
-    shed.add_metric(["inbox"], sequencer.overloads)
-    shed.add_metric(["ticks"], sequencer.ticks_shed)
-    shed.add_metric(["subscriber"], bus.cut_off)
+    for name, count in vitals.shed.items():
+        shed.add_metric([name], count)
     yield shed
     for name, counted in watched.counters.items():
         yield _counted(name, f"{name.replace('_', ' ').capitalize()}, by what became of them", counted)
@@ -159,71 +162,68 @@ def _requests(watched: Watched) -> Iterator[Metric]:
     yield _counted("door", "What happened at the door: sign-ins, and requests turned away", watched.door)
 
 
-def _engine(exchange: Exchange) -> Iterator[Metric]:
-    sequencer = exchange.sequencer
-    yield _histogram("decide_seconds", "Deciding one request", sequencer.decide_s)
-    yield _histogram("ack_seconds", "From a decision until it is on disk", sequencer.ack_s)
-    yield _total("ticks_checked", "Price ticks the engine has checked", sequencer.ticks_checked)
-    yield _total("watchers_failed", "Ticks that candles or stream missed because of a bug", sequencer.watchers_failed)
+def _engine(vitals: Vitals) -> Iterator[Metric]:
+    yield _histogram("decide_seconds", "Deciding one request", vitals.decide_s)
+    yield _histogram("ack_seconds", "From a decision until it is on disk", vitals.ack_s)
+    yield _total("ticks_checked", "Price ticks the engine has checked", vitals.ticks_checked)
+    yield _total("watchers_failed", "Ticks that candles or stream missed because of a bug", vitals.watchers_failed)
 
 
-def _writer(watched: Watched) -> Iterator[Metric]:
-    writer = watched.exchange.writer
-    yield _histogram("commit_seconds", "One commit of the journal", writer.commit_s)
-    yield _histogram("commit_records", "Journal records in one commit", writer.batches)
-    yield _plain("commit_stuck_seconds", "How long the commit under way has taken", writer.stuck_s)
+def _writer(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
+    yield _histogram("commit_seconds", "One commit of the journal", vitals.commit_s)
+    yield _histogram("commit_records", "Journal records in one commit", vitals.commit_records)
+    yield _plain("commit_stuck_seconds", "How long the commit under way has taken", vitals.stuck_s)
     events = _counter("events", "Journal records on disk since the start, by kind", "kind")
-    for kind, count in list(writer.events.items()):
+    for kind, count in list(vitals.events.items()):
         events.add_metric([str(kind.__struct_config__.tag)], count)
     yield events
-    yield _plain("journal_seq", "Newest journal record on disk", writer.durable_seq)
-    projector = watched.exchange.projector
-    yield _histogram("tables_behind_seconds", "From a commit until its records are in the tables", projector.behind_s)
-    yield _plain("tables_seq", "Newest journal record in the tables", projector.seq)
-    yield _total("tables_failed", "Writes of the tables that failed and were tried again", projector.failures)
+    yield _plain("journal_seq", "Newest journal record on disk", vitals.durable_seq)
+    behind_s = vitals.tables_behind_s
+    yield _histogram("tables_behind_seconds", "From a commit until its records are in the tables", behind_s)
+    yield _plain("tables_seq", "Newest journal record in the tables", vitals.tables_seq)
+    yield _total("tables_failed", "Writes of the tables that failed and were tried again", vitals.tables_failed)
     files = _gauge("file_bytes", "Size of the data directory's databases", "file")
     for name, size in watched.files().items():
         files.add_metric([name], size)
     yield files
 
 
-def _prices(exchange: Exchange) -> Iterator[Metric]:
-    feed, now = exchange.feed, exchange.clock.now_us()
+def _told_prices(exchange: Exchange, prices: Prices) -> Iterator[Metric]:
+    feed = exchange.feed
     yield _plain("feed_connected", "1 when there is a way to the source of prices", int(feed.connected))
     yield _counted("feed_messages", "Messages of the price feed, by what became of them", feed.counters)
     state_of = GaugeMetricFamily(f"{PREFIX}price_state", "1 for the state an asset's price is in", labels=_BY_STATE)
     age = _gauge("price_age_seconds", "Age of an asset's latest accepted price", "asset")
     mark = _gauge("mark_price", "An asset's latest accepted mark, in USDC", "asset")
-    for asset, instrument in exchange.rules.instruments.items():
-        price, current = exchange.state.price(asset), exchange.state.price_state(asset, now)
+    for asset, quote in prices.quotes.items():
+        price = quote.price
         for state in PriceState:
-            state_of.add_metric([asset, state.value], int(state is current))
+            state_of.add_metric([asset, state.value], int(state is quote.state))
         if price is not None:
-            age.add_metric([asset], max(0, now - price.at) / 1_000_000)
-            mark.add_metric([asset], price.mark / 10**instrument.decimals)
+            age.add_metric([asset], max(0, prices.at - price.at) / 1_000_000)
+            mark.add_metric([asset], price.mark / 10 ** exchange.rules.instruments[asset].decimals)
     yield from (state_of, age, mark)
 
 
 _BY_STATE = ["asset", "state"]
 
 
-def _books(exchange: Exchange) -> Iterator[Metric]:
-    state = exchange.state
-    yield _plain("accounts", "Accounts", len(state.accounts))
-    yield _plain("open_trades", "Open trades", state.open_trades)
+def _told_books(books: Books) -> Iterator[Metric]:
+    yield _plain("accounts", "Accounts", books.accounts)
+    yield _plain("open_trades", "Open trades", books.open_trades)
     money = _gauge("books_usdc", "Sums over all accounts: free + locked + house = deposits", "sum")
     for name, micro in (
-        ("free", state.free),
-        ("locked", state.locked),
-        ("house_pnl", state.house_pnl),
-        ("deposits", state.deposits),
+        ("free", books.free),
+        ("locked", books.locked),
+        ("house_pnl", books.house_pnl),
+        ("deposits", books.deposits),
     ):
         money.add_metric([name], micro / USDC_UNIT)
     yield money
-    yield _total("shortfall_usdc", "What losses exceeded margins by, since the first day", state.shortfall / USDC_UNIT)
+    yield _total("shortfall_usdc", "What losses exceeded margins by, since the first day", books.shortfall / USDC_UNIT)
     interest = _gauge("open_interest_usdc", "Notional of open trades", "asset")
     exposure = _gauge("exposure_usdc", "Notional of longs less that of shorts", "asset")
-    for asset, market in list(state.markets.items()):
+    for asset, market in books.markets.items():
         interest.add_metric([asset], market.open_interest / LEVERAGE_UNIT / USDC_UNIT)
         exposure.add_metric([asset], market.exposure / LEVERAGE_UNIT / USDC_UNIT)
     yield from (interest, exposure)

@@ -1,88 +1,236 @@
-"""What the routes work with: the running exchange, behind a few calls."""
+"""The exchange as everything outside of core and runtime has it: `do` a command, `see` a view, `follow` what happens.
 
-from dataclasses import dataclass
+Nobody outside touches the state. In one process the port stands on the sequencer, the state and the journal; spread out
+it would be a client of the same. Its parts (`assembly`) are for whoever starts and stops them.
+"""
 
-from exness.core.commands import OpenAccount
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import cast
+
+from exness.core.commands import Command, OpenAccount, StartAfresh
 from exness.core.events import Record
-from exness.core.instruments import AccountId
+from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.outcomes import Outcome
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
-from exness.core.state import Account, State
+from exness.core.state import State
+from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
-from exness.runtime.candles import Candle, CandleBook, CandleQuery
+from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
 from exness.runtime.flush import CandleFlush
-from exness.runtime.ports import Clock, History, Ids, Journal, PriceFeed, Tables
+from exness.runtime.ports import Analytics, Clock, Ids, Journal, PriceSource, Tables, TradeQuery, TradeRow, V
 from exness.runtime.projector import Projector, TablesBehind
-from exness.runtime.sequencer import Busy, NotTaken, Sequencer
+from exness.runtime.reads import BoundedHistory
+from exness.runtime.sequencer import Busy, NotTaken, Sequencer, Watcher
+from exness.runtime.vitals import Vitals, vitals_of
 from exness.runtime.writer import Writer
 
+READS_AT_ONCE = 4
+"""Followers that read from disk at the same time; others wait."""
+RECORDS_AT_ONCE = 200
 
-@dataclass(frozen=True)
+
 class Exchange:
-    """One running exchange. Read `state` freely; only `sequencer` changes it. `initial_balance` is micro-USDC."""
+    """One running exchange. `initial_balance` is micro-USDC."""
 
-    rules: Rules
-    state: State
-    sequencer: Sequencer
-    writer: Writer
-    bus: Bus
-    history: History
-    feed: PriceFeed
-    clock: Clock
-    ids: Ids
-    initial_balance: int
-    candles: CandleBook
-    flush: CandleFlush
-    journal: Journal
-    """To read what happened before; only the writer appends to it."""
-    tables: Tables
-    projector: Projector
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        state: State,
+        sequencer: Sequencer,
+        writer: Writer,
+        bus: Bus,
+        journal: Journal,
+        history: BoundedHistory,
+        candles: CandleBook,
+        flush: CandleFlush,
+        tables: Tables,
+        projector: Projector,
+        feed: PriceSource,
+        clock: Clock,
+        ids: Ids,
+        initial_balance: int,
+    ) -> None:
+        self.rules = rules
+        self.feed = feed
+        self.clock = clock
+        self.ids = ids
+        self._state = state
+        self._sequencer = sequencer
+        self._writer = writer
+        self._bus = bus
+        self._journal = journal
+        self._history = history
+        self._candles = candles
+        self._flush = flush
+        self._tables = tables
+        self._projector = projector
+        self._initial_balance = initial_balance
+        self._reads = asyncio.Semaphore(READS_AT_ONCE)
 
-    async def account_of(self, email: str) -> Account:
+    # --- do -------------------------------------------------------------------------------------------------------
+
+    async def do(self, command: Command, cause: str = "") -> Outcome:
+        """Have a command executed; returns when what follows from it may be told. `cause` is who asked, for the record.
+
+        Raises NotTaken when it did not reach the engine, Halted when the process stopped before it was durable.
+        """
+        return await self._sequencer.submit(command, cause)
+
+    async def account_of(self, email: str) -> AccountId:
         """The account of a signed-in user, opened with its first deposit when this is the first time.
 
-        Raises NotTaken or Halted like `Sequencer.submit`.
+        Raises NotTaken or Halted like `do`.
         """
         while (known := self.known_account(email)) is None:  # again, if all was forgotten before we are told
             account = AccountId(self.ids.new())
-            outcome = await self.sequencer.submit(OpenAccount(account, email, self.initial_balance))
+            outcome = await self.do(OpenAccount(account, email, self._initial_balance))
             if isinstance(outcome, Refusal) and outcome.reject is not Reject.ACCOUNT_EXISTS:
                 raise AssertionError(f"no account can be opened: {outcome}")  # to ask again would never end
         return known  # ours, or that of a request that came at the same time
 
-    def known_account(self, email: str) -> Account | None:
-        account = self.state.by_email.get(email)
-        return self.state.accounts[account] if account is not None else None
+    async def reset(self, cause: str = "") -> Outcome:
+        """Forget every account, trade, price and candle. Raises like `do`."""
+        outcome = await self.do(StartAfresh(), cause)
+        self._candles.forget()
+        return outcome
+
+    # --- see ------------------------------------------------------------------------------------------------------
+
+    async def see(self, question: Question[V]) -> V:
+        """A view of this moment, once it may be told: a reader never sees what a crash could take back.
+
+        It waits once, for what was taken before. Who looked again after the wait would see what is newer still, and who
+        waited for that would never end while an account trades without a pause. Raises Halted.
+        """
+        view = question.answer(self._state, self.rules, self.clock.now_us())
+        if view.seq > self._writer.durable_seq:
+            await self._writer.durable(view.seq)
+        return view
+
+    def look(self, question: Question[V]) -> V:
+        """A view of this moment, which a crash could still take back: for operators' figures, and for whoever lets
+        nobody see it before `on_disk(view.seq)`."""
+        return question.answer(self._state, self.rules, self.clock.now_us())
+
+    def known_account(self, email: str) -> AccountId | None:
+        """`AccountOf`, for every request: without a view, in a tenth of its time."""
+        return self._state.by_email.get(email)
 
     async def told(self, seq: int) -> None:
-        """Wait until everything up to `seq` may be told: a reader never sees what a crash could take back.
+        """Return when everything up to `seq` may be told. Raises Halted."""
+        await self._writer.durable(seq)
 
-        Take first what you show, with the `seq` of its last record, and wait for that once. Who looks again after the
-        wait sees what is newer still, and who waits for that never ends while an account trades without a pause.
-        Raises Halted.
-        """
-        await self.writer.durable(seq)
+    async def on_disk(self, seq: int) -> None:
+        """Return when everything up to `seq` is on disk, however the exchange acknowledges. Raises Halted."""
+        await self._writer.on_disk(seq)
 
-    async def written(self, account: Account) -> None:
-        """Wait until the tables hold everything this account has done so far, however trades are acknowledged."""
-        await self.in_tables(account.seq)
+    async def all_on_disk(self) -> None:
+        """Return when all that is decided by now is on disk. Raises Halted."""
+        await self._writer.on_disk(self._state.seq)
 
-    async def in_tables(self, seq: int) -> None:
-        """Wait until the tables hold everything up to `seq`: for who must see what was just done. It is on disk then,
-        too. Raises Halted, and NotTaken when they are too far behind."""
-        await self.writer.on_disk(seq)
-        try:
-            await self.projector.reached(seq)
-        except TablesBehind:
-            raise NotTaken(Busy.OVERLOADED) from None
+    def vitals(self) -> Vitals:
+        """How the exchange itself does, for operators."""
+        return vitals_of(self._sequencer, self._writer, self._projector, self._bus, self._history)
+
+    # --- see what is stored ---------------------------------------------------------------------------------------
+
+    async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
+        """See `History.trades`: all that the account has done until now is in it. Raises HistoryTooLong, Halted, and
+        NotTaken when too many reads wait or the tables are too far behind."""
+        await self._in_tables(query.account)
+        return await self._history.trades(query)
+
+    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+        """See `History.trade`, and `trades`."""
+        await self._in_tables(account)
+        return await self._history.trade(account, order)
 
     async def record(self, seq: int) -> Record:
         """A record that has been made, once it is on disk. Raises Halted, JournalDamaged."""
-        assert self.journal is not None
-        await self.writer.on_disk(seq)
-        (record,) = await self.journal.pick([seq])
+        await self._writer.on_disk(seq)
+        (record,) = await self._journal.pick([seq])
         return record
+
+    async def _in_tables(self, account: AccountId) -> None:
+        await self.in_tables(last_record_of(self._state, account))
+
+    async def in_tables(self, seq: int) -> None:
+        """Return when the tables hold everything up to `seq`: it is on disk then, too. Raises Halted, and NotTaken when
+        they are too far behind."""
+        await self._writer.on_disk(seq)
+        try:
+            await self._projector.reached(seq)
+        except TablesBehind:
+            raise NotTaken(Busy.OVERLOADED) from None
 
     async def klines(self, query: CandleQuery) -> list[Candle]:
         """Candles as they are now, the running one too. Raises NotTaken when too many reads wait."""
-        return await self.flush.candles(query)
+        return await self._flush.candles(query)
+
+    def candle(self, asset: Asset, interval: Interval) -> Candle | None:
+        """The newest candle, which grows with the next mark. To read."""
+        return self._candles.current(asset, interval)
+
+    # --- follow ---------------------------------------------------------------------------------------------------
+
+    @property
+    def durable_seq(self) -> int:
+        """Everything up to it is on disk. It only rises."""
+        return self._writer.durable_seq
+
+    async def follow(self, after: int) -> AsyncGenerator[Record, None]:
+        """Every record after `after`, in order, once it is on disk, until the exchange has stopped.
+
+        Raises FellBehind when more records wait than a follower may have: go on after the last one that was taken.
+        Raises StorageError when the journal can't be read.
+        """
+        with self._bus.subscribe() as records:  # first: none can fall between what is stored and what comes
+            async with aclosing(self._stored(after, self.durable_seq)) as stored:
+                async for chunk in stored:
+                    for record in chunk:
+                        after = record.seq
+                        yield record
+            async for record in records:
+                if record.seq > after:
+                    yield record
+
+    async def records_of(self, account: AccountId, after: int, up_to: int) -> AsyncGenerator[Record, None]:
+        """An account's records with `after < seq <= up_to`, found by the table of them. Raises StorageError, also when
+        a reset has forgotten them, and like `in_tables`."""
+        await self.in_tables(up_to)
+        while True:
+            async with self._reads:
+                seqs = await self._tables.records_of(account, after, RECORDS_AT_ONCE)
+                records = await self._journal.pick([seq for seq in seqs if seq <= up_to])
+            for record in records:
+                yield record
+            if len(records) < RECORDS_AT_ONCE:
+                return
+            after = records[-1].seq
+
+    async def _stored(self, after: int, up_to: int) -> AsyncGenerator[list[Record], None]:
+        """The journal's records with `after < seq <= up_to`, in chunks. Raises StorageError."""
+        if after >= up_to:
+            return
+        async with aclosing(cast(AsyncGenerator[list[Record], None], self._journal.read(after))) as chunks:
+            while True:
+                async with self._reads:
+                    records = await anext(chunks, None)
+                if not records:
+                    return
+                yield [record for record in records if record.seq <= up_to]
+                if records[-1].seq >= up_to:
+                    return
+
+    @contextmanager
+    def watching(self, watcher: Watcher) -> Iterator[None]:
+        """Have every tick told to `watcher` once all that it set off is decided, as long as the context is open."""
+        self._sequencer.watchers.append(watcher)
+        try:
+            yield
+        finally:
+            self._sequencer.watchers.remove(watcher)

@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from exness.core.capture import Header
 from exness.core.commands import Command, PriceTick
-from exness.core.engine import Outcome
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId, Side
-from exness.core.state import State
+from exness.core.outcomes import Outcome
+from exness.core.views import Question, View
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
+
+V = TypeVar("V", bound=View)
 
 
 class Clock(Protocol):
@@ -264,8 +266,8 @@ class Snapshots(Protocol):
 # --- prices -------------------------------------------------------------------------------------------------------
 
 
-class PriceFeed(Protocol):
-    """A source of ticks."""
+class PriceSource(Protocol):
+    """Where prices come from, as it is told of."""
 
     simulated: bool
     """True when the prices are not a real market's of now."""
@@ -279,6 +281,10 @@ class PriceFeed(Protocol):
     def describe(self) -> str:
         """One line for the banner."""
         ...
+
+
+class PriceFeed(PriceSource, Protocol):
+    """A source of ticks, on the wall's time."""
 
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Emit ticks until cancelled, or until a recording ends. Does not raise for what the venue does."""
@@ -297,11 +303,10 @@ class Backpressure(Protocol):
 
 
 class EngineDriver(Protocol):
-    """The engine, for a source that owns the time: a replay on the recording's clock."""
+    """The engine, for a source that owns the time."""
 
-    @property
-    def state(self) -> State:
-        """To read."""
+    def look(self, question: Question[V]) -> V:
+        """A view of this moment, whether or not it is durable."""
         ...
 
     def passed_over(self, tick: PriceTick, at: int) -> None:
@@ -312,6 +317,33 @@ class EngineDriver(Protocol):
         """Have a command executed at `at` (microseconds), before whatever waits. Returns once it is decided, which can
         be before it is durable. `again` marks a tick that an earlier run has executed. Raises Halted when the exchange
         has stopped."""
+        ...
+
+
+class LastRecord(msgspec.Struct, frozen=True):
+    """The journal's last record: its time and who asked for it. 0 and "": there is none. `counted`: of marks before
+    that time (microseconds, too) no candle needs to hear again."""
+
+    at: int = 0
+    request: str = ""
+    counted: int = 0
+
+
+class Conductor(PriceSource, Protocol):
+    """A source of prices that owns the time as well: a recording on its own clock, or a hand that sets both."""
+
+    @property
+    def clock(self) -> Clock:
+        """The exchange goes by it."""
+        ...
+
+    def hold(self, driver: EngineDriver) -> None:
+        """The engine whose prices and time these are. Comes once, before everything else."""
+        ...
+
+    async def conduct(self, last: LastRecord) -> None:
+        """Bring ticks and commands, each at its time, from where an earlier run has ended; until cancelled, or until a
+        recording ends. Raises Halted when the exchange has stopped."""
         ...
 
 

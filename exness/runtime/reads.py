@@ -13,6 +13,10 @@ class _Bounded:
         self._bound = bound
         self.waiting = 0
 
+    @property
+    def bound(self) -> int:
+        return self._bound
+
     def __enter__(self) -> None:
         if self.waiting >= self._bound:
             raise NotTaken(Busy.OVERLOADED)

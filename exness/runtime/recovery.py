@@ -18,9 +18,12 @@ import msgspec
 import structlog
 
 from exness.core.capture import Header, Restorer, digest_of
+from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.evolve import evolve
+from exness.core.rules import Rules
 from exness.core.state import State
+from exness.core.views import Books, books_of
 from exness.runtime.moments import show_moment
 from exness.runtime.ports import Journal, JournalDamaged, SnapshotDamaged, Snapshots, StorageError
 
@@ -41,6 +44,15 @@ class Recovered(msgspec.Struct, frozen=True):
     notes: list[str]
     unchecked: int = 0
     """The journal's records up to this one were not held against their checksums."""
+
+    @property
+    def books(self) -> Books:
+        """The sums of the state."""
+        return books_of(self.state)
+
+    def engine(self, rules: Rules, liquidations_per_step: int) -> Engine:
+        """One that goes on from here."""
+        return Engine(rules, self.state, liquidations_per_step)
 
 
 async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:

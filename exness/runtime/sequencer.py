@@ -23,13 +23,14 @@ import msgspec
 import structlog
 
 from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record
+from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
+from exness.core.views import Question
 from exness.runtime.meters import Histogram
-from exness.runtime.ports import Backpressure, Clock
+from exness.runtime.ports import Backpressure, Clock, V
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
 
@@ -176,10 +177,9 @@ class Sequencer:
         self._ticks.put(tick)
         self._wake.set()
 
-    @property
-    def state(self) -> State:
-        """What the engine knows. To read."""
-        return self._engine.state
+    def look(self, question: Question[V]) -> V:
+        """A view of this moment, whether or not it is durable."""
+        return question.answer(self._engine.state, self._engine.rules, self._clock.now_us())
 
     async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
@@ -345,7 +345,7 @@ class Sequencer:
         self.decide_s.note(time.perf_counter() - started)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
-        return Decision(outcome, _shows(outcome, command, self.state))
+        return Decision(outcome, _shows(outcome, command, self._engine.state))
 
     def _decide(self, command: Command, at: int, request: str = "") -> Outcome:
         """The one way into the engine. Raises Halted for a bug in it: the exchange stops, as its state may be half

@@ -11,6 +11,8 @@ from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.core.instruments import Asset
+from exness.core.rules import Rules
+from exness.core.views import Prices
 from exness.observability.metrics import Metrics
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
@@ -42,7 +44,7 @@ class Dev:
 class BodyCache(Protocol):
     """An answer that is the same for everybody, until something changes."""
 
-    def body(self, exchange: Exchange) -> bytes: ...
+    def body(self, prices: Prices, rules: Rules) -> bytes: ...
 
 
 @dataclass(frozen=True, kw_only=True)

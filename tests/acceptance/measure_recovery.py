@@ -12,7 +12,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -24,6 +24,7 @@ from exness.core.engine import Done, Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.state import State
+from exness.runtime.assembly import Parts
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
@@ -133,26 +134,27 @@ async def report_snapshot(config: Config) -> None:
     """Snapshots while traders open and close, and while nothing else happens."""
     async with open_storage(config.storage.data_dir, config.instruments()) as storage:
         recovered = await recover(storage.journal, storage.snapshots)
-        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
+        parts = assembly.make_parts(config, storage, recovered, assembly.make_source(config))
         for asset, price in PRICES.items():
-            exchange.sequencer.tick(PriceTick(asset, price - 1000, price + 1000, LIFE_US))
+            parts.sequencer.tick(PriceTick(asset, price - 1000, price + 1000, LIFE_US))
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(exchange.writer.run())
-            sequencing = tasks.create_task(exchange.sequencer.run())
-            await measure_holds(exchange, storage, recovered.snapshot_seq)
-            exchange.sequencer.close()
+            writing = tasks.create_task(parts.writer.run())
+            sequencing = tasks.create_task(parts.sequencer.run())
+            await measure_holds(parts, recovered.state, storage, recovered.snapshot_seq)
+            parts.sequencer.close()
             await sequencing
-            exchange.writer.close()
+            parts.writer.close()
             await writing
 
 
-async def measure_holds(exchange: Exchange, storage: Storage, snapshot_seq: int) -> None:
-    snapshotter = Snapshotter(exchange.state, exchange.writer, storage.snapshots, 1.0, snapshot_seq)
+async def measure_holds(parts: Parts, state: State, storage: Storage, snapshot_seq: int) -> None:
+    snapshotter = parts.snapshotter(storage.snapshots, 1.0, snapshot_seq)
+    accounts = [account.id for account in state.account_list]
     done = asyncio.Event()
     commands = [0]
     async with asyncio.TaskGroup() as traders:
         for number in range(TRADERS):
-            traders.create_task(trade(exchange, number, commands, done))
+            traders.create_task(trade(parts.exchange, accounts, number, commands, done))
         await asyncio.sleep(0.5)  # warm
         before = await lag_while(lambda: asyncio.sleep(1.0))
         for _ in range(REPEATS):
@@ -160,7 +162,7 @@ async def measure_holds(exchange: Exchange, storage: Storage, snapshot_seq: int)
             lag = await lag_while(snapshotter.take)
             seconds, stats = time.monotonic() - started, snapshotter.stats
             print(
-                f"snapshot of {exchange.state.open_trades} open trades under load: {seconds:.2f} s, longest step "
+                f"snapshot of {state.open_trades} open trades under load: {seconds:.2f} s, longest step "
                 f"{stats.longest_step_s * 1000:.2f} ms; the loop's worst lag {lag * 1000:.1f} ms "
                 f"(without a snapshot {before * 1000:.1f} ms), "
                 f"{(commands[0] - count) / seconds:.0f} commands/s meanwhile"
@@ -168,20 +170,21 @@ async def measure_holds(exchange: Exchange, storage: Storage, snapshot_seq: int)
         done.set()
 
 
-async def trade(exchange: Exchange, number: int, commands: list[int], done: asyncio.Event) -> None:
+async def trade(
+    exchange: Exchange, accounts: Sequence[AccountId], number: int, commands: list[int], done: asyncio.Event
+) -> None:
     """Opens and closes, each durable before the next, of one account and another."""
     chance = random.Random(number)
-    accounts = [account.id for account in exchange.state.account_list]
     while not done.is_set():
         account = chance.choice(accounts)
         order = random_order(chance, account, 0)
-        opened = await exchange.sequencer.submit(
+        opened = await exchange.do(
             OpenTrade(account, OrderId(exchange.ids.new()), order.asset, order.side, 1_000_000, order.leverage)
         )
         assert isinstance(opened, Done), opened
         event = opened.records[0].event
         assert isinstance(event, TradeOpened)
-        await exchange.sequencer.submit(CloseTrade(account, event.trade.order))
+        await exchange.do(CloseTrade(account, event.trade.order))
         commands[0] += 2
 
 

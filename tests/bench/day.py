@@ -22,7 +22,8 @@ from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount, PriceTick
 from exness.core.engine import Done
 from exness.core.state import State
-from exness.runtime.exchange import Exchange
+from exness.core.views import AllBooks
+from exness.runtime.assembly import Parts
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.storage.sqlite import open_storage
@@ -71,19 +72,19 @@ async def _day(pairs: int, seconds: int, data_dir: Path) -> dict[str, Any]:
     config = load(None, {}, flags)
     async with open_storage(data_dir, config.instruments()) as storage:
         recovered = Recovered(State(), 0, 0, 0.0, "", [])
-        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
-        snapshotter = Snapshotter(exchange.state, exchange.writer, storage.snapshots, 1.0, 0)
+        parts = assembly.make_parts(config, storage, recovered, assembly.make_source(config))
+        snapshotter = parts.snapshotter(storage.snapshots, 1.0, 0)
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(exchange.writer.run())
-            done = await _Day(exchange, snapshotter, pairs, seconds, data_dir).run()
-            exchange.writer.close()
+            writing = tasks.create_task(parts.writer.run())
+            done = await _Day(parts, snapshotter, pairs, seconds, data_dir).run()
+            parts.writer.close()
             await writing
     return done
 
 
 class _Day:
-    def __init__(self, exchange: Exchange, snapshotter: Snapshotter, pairs: int, seconds: int, data_dir: Path) -> None:
-        self._exchange = exchange
+    def __init__(self, parts: Parts, snapshotter: Snapshotter, pairs: int, seconds: int, data_dir: Path) -> None:
+        self._parts = parts
         self._snapshotter = snapshotter
         self._seconds = seconds
         self._per_second = pairs / seconds
@@ -109,17 +110,17 @@ class _Day:
             "quarters": quarters,
             "trades": self._trades,
             "liquidated": self._liquidated,
-            "open": self._exchange.state.open_trades,
+            "open": self._parts.exchange.look(AllBooks()).open_trades,
             "seconds": time.perf_counter() - started,
         }
 
     async def _open_accounts(self) -> None:
         for number in range(ACCOUNTS):
             account = account_id(number)
-            await self._exchange.sequencer.perform(OpenAccount(account, f"{number}@example.com", DEPOSIT), START)
+            await self._parts.sequencer.perform(OpenAccount(account, f"{number}@example.com", DEPOSIT), START)
 
     async def _second(self, second: int, at: int) -> None:
-        perform = self._exchange.sequencer.perform
+        perform = self._parts.sequencer.perform
         for asset, usual in PRICES.items():
             self._prices[asset] += usual * self._chance.randint(-STEP, STEP) // 1_000_000
             self._prices[asset] += (usual - self._prices[asset]) // 20_000
@@ -138,12 +139,12 @@ class _Day:
         leverage = self._chance.choice((500, 1000, 5000, 10_000))
         client_order = f"client-{self._trades}" if self._trades % 4 else None
         opens = msgspec.structs.replace(opens, leverage=leverage, client_order=client_order)
-        outcome = await self._exchange.sequencer.perform(opens, at)
+        outcome = await self._parts.sequencer.perform(opens, at)
         assert isinstance(outcome, Done), outcome
         self._held.append((second + HELD_S, CloseTrade(opens.account, opens.order)))
 
     async def _sample(self) -> dict[str, int]:
-        await self._exchange.writer.on_disk(self._exchange.state.seq)
+        await self._parts.exchange.all_on_disk()
         gc.collect()
         size = sum(part.stat().st_size for part in self._data_dir.iterdir())
         return {"rss_bytes": rss_bytes(), "file_bytes": size, "trades": self._trades}

@@ -75,9 +75,10 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     config = load(None, {}, {"feed.source": "backpack", "feed.url": url})
     journal, tables = MemoryJournal(), MemoryTables(config.instruments())
     storage: Any = Storage(journal, tables, tables, MemoryCandles(), MemorySnapshots())  # type: ignore[arg-type]
-    source = assembly.make_feed(config)
-    exchange = assembly.make_exchange(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
-    sequencer, began, finished = exchange.sequencer, [0.0], asyncio.Event()
+    source = assembly.make_source(config)
+    parts = assembly.make_parts(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
+    sequencer, feed, began, finished = parts.sequencer, source.feed, [0.0], asyncio.Event()
+    assert feed is not None
 
     def watch(_tick: PriceTick, _at: int) -> None:
         if not began[0]:
@@ -88,11 +89,11 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     sequencer.watchers.append(watch)
     async with asyncio.TaskGroup() as tasks:
         sequencing = tasks.create_task(sequencer.run())
-        feeding = tasks.create_task(source.run(sequencer.tick))
+        feeding = tasks.create_task(feed.run(sequencer.tick))
         try:
             await finished.wait()
         except asyncio.CancelledError as late:
-            raise RuntimeError(f"not all frames became ticks: {dict(source.counters)}") from late
+            raise RuntimeError(f"not all frames became ticks: {dict(feed.counters)}") from late
         seconds = time.perf_counter() - began[0]
         feeding.cancel()
         sequencer.close()

@@ -73,17 +73,17 @@ async def _stall(state: State, rounds: int, data_dir: Path) -> list[dict[str, fl
     _pretend_journal_up_to(data_dir, state.seq)
     async with open_storage(data_dir, config.instruments()) as storage:
         recovered = Recovered(state, 0, 0, 0.0, "", [])
-        exchange = assembly.make_exchange(config, storage, recovered, assembly.make_feed(config))
+        parts = assembly.make_parts(config, storage, recovered, assembly.make_source(config))
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(exchange.writer.run())
-            sequencing = tasks.create_task(exchange.sequencer.run())
-            await exchange.sequencer.submit(OpenAccount(TRADER, "trader@example.com", DEPOSIT))
-            trading = tasks.create_task(_trade(exchange))
-            windows = await _windows(Snapshotter(exchange.state, exchange.writer, storage.snapshots, 1.0, 0), rounds)
+            writing = tasks.create_task(parts.writer.run())
+            sequencing = tasks.create_task(parts.sequencer.run())
+            await parts.exchange.do(OpenAccount(TRADER, "trader@example.com", DEPOSIT))
+            trading = tasks.create_task(_trade(parts.exchange))
+            windows = await _windows(parts.snapshotter(storage.snapshots, 1.0, 0), rounds)
             trading.cancel()
-            exchange.sequencer.close()
+            parts.sequencer.close()
             await sequencing
-            exchange.writer.close()
+            parts.writer.close()
             await writing
     return windows
 
@@ -123,9 +123,9 @@ async def _trade(exchange: Exchange) -> None:
     chance, number = random.Random(5), 10**12
     while True:
         number += 1
-        opened = await exchange.sequencer.submit(order(chance, TRADER, number))
+        opened = await exchange.do(order(chance, TRADER, number))
         assert isinstance(opened, Done), opened
-        await exchange.sequencer.submit(CloseTrade(TRADER, order_id(number)))
+        await exchange.do(CloseTrade(TRADER, order_id(number)))
         await asyncio.sleep(TRADER_PAUSE_S)
 
 

@@ -17,9 +17,10 @@ from exness.core.events import TradeClosed, TradeLiquidated
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
 from exness.core.money import MAX_SCALED, AmountError, parse_saturated
+from exness.core.prices import PriceState
 from exness.core.rejects import DueAtOnce, Figure, NoPrice, OutOfRange, Refusal, Reject
 from exness.core.rules import Rules
-from exness.core.state import Account, PriceState, State
+from exness.core.state import Account, State
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from exness.core.commands import OpenTrade
-from exness.core.decide import Repeated
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.instruments import OrderId
+from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal, Reject, UsedBefore
 from exness.core.state import SeenOrder
 from tests.core.orders import named

@@ -4,8 +4,8 @@ import pytest
 
 from exness.core.decide import execution_price
 from exness.core.instruments import Execution, Side
+from exness.core.prices import Price, PriceState
 from exness.core.rejects import DueAtOnce, NoPrice, Refusal, Reject
-from exness.core.state import Price, PriceState
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,

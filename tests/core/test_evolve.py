@@ -20,9 +20,10 @@ from exness.core.events import (
 )
 from exness.core.evolve import evolve, quote
 from exness.core.instruments import AccountId, OrderId
+from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice
 from exness.core.rules import Rules
-from exness.core.state import Account, BooksError, PriceState, State
+from exness.core.state import Account, BooksError, State
 from tests.core.histories import ASSETS, History, all_rules, histories, play
 from tests.support.books import (
     ANN,

@@ -6,8 +6,9 @@ from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
 from exness.core.instruments import OrderId
+from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
-from exness.core.state import PriceState, State
+from exness.core.state import State
 from tests.support.books import (
     ANN,
     ETH,

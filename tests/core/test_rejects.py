@@ -6,8 +6,8 @@ from typing import get_args
 import msgspec
 
 from exness.core.instruments import Asset, OrderId
+from exness.core.prices import PriceState
 from exness.core.rejects import Figure, Figures, Limit, Refusal, Reject, TooLittle
-from exness.core.state import PriceState
 
 
 def test_the_codes_are_those_of_the_contract() -> None:

@@ -5,7 +5,7 @@ many seconds to whatever `time.time_ns` says. The monotonic clock is the machine
 
 How it was seen to fail with its guards taken out (the guard, then the tests that failed):
 - `SystemClock.now_us` asks the wall clock each time: the steps while it runs (prices stale at once, or fresh for ever)
-- `make_exchange` does not start its clock at the journal's last time: the restart with an earlier wall clock (time
+- `make_parts` does not start its clock at the journal's last time: the restart with an earlier wall clock (time
   stands still for an hour, and no price ends in it)
 """
 

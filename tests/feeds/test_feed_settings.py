@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.app.build import make_feed, make_guard
+from exness.app.build import make_guard, make_source
 from exness.config import Config, ConfigError, load
 from exness.feeds.decode import Quote, Reason
 from exness.feeds.guard import Guard
@@ -48,7 +48,7 @@ def test_the_widest_spread_is_a_setting_of_every_feed() -> None:
 
 
 def test_a_scenario_and_each_assets_volatility_reach_the_simulated_feed() -> None:
-    feed = make_feed(load(None, {}, {"feed.scenario": "crash", "assets.SOL.volatility": "2.5"}))
+    feed = make_source(load(None, {}, {"feed.scenario": "crash", "assets.SOL.volatility": "2.5"})).feed
     assert isinstance(feed, SimulatedFeed)
     assert feed.describe() == "SIMULATED prices, scenario crash, a random walk with seed 0: no real market"
 
@@ -69,10 +69,11 @@ def test_the_options_of_a_replay_reach_it(tmp_path: Path) -> None:
         "feed.speed": "max",
         "feed.loop": True,
     }
-    feed = make_feed(load(None, {}, flags))
+    source = make_source(load(None, {}, flags))
+    feed = source.conductor
     assert isinstance(feed, ReplayFeed)
+    assert (source.feed, source.recording, source.control) == (None, feed, None), "it owns the time"
     assert [tick[0] for tick in feed.iter_ticks()] == [T0_US + 20]
-    assert feed.clock is not None
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from exness.core.commands import Command, PriceTick
 from exness.core.engine import Done
 from exness.core.events import Record, TradeLiquidated
 from exness.core.instruments import Asset
-from exness.core.state import PriceState
+from exness.core.prices import PriceState
 from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US
-from exness.runtime.ports import OutOfTime, ScriptedPrice
+from exness.runtime.ports import LastRecord, OutOfTime, ScriptedPrice
 from tests.runtime.running import Running
 from tests.support.books import (
     ANN,
@@ -74,7 +74,7 @@ async def manual(paused: bool = True, **options: Any) -> AsyncIterator[Manual]:
         feed.clock.pause()
     running.writing = asyncio.create_task(running.writer.run())
     running.sequencing = asyncio.create_task(running.sequencer.run())
-    feeding = asyncio.create_task(feed.run(lambda tick: pytest.fail("a manual feed emits nothing")))
+    feeding = asyncio.create_task(feed.conduct(LastRecord()))
     try:
         yield Manual(feed, running)
     finally:
@@ -317,7 +317,7 @@ async def test_a_stopped_exchange_ends_the_script_without_a_cry() -> None:
         assert outcome == Done([])
         it.running.writer.halted = True
         await it.feed.set_clock(False, None, 0)
-        feeding = asyncio.create_task(it.feed.run(lambda tick: None))
+        feeding = asyncio.create_task(it.feed.conduct(LastRecord()))
         it.feed._script.append((0, PriceTick(SOL, 1, 1, PRICE_LIFE)))
         it.feed._changed.set()
         await feeding

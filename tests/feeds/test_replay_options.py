@@ -15,12 +15,15 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Record, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
+from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.rules import Rules
-from exness.core.state import PriceState, State
+from exness.core.state import State
+from exness.core.views import Question
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
+from exness.runtime.ports import V
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer, since_t0
 from tests.support.books import assert_books_balance
 
@@ -76,6 +79,9 @@ class Desk:
 
     def passed_over(self, tick: PriceTick, at: int) -> None:
         self.seen_again.append((tick.asset, at))
+
+    def look(self, question: Question[V]) -> V:
+        return question.answer(self.state, self.engine.rules, self.state.at)
 
     async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:
@@ -170,9 +176,9 @@ async def test_a_guard_refuses_what_is_unsound_in_a_recording_too_and_counts_it(
 
 def test_only_full_speed_or_orders_make_the_recordings_time_the_exchanges(tmp_path: Path) -> None:
     path = quotes(tmp_path, (1, "1"))
-    assert ReplayFeed([path], INSTRUMENTS, LIFE_US, 60).clock is None
-    assert ReplayFeed([path], INSTRUMENTS, LIFE_US, math.inf).clock is not None
-    assert ReplayFeed([path], INSTRUMENTS, LIFE_US, 60, ReplayOptions(orders=path)).clock is not None
+    assert not ReplayFeed([path], INSTRUMENTS, LIFE_US, 60).owns_time
+    assert ReplayFeed([path], INSTRUMENTS, LIFE_US, math.inf).owns_time
+    assert ReplayFeed([path], INSTRUMENTS, LIFE_US, 60, ReplayOptions(orders=path)).owns_time
 
 
 def test_data_of_a_later_time_is_refused(tmp_path: Path) -> None:
@@ -228,7 +234,6 @@ async def test_the_clock_is_the_recordings(tmp_path: Path) -> None:
 
     class Watching(Desk):
         async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
-            assert feed.clock is not None
             seen.append((feed.clock.now_us() - T0_US) // SECOND)
             return await super().perform(command, at, request)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
-from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine
 from exness.core.events import (
     AccountOpened,
@@ -26,6 +25,8 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import Asset
+from exness.core.outcomes import Repeated
+from exness.core.prices import PriceState
 from exness.core.rejects import (
     DueAtOnce,
     Figure,
@@ -40,7 +41,7 @@ from exness.core.rejects import (
     UsedBefore,
 )
 from exness.core.rules import Rules
-from exness.core.state import PriceState, SeenOrder, State
+from exness.core.state import SeenOrder, State
 
 PRICE_LIFE_US = 30_000_000
 MICRO = 10**6

@@ -14,7 +14,7 @@ from exness.core.state import State
 from exness.runtime.ports import Clock
 from exness.storage.memory import MemoryJournal
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, make_engine, open_account, tick
-from tests.support.exchange import SetClock, make_exchange
+from tests.support.exchange import SetClock, make_parts
 from tests.support.waiting import until
 
 
@@ -41,12 +41,12 @@ class Running:
         liquidations_per_step: int = 500,
         **sizes: Any,
     ) -> None:
-        """`sizes` are those of `make_exchange`."""
+        """`sizes` are those of `make_parts`."""
         self.clock = clock or SetClock()
         self.engine: Engine = make_engine(rules, liquidations_per_step=liquidations_per_step)
         self.journal = NotingJournal()
-        exchange = make_exchange(self.engine, self.journal, self.clock, subscriber_queue=100_000, **sizes)
-        self.bus, self.writer, self.sequencer = exchange.bus, exchange.writer, exchange.sequencer
+        parts = make_parts(self.engine, self.journal, self.clock, subscriber_queue=100_000, **sizes)
+        self.bus, self.writer, self.sequencer = parts.bus, parts.writer, parts.sequencer
         self.writing: asyncio.Task[None] | None = None
         self.sequencing: asyncio.Task[None] | None = None
 

@@ -7,6 +7,7 @@ import msgspec
 from exness.core.capture import digest_of
 from exness.core.engine import Done
 from exness.core.state import State
+from exness.core.views import BalanceOf
 from exness.runtime.clock import SystemClock
 from exness.runtime.ticks import TickQueue
 from exness.storage.memory import MemoryJournal
@@ -23,7 +24,7 @@ from tests.support.books import (
     price_of,
     tick,
 )
-from tests.support.exchange import make_exchange
+from tests.support.exchange import make_parts
 
 
 def test_the_last_accepted_price_is_not_shed_for_the_suspect_one_behind_it() -> None:
@@ -47,8 +48,8 @@ def test_a_reader_who_is_overtaken_after_the_commit_sees_what_it_waited_for() ->
     reader was shown a balance that was not on the disk. It sees what was taken before the wait, and waits once."""
     loop, engine = SimLoop(), make_engine()
     journal = MemoryJournal()
-    exchange = make_exchange(engine, journal, SystemClock())
-    writer = exchange.writer
+    parts = make_parts(engine, journal, SystemClock())
+    writer = parts.writer
 
     def execute(command: Any) -> None:
         outcome = engine.execute(command, START)
@@ -68,9 +69,8 @@ def test_a_reader_who_is_overtaken_after_the_commit_sees_what_it_waited_for() ->
     seen: list[tuple[int, int, int]] = []
 
     async def read() -> None:
-        seq = account.seq
-        await exchange.told(seq)
-        seen.append((seq, writer.durable_seq, account.seq))
+        balance = await parts.exchange.see(BalanceOf(ANN))
+        seen.append((balance.seq, writer.durable_seq, account.seq))
 
     reading, _ = loop.spawn(read()), loop.spawn(writer.run())
     loop.run_until(reading.done, limit_s=1)

@@ -12,14 +12,15 @@ from msgspec.structs import replace
 from exness.core import decide, engine, evolve, margin
 from exness.core.capture import Restorer
 from exness.core.commands import OpenTrade
-from exness.core.decide import Repeated
 from exness.core.events import Record
 from exness.core.instruments import Asset, Side
+from exness.core.outcomes import Repeated
 from exness.core.state import NOTHING, State
 from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
+from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import StorageError
+from exness.runtime.ports import StorageError, V
 from exness.runtime.projector import Projector
 from exness.runtime.sequencer import Busy, Sequencer, _refuse
 from exness.runtime.ticks import TickQueue, _mark
@@ -256,10 +257,12 @@ def broadcast_before_the_commit(patch: Patch) -> None:
 
 @defect
 def a_reader_sees_what_is_not_durable(patch: Patch) -> None:
-    async def at_once(self: Exchange, seq: int) -> None:
+    async def at_once(self: Exchange, question: Question[V]) -> V:
+        view = self.look(question)
         await asyncio.sleep(0)
+        return view
 
-    patch.setattr(Exchange, "told", at_once)
+    patch.setattr(Exchange, "see", at_once)
 
 
 @defect

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import (
     AccountOpened,
@@ -26,6 +25,7 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import AccountId, Asset
+from exness.core.outcomes import Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
 from exness.core.state import BooksError, State, audit

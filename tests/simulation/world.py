@@ -20,13 +20,12 @@ import structlog
 from exness.core.capture import digest_of
 from exness.core.commands import Command, PriceTick
 from exness.core.instruments import AccountId, Asset
-from exness.core.state import Account
+from exness.core.views import BalanceOf
 from exness.runtime import clock, projector, snapshots
 from exness.runtime.bus import FellBehind
 from exness.runtime.ports import StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import NotTaken
-from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
 from tests.reference.twin import PRICE_LIFE_US
 from tests.simulation.actions import (
@@ -50,7 +49,7 @@ from tests.simulation.actions import (
 from tests.simulation.disk import Decay, Disk, Outage, SimJournal, SimSnapshots, SimTables
 from tests.simulation.loop import PowerCut, SimLoop, Stuck
 from tests.simulation.watch import Broken, Watch, WatchedEngine
-from tests.support.exchange import make_exchange
+from tests.support.exchange import make_parts
 
 LENGTH = 250
 """Actions in a history."""
@@ -275,7 +274,7 @@ class _Life:
         self._waiting = 0
         self._accepted: dict[Asset, PriceTick] = {}
         self._inbox_size = bounds.inbox_size
-        self._exchange = make_exchange(
+        parts = make_parts(
             WatchedEngine(bounds.rules, self.state, bounds.liquidations_per_step, self.watch),
             SimJournal(disk),
             clock.SystemClock(not_before_us=self.state.at),
@@ -290,12 +289,10 @@ class _Life:
             writer_queue=bounds.writer_bound,
             writer_batch=bounds.writer_batch,
         )
-        self.sequencer, self._bus = self._exchange.sequencer, self._exchange.bus
-        self._writer = writer = self._exchange.writer
-        self._projector = self._exchange.projector
-        self._snapshotter = Snapshotter(
-            self.state, writer, SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq
-        )
+        self._exchange = parts.exchange
+        self.sequencer, self._bus, self._writer = parts.sequencer, parts.bus, parts.writer
+        self._projector = parts.projector
+        self._snapshotter = parts.snapshotter(SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq)
         self.watch.ticks_waiting = lambda: list(self.sequencer._ticks._ticks)
         self.stop = asyncio.Event()
         self.main = self.loop.spawn(self._main())
@@ -383,30 +380,29 @@ class _Life:
     async def sign_in(self, email: str, request: str) -> None:
         try:
             account = await self._exchange.account_of(email)
-            self.watch.check(account.email == email, "everyone gets their own account", account.email)
+            owner = self.state.accounts[account].email
+            self.watch.check(owner == email, "everyone gets their own account", owner)
             await self._show(account)
         except (NotTaken, Halted):
             return
         self.watch.reached("signed in")
 
-    async def look(self, account_id: AccountId) -> None:
-        account = self.state.accounts.get(account_id)
-        if account is None:
+    async def look(self, account: AccountId) -> None:
+        if account not in self.state.accounts:
             return
         try:
             await self._show(account)
-            seq = account.seq
+            seq = self.state.accounts[account].seq if account in self.state.accounts else self.state.seq
             await self._exchange.in_tables(seq)
-            self.watch.in_tables(account_id, seq)
+            self.watch.in_tables(account, seq)
         except (NotTaken, Halted):
             return
         self.watch.reached("looked at an account")
 
-    async def _show(self, account: Account) -> None:
+    async def _show(self, account: AccountId) -> None:
         """As the routes do it."""
-        seq, free = account.seq, account.free
-        await self._exchange.told(seq)
-        self.watch.shown(account.id, seq, free)
+        balance = await self._exchange.see(BalanceOf(account))
+        self.watch.shown(account, balance.seq, balance.free)
 
     async def _listen(self, pause_s: float) -> None:
         """A subscriber; a slow one takes a pause after each record."""

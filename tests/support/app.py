@@ -33,6 +33,7 @@ from exness.core.money import format_usdc
 from exness.core.rules import Rules
 from exness.core.state import Account, State
 from exness.observability.metrics import RequestMeter
+from exness.runtime.assembly import Parts
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock
 from exness.runtime.meters import LoopWatch
@@ -66,15 +67,15 @@ from tests.support.books import (
     make_rules,
     tick,
 )
-from tests.support.exchange import SetClock, make_exchange
+from tests.support.exchange import SetClock, make_parts
 from tests.support.waiting import until
 
 SECRET = b"a secret of thirty-two bytes or more"
 WALL_START = START + 500 * 86_400 * SECOND
 """The wall clock is far from the exchange's, so that no test passes in which one is taken for the other."""
 API = PREFIX
-OF_THE_EXCHANGE = inspect.signature(make_exchange).parameters.keys()
-"""Options of `make_exchange`."""
+OF_THE_EXCHANGE = inspect.signature(make_parts).parameters.keys()
+"""Options of `make_parts`."""
 
 
 class SetWallClock(WallClock):
@@ -253,9 +254,19 @@ class App:
     """A running exchange with its address."""
 
     def __init__(
-        self, services: Services, clock: SetClock, wall: SetWallClock, stores: Stores, auth: AuthStore
+        self,
+        services: Services,
+        parts: Parts,
+        state: State,
+        clock: SetClock,
+        wall: SetWallClock,
+        stores: Stores,
+        auth: AuthStore,
     ) -> None:
         self.services = services
+        self.parts = parts
+        self.state = state
+        """What the engine works on. This is the one door to it for tests of what stands before the port: to read."""
         self.exchange = services.exchange
         self.sessions = services.sessions
         self.clock = clock
@@ -281,16 +292,12 @@ class App:
         return len(self.runner.server.connections)
 
     @property
-    def state(self) -> State:
-        return self.exchange.state
-
-    @property
     def sequencer(self) -> Sequencer:
-        return self.exchange.sequencer
+        return self.parts.sequencer
 
     @property
     def writer(self) -> Writer:
-        return self.exchange.writer
+        return self.parts.writer
 
     @property
     def journal(self) -> MemoryJournal:
@@ -390,14 +397,15 @@ async def running_app(
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
     `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
-    `plain`: on aiohttp as it comes. `options` of `make_exchange` go there, all others to the Services.
+    `plain`: on aiohttp as it comes. `options` of `make_parts` go there, all others to the Services.
     """
     sizes = {name: options.pop(name) for name in OF_THE_EXCHANGE & options.keys()}
     rules = rules or make_rules()
     stores = stores or Stores.memory()
     clock, wall = clock or SetClock(), wall or SetWallClock()
-    exchange = make_exchange(
-        Engine(rules, (await recover(stores.journal, stores.snapshots)).state),
+    state = (await recover(stores.journal, stores.snapshots)).state
+    parts = make_parts(
+        Engine(rules, state),
         stores.journal,
         clock,
         tables=stores.tables,
@@ -407,8 +415,7 @@ async def running_app(
         candle_store=stores.candles,
         **sizes,
     )
-    state, writer, sequencer = exchange.state, exchange.writer, exchange.sequencer
-    projector, flush = exchange.projector, exchange.flush
+    writer, sequencer, projector, flush = parts.writer, parts.sequencer, parts.projector, parts.flush
     mailbox, auth = MailBox(), auth or MemoryAuth()
     sessions = Sessions(SECRET, wall, days=7, remembered=100)
     revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
@@ -432,7 +439,7 @@ async def running_app(
         "stream": StreamBounds(),
     }
     services = Services(
-        exchange=exchange,
+        exchange=parts.exchange,
         listings=LISTINGS,
         sessions=sessions,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
@@ -441,7 +448,7 @@ async def running_app(
         version="1.2.3",
         **(defaults | options),
     )
-    app = App(services, clock, wall, stores, auth)
+    app = App(services, parts, state, clock, wall, stores, auth)
     app.mailbox = mailbox
     async with AsyncExitStack() as stack:
         running = (writer.run(), sequencer.run(), projector.run(), flush.run())
@@ -463,9 +470,9 @@ async def running_app(
                 await app.tasks[1]
             await app.tasks[0]
             return
-        sequencer.close()
+        parts.sequencer.close()
         await app.tasks[1]
-        writer.close()
+        parts.writer.close()
         assert_books_balance(state)
         if journal_fails is None:
             await app.tasks[0]

@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from exness.core import money
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
-from exness.core.decide import Repeated
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State, audit

@@ -1,20 +1,12 @@
-"""An exchange on an engine and a journal, put together from the shipped parts, as all tests that need one have it."""
+"""An exchange on an engine and a journal, put together as the server does it, as all tests that need one have it."""
 
 from collections import Counter
-from collections.abc import Callable
 
-from exness.core.commands import PriceTick
 from exness.core.engine import Engine
-from exness.runtime.bus import Bus
+from exness.runtime.assembly import Bounds, Parts, assemble
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds
-from exness.runtime.exchange import Exchange
-from exness.runtime.flush import CandleFlush
 from exness.runtime.ports import CandleStore, Clock, History, Ids, Journal, Tables
-from exness.runtime.projector import Projector
-from exness.runtime.reads import BoundedCandles, BoundedHistory
-from exness.runtime.sequencer import Sequencer
-from exness.runtime.writer import Writer
 from exness.storage.memory import MemoryCandles, MemoryTables
 from tests.support.books import LISTINGS, SECOND, START, usdc
 
@@ -33,7 +25,7 @@ class SetClock:
 
 
 class SilentFeed:
-    """A PriceFeed that emits nothing: the test does."""
+    """A PriceSource that brings nothing: the test does."""
 
     simulated = True
     connected = True
@@ -44,11 +36,8 @@ class SilentFeed:
     def describe(self) -> str:
         return "prices set by a test"
 
-    async def run(self, emit: Callable[[PriceTick], None]) -> None:
-        """Nothing comes."""
 
-
-def make_exchange(
+def make_parts(
     engine: Engine,
     journal: Journal,
     clock: Clock,
@@ -69,45 +58,30 @@ def make_exchange(
     writer_batch: int = 2000,
     wait_for_disk: bool = True,
     read_queue: int = 1000,
-) -> Exchange:
+) -> Parts:
     """Nothing runs yet. `tables_seq` is where the tables have come to."""
-    candles, seq = candles or CandleBook(), engine.state.seq
-    bus, in_memory = Bus(subscriber_queue), MemoryTables(LISTINGS)
-    tables = tables or in_memory
-    projector = Projector(tables, journal, seq=tables_seq, durable_seq=seq)
-    flush = CandleFlush(candles, BoundedCandles(candle_store or MemoryCandles(), read_queue), seq=seq)
-    writer = Writer(
-        journal,
-        (bus.publish, projector.take, flush.take),
-        durable_seq=seq,
-        bound=writer_queue,
-        batch=writer_batch,
-        wait_for_disk=wait_for_disk,
-    )
-    sequencer = Sequencer(
+    in_memory = MemoryTables(LISTINGS)
+    return assemble(
         engine,
-        writer,
-        clock,
-        inbox_size=inbox_size,
-        inbox_wait_s=inbox_wait_s,
-        slice_commands=slice_commands,
-        tick_queue=tick_queue,
-    )
-    sequencer.watchers.append(candles.watch)
-    return Exchange(
-        rules=engine.rules,
-        state=engine.state,
-        sequencer=sequencer,
-        writer=writer,
-        bus=bus,
-        history=BoundedHistory(history or in_memory, read_queue),
+        Bounds(
+            inbox_size=inbox_size,
+            inbox_wait_s=inbox_wait_s,
+            slice_commands=slice_commands,
+            tick_queue=tick_queue,
+            subscriber_queue=subscriber_queue,
+            writer_queue=writer_queue,
+            writer_batch=writer_batch,
+            read_queue=read_queue,
+        ),
+        journal=journal,
+        tables=tables or in_memory,
+        tables_seq=tables_seq,
+        history=history or in_memory,
+        candles=candles or CandleBook(),
+        candle_store=candle_store or MemoryCandles(),
         feed=SilentFeed(),
         clock=clock,
         ids=ids or RandomIds(),
         initial_balance=usdc(initial_balance),
-        candles=candles,
-        flush=flush,
-        journal=journal,
-        tables=tables,
-        projector=projector,
+        wait_for_disk=wait_for_disk,
     )

@@ -12,6 +12,7 @@ from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
+from exness.runtime.ports import LastRecord
 from exness.web.dev.endpoints import ENDPOINTS
 from exness.web.dev.models import MOST_SCRIPTED
 from exness.web.services import Dev
@@ -29,7 +30,7 @@ async def manual_app(**options: Any) -> AsyncIterator[tuple[App, ManualFeed]]:
     feed.clock.pause()
     async with running_app(clock=cast(Any, feed.clock), **{"dev": Dev(feed)} | options) as app:
         feed.hold(app.sequencer)
-        feeding = asyncio.create_task(feed.run(lambda tick: None))
+        feeding = asyncio.create_task(feed.conduct(LastRecord()))
         try:
             yield app, feed
         finally:
@@ -411,14 +412,14 @@ async def test_a_deposit_needs_no_manual_feed(app: App) -> None:
 
 
 async def test_after_a_reset_nothing_is_left_and_the_session_begins_anew(dev: App) -> None:
-    dev.sequencer.watchers.append(dev.exchange.candles.watch)
+    dev.sequencer.watchers.append(dev.parts.candles.watch)
     await set_price(dev, "SOL", "200")
     ann = await known(dev)
     trade = await ann.create()
     await ann.close((await ann.create())["orderId"])
     await run_script(dev, entry(5))
     await clock(dev, speed=3)
-    assert dev.exchange.candles.current(SOL, Interval.M1) is not None
+    assert dev.exchange.candle(SOL, Interval.M1) is not None
     before = (await dev.get("/dev/clock")).body
     answer = await dev.post("/dev/reset")
     assert (answer.status, answer.body["success"], answer.body["seq"]) == (200, True, 5)
@@ -427,7 +428,7 @@ async def test_after_a_reset_nothing_is_left_and_the_session_begins_anew(dev: Ap
     assert (shown["paused"], shown["speed"], shown["scriptLeft"]) == (False, 1, 0)
     assert shown["now"] >= answer.body["at"] >= before["now"], "time does not go back"
     assert (await dev.get("/prices/SOL")).body["state"] == "down"
-    assert dev.exchange.candles.current(SOL, Interval.M1) is None
+    assert dev.exchange.candle(SOL, Interval.M1) is None
     assert (await ann.get("/balance/usd")).body["usd"] == "5000.000000", "an account as at a first sign-in"
     assert await ann.open_trades() == []
     assert (await ann.get("/trade/history")).body["analytics"]["totalTrades"] == 0

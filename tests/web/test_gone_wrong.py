@@ -307,7 +307,7 @@ async def test_another_users_trade_is_answered_exactly_like_one_that_never_was(a
 @pytest.mark.parametrize("balance", [-1, 2**63])
 async def test_a_first_deposit_that_no_account_can_hold_is_our_fault_and_asked_for_once(app: App, balance: int) -> None:
     """The settings rule it out; to ask for it again and again would hold the loop for ever."""
-    object.__setattr__(app.exchange, "initial_balance", balance)
+    app.exchange._initial_balance = balance
     answer = await app.trader("new").get("/balance")
     assert_error(answer, 500, "internal_error")
     assert app.state.accounts == {}

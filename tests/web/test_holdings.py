@@ -1,4 +1,4 @@
-"""web/holdings.py: an account at one moment. What closing would pay is what closing pays."""
+"""web/v1/holdings.py: an account at one moment. What closing would pay is what closing pays."""
 
 import asyncio
 import random
@@ -11,8 +11,9 @@ import pytest
 
 from exness.core.instruments import Execution
 from exness.core.money import format_scaled, format_usdc
+from exness.core.views import HoldingsOf
 from exness.web.v1 import holdings as module
-from exness.web.v1.holdings import Holdings
+from exness.web.v1.holdings import rows_of, totals_of
 from tests.support.app import App, Trader, running_app
 from tests.support.books import BTC, ETH, SOL, make_rules, tick
 from tests.support.books import SOL as ASSET
@@ -153,12 +154,12 @@ async def opened(ann: Trader, count: int) -> None:
 
 async def test_very_many_rows_let_the_loop_turn(app: App, ann: Trader) -> None:
     await opened(ann, 1000)
-    holdings, turns = Holdings(app.exchange, ann.account), Turns()
-    rows = await turns.of(holdings.rows(holdings.trades))
+    holdings, turns = app.exchange.look(HoldingsOf(ann.account.id)), Turns()
+    rows = await turns.of(rows_of(holdings, holdings.trades, app.exchange.rules))
     assert len(rows) == 1000
     assert turns.count >= 1000 / module.ROWS_PER_TURN - 1
     turns = Turns()
-    await turns.of(holdings.totals())
+    await turns.of(totals_of(holdings))
     assert turns.count >= 1000 / module.ROWS_PER_TURN - 1
 
 
@@ -167,7 +168,8 @@ async def test_rows_are_of_one_moment_though_prices_move_and_trades_end_between_
 ) -> None:
     monkeypatch.setattr(module, "ROWS_PER_TURN", 1)
     await opened(ann, 30)
-    holdings, turns, prices = Holdings(app.exchange, ann.account), Turns(), iter(range(201, 10_000))
+    holdings, turns = app.exchange.look(HoldingsOf(ann.account.id)), Turns()
+    prices = iter(range(201, 10_000))
     ids = list(ann.account.trades)
     closing: list[asyncio.Task[Any]] = []
 
@@ -177,12 +179,13 @@ async def test_rows_are_of_one_moment_though_prices_move_and_trades_end_between_
             closing.append(asyncio.create_task(ann.close(ids[len(closing)])))
 
     turns.each = meanwhile
-    rows = [msgspec.json.decode(row) for row in await turns.of(holdings.rows(holdings.trades))]
-    totals = await holdings.totals()
+    written = await turns.of(rows_of(holdings, holdings.trades, app.exchange.rules))
+    rows = [msgspec.json.decode(row) for row in written]
+    totals = await totals_of(holdings)
     assert turns.count >= 29
     assert [row["orderId"] for row in rows] == ids
     assert {(row["markPrice"], row["unrealizedPnl"]) for row in rows} == {("200.000000", "0.000000")}
-    assert (totals.unrealized, holdings.account.locked) == (0, 30_000_000)
+    assert (totals.unrealized, holdings.owner.locked) == (0, 30_000_000)
     await asyncio.gather(*closing)
 
 

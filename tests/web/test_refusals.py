@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from exness.core.instruments import Asset, OrderId
+from exness.core.prices import PriceState
 from exness.core.rejects import (
     DueAtOnce,
     Figure,
@@ -19,7 +20,6 @@ from exness.core.rejects import (
     UsedBefore,
 )
 from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PRICE, SLIPPAGE
-from exness.core.state import PriceState
 from exness.web.v1.errors import render
 from exness.web.v1.refusals import FIELDS, field_error, refused
 from tests.support.books import BTC, SOL, make_rules

@@ -122,7 +122,7 @@ class World:
         wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = self.app.sessions.check(wire.trader.token)
         self.wires.append(wire)
-        subscribing = hub.subscribe(wire.reader, wire.channels, wire.trader.account, wire.resume)
+        subscribing = hub.subscribe(wire.reader, wire.channels, wire.trader.account.id, wire.resume)
         self.asked.append(asyncio.create_task(subscribing))
 
     async def settle(self) -> None:
@@ -215,8 +215,8 @@ def balance_after(own: list[Record]) -> Json:
 async def interleaved(seed: int, steps: int, bus_bound: int | None = None) -> None:
     async with running_app() as app:
         if bus_bound is not None:
-            app.exchange.bus._bound = bus_bound  # the hub falls behind all the time
-            for subscription in app.exchange.bus._subscriptions:
+            app.parts.bus._bound = bus_bound  # the hub falls behind all the time
+            for subscription in app.parts.bus._subscriptions:
                 subscription._bound = bus_bound
         await app.quote_all()
         world = World(app, await app.known("ann", "bob"), seed)
@@ -278,18 +278,18 @@ async def test_one_tick_that_liquidates_more_than_the_bus_holds_is_told_whole() 
     async with running_app() as app:
         await app.quote_all()
         (ann,) = await app.known("ann")
-        app.exchange.bus._bound = 10
-        for subscription in app.exchange.bus._subscriptions:
+        app.parts.bus._bound = 10
+        for subscription in app.parts.bus._subscriptions:
             subscription._bound = 10
         await asyncio.gather(*(ann.create(margin=1, leverage=100) for _ in range(100)))
         wire = Wire(app, ann)
         wire.channels = ["trades", "account"]
         wire.reader = hub_of(app).join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
-        await hub_of(app).subscribe(wire.reader, wire.channels, ann.account)
+        await hub_of(app).subscribe(wire.reader, wire.channels, ann.account.id)
         await app.quote(SOL, "100")
         await until(lambda: hub_of(app).accounts.routed == app.state.seq)
-        assert app.exchange.bus.cut_off == 0, "nothing waited for the hub: it was not behind"
+        assert app.parts.bus.cut_off == 0, "nothing waited for the hub: it was not behind"
         assert_whole(wire, await journal_of(app))
         assert sum(frame["type"] == "liquidated" for frame in wire.frames) == 100
 
@@ -306,7 +306,7 @@ async def test_a_journal_that_can_not_be_read_says_so_and_shows_a_snapshot(monke
         wire = Wire(app, ann)
         wire.reader = hub_of(app).join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
-        await hub_of(app).subscribe(wire.reader, ["trades"], ann.account, resume=1)
+        await hub_of(app).subscribe(wire.reader, ["trades"], ann.account.id, resume=1)
         assert [frame["type"] for frame in wire.frames][-2:] == ["error", "snapshot"]
         assert wire.frames[-2]["data"]["code"] == "resume_impossible"
         assert len(wire.frames[-1]["data"]) == 5
@@ -321,7 +321,7 @@ async def test_a_hub_whose_bus_fell_behind_and_whose_journal_is_damaged_lets_its
         wire = Wire(app, ann)
         wire.reader = hub.join(wire, "192.0.2.1")
         wire.reader.session = app.sessions.check(ann.token)
-        await hub.subscribe(wire.reader, ["trades"], ann.account)
+        await hub.subscribe(wire.reader, ["trades"], ann.account.id)
         await ann.create()
         good = app.journal.rows[-1]
         app.journal.rows[-1] = (*good[:3], "{}", *good[4:])

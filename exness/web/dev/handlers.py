@@ -7,12 +7,12 @@ engine and into the journal like everything else, and is durable before it is an
 
 from aiohttp import web
 
-from exness.core.commands import Deposit, StartAfresh
-from exness.core.engine import Done
+from exness.core.commands import Deposit
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
+from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import ManualControl, OutOfTime
@@ -54,7 +54,7 @@ async def set_clock(request: web.Request) -> web.StreamResponse:
         moved = await control.set_clock(order.paused, order.speed, order.step_us)
     except OutOfTime:
         raise InvalidRequest([FieldError("step", "step must not lead beyond the year 9998")]) from None
-    await _exchange(request).writer.durable(moved.seq)
+    await _exchange(request).told(moved.seq)
     return answer(
         ClockSetAnswer(
             success=True,
@@ -79,7 +79,7 @@ async def set_price(request: web.Request) -> web.StreamResponse:
     decimals = instrument.decimals
     bid, ask = parse_price(await json_body(request), decimals)
     moved = await control.set_price(asset, bid, ask)
-    await exchange.writer.durable(moved.seq)
+    await exchange.told(moved.seq)
     return answer(
         PriceSetAnswer(
             success=True,
@@ -102,7 +102,7 @@ async def run_script(request: web.Request) -> web.StreamResponse:
         moved = await control.run_script(script)
     except OutOfTime:
         raise InvalidRequest([FieldError("prices", "prices must not lead beyond the year 9998")]) from None
-    await exchange.writer.durable(moved.seq)
+    await exchange.told(moved.seq)
     return answer(ScriptAnswer(True, iso(moved.at), moved.scripted, control.script_left, replaced, moved.liquidated))
 
 
@@ -112,7 +112,7 @@ async def deposit(request: web.Request) -> web.StreamResponse:
     exchange = _exchange(request)
     email, amount = deposit_of(await json_body(request))
     account = await exchange.account_of(email)
-    outcome = await exchange.sequencer.submit(Deposit(account.id, amount), request[REQUEST_STATE].request_id)
+    outcome = await exchange.do(Deposit(account, amount), request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             assert isinstance(record.event, Deposited)
@@ -130,8 +130,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     control, exchange = _let_in(request).control, _exchange(request)
     if control is not None:
         await control.start_afresh()
-    outcome = await exchange.sequencer.submit(StartAfresh(), request[REQUEST_STATE].request_id)
-    exchange.candles.forget()
+    outcome = await exchange.reset(request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))

@@ -1,14 +1,14 @@
 """What the stream needs of a dialect: the bytes of what it tells. Who is told, and when, is the stream's business."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from exness.core.events import Event, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import Asset
-from exness.core.state import Account
+from exness.core.rules import Rules
+from exness.core.views import Holdings, Quote
 from exness.runtime.candles import Candle
-from exness.runtime.exchange import Exchange
 
 
 class ShownPrice(Protocol):
@@ -21,12 +21,8 @@ class ShownPrice(Protocol):
 class AccountEncoder(Protocol):
     """The frames of one exchange's accounts."""
 
-    def taken(self, account: Account) -> Any:
-        """What `snapshot` shows of an account now."""
-        ...
-
-    async def snapshot(self, channel: str, holdings: Any, seq: int) -> bytes:
-        """What a channel shows of an account; `seq` is the state's when it was taken. The loop turns meanwhile."""
+    async def snapshot(self, channel: str, holdings: Holdings) -> bytes:
+        """What a channel shows of an account. The loop turns meanwhile."""
         ...
 
     def event(self, channel: str, record: Record, ledger: "Ledger") -> bytes | None:
@@ -43,7 +39,7 @@ class StreamEncoder(Protocol):
         """A frame as it goes over the wire. `at` is in microseconds; `data` is one of protocol.py, or made below."""
         ...
 
-    def price(self, exchange: Exchange, asset: Asset, now: int) -> ShownPrice: ...
+    def price(self, asset: Asset, quote: Quote, rules: Rules) -> ShownPrice: ...
 
     def candle(self, candle: Candle, decimals: int) -> object: ...
 
@@ -51,7 +47,7 @@ class StreamEncoder(Protocol):
         """Microseconds as a text."""
         ...
 
-    def accounts(self, exchange: Exchange) -> AccountEncoder: ...
+    def accounts(self, rules: Rules) -> AccountEncoder: ...
 
 
 class Ledger(msgspec.Struct):

@@ -15,7 +15,8 @@ from msgspec import UNSET, UnsetType
 
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Session, Sessions
-from exness.core.state import Account
+from exness.core.instruments import AccountId
+from exness.core.views import BalanceOf, NoSuchAccount
 from exness.runtime.exchange import Exchange
 from exness.runtime.writer import Halted
 from exness.web.http.connection_limits import Places
@@ -82,7 +83,6 @@ class Hub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve subscribers as long as the context is open."""
-        self._exchange.sequencer.watchers.append(self.market.watch)
         self._sessions.watchers.append(self._look.set)
         jobs: dict[str, Callable[[], Awaitable[None]]] = {
             "stream market": self.market.publish,
@@ -91,9 +91,9 @@ class Hub:
         }
         tasks = [asyncio.create_task(self._kept_up(job), name=name) for name, job in jobs.items()]
         try:
-            yield
+            with self._exchange.watching(self.market.watch):
+                yield
         finally:
-            self._exchange.sequencer.watchers.remove(self.market.watch)
             self._sessions.watchers.remove(self._look.set)
             for task in tasks:
                 task.cancel()
@@ -102,10 +102,9 @@ class Hub:
     async def stop(self) -> None:
         """Tell what is durable, then goodbye. Takes at most two times DRAIN_S, however slow a subscriber is."""
         self.stopping = True
-        exchange = self._exchange
         with contextlib.suppress(Halted, TimeoutError):
             async with asyncio.timeout(DRAIN_S):
-                await exchange.writer.on_disk(exchange.state.seq)
+                await self._exchange.all_on_disk()
                 await self.accounts.all_routed()
         subscribers = list(self.subscribers)
         for subscriber in subscribers:
@@ -175,20 +174,21 @@ class Hub:
     ) -> None:
         self.control(subscriber, "error", ErrorData(code, message, message_id))
 
-    def weight_shown(self, channels: Sequence[str], account: Account, resume: int | None) -> int:
+    def weight_shown(self, channels: Sequence[str], account: AccountId, resume: int | None) -> int:
         """What it weighs to show an account's channels, before it is done: a snapshot's trades, or the records of the
         journal that a resume reads."""
         private = [channel for channel in channels if channel in PRIVATE]
-        records = None if resume is None else self.accounts.records_to_resume(account, private, resume)
+        balance = self._exchange.look(BalanceOf(account))
+        records = None if resume is None else self.accounts.records_to_resume(balance, private, resume)
         if records is not None:
             return RESUME.of_rows(records)
-        return SNAPSHOT.of_rows(len(account.trades)) if TRADES in private else 0
+        return SNAPSHOT.of_rows(balance.open_trades) if TRADES in private else 0
 
     async def subscribe(
         self,
         subscriber: Subscriber,
         channels: Sequence[str],
-        account: Account | None,
+        account: AccountId | None,
         resume: int | None = None,
         message_id: MessageId | UnsetType = UNSET,
     ) -> None:
@@ -212,7 +212,11 @@ class Hub:
             if await self.accounts.resume(subscriber, capture, resume_after):
                 return
             self._refuse_resume(subscriber, message_id)
-            capture = self.accounts.capture(subscriber, account, private)
+            try:
+                capture = self.accounts.capture(subscriber, account, private)
+            except NoSuchAccount:
+                subscriber.end(CloseCode.STARTED_AFRESH)
+                return
         elif resume is not None:
             self._refuse_resume(subscriber, message_id)
         await self.accounts.show(subscriber, capture)

@@ -8,6 +8,7 @@ import asyncio
 
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
+from exness.core.views import AllPrices, PriceOf
 from exness.runtime.candles import Interval
 from exness.runtime.exchange import Exchange
 from exness.web.stream.encoding import ShownPrice, StreamEncoder
@@ -61,12 +62,12 @@ class MarketStream:
         return self._price(asset) if interval is None else self._candle(asset, interval)
 
     def _price(self, asset: Asset) -> ShownPrice:
-        answer = self._encoder.price(self._exchange, asset, self._exchange.clock.now_us())
+        answer = self._encoder.price(asset, self._exchange.look(PriceOf(asset)).quote, self._rules)
         self._told[asset] = answer.state
         return answer
 
     def _candle(self, asset: Asset, interval: Interval) -> object:
-        candle = self._exchange.candles.current(asset, interval)
+        candle = self._exchange.candle(asset, interval)
         return None if candle is None else self._encoder.candle(candle, self._rules.instruments[asset].decimals)
 
     # --- what moves -----------------------------------------------------------------------------------------------
@@ -82,10 +83,12 @@ class MarketStream:
 
     def tell_aged_prices(self) -> None:
         """Tell of prices that nothing but time has changed. Somebody calls this now and then."""
-        now = self._exchange.clock.now_us()
+        if not self._listeners:
+            return
+        prices = self._exchange.look(AllPrices())
         for asset, told in self._told.items():
-            if self._listeners and self._exchange.state.price_state(asset, now).value != told:
-                self._moved.setdefault(asset, now)
+            if prices.quotes[asset].state.value != told:
+                self._moved.setdefault(asset, prices.at)
                 self._ticked.set()
 
     async def publish(self) -> None:

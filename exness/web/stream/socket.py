@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, hdrs, web
 from msgspec import UNSET, UnsetType
 
 from exness.access.sessions import Session, Sessions
-from exness.core.state import Account
+from exness.core.instruments import AccountId
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.aiohttp_protocol import Connection
@@ -282,7 +282,7 @@ class _Conversation:
         if subscriber.email:
             limits.hit_account(subscriber.email, Budget.READ, weight, subscriber.client)
 
-    async def _account(self) -> Account:
+    async def _account(self) -> AccountId:
         """Whose private channels they are. Raises _Refused(unauthorized)."""
         await self._services.revocations.refresh()
         session = self._subscriber.session

@@ -5,11 +5,10 @@ import msgspec
 from exness.core.events import AccountOpened, Event, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.money import format_scaled, format_usdc
 from exness.core.rules import Rules
-from exness.core.state import Account
-from exness.runtime.exchange import Exchange
+from exness.core.views import Holdings
 from exness.web.stream.encoding import Ledger, StreamEncoder
 from exness.web.stream.protocol import TRADES
-from exness.web.v1.holdings import Holdings
+from exness.web.v1.holdings import rows_of
 from exness.web.v1.models import OpenTradeFixed, iso, opened_with
 
 
@@ -52,23 +51,18 @@ class LiquidatedData(ClosedData, frozen=True, rename="camel"):
 class AccountFrames:
     """Makes the frames of one exchange's accounts."""
 
-    def __init__(self, exchange: Exchange, encoder: StreamEncoder) -> None:
-        self._exchange = exchange
-        self._rules = exchange.rules
+    def __init__(self, rules: Rules, encoder: StreamEncoder) -> None:
+        self._rules = rules
         self._encoder = encoder
 
-    def taken(self, account: Account) -> Holdings:
-        """What `snapshot` shows of an account now."""
-        return Holdings(self._exchange, account)
-
-    async def snapshot(self, channel: str, holdings: Holdings, seq: int) -> bytes:
-        """What a channel shows of an account; `seq` is the state's when it was taken. The loop turns between rows."""
+    async def snapshot(self, channel: str, holdings: Holdings) -> bytes:
+        """What a channel shows of an account. The loop turns between rows."""
         data: object
         if channel == TRADES:
-            data = await holdings.rows(holdings.trades)
+            data = await rows_of(holdings, holdings.trades, self._rules)
         else:
-            data = _balance(holdings.account.free, holdings.account.locked, len(holdings.trades))
-        return self._encoder.frame(channel, seq, holdings.at, "snapshot", data)
+            data = _balance(holdings.owner.free, holdings.owner.locked, len(holdings.trades))
+        return self._encoder.frame(channel, holdings.newest, holdings.at, "snapshot", data)
 
     def event(self, channel: str, record: Record, ledger: Ledger) -> bytes | None:
         """What a channel tells of a record: nothing, or one frame. `ledger` is the account after it."""

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from exness.core.instruments import Asset
+from exness.core.rules import Rules
+from exness.core.views import Quote
 from exness.runtime.candles import Candle
-from exness.runtime.exchange import Exchange
 from exness.web.stream.encoding import AccountEncoder
 from exness.web.stream.protocol import text_frame
 from exness.web.v1.account_frames import AccountFrames
@@ -37,8 +38,8 @@ class Frames:
         self.made += 1
         return text_frame(_encode(Frame(channel, seq, iso(at), kind, data)))
 
-    def price(self, exchange: Exchange, asset: Asset, now: int) -> PriceAnswer:
-        return show_price(exchange, asset, now)
+    def price(self, asset: Asset, quote: Quote, rules: Rules) -> PriceAnswer:
+        return show_price(asset, quote, rules)
 
     def candle(self, candle: Candle, decimals: int) -> KlineRow:
         return kline_row(candle, decimals)
@@ -46,5 +47,5 @@ class Frames:
     def time(self, at: int) -> str:
         return iso(at)
 
-    def accounts(self, exchange: Exchange) -> AccountEncoder:
-        return AccountFrames(exchange, self)
+    def accounts(self, rules: Rules) -> AccountEncoder:
+        return AccountFrames(rules, self)

@@ -4,7 +4,8 @@ import msgspec
 from aiohttp import web
 
 from exness.core.instruments import Asset
-from exness.core.state import PriceState
+from exness.core.prices import PriceState
+from exness.core.views import AllPrices
 from exness.runtime.exchange import Exchange
 from exness.web.http.errors import RETRY_AFTER_S, ApiError
 from exness.web.http.response import answer
@@ -80,12 +81,12 @@ async def readyz(request: web.Request) -> web.StreamResponse:
 
 def not_ready(exchange: Exchange) -> list[str]:
     """What keeps the exchange from trading now, one phrase each."""
-    reasons = []
-    if exchange.writer.halted:
+    reasons, vitals = [], exchange.vitals()
+    if vitals.halted:
         reasons.append("the journal can't be written")
-    if not exchange.writer.has_room:
+    if not vitals.has_room:
         reasons.append("the journal is behind")
-    if exchange.writer.stuck_s > STUCK_S:
+    if vitals.stuck_s > STUCK_S:
         reasons.append("the journal is stuck: its disk does not answer")
     missing = [_MISSING[state].format(asset) for asset, state in _price_states(exchange).items() if state in _MISSING]
     if missing and not exchange.feed.connected:
@@ -94,5 +95,4 @@ def not_ready(exchange: Exchange) -> list[str]:
 
 
 def _price_states(exchange: Exchange) -> dict[Asset, PriceState]:
-    now = exchange.clock.now_us()
-    return {asset: exchange.state.price_state(asset, now) for asset in exchange.rules.instruments}
+    return {asset: quote.state for asset, quote in exchange.look(AllPrices()).quotes.items()}

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from exness.core.instruments import Asset
+from exness.core.views import AllPrices, PriceOf
 from exness.web.http.errors import ApiError
 from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
@@ -41,7 +42,8 @@ async def supported_assets(request: web.Request) -> web.StreamResponse:
 async def prices(request: web.Request) -> web.StreamResponse:
     """GET /prices: every asset's, by asset."""
     services = services_of(request)
-    return JsonResponse(services.price_cache.body(services.exchange))
+    prices = await services.exchange.see(AllPrices())
+    return JsonResponse(services.price_cache.body(prices, services.exchange.rules))
 
 
 async def price(request: web.Request) -> web.StreamResponse:
@@ -51,7 +53,8 @@ async def price(request: web.Request) -> web.StreamResponse:
     if asset not in exchange.rules.instruments:
         supported = ", ".join(exchange.rules.instruments)
         raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
-    return answer(show_price(exchange, asset, exchange.clock.now_us()))
+    seen = await exchange.see(PriceOf(asset))
+    return answer(show_price(asset, seen.quote, exchange.rules))
 
 
 async def klines(request: web.Request) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from exness.core.events import Trade
 from exness.core.instruments import VOLUME_DECIMALS
 from exness.core.money import format_hundredths, format_scaled, format_usdc
-from exness.core.state import Price, PriceState
+from exness.core.prices import Price, PriceState
 from exness.runtime.candles import Candle
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from exness.access.sessions import Session, Sessions
-from exness.core.state import Account
+from exness.core.instruments import AccountId
 from exness.web.http.browser_rules import COOKIE
 from exness.web.http.endpoint import JSON_TYPE
 from exness.web.http.errors import ApiError
@@ -16,7 +16,7 @@ async def json_body(request: web.Request) -> bytes:
     return await read_body(request, JSON_TYPE)
 
 
-async def signed_in(request: web.Request) -> Account:
+async def signed_in(request: web.Request) -> AccountId:
     """The account of whoever asks, made at their first request. Raises ApiError(unauthorized, rate_limited)."""
     request_state = request[REQUEST_STATE]
     services = services_of(request)

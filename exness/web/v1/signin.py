@@ -35,7 +35,7 @@ async def _send_link(request: web.Request, purpose: str) -> web.StreamResponse:
     services = services_of(request)
     email = email_of(await json_body(request))
     services.limits.hit_mail(email, request[REQUEST_STATE].caller)
-    known = email in services.exchange.state.by_email
+    known = services.exchange.known_account(email) is not None
     await services.magic_links.send(email, purpose, known=known)
     services.security_log.note("link_asked", email, request[REQUEST_STATE].request_id, purpose=purpose)
     return answer(MessageAnswer(True, LINK_SENT))

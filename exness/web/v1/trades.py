@@ -5,21 +5,20 @@ from msgspec import UNSET
 
 from exness.core import margin
 from exness.core.commands import CloseTrade
-from exness.core.decide import Repeated
-from exness.core.engine import Done, Outcome
 from exness.core.events import Record, TradeClosed, TradeOpened
-from exness.core.instruments import OrderId
+from exness.core.instruments import AccountId, OrderId
 from exness.core.money import format_scaled, format_usdc
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
-from exness.core.state import Account
+from exness.core.views import HoldingsOf
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
-from exness.web.v1.holdings import Holdings
+from exness.web.v1.holdings import rows_of
 from exness.web.v1.models import (
     AnalyticsAnswer,
     HistoryAnswer,
@@ -40,8 +39,8 @@ async def create(request: web.Request) -> web.StreamResponse:
     """POST /trade/create."""
     exchange = services_of(request).exchange
     account = await signed_in(request)
-    command = create_order(await json_body(request), exchange.rules, account.id, exchange.ids)
-    outcome = await exchange.sequencer.submit(command, request[REQUEST_STATE].request_id)
+    command = create_order(await json_body(request), exchange.rules, account, exchange.ids)
+    outcome = await exchange.do(command, request[REQUEST_STATE].request_id)
     return answer(await _created(outcome, exchange))
 
 
@@ -50,7 +49,7 @@ async def close(request: web.Request) -> web.StreamResponse:
     exchange = services_of(request).exchange
     account = await signed_in(request)
     order = close_order(await json_body(request))
-    outcome = await exchange.sequencer.submit(CloseTrade(account.id, order), request[REQUEST_STATE].request_id)
+    outcome = await exchange.do(CloseTrade(account, order), request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             assert isinstance(record.event, TradeClosed)
@@ -68,12 +67,11 @@ async def list_open(request: web.Request) -> web.StreamResponse:
     exchange = services_of(request).exchange
     account = await signed_in(request)
     query = open_query(request.query, exchange.rules) if request.query_string else OpenQuery()
-    holdings = Holdings(exchange, account, query.asset)
+    holdings = await exchange.see(HoldingsOf(account, query.asset))
     page, trades = query.page, holdings.trades
     shown = trades if page is None else trades[page.offset : page.offset + page.limit]
     charge_rows(request, len(shown))
-    await exchange.told(holdings.seq)
-    rows = await holdings.rows(shown)
+    rows = await rows_of(holdings, shown, exchange.rules)
     if page is None:
         return answer({"success": True, "data": rows})
     pagination = Pagination(len(trades), page.limit, page.offset, has_more=page.offset + len(rows) < len(trades))
@@ -84,21 +82,19 @@ async def history(request: web.Request) -> web.StreamResponse:
     """GET /trade/history."""
     exchange = services_of(request).exchange
     account = await signed_in(request)
-    query = history_query(account.id, request.query, exchange.rules)
+    query = history_query(account, request.query, exchange.rules)
     charge_rows(request, query.limit)
-    await exchange.written(account)
     try:
-        rows, analytics = await exchange.history.trades(query)
+        rows, analytics = await exchange.trades(query)
     except HistoryTooLong as long:
         what = f"more than {long.most:,} trades would have to be looked at: narrow the span with fromDate and toDate"
         raise InvalidRequest([FieldError("fromDate", what)]) from long
     return answer(_history(query, rows, analytics))
 
 
-async def _not_open(exchange: Exchange, account: Account, order: OrderId) -> ApiError:
+async def _not_open(exchange: Exchange, account: AccountId, order: OrderId) -> ApiError:
     """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
-    await exchange.written(account)
-    row = await exchange.history.trade(account.id, order)
+    row = await exchange.trade(account, order)
     if row is None or row.closed_at is None or row.close_price is None or row.pnl is None or row.returned is None:
         return ApiError(Reject.TRADE_NOT_FOUND)
     return ApiError(
