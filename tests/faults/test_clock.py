@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.trading import SNAPSHOTS_NEVER, Books, signed_in, verified
-from tests.storage.tables import rows
+from tests.storage.tables import journal_rows
 from tests.support.process import Server
 from tests.support.venue import Venue
 
@@ -55,7 +55,7 @@ def wall(tmp_path: Path) -> WallClock:
 
 
 def journal_times(data_dir: Path) -> list[int]:
-    return [row[0] for row in rows(data_dir, "SELECT at FROM journal ORDER BY seq")]  # type: ignore[misc]
+    return [row[0] for row in journal_rows(data_dir, "SELECT at FROM journal ORDER BY seq")]  # type: ignore[misc]
 
 
 async def priced(server: Server, books: Books) -> None:
