@@ -261,7 +261,9 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
 
 
 def _venue(options: argparse.Namespace, stop: Stop) -> int:
-    flags = {"feed.source": "simulated"} | {name: value for name, value in _flags(options).items() if value is not None}
+    given = {name: value for name, value in _flags(options).items() if value is not None}
+    # Its port is its own: a bad one of the exchange's must not keep it from starting.
+    flags = {"feed.source": "simulated", "server.port": options.port, **given}
     ignored: list[str] = []
     config = load(options.config, os.environ, flags, ignored.append)
     from exness.mockvenue.run import VenueError, run
