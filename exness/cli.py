@@ -2,27 +2,20 @@
 
 import argparse
 import os
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exness import __version__
+from exness import __version__, upkeep
 from exness.config import Config, ConfigError, UsageError, config_file, load, resolve
 from exness.config.flags import add_flags, flags_of
-from exness.core.money import format_usdc
 from exness.feeds.scenarios import table
 from exness.mockvenue.faults import Fault, FaultError, parse_fault
 from exness.mockvenue.faults import table as fault_table
+from exness.process.output import deliver, fail, say, warn
 from exness.process.signals import Stop
-from exness.process.standard_streams import deliver, printable
-from exness.runtime.ports import StorageError
 
 if TYPE_CHECKING:
-    from exness.storage.verify import Report
-
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -37,7 +30,7 @@ def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options, stop) if options.is_server else options.run(options)
         return code
     except ConfigError as error:
-        return _fail(str(error), code=2 if isinstance(error, UsageError) else 1)
+        return fail(str(error), code=2 if isinstance(error, UsageError) else 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -219,11 +212,7 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
-def _warn(line: str) -> None:
-    print(printable(f"exness: warning: {line}"), file=sys.stderr)
-
-
-def _load(options: argparse.Namespace, warn: Callable[[str], None] = _warn) -> Config:
+def _load(options: argparse.Namespace, warn: Callable[[str], None] = warn) -> Config:
     """The configuration with the flags given."""
     return load(options.config, os.environ, _flags(options), warn)
 
@@ -240,9 +229,9 @@ def _config(options: argparse.Namespace) -> int:
     from exness.config import texts
 
     if options.defaults or options.markdown:
-        return _deliver(texts.default_file() if options.defaults else texts.markdown())
-    resolved = resolve(options.config, os.environ, _flags(options), _warn)
-    return _deliver(texts.effective_table(resolved) if options.table else texts.effective_file(resolved))
+        return deliver(texts.default_file() if options.defaults else texts.markdown())
+    resolved = resolve(options.config, os.environ, _flags(options), warn)
+    return deliver(texts.effective_table(resolved) if options.table else texts.effective_file(resolved))
 
 
 def _serve(options: argparse.Namespace, stop: Stop) -> int:
@@ -252,9 +241,9 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
 
     _configure_logs(config, ignored)
     try:
-        life.run(config, _say, stop, config_file(options.config))
+        life.run(config, say, stop, config_file(options.config))
     except (life.StartError, life.StorageError) as error:
-        return _fail(str(error))
+        return fail(str(error))
     except BaseExceptionGroup as group:
         return _fail_group(group)
     return 0
@@ -270,9 +259,9 @@ def _venue(options: argparse.Namespace, stop: Stop) -> int:
 
     _configure_logs(config, ignored)
     try:
-        run(config, options.port, options.fault, _say, stop)
+        run(config, options.port, options.fault, say, stop)
     except VenueError as error:
-        return _fail(str(error))
+        return fail(str(error))
     return 0
 
 
@@ -298,7 +287,7 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
     reasons: BaseException | None = expected
     while isinstance(reasons, BaseExceptionGroup):
         reasons = reasons.exceptions[0]
-    return _fail(str(reasons))
+    return fail(str(reasons))
 
 
 def _token(options: argparse.Namespace) -> int:
@@ -310,157 +299,36 @@ def _token(options: argparse.Namespace) -> int:
         email = normalised(options.email)
         if options.revoke:
             life.revoke_sessions(config, email)
-            _say(f"every session of {email} is ended; it can sign in again")
+            say(f"every session of {email} is ended; it can sign in again")
         else:
             (token,) = life.issue_tokens(config, [email])
-            return _deliver(token)
+            return deliver(token)
     except AddressError as error:
-        return _fail(f"{options.email[:100]!r}: {error}", code=2)
+        return fail(f"{options.email[:100]!r}: {error}", code=2)
     except life.StorageError as error:
-        return _fail(str(error))
+        return fail(str(error))
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    data_dir = _load(options).storage.data_dir
-    from exness.storage.datadir import held
-    from exness.storage.verify import verify, verify_directory
-    from exness.storage.verify_tables import Difference
-
-    started = time.monotonic()
-    try:
-        with ExitStack() as stack:
-            bar = stack.enter_context(_progress("records"))
-            if options.file is None:
-                stack.enter_context(held(data_dir))
-                report = verify_directory(data_dir, bar)
-            else:
-                report = verify(options.file, None, bar)
-    except Difference as difference:
-        return _fail(f"{options.file or data_dir} does not agree: {difference}")
-    except StorageError as error:
-        return _fail(str(error))
-    _say(_verified(str(options.file or data_dir.resolve()), report, time.monotonic() - started))
-    return 0
-
-
-def _verified(what: str, report: "Report", seconds: float) -> str:
-    return "\n".join(
-        (
-            f"verified {what} in {seconds:.1f} s",
-            f"  journal       {report.records:,} records in an unbroken row, every checksum right",
-            f"  snapshots     {report.snapshots}, each the state that the journal leads to",
-            f"  tables        {_tables(report)}",
-            f"  trades        {report.trades_opened:,} of {report.users:,} users, {report.open_trades:,} are open",
-            f"  liquidations  {report.liquidations:,} in {report.liquidating_ticks:,} ticks: each due, none overdue",
-            f"  books         free + locked + house = {format_usdc(report.deposits)} USDC deposited, at every record",
-            f"  state         {report.digest}",
-        )
-    )
-
-
-def _tables(report: "Report") -> str:
-    if report.tables is None:
-        return "none to check: they are made from the journal by the next start"
-    behind = report.records - report.tables
-    return "every row is what the journal leads to" + (f"; {behind:,} records are still to follow" if behind else "")
+    return upkeep.verify(_load(options).storage.data_dir, options.file)
 
 
 def _rebuild(options: argparse.Namespace) -> int:
-    data_dir = _load(options).storage.data_dir
-    from exness.storage.datadir import locked
-    from exness.storage.rebuild import rebuild
-
-    try:
-        with _progress("records") as bar, locked(data_dir):
-            records = rebuild(data_dir, bar)
-    except StorageError as error:
-        return _fail(str(error))
-    _say(f"the tables of {data_dir} are made anew from {records:,} records")
-    return 0
+    return upkeep.rebuild(_load(options).storage.data_dir)
 
 
 def _repair(options: argparse.Namespace) -> int:
-    data_dir = _load(options).storage.data_dir
-    from exness.storage.datadir import locked
-    from exness.storage.repair import cut, find_damage
-
-    try:
-        with locked(data_dir):
-            with _progress("records") as bar:
-                damage = find_damage(data_dir, bar)
-            if damage is None:
-                _say(f"the journal of {data_dir} is whole: there is nothing to repair")
-                return 0
-            _say("\n".join((damage.why, *(f"  {name:9} {text}" for name, text in (damage.row or {}).items()))))
-            if not damage.can_be_cut:
-                return _fail("it is not the newest record, so it can't be cut: restore a backup (`exness restore`)")
-            if not options.cut:
-                return _fail(
-                    f"nothing was changed; `exness repair --cut` removes record {damage.seq}, what it did is lost"
-                )
-            kept = cut(data_dir, damage)
-    except StorageError as error:
-        return _fail(str(error))
-    _say(f"record {damage.seq} is cut; a copy of what it was is {kept}")
-    return 0
+    return upkeep.repair(_load(options).storage.data_dir, cut=options.cut)
 
 
 def _backup(options: argparse.Namespace) -> int:
-    data_dir = _load(options).storage.data_dir
-    from exness.storage.backup import backup
-
-    try:
-        with _progress("pages") as bar:
-            backup(data_dir, options.file, bar)
-    except StorageError as error:
-        return _fail(str(error))
-    _say(f"backed up {data_dir} to {options.file}, {options.file.stat().st_size:,} bytes")
-    return 0
+    return upkeep.backup(_load(options).storage.data_dir, options.file)
 
 
 def _restore(options: argparse.Namespace) -> int:
-    data_dir = _load(options).storage.data_dir
-    from exness.storage.backup import restore
-
-    try:
-        restore(options.file, data_dir)
-    except StorageError as error:
-        return _fail(str(error))
-    _say(f"restored {options.file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
-    _say("sessions and sign-in links from before the restore are ended: everyone signs in again")
-    return 0
-
-
-@contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error for what takes longer than a second."""
-    from tqdm import tqdm
-
-    with tqdm(unit=f" {unit}", delay=1.0, mininterval=0.5, file=sys.stderr, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
+    return upkeep.restore(_load(options).storage.data_dir, options.file)
 
 
 def _version(options: argparse.Namespace) -> int:
-    return _deliver(f"exness {__version__}")
-
-
-def _say(text: str) -> None:
-    """Tell what is done. It is as well done when nobody takes it."""
-    print(printable(text))
-
-
-def _deliver(text: str) -> int:
-    """Print what was asked for. The exit code: 1 when standard output does not take it."""
-    why_not = deliver(text)
-    return _fail(f"standard output can't be written: {why_not}") if why_not else 0
-
-
-def _fail(message: str, code: int = 1) -> int:
-    print(printable(f"exness: {message}"), file=sys.stderr)
-    return code
+    return deliver(f"exness {__version__}")

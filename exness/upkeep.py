@@ -1,0 +1,141 @@
+"""The commands on the data itself: verify, rebuild, repair, backup, restore. Each says what it did and returns an exit
+code."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exness.core.money import format_usdc
+from exness.process.output import fail, say
+from exness.runtime.ports import StorageError
+
+if TYPE_CHECKING:
+    from exness.storage.verify import Report
+
+
+def verify(data_dir: Path, file: Path | None) -> int:
+    """Check a data directory, or a backup."""
+    from exness.storage import verify as checks
+    from exness.storage.datadir import held
+    from exness.storage.verify_tables import Difference
+
+    started = time.monotonic()
+    try:
+        with ExitStack() as stack:
+            bar = stack.enter_context(_progress("records"))
+            if file is None:
+                stack.enter_context(held(data_dir))
+                report = checks.verify_directory(data_dir, bar)
+            else:
+                report = checks.verify(file, None, bar)
+    except Difference as difference:
+        return fail(f"{file or data_dir} does not agree: {difference}")
+    except StorageError as error:
+        return fail(str(error))
+    say(_verified(str(file or data_dir.resolve()), report, time.monotonic() - started))
+    return 0
+
+
+def _verified(what: str, report: "Report", seconds: float) -> str:
+    return "\n".join(
+        (
+            f"verified {what} in {seconds:.1f} s",
+            f"  journal       {report.records:,} records in an unbroken row, every checksum right",
+            f"  snapshots     {report.snapshots}, each the state that the journal leads to",
+            f"  tables        {_tables(report)}",
+            f"  trades        {report.trades_opened:,} of {report.users:,} users, {report.open_trades:,} are open",
+            f"  liquidations  {report.liquidations:,} in {report.liquidating_ticks:,} ticks: each due, none overdue",
+            f"  books         free + locked + house = {format_usdc(report.deposits)} USDC deposited, at every record",
+            f"  state         {report.digest}",
+        )
+    )
+
+
+def _tables(report: "Report") -> str:
+    if report.tables is None:
+        return "none to check: they are made from the journal by the next start"
+    behind = report.records - report.tables
+    return "every row is what the journal leads to" + (f"; {behind:,} records are still to follow" if behind else "")
+
+
+def rebuild(data_dir: Path) -> int:
+    """Make the tables anew."""
+    from exness.storage import rebuild as tables
+    from exness.storage.datadir import locked
+
+    try:
+        with _progress("records") as bar, locked(data_dir):
+            records = tables.rebuild(data_dir, bar)
+    except StorageError as error:
+        return fail(str(error))
+    say(f"the tables of {data_dir} are made anew from {records:,} records")
+    return 0
+
+
+def repair(data_dir: Path, *, cut: bool) -> int:
+    """Show the first damaged record; cut it, if that is wanted and it is the newest."""
+    from exness.storage import repair as damages
+    from exness.storage.datadir import locked
+
+    try:
+        with locked(data_dir):
+            with _progress("records") as bar:
+                damage = damages.find_damage(data_dir, bar)
+            if damage is None:
+                say(f"the journal of {data_dir} is whole: there is nothing to repair")
+                return 0
+            say("\n".join((damage.why, *(f"  {name:9} {text}" for name, text in (damage.row or {}).items()))))
+            if not damage.can_be_cut:
+                return fail("it is not the newest record, so it can't be cut: restore a backup (`exness restore`)")
+            if not cut:
+                return fail(
+                    f"nothing was changed; `exness repair --cut` removes record {damage.seq}, what it did is lost"
+                )
+            kept = damages.cut(data_dir, damage)
+    except StorageError as error:
+        return fail(str(error))
+    say(f"record {damage.seq} is cut; a copy of what it was is {kept}")
+    return 0
+
+
+def backup(data_dir: Path, file: Path) -> int:
+    """Copy the data, also while a server runs."""
+    from exness.storage import backup as copies
+
+    try:
+        with _progress("pages") as bar:
+            copies.backup(data_dir, file, bar)
+    except StorageError as error:
+        return fail(str(error))
+    say(f"backed up {data_dir} to {file}, {file.stat().st_size:,} bytes")
+    return 0
+
+
+def restore(data_dir: Path, file: Path) -> int:
+    """Put a backup into an empty data directory."""
+    from exness.storage import backup as copies
+
+    try:
+        copies.restore(file, data_dir)
+    except StorageError as error:
+        return fail(str(error))
+    say(f"restored {file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
+    say("sessions and sign-in links from before the restore are ended: everyone signs in again")
+    return 0
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error for what takes longer than a second."""
+    from tqdm import tqdm
+
+    with tqdm(unit=f" {unit}", delay=1.0, mininterval=0.5, file=sys.stderr, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
