@@ -246,7 +246,7 @@ def stop() -> Iterator[Stop]:
         signal.signal(number, handler)
 
 
-STEPS = ["_check_feed", "recover", "open_auth", "_storage", "open_storage", "_first_prices"]
+STEPS = ["_check_recording", "recover", "open_auth", "_storage", "open_storage", "_first_prices"]
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
@@ -269,10 +269,10 @@ async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
     real = getattr(life, step)
     if step == "_first_prices":  # it looks at the signal itself
 
-        async def first_prices(exchange: Any, stopping: asyncio.Event) -> None:
+        async def first_prices(source: Any, exchange: Any, stopping: asyncio.Event) -> None:
             reached.set()
             await stopping.wait()
-            await real(exchange, stopping)
+            await real(source, exchange, stopping)
 
         monkeypatch.setattr(life, step, first_prices)
     else:
