@@ -37,7 +37,8 @@ def banner(
         f"  data       {data_dir}",
         f"  feed       {exchange.feed.describe()}",
         f"  mail       {mailer.describe()}",
-        f"  recovered  {source} + {recovered.replayed} events = seq {books.seq}: {books.accounts} accounts, "
+        f"  recovered  {source} + {recovered.replayed} events = "
+        f"seq {recovered.snapshot_seq + recovered.replayed}: {books.accounts} accounts, "
         f"{books.open_trades} open trades in {recovered.seconds:.3f} s",
         f"  state      {recovered.digest}",
         *(f"  note       {note}" for note in recovered.notes),

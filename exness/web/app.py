@@ -76,7 +76,7 @@ def _with_policy(handler: Handler, policy: str) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         response = await handler(request)
-        response.headers[hdrs.CONTENT_SECURITY_POLICY] = policy
+        response.headers["Content-Security-Policy"] = policy
         return response
 
     return handle

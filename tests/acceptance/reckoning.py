@@ -168,11 +168,13 @@ def read_tables(data_dir: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def books_balance(data_dir: Path) -> bool:
-    """sum(free) + sum(locked) + house == sum(deposits), to the unit, and no trader below 0."""
+    """sum(free) + sum(locked) + house == sum(deposits), to the unit, and no trader below 0. Tables that a kill has left
+    behind balance too, also those that have no account yet."""
     (sums,) = read_tables(
         data_dir,
-        "SELECT sum(free) FILTER (WHERE account_id <> 'house'), sum(locked), sum(deposited), "
-        "sum(free) FILTER (WHERE account_id = 'house'), min(free) FILTER (WHERE account_id <> 'house') FROM balances",
+        "SELECT coalesce(sum(free) FILTER (WHERE account_id <> 'house'), 0), sum(locked), sum(deposited), "
+        "sum(free) FILTER (WHERE account_id = 'house'), "
+        "coalesce(min(free) FILTER (WHERE account_id <> 'house'), 0) FROM balances",
     )
     free, locked, deposited, house, least = sums
     ((margins,),) = read_tables(data_dir, "SELECT coalesce(sum(margin), 0) FROM trades WHERE status = 'open'")
