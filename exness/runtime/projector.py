@@ -1,11 +1,13 @@
 """Keeps the tables up with the journal: takes its records once they are on disk, in order, in batches of its own.
 
-At once when idle, with all that came meanwhile when not. What it can't keep in memory it reads from the journal; so it
-does at the start, from where the tables have come to. Tables that can't be written stop no trade: it is tried again,
-and whoever asks for what is not in them yet is refused.
+It gathers for a moment, as a transaction for one record costs nearly what one for a hundred does; but writes at once
+when somebody waits for what is not in them yet. What it can't keep in memory it reads from the journal; so it does at
+the start, from where the tables have come to. Tables that can't be written stop no trade: it is tried again, and who
+asks for what is not in them yet is refused.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -25,6 +27,8 @@ BATCH = 2_000
 """Records that go into one transaction."""
 MOST_IN_MEMORY = 50_000
 """Records that may wait here; beyond it they are dropped, and read from the journal when their turn comes."""
+GATHER_S = 0.03
+"""How long records are gathered for one transaction when nobody waits for the tables."""
 RETRY_S = 1.0
 WAIT_S = 2.0
 """How long a reader waits for the tables, and a start, before it opens the port with some way to go."""
@@ -46,6 +50,8 @@ class Projector:
         self._records: deque[Record] = deque()
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=BATCH)
         self._arrived = asyncio.Event()
+        self._wanted = asyncio.Event()
+        """Set when there is no more time to gather."""
         self._closing = False
         self._told_s = time.monotonic()
         self.failures = 0
@@ -71,12 +77,15 @@ class Projector:
             self._records.extend(records)
         self._arrivals.append((self._durable_seq, time.monotonic()))
         self._arrived.set()
+        if self.behind >= BATCH:
+            self._wanted.set()
 
     async def reached(self, seq: int) -> None:
         """Return once the tables hold everything up to `seq`. Raises TablesBehind after WAIT_S."""
         future = self._mark.when(seq)
         if future is None:
             return
+        self._wanted.set()
         try:
             async with asyncio.timeout(WAIT_S):
                 await future
@@ -90,6 +99,7 @@ class Projector:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
+            await self._gather()
             try:
                 await self._step()
             except JournalDamaged:
@@ -104,6 +114,16 @@ class Projector:
         """Let `run` return once what is in memory is written. What is not is read again by the next start."""
         self._closing = True
         self._arrived.set()
+        self._wanted.set()
+
+    async def _gather(self) -> None:
+        """Let more come, unless there is much already, somebody waits, or this is the end."""
+        if self._closing or self.behind >= BATCH or self._mark.waiting:
+            return
+        self._wanted.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._wanted.wait()
 
     async def _step(self) -> None:
         records = self._from_memory(BATCH) or await self._from_journal()

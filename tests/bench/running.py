@@ -18,7 +18,7 @@ from tqdm import tqdm
 from exness.app.life import issue_tokens
 from exness.config import load
 from tests.bench.load import Plan, Run
-from tests.support.process import ROOT, Server
+from tests.support.process import ROOT, UNLIMITED, Server
 from tests.support.venue import Venue
 
 QUOTES = {"SOL_USDC": 200.0, "ETH_USDC": 3000.0, "BTC_USDC": 100_000.0}
@@ -171,7 +171,7 @@ async def exness(
     settings: Settings, data_dir: Path, venue: Venue, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Server]:
     """The real process on the venue's prices, ready, on the cores of the server."""
-    variables = {"EXNESS_TRADING_INITIAL_BALANCE": "1000000", **(env or {})}
+    variables = {**UNLIMITED, "EXNESS_TRADING_INITIAL_BALANCE": "1000000", **(env or {})}
     server = Server(data_dir, "--feed", "backpack", "--feed-url", venue.url, env=variables, cwd=ROOT)
     with started_on(server_cores(settings)):
         await server.__aenter__()

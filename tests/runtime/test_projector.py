@@ -105,7 +105,38 @@ async def test_what_comes_while_it_writes_goes_into_the_next_batch_together(monk
         assert desk.projector.behind == 111
         desk.tables.open.set()
         await desk.projector.reached(111)
-        assert desk.tables.sizes[1:] == [50, 50, 10]
+        assert desk.tables.sizes == [50, 50, 11]
+
+
+async def test_what_comes_within_a_moment_is_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "GATHER_S", 60.0)
+    async with following() as desk:
+        for record in DESK.records[:20]:
+            await desk.commit([record])
+            await asyncio.sleep(0)
+        assert desk.tables.sizes == []
+    assert desk.tables.sizes == [20]
+
+
+async def test_who_waits_for_the_tables_waits_for_no_more_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "GATHER_S", 60.0)
+    async with following() as desk:
+        await desk.commit(DESK.records[:3])
+        await asyncio.sleep(0.01)
+        assert desk.projector.seq == 0
+        await desk.projector.reached(2)
+        assert desk.projector.seq == 3
+
+
+async def test_as_much_as_fits_into_one_transaction_waits_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "GATHER_S", 60.0)
+    monkeypatch.setattr(projector, "BATCH", 10)
+    async with following() as desk:
+        await desk.commit(DESK.records[:9])
+        await asyncio.sleep(0.01)
+        assert desk.tables.sizes == []
+        await desk.commit(DESK.records[9:12])
+        await until(lambda: desk.tables.sizes[:1] == [10])
 
 
 async def test_what_has_no_room_in_memory_is_read_from_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
