@@ -71,7 +71,7 @@ def simulate(history: History, trace: Callable[[str], None] = lambda line: None)
     """Play a history. Raises Broken."""
     world = _World(history, trace)
     step = mock.patch.object(snapshots, "STEP", history.bounds.snapshot_step)
-    behind = mock.patch.multiple(projector, MOST_IN_MEMORY=20, BATCH=7)
+    behind = mock.patch.multiple(projector, MOST_IN_MEMORY=20, BATCH=7, GATHER_S=0.0)
     with _machine_time(world), step, behind, structlog.testing.capture_logs():
         return world.play()
 
