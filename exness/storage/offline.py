@@ -16,6 +16,9 @@ from exness.storage.snapshots import check_row, read_chunk, select_all
 OLD_MAIN = Schema("main", 0x65786D6E, version=VERSION)
 """A main.db of before journal.db: it holds the journal, too."""
 
+LOG_HEADER_BYTES = 32
+"""Of a write-ahead log, before its first frame: https://www.sqlite.org/fileformat.html#the_write_ahead_log"""
+
 HAS_JOURNAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'journal'"
 
 
@@ -71,13 +74,15 @@ def _is_old_main(path: Path) -> bool:
 def offline_uri(path: Path) -> Iterator[str]:
     """What to open so that not a byte of it changes.
 
-    With no write-ahead log the file is read as it lies. With one, SQLite makes an index of it beside it, which goes
-    again; an index that a killed server left is not believed and not touched either.
+    With nothing in a write-ahead log the file is read as it lies. A log that is a header alone, as a kill before its
+    first frame leaves it, has nothing in it: SQLite would look for another header until it gives up. With a log that
+    has, SQLite makes an index of it beside it, which goes again; an index that a killed server left is not believed and
+    not touched either.
     """
     if not path.is_file():
         raise StorageError(f"{path} is not there")
     log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
-    has_log = log.exists() and log.stat().st_size > 0
+    has_log = log.exists() and log.stat().st_size > LOG_HEADER_BYTES
     leave_index = index.exists()
     mode = "mode=ro&immutable=1"
     if has_log:

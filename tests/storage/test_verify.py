@@ -1,11 +1,13 @@
 """verify: passes on what our own program wrote, changes nothing, and finds whatever does not agree."""
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from zlib import crc32
 
@@ -162,6 +164,26 @@ async def test_what_a_killed_server_left_agrees_with_the_next_banner_and_stays_u
     assert contents(data_dir) == before
     assert re.search(rf"^  state +{state}$", done.output, re.MULTILINE)
     assert "  journal       6 records" in done.output
+
+
+@pytest.mark.parametrize("index", ["left", "lost"])
+@pytest.mark.parametrize("database", [JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB])
+def test_a_log_of_which_a_kill_left_the_header_alone_is_no_log(
+    data_dir: Path, tmp_path: Path, database: str, index: str
+) -> None:
+    killed = tmp_path / "killed"
+    with closing(sqlite3.connect(data_dir / database, isolation_level=None)) as connection:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute(f"PRAGMA user_version = {version}")  # one frame, which changes nothing
+        shutil.copytree(data_dir, killed)
+    log = killed / f"{database}-wal"
+    assert log.stat().st_size > 4096, "the header and a page"
+    os.truncate(log, 32)
+    if index == "lost":
+        (killed / f"{database}-shm").unlink()
+    before = contents(killed)
+    assert checked(killed).digest == digest_of(DESK.state)
+    assert contents(killed) == before
 
 
 @pytest.mark.slow
