@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import cast
 
-from exness.core.commands import Command, OpenAccount, StartAfresh
+from exness.core.commands import Command, OpenAccount
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId
 from exness.core.outcomes import Outcome
@@ -91,12 +91,6 @@ class Exchange:
             if isinstance(outcome, Refusal) and outcome.reject is not Reject.ACCOUNT_EXISTS:
                 raise AssertionError(f"no account can be opened: {outcome}")  # to ask again would never end
         return known  # ours, or that of a request that came at the same time
-
-    async def reset(self, cause: str = "") -> Outcome:
-        """Forget every account, trade, price and candle. Raises like `do`."""
-        outcome = await self.do(StartAfresh(), cause)
-        self._candles.forget()
-        return outcome
 
     # --- see ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ engine and into the journal like everything else, and is durable before it is an
 
 from aiohttp import web
 
-from exness.core.commands import Deposit
+from exness.core.commands import Deposit, StartAfresh
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
@@ -130,7 +130,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     control, exchange = _let_in(request).control, _exchange(request)
     if control is not None:
         await control.start_afresh()
-    outcome = await exchange.reset(request[REQUEST_STATE].request_id)
+    outcome = await exchange.do(StartAfresh(), request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))
