@@ -1,15 +1,7 @@
 """verify: passes on what our own program wrote, changes nothing, and finds whatever does not agree."""
 
-import asyncio
-import os
 import re
-import shutil
-import sqlite3
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from zlib import crc32
 
 import msgspec
 import pytest
@@ -17,69 +9,32 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.events import AccountOpened, Deposited, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
-from exness.core.instruments import Side
 from exness.core.state import State
 from exness.runtime.ports import StorageError
 from exness.storage.datadir import locked
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
-from exness.storage.sqlite import open_storage
 from exness.storage.verify import verify
-from exness.storage.verify_tables import Difference
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import random_trading
+from tests.storage.agreeing import DESK, LAST, MIDDLE, SNAPSHOTS_AT, difference
 from tests.storage.damage import (
     checked,
     contents,
     flip_in_record,
     forge,
     make_directory,
-    row_of,
-    save,
     tamper,
-    write_all,
 )
 from tests.support.books import (
     ANN,
     SOL,
-    Desk,
     assert_books_balance,
-    close_trade,
-    deposit,
     desk_with,
     open_trade,
     tick,
 )
 from tests.support.process import Server, finished
 from tests.support.states import replayed
-
-DESK = random_trading(21)
-"""Read only. Its records are the journal of most directories here."""
-LAST = DESK.state.seq
-MIDDLE = LAST // 2
-SNAPSHOTS_AT = (1, MIDDLE, LAST - 1, LAST)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that nobody changes."""
-    data_dir = tmp_path_factory.mktemp("original") / "data"
-    asyncio.run(make_directory(data_dir, DESK.records, SNAPSHOTS_AT))
-    return data_dir
-
-
-@pytest.fixture
-def data_dir(original: Path, tmp_path: Path) -> Path:
-    """A directory of its own for each test, in which everything agrees."""
-    shutil.copytree(original, tmp_path / "data")
-    return tmp_path / "data"
-
-
-def difference(data_dir: Path) -> Difference:
-    with pytest.raises(Difference) as found:
-        checked(data_dir)
-    assert "\n" not in str(found.value)
-    return found.value
-
 
 # --- what agrees ----------------------------------------------------------------------------------------------------
 
@@ -129,61 +84,6 @@ def test_it_changes_neither_a_byte_nor_a_time_nor_the_list_of_files(data_dir: Pa
     before = contents(data_dir)
     checked(data_dir)
     assert contents(data_dir) == before
-
-
-async def killed_server(data_dir: Path) -> str:
-    """What a kill leaves behind: records in the write-ahead log. Returns what a start recovers from it."""
-    async with Server(data_dir, env={"EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.05"}) as server:
-        token = await server.token("ann@example.com")
-        for number in range(5):
-            body = {"asset": "SOL", "type": "long", "margin": 1 + number, "leverage": 2}
-            answer = await server.post("/trade/create", token, body)
-            assert answer.status == 200
-        server.kill()
-        await server.restart()
-        state = server.banner("state")
-        server.kill()
-        await server.wait()
-    assert (data_dir / f"{JOURNAL_DB}-wal").stat().st_size > 0
-    return state
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("index", ["left", "lost"])
-async def test_what_a_killed_server_left_agrees_with_the_next_banner_and_stays_untouched(
-    tmp_path: Path, index: str
-) -> None:
-    data_dir = tmp_path / "data"
-    state = await killed_server(data_dir)
-    if index == "lost":
-        for database in (JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB):
-            (data_dir / f"{database}-shm").unlink()
-    before = contents(data_dir)
-    done = await finished("verify", "--data-dir", str(data_dir), cwd=tmp_path)
-    assert (done.code, done.errors) == (0, "")
-    assert contents(data_dir) == before
-    assert re.search(rf"^  state +{state}$", done.output, re.MULTILINE)
-    assert "  journal       6 records" in done.output
-
-
-@pytest.mark.parametrize("index", ["left", "lost"])
-@pytest.mark.parametrize("database", [JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB])
-def test_a_log_of_which_a_kill_left_the_header_alone_is_no_log(
-    data_dir: Path, tmp_path: Path, database: str, index: str
-) -> None:
-    killed = tmp_path / "killed"
-    with closing(sqlite3.connect(data_dir / database, isolation_level=None)) as connection:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        connection.execute(f"PRAGMA user_version = {version}")  # one frame, which changes nothing
-        shutil.copytree(data_dir, killed)
-    log = killed / f"{database}-wal"
-    assert log.stat().st_size > 4096, "the header and a page"
-    os.truncate(log, 32)
-    if index == "lost":
-        (killed / f"{database}-shm").unlink()
-    before = contents(killed)
-    assert checked(killed).digest == digest_of(DESK.state)
-    assert contents(killed) == before
 
 
 @pytest.mark.slow
@@ -459,178 +359,3 @@ def test_a_table_that_was_tampered_with_is_found(data_dir: Path, what: str) -> N
     sentence = str(difference(data_dir))
     assert re.search(rf"{table}|trades|{table[:-1]}", sentence), sentence
     assert re.search(r"at journal record \d+: ", sentence)
-
-
-# --- snapshots ------------------------------------------------------------------------------------------------------
-
-SNAPSHOT_DAMAGE = {
-    "a byte of an account": "UPDATE chunks SET accounts = CAST(substr(accounts, 1, 9) || x'00' || "
-    "substr(accounts, 11) AS BLOB)",
-    "a chunk is gone": "DELETE FROM chunks",
-    "a byte of the header": "UPDATE snapshots SET header = CAST(substr(header, 1, 20) || x'00' || "
-    "substr(header, 22) AS BLOB)",
-    "the digest": "UPDATE snapshots SET digest = 'f' || substr(digest, 2) || 'f'",
-    "the number of chunks": "UPDATE snapshots SET chunks = chunks + 1",
-    "the checksum": "UPDATE snapshots SET checksum = checksum + 1",
-}
-
-
-@pytest.mark.parametrize("what", SNAPSHOT_DAMAGE)
-@pytest.mark.parametrize("seq", [1, LAST])
-def test_a_damaged_snapshot_is_found(data_dir: Path, what: str, seq: int) -> None:
-    tamper(data_dir / SNAPSHOTS_DB, f"{SNAPSHOT_DAMAGE[what]} WHERE seq = ?", seq)
-    found = difference(data_dir)
-    assert found.seq == seq
-    assert f"snapshot {seq} does not restore: " in str(found)
-
-
-async def test_a_snapshot_of_another_state_is_found_though_its_checksums_are_right(data_dir: Path) -> None:
-    other = random_trading(22)
-    async with open_storage(data_dir, INSTRUMENTS) as storage:
-        other.state.seq = MIDDLE
-        await save(storage.snapshots, other.state)
-    found = difference(data_dir)
-    assert (found.seq, f"snapshot {MIDDLE} is not the state that the journal leads to" in str(found)) == (MIDDLE, True)
-
-
-async def test_a_snapshot_with_another_time_is_found(data_dir: Path) -> None:
-    """The digest does not cover it; but the clock would go on from there."""
-    state = replayed(DESK.records[:MIDDLE])
-    state.at += 1
-    async with open_storage(data_dir, INSTRUMENTS) as storage:
-        await save(storage.snapshots, state)
-    assert f"snapshot {MIDDLE} is not the state" in str(difference(data_dir))
-
-
-async def test_a_snapshot_of_the_right_state_by_other_records_is_found(data_dir: Path) -> None:
-    async with open_storage(data_dir, INSTRUMENTS) as storage:
-        state = replayed(DESK.records[:MIDDLE])
-        right = await storage.journal.fingerprint(MIDDLE)
-        await save(storage.snapshots, state, right)
-        assert checked(data_dir).snapshots == len(SNAPSHOTS_AT)
-        await save(storage.snapshots, state, right ^ 1)
-    found = difference(data_dir)
-    assert (found.seq, str(found).partition(": ")[2]) == (
-        MIDDLE,
-        f"snapshot {MIDDLE} is of another journal: the records up to it differ",
-    )
-
-
-async def test_a_snapshot_ahead_of_the_journal_is_found(data_dir: Path) -> None:
-    ahead = Desk()
-    ahead.engine.state = replayed(DESK.records)
-    ahead.at = DESK.at
-    ahead.do(deposit(DESK.state.account_list[0].id, "1"))
-    async with open_storage(data_dir, INSTRUMENTS) as storage:
-        await save(storage.snapshots, ahead.state)
-    found = difference(data_dir)
-    assert (found.seq, f"snapshot {LAST + 1} is ahead of the journal" in str(found)) == (LAST, True)
-
-
-# --- files ----------------------------------------------------------------------------------------------------------
-
-
-def refusal(data_dir: Path) -> str:
-    with pytest.raises((StorageError, Difference)) as found:
-        checked(data_dir)
-    return str(found.value)
-
-
-@pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
-def test_a_truncated_database_is_found(data_dir: Path, kept: float) -> None:
-    path = data_dir / JOURNAL_DB
-    with path.open("r+b") as file:
-        file.truncate(int(path.stat().st_size * kept))
-    assert refusal(data_dir)
-
-
-def test_a_page_of_nonsense_is_found(data_dir: Path) -> None:
-    path = data_dir / JOURNAL_DB
-    root = _root_page(path, "journal")
-    with path.open("r+b") as file:
-        file.seek((root - 1) * 4096)
-        file.write(b"\xa5" * 4096)
-    assert "can't be read further" in refusal(data_dir)
-
-
-def _root_page(path: Path, table: str) -> int:
-    with sqlite3.connect(path) as connection:
-        page: int = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
-    connection.close()
-    return page
-
-
-@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
-def test_a_file_that_is_no_database_is_named(data_dir: Path, database: str) -> None:
-    (data_dir / database).write_bytes(b"this is no database, however long one reads it" * 1000)
-    assert f"{database} is damaged or no SQLite database" in refusal(data_dir)
-
-
-@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
-def test_a_newer_version_is_named(data_dir: Path, database: str) -> None:
-    tamper(data_dir / database, "PRAGMA user_version = 99")
-    assert f"{database} was written by a newer version of exness" in refusal(data_dir)
-
-
-@pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
-def test_another_applications_database_is_named(data_dir: Path, database: str) -> None:
-    tamper(data_dir / database, "PRAGMA application_id = 7")
-    assert f"{database} belongs to another application" in refusal(data_dir)
-
-
-def test_an_empty_or_missing_journal_is_named(data_dir: Path) -> None:
-    (data_dir / JOURNAL_DB).write_bytes(b"")
-    assert refusal(data_dir).endswith("journal.db is empty")
-    (data_dir / JOURNAL_DB).unlink()
-    assert refusal(data_dir).endswith("main.db holds tables and no journal, from which they are made: name that one")
-    (data_dir / MAIN_DB).unlink()
-    assert refusal(data_dir).endswith("journal.db is not there")
-
-
-def test_the_checksum_is_the_documented_one(data_dir: Path) -> None:
-    """Anyone can check a journal with nothing but SQLite and a CRC-32."""
-    seq, at, kind, payload, request, checksum = row_of(data_dir, MIDDLE)
-    written = f"{seq} {at} {kind} {len(request.encode())} {request}{payload}"
-    assert checksum == crc32(written.encode())
-
-
-# --- memory ---------------------------------------------------------------------------------------------------------
-
-
-def churn(rounds: int) -> Iterator[Record]:
-    """Records of an exchange whose state stays small, however long it runs."""
-    desk = desk_with(ANN)
-    yield from desk.records
-    desk.records.clear()
-    for number in range(rounds):
-        desk.at += 1
-        desk.do(open_trade(f"o-{number}", side=Side.LONG if number % 2 else Side.SHORT, margin="1", leverage="2"))
-        desk.do(close_trade(f"o-{number}"))
-        yield from desk.records
-        desk.records.clear()
-
-
-async def peak_of_verify(data_dir: Path, rounds: int) -> int:
-    async with open_storage(data_dir, INSTRUMENTS) as storage:
-        batch: list[Record] = []
-        for record in churn(rounds):
-            batch.append(record)
-            if len(batch) >= 2000:
-                await write_all(storage, batch)
-                batch = []
-        await write_all(storage, batch)
-    tracemalloc.start()
-    try:
-        assert checked(data_dir).records > 2 * rounds
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.slow
-async def test_its_memory_grows_with_the_state_and_not_with_the_journal(tmp_path: Path) -> None:
-    await peak_of_verify(tmp_path / "warm", 10)
-    short = await peak_of_verify(tmp_path / "short", 1_500)
-    long = await peak_of_verify(tmp_path / "long", 15_000)
-    print(f"peak over 3,000 records {short:,} bytes, over 30,000 records {long:,} bytes")
-    assert long < 2 * short + 200_000
