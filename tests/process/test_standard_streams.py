@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exness.process.standard_streams import Outlet, printable
+from exness.process.standard_streams import BYTES, LINES, Outlet, printable
 from tests.support.process import ROOT
 from tests.support.waiting import until_blocking
 
@@ -22,10 +23,15 @@ PIPE_BYTES = 4096
 
 
 class End(NamedTuple):
-    """Both ends of a pipe. `read` is -1 where there is no reader."""
+    """Both ends of a pipe, and who writes to it."""
 
     write: int
-    read: int = -1
+    read: int
+    outlets: list[Outlet]
+
+    def outlet(self, encoding: str = "utf-8", *, lines: int = LINES, size: int = BYTES) -> Outlet:
+        self.outlets.append(Outlet(self.write, encoding, lines=lines, size=size))
+        return self.outlets[-1]
 
     def take(self, count: int) -> bytes:
         return b"".join(iter(lambda: os.read(self.read, 65_536) if self.holds() else b"", b""))[:count]
@@ -36,21 +42,22 @@ class End(NamedTuple):
 
 @contextlib.contextmanager
 def pipe() -> Iterator[End]:
+    """Its number is free for others only once nobody writes to it: a thread that still did would write to theirs."""
     read, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    outlets: list[Outlet] = []
     try:
-        yield End(write, read)
+        yield End(write, read, outlets)
     finally:
-        for each in (read, write):
-            with contextlib.suppress(OSError):
-                os.close(each)
+        os.close(read)
+        idle = [outlet.drain(SOON_S) for outlet in outlets]
+        assert all(idle)
+        os.close(write)
 
 
 def closed() -> int:
-    read, write = os.pipe()
-    os.close(read)
-    os.close(write)
-    return write
+    """A number that no file gets, unlike that of one that was closed."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def without_reader() -> int:
@@ -85,7 +92,7 @@ def test_what_a_stream_refuses_is_dropped_and_counted_by_why(name: str) -> None:
 def test_a_pipe_that_nobody_reads_holds_nobody_and_keeps_what_it_has_room_for(blocking: bool) -> None:
     with pipe() as end:
         os.set_blocking(end.write, blocking)
-        outlet = Outlet(end.write, lines=100)
+        outlet = end.outlet(lines=100)
         began = time.monotonic()
         for number in range(100_000):
             outlet.put(f"line {number:060}\n")
@@ -112,7 +119,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_and_keeps_what_it_has_room_for(bl
 
 def test_lines_are_bounded_by_their_memory_too() -> None:
     with pipe() as end:
-        outlet = Outlet(end.write, size=100_000)
+        outlet = end.outlet(size=100_000)
         for _ in range(50):
             outlet.put(f"{'x' * 10_000}\n")
         assert outlet.waiting() <= 10
@@ -121,7 +128,7 @@ def test_lines_are_bounded_by_their_memory_too() -> None:
 
 def test_lines_that_were_dropped_are_told_of_once_there_is_room_again() -> None:
     with pipe() as end:
-        outlet = Outlet(end.write, lines=2)
+        outlet = end.outlet(lines=2)
         outlet.tell_dropped = lambda count: f"{count} lost\n"
         for number in range(2_000):
             outlet.put(f"{number:0100}\n")
@@ -177,7 +184,7 @@ ENCODED = {
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_what_an_encoding_does_not_have_is_escaped(encoding: str) -> None:
     with pipe() as end:
-        outlet = Outlet(end.write, encoding)
+        outlet = end.outlet(encoding)
         outlet.write("Łódź \udc80\n")
         assert outlet.drain(SOON_S)
         assert end.take(100) == ENCODED[encoding]
@@ -186,7 +193,7 @@ def test_what_an_encoding_does_not_have_is_escaped(encoding: str) -> None:
 
 def test_a_line_is_written_whole_however_it_is_put_together() -> None:
     with pipe() as end:
-        outlet = Outlet(end.write)
+        outlet = end.outlet()
         outlet.write("half")
         outlet.put("another\n")
         outlet.writelines([" and half\nthen ", "no end"])
@@ -200,7 +207,7 @@ def test_a_line_that_cannot_be_made_is_dropped_alone() -> None:
         raise ZeroDivisionError
 
     with pipe() as end:
-        outlet = Outlet(end.write)
+        outlet = end.outlet()
         outlet.put_later(lambda: "before\n")
         outlet.put_later(broken)
         outlet.put_later(lambda: "after\n")
