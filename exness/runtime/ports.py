@@ -11,7 +11,7 @@ import msgspec
 from exness.core.capture import Header
 from exness.core.commands import Command, PriceTick
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.core.outcomes import Outcome
 from exness.core.views import Question, View
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
@@ -140,7 +140,7 @@ class TradeRow(msgspec.Struct, frozen=True):
     """A trade as the tables hold it. What only a closed trade has is None while it is open; `shortfall` is then 0.
     `decimals` are its asset's, which need not be configured any more."""
 
-    order: OrderId
+    id: TradeId
     account: AccountId
     asset: Asset
     side: Side
@@ -181,7 +181,7 @@ class History(Protocol):
         Raises HistoryTooLong when more than a bounded number of trades would have to be looked at."""
         ...
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """One trade of this account. Somebody else's is None, like one that does not exist."""
         ...
 
@@ -399,7 +399,7 @@ class ManualControl(Protocol):
         Raises OutOfTime when it would lead too far."""
         ...
 
-    async def start_afresh(self) -> None:
+    async def reset(self) -> None:
         """Forget the script, and let the clock run at real speed."""
         ...
 

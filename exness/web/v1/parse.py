@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from exness.core.commands import OpenTrade
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, Side
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, Side, TradeId
 from exness.core.money import MAX_SCALED, USDC_DECIMALS, AmountError, TooLarge, parse_scaled
 from exness.core.rejects import OutOfRange
 from exness.core.rules import Rules, out_of_range
@@ -154,7 +154,7 @@ def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> Ope
     problems.raise_if_any(_CREATE_ORDER)
     return OpenTrade(
         account=account,
-        order=OrderId(ids.new()),
+        trade_id=TradeId(ids.new()),
         asset=_present(asset),
         side=_present(side),
         margin=_present(margin),
@@ -171,7 +171,7 @@ def _present(value: Choice | None) -> Choice:
     return value
 
 
-def close_order(body: bytes) -> OrderId:
+def close_order(body: bytes) -> TradeId:
     """The body of /trade/close. Raises InvalidRequest."""
     problems = Problems()
     try:
@@ -182,7 +182,7 @@ def close_order(body: bytes) -> OrderId:
     if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
         problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
     problems.raise_if_any()
-    return OrderId(fields.order_id)
+    return TradeId(fields.order_id)
 
 
 def email_of(body: bytes) -> str:
