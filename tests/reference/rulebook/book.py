@@ -181,7 +181,8 @@ class House:
 class Book:
     """`seq` numbers the records, `at` is the time of the newest one or of the newest command, whichever is later."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, *, checked: bool = False) -> None:
+        self.checked = checked
         self.configured = self.rules = rules
         self.seq = 0
         self.at = 0
@@ -202,6 +203,8 @@ class Book:
         account = self.accounts.get(fields.get("account", ""))
         if account is not None:
             statement.add(account.rows, told)
+        if self.checked:
+            self.check()
         return self.seq
 
     # --- looking up -----------------------------------------------------------------------------------------------

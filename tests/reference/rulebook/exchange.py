@@ -12,10 +12,11 @@ from tests.reference.rulebook.rules import Rules
 
 
 class Exchange:
-    """`start` is the time before its first record: what was due up to then is not made up."""
+    """`start` is the time before its first record: what was due up to then is not made up. `checked` has the books
+    checked at every record."""
 
-    def __init__(self, rules: Rules, start: int = 0) -> None:
-        self.book = Book(rules)
+    def __init__(self, rules: Rules, start: int = 0, *, checked: bool = False) -> None:
+        self.book = Book(rules, checked=checked)
         self.book.at = start
 
     def execute(self, command: Command, at: int) -> Outcome:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from tests.reference.rulebook.rules import R, Rates
 
@@ -87,6 +88,7 @@ def is_due(position: Position, rates: Rates, mark: int) -> bool:
     return left <= requirement(position, rates, mark)
 
 
+@lru_cache(maxsize=10_000)
 def liquidation_price(position: Position, rates: Rates) -> int:
     """The first whole price that is due: 0 for a long that none liquidates. The lines that the requirement is made of
     are solved one by one; that the answer is the first one is checked with the rule itself."""
@@ -121,7 +123,8 @@ def _crossing(position: Position, rates: Rates, line: Callable[[Fraction], Fract
         left = position.margin + position.gain(price) - held(position, rates, price)
         return left - line(_basis(position, rates, price))
 
-    return over(0) / (over(0) - over(1))
+    at_nothing = over(0)
+    return at_nothing / (at_nothing - over(1))
 
 
 @dataclass(frozen=True)
