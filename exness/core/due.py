@@ -40,6 +40,11 @@ class DueTimes(Generic[T]):
     def __len__(self) -> int:
         return len(self._expiries) + len(self._settlements)
 
+    @property
+    def expiring(self) -> int:
+        """How many expiries there are."""
+        return len(self._expiries)
+
     def add_expiry(self, at: int, number: int, thing: T) -> None:
         """O(log n)."""
         self._expiries.add(at, number, thing)

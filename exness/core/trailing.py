@@ -325,13 +325,17 @@ class TrailingStops(Generic[T]):
 
     def first_due(self, price: int) -> T | None:
         """The stop that this price reaches first: of the nearest level the one of the least number. O(1)."""
+        first = self.first(price)
+        return None if first is None else first[2]
+
+    def first(self, price: int) -> tuple[int, int, T] | None:
+        """Its level, number and thing."""
         found = self._by_distance.first_due(price)
         other = self._by_percent.first_due(price)
         if found is None or other is None:
-            first = found or other
-            return None if first is None else first[2]
+            return found or other
         sign = -1 if self._side is Side.LONG else 1
-        return found[2] if (sign * found[0], found[1]) < (sign * other[0], other[1]) else other[2]
+        return found if (sign * found[0], found[1]) < (sign * other[0], other[1]) else other
 
     def wait(self, activation: int, number: int, thing: T) -> None:
         """A stop that does not trail before this price is reached. It is added then."""

@@ -11,13 +11,28 @@ from typing import Final, assert_never
 import msgspec
 
 from exness.core.events import (
+    AccountEvent,
     AccountOpened,
     Deposited,
     ExchangeReset,
+    InsurancePaid,
+    NetLeverageSet,
+    OrderAmended,
+    OrderEnded,
+    OrderPlaced,
+    OrderTriggered,
+    ProfileSet,
+    RatesSet,
     Record,
+    TradeChanged,
     TradeClosed,
+    TradeIncreased,
     TradeOpened,
+    TradeReduced,
+    TrailMoved,
 )
+from exness.core.statement import Reason, entries
+from exness.core.trades import Trade
 from exness.storage import rows
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TABLE_OF, TRADES, Row, Table
 
@@ -63,8 +78,39 @@ def project(record: Record) -> list[Effect]:
             ]
         case ExchangeReset():
             return [CLEAR]
+        case TradeReduced() | TradeIncreased() | TradeChanged():
+            return [_changed(event.trade), *_moved(record, event)]
+        case OrderPlaced() | OrderAmended() | OrderTriggered() | OrderEnded() | NetLeverageSet():
+            return _moved(record, event)
+        case InsurancePaid(amount):
+            return [Change(BALANCES, HOUSE, {}, {"free": amount, "locked": 0, "deposited": amount})]
+        case TrailMoved() | RatesSet() | ProfileSet():
+            return []
         case _:
             assert_never(event)
+
+
+def _changed(trade: Trade) -> Change:
+    """What a trade has become."""
+    now: dict[str, int | str | None] = {
+        "margin": trade.margin,
+        "leverage": trade.leverage,
+        "entry_price": trade.entry,
+        "liquidation_price": trade.liquidation,
+    }
+    return Change(TRADES, trade.id, now, {})
+
+
+def _moved(record: Record, event: AccountEvent) -> list[Effect]:
+    """What an event moves of its account's money."""
+    moved: dict[Reason, int] = dict(entries(event))
+    free = sum(moved.values())
+    bound = -moved.get(Reason.MARGIN, 0) - moved.get(Reason.RESERVE, 0)
+    return [
+        _pay(event.account, free, bound),
+        _pay(HOUSE, -free - bound, 0),
+        rows.AccountRecord(event.account, record.seq),
+    ]
 
 
 def _pay(account: str, free: int, locked: int) -> Change:
@@ -96,7 +142,8 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             fingerprint=event.fingerprint or None,
             balance_after=event.balance,
         ),
-        _pay(trade.account, -trade.margin, trade.margin),
+        _pay(trade.account, -trade.margin - event.fee, trade.margin),
+        *([_pay(HOUSE, event.fee, 0)] if event.fee else []),
         _sum(trade.account, {"opened": 1}),
         rows.AccountRecord(trade.account, record.seq),
     ]
@@ -122,7 +169,7 @@ def _closed(record: Record, event: TradeClosed) -> list[Effect]:
     return [
         Change(TRADES, event.trade_id, ended, {}),
         _pay(account, event.returned, -event.margin),
-        _pay(HOUSE, -pnl, 0),
+        _pay(HOUSE, event.margin - event.returned, 0),
         _sum(account, sums),
         rows.AccountRecord(account, record.seq),
     ]

@@ -56,12 +56,13 @@ def test_a_trade_is_opened_with_all_that_is_known_of_it(rules: Rules, side: Side
         liquidation=usdc(liquidation),
         opened_at=START + 5,
         seq=2,
+        size=usdc("12.5") * 1_000,
     )
     assert record == Record(2, START + 5, TradeOpened(trade, balance=usdc("4987.5")))
     (account,) = desk.state.account_list
-    assert (account.free, account.locked, account.notional) == (usdc("4987.5"), usdc("12.5"), usdc("125") * 100)
+    assert (account.free, account.locked, account.notional) == (usdc("4987.5"), usdc("12.5"), usdc("125") * 100_000)
     assert account.trades == {"t": trade}
-    assert desk.state.market(SOL).open_interest == usdc("125") * 100
+    assert desk.state.market(SOL).open_interest == usdc("125") * 100_000
     assert_books_balance(desk.state)
 
 

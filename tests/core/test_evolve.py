@@ -165,8 +165,8 @@ def test_a_closed_trade_leaves_and_its_client_order_id_stays() -> None:
     ann = state.accounts[ANN]
     assert (ann.free, ann.locked, ann.notional, ann.trades, list(ann.seen)) == (usdc("5001"), 0, 0, {}, ["mine"])
     market = state.market(SOL)
-    assert (market.open_trades, market.open_interest, market.longs.first_due(0)) == (0, 0, None)
-    assert (state.open_trades, state.locked, state.house_pnl) == (0, 0, -usdc("1"))
+    assert (market.open_trades, market.open_interest, market.first_liquidation(0)) == (0, 0, None)
+    assert (state.open_trades, state.locked, state.house.pnl) == (0, 0, -usdc("1"))
     assert_books_balance(state)
 
 

@@ -8,10 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from exness.core import line as lines_of
-from exness.core import margin as formulas
 from exness.core.ceilings import STORED
-from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import Side
 from exness.core.line import Line, trade_line
 from exness.core.rates import FREE, RATE_UNIT, Basis, Rates, Residual, Tier
 from tests.support.books import LONG, SHORT
@@ -36,41 +34,6 @@ sums = st.integers(-(10**15), 10**15)
 
 def toward_loss(line: Line) -> int:
     return -1 if line.side is LONG else 1
-
-
-# Without rates, a trade is what it has always been
-
-
-@examples(200)
-@given(sides, margins, leverages, prices, prices)
-@example(LONG, 1, 100, 1, 1)
-@example(SHORT, 1, 10_000, 1, 1)
-def test_with_rates_of_0_a_trade_gains_and_is_liquidated_as_by_the_formulas_of_a_trade(
-    side: Side, margin: int, leverage: int, entry: int, price: int
-) -> None:
-    line = trade_line(side, margin, leverage, entry)
-    assert lines_of.gain(line, price) == formulas.uncapped_pnl(side, margin, leverage, entry, price)
-    assert lines_of.pnl(line, price) == formulas.pnl(side, margin, leverage, entry, price)
-    assert lines_of.liquidation_price(line) == formulas.liquidation_price(side, entry, leverage)
-    assert lines_of.bankruptcy_price(line) == lines_of.liquidation_price(line, Rates(taker=50_000, maker=20_000))
-    liquidation = lines_of.liquidation_price(line)
-    assert lines_of.is_reached(side, liquidation, price) is formulas.is_due(side, liquidation, price)
-    assert lines_of.is_due(line, FREE, price) is formulas.is_due(side, liquidation, price)
-    assert lines_of.average_entry(line) == entry
-    assert lines_of.entry_notional(line) == -(-margin * leverage // 100)
-
-
-@examples(200)
-@given(sides, margins, leverages, prices, prices, st.just(STORED) | st.integers(-(10**9), 10**12))
-def test_with_rates_of_0_every_end_is_settled_as_by_the_formulas_of_a_trade(
-    side: Side, margin: int, leverage: int, entry: int, price: int, most: int
-) -> None:
-    line = trade_line(side, margin, leverage, entry)
-    trade = Trade(OrderId("t"), AccountId("ann"), Asset("SOL"), side, margin, leverage, entry, 0, 0, 1)
-    settled = formulas.settle(trade, price, most)
-    expected = lines_of.Settlement(settled.pnl, settled.returned, settled.shortfall)
-    assert lines_of.settle(line, price, most=most) == expected
-    assert lines_of.settle_liquidation(line, price, Rates(residual=Residual.RETURN), most=most) == expected
 
 
 # Notional, gain, fees

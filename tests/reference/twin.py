@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
 from exness.core.events import (
     AccountOpened,
     CloseReason,
     Deposited,
     Event,
-    ExchangeReset,
     Record,
     Trade,
     TradeClosed,
@@ -147,8 +146,8 @@ class Twin:
                 return Prediction(self._close(command, at))
             case PriceTick():
                 return self._tick(command, at)
-            case Reset():
-                raise AssertionError("no world is reset")
+            case _:
+                raise AssertionError(f"no world is asked for {command}")
 
     def _join(self, command: OpenAccount) -> list[Event] | Refusal:
         if command.account in self.wallets or any(command.email == each.email for each in self.wallets.values()):
@@ -207,6 +206,7 @@ class Twin:
             liquidation=liquidation_price(command.side, entry_scaled, leverage),
             opened_at=at,
             seq=self.seq + 1,
+            size=command.margin * command.leverage,
             client_order=command.client_order,
         )
         return Lot(trade, Fraction(command.margin, MICRO), leverage, entry)
@@ -375,8 +375,8 @@ class Twin:
             case TradeClosed():
                 self._ended(event.trade_id, Fraction(event.pnl, MICRO))
                 self.shortfall += Fraction(event.shortfall, MICRO)
-            case ExchangeReset():
-                raise AssertionError("no world is reset")
+            case _:
+                raise AssertionError(f"no world has {event}")
         assert self._balances(), "the twin's own books do not balance"
 
     def _opened(self, event: TradeOpened) -> None:
@@ -389,7 +389,7 @@ class Twin:
             seen = self.wallets[trade.account].seen
             for forgotten in event.forgets:
                 del seen[forgotten]
-            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, trade.seq)
+            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, trade.seq, trade.seq)
 
     def _ended(self, order: str, pnl: Fraction) -> None:
         lot = self.lots.pop(order)
@@ -414,7 +414,7 @@ class Twin:
         kept = {
             "seq": (state.seq, self.seq),
             "at": (state.at, self.at),
-            "house": (state.house_pnl, self.house * MICRO),
+            "house": (state.house.pnl, self.house * MICRO),
             "deposits": (state.deposits, self.deposits * MICRO),
             "shortfall": (state.shortfall, self.shortfall * MICRO),
             "free": (state.free, sum(each.free for each in self.wallets.values()) * MICRO),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exness.core.events import AccountOpened, ExchangeReset, Record, TradeOpened
+from exness.core.events import AccountEvent, AccountOpened, Record, TradeOpened
 from exness.core.state import State
 from exness.storage import rows as row_types
 from exness.storage.files import JOURNAL_DB, MAIN_DB
@@ -34,7 +34,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
         (a.id, a.email, a.opened_at, opened[a.id].seq) for a in state.account_list
     ]
     assert rows(data_dir, "SELECT account_id, free, locked FROM balances ORDER BY account_id") == sorted(
-        [("house", state.house_pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
+        [("house", state.house.pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
     )
     assert rows(data_dir, "SELECT sum(deposited), sum(free) + sum(locked) FROM balances") == [
         (state.deposits, state.deposits)
@@ -62,7 +62,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     assert_sums_are(data_dir, records)
     records_of = "SELECT seq, account_id FROM account_records ORDER BY seq"
     assert rows(data_dir, records_of) == [
-        (r.seq, r.event.account) for r in records if not isinstance(r.event, ExchangeReset)
+        (r.seq, r.event.account) for r in records if isinstance(r.event, AccountEvent)
     ]
 
 
@@ -74,7 +74,7 @@ def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record])
         (*(r.seq, t.id, t.account), *(e.price, e.bid, e.ask, -t.margin, e.shortfall, r.at)) for r, e, t in liquidated
     ]
     assert rows(data_dir, "SELECT sum(shortfall) FROM trades") == [(state.shortfall if made else None,)]
-    assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house_pnl)]
+    assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house.pnl)]
 
 
 def assert_sums_are(data_dir: Path, records: list[Record]) -> None:

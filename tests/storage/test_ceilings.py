@@ -108,7 +108,7 @@ async def test_years_of_winning_and_losing_everything_fit_the_tables(tmp_path: P
     )
     beyond = STORED // WIDE + 1
     assert (won >= beyond, lost <= -beyond, deposited >= beyond) == (True, True, True)  # type: ignore[operator]
-    assert wild.desk.state.house_pnl > STORED
+    assert wild.desk.state.house.pnl > STORED
     wild.close_everything()
 
 
@@ -117,7 +117,7 @@ async def test_the_house_can_owe_more_than_64_bits(tmp_path: Path) -> None:
     for number in range(5):
         wild.win_all(AccountId(f"winner-{number}"))
     await assert_holds(tmp_path, wild.desk.records)
-    assert wild.desk.state.house_pnl < -4 * STORED
+    assert wild.desk.state.house.pnl < -4 * STORED
     assert [account.free for account in wild.desk.state.account_list if "winner" in account.id] == [MOST_HELD] * 5
 
 
