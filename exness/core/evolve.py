@@ -139,9 +139,9 @@ def _order_ended(state: State, record: Record, event: OrderEnded) -> None:
 def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
     trade = event.trade
     account = _touch(state, trade.account, record.seq)
+    books.open_trade(state, account, trade)
     books.pay(state, account, -trade.margin - event.fee, event.balance)
     state.house.commission += event.fee
-    books.open_trade(state, account, trade)
     if event.fingerprint and trade.client_order is not None:
         seen = SeenOrder(event.fingerprint, trade.id, record.seq, record.seq)
         books.remember(account, trade.client_order, seen, event.forgets)

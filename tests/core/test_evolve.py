@@ -124,7 +124,7 @@ def test_a_record_that_is_older_than_the_last_is_damage() -> None:
         (AccountOpened(AccountId("cid"), "ann@example.com", 0), AssertionError, "account cid is opened twice"),
         # A client order id to forget that is not remembered.
         (
-            TradeOpened(replace(OPENED.trade, id="u", seq=4, client_order="x"), usdc("4980"), "", ("gone",)),
+            TradeOpened(replace(OPENED.trade, id="u", seq=4, client_order="x"), usdc("4980"), "x", ("gone",)),
             KeyError,
             "'gone'",
         ),

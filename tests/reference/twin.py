@@ -439,7 +439,7 @@ class Twin:
             f"{name}'s opening": (account.opened_at, wallet.opened_at),
             f"{name}'s free balance": (account.free, wallet.free * MICRO),
             f"{name}'s locked margin": (account.locked, sum(lot.margin for lot in mine) * MICRO),
-            f"{name}'s notional": (account.notional, sum(lot.notional for lot in mine) * MICRO * 100),
+            f"{name}'s notional": (account.notional, sum(lot.notional for lot in mine) * MICRO * 100_000),
             f"{name}'s last record": (account.seq, wallet.seq),
             f"{name}'s trades": (list(account.trades.values()), [lot.trade for lot in mine]),
             f"{name}'s client orders": (list(account.seen.items()), list(wallet.seen.items())),
