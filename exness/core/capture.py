@@ -174,10 +174,13 @@ class Digest:
     """One hash of the state: money, trades, orders and client order ids, not prices. Add every account, in order."""
 
     def __init__(self, header: Header) -> None:
-        sums = [*map(_plain, header.sums)]
-        self._sha256 = hashlib.sha256(
-            _encode((header.seq, header.accounts, sums, header.trails, header.rates, header.profile))
-        )
+        if header.format == 1:
+            money = map(_plain, (header.house_pnl, header.deposits, header.shortfall))
+            known: tuple[object, ...] = (header.seq, header.accounts, *money)
+        else:
+            sums = [*map(_plain, header.sums)]
+            known = header.seq, header.accounts, sums, header.trails, header.rates, header.profile
+        self._sha256 = hashlib.sha256(_encode(known))
 
     def add(self, accounts: bytes) -> None:
         """The next account, or several behind one another."""

@@ -87,6 +87,7 @@ def open_at(
     refusal = (
         refusal
         or guards.over_limit(state, rules, account, asset, notional, line, leverage, left_out=funds.left_out)
+        or guards.out_of_range(Figure.SIZE, line.size, SIZE)  # after the limits, as it has always been answered
         or guards.too_little(margin_ + fee, funds.free)
     )
     if refusal is not None:
@@ -134,10 +135,8 @@ def trailing_exit(trailing: Trailing, side: Side, price: int, number: int) -> Ex
 
 def wrong_amounts(rules: Rules, asset: Asset, margin: int, leverage: int) -> Refusal | None:
     most = rules.instruments[asset].max_leverage
-    return (
-        guards.out_of_range(Figure.MARGIN, margin, MARGIN)
-        or guards.out_of_range(Figure.LEVERAGE, leverage, LEVERAGE._replace(most=most))
-        or guards.out_of_range(Figure.SIZE, margin * leverage, SIZE)
+    return guards.out_of_range(Figure.MARGIN, margin, MARGIN) or guards.out_of_range(
+        Figure.LEVERAGE, leverage, LEVERAGE._replace(most=most)
     )
 
 

@@ -26,7 +26,7 @@ from exness.core.line import Line, entry_fee, trade_line
 from exness.core.outcomes import Repeated
 from exness.core.prices import Price
 from exness.core.rejects import Figure, Limit, Reached, Refusal, Reject
-from exness.core.rules import Rules
+from exness.core.rules import SIZE, Rules
 from exness.core.state import Account, State
 from exness.core.tick_order import opens_at, order_is_reached, stops_at
 from exness.core.trades import PLACES, Order
@@ -155,6 +155,7 @@ def may_wait(
             new_trades=new_trades,
             left_out=funds.left_out,
         )
+        or guards.out_of_range(Figure.SIZE, line.size, SIZE)
         or guards.too_little(reserve, funds.free)
         or replace(order, opens=line.size if order.net else 0, reserved=reserve)
     )
