@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exness import __version__, upkeep
 from exness.config import Config, ConfigError, UsageError, config_file, load, resolve
-from exness.config.flags import add_flags, flags_of
+from exness.config.flags import Help, HelpWithTables, add_flags, flags_of
 from exness.feeds.scenarios import table
 from exness.mockvenue.faults import Fault, FaultError, parse_fault
 from exness.mockvenue.faults import table as fault_table
@@ -183,7 +183,7 @@ def _command(
         help=summary,
         description=description,
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
+        formatter_class=HelpWithTables if epilog else Help,
         allow_abbrev=False,
     )
     command.set_defaults(run=run, is_server=is_server)

@@ -308,6 +308,7 @@ async def test_pause_and_step_go_in_one_request(dev: App) -> None:
         ({"step": "0.0000001"}, "step", "step can have at most 6 decimals"),
         ({"step": True}, "step", "step must be a number or a decimal string"),
         ({"step": 1, "now": 1}, "now", "now is not a known field"),
+        ({"paused": True, "rate": 1}, "rate", "rate is not a known field"),
     ],
 )
 async def test_a_bad_clock_order_is_refused_by_name_and_moves_nothing(
