@@ -293,7 +293,7 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
     from exness.app import life
-    from exness.runtime.emails import AddressError, normalised
+    from exness.access.emails import AddressError, normalised
 
     try:
         email = normalised(options.email)

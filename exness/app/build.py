@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from exness import __version__
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
@@ -33,7 +34,7 @@ from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Conductor, Mailer, ManualControl, PriceFeed, PriceSource
+from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, PriceSource
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url

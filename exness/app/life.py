@@ -21,6 +21,7 @@ import structlog
 from aiohttp import web
 
 from exness.access.magic_links import SIGNUP, MagicLinks
+from exness.access.ports import AuthStore, Mail, Mailer
 from exness.app.banner import banner
 from exness.app.build import (
     Source,
@@ -46,21 +47,13 @@ from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import forget_before_reset
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import (
-    AuthStore,
-    Journal,
-    JournalDamaged,
-    LastRecord,
-    Mail,
-    Mailer,
-    ManualControl,
-    StorageError,
-)
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.prices import LastRecord, ManualControl
 from exness.runtime.projector import TablesBehind
 from exness.runtime.recovery import Recovered, recover, what_to_do
-from exness.runtime.sockets import allow_connections, why_not_listening
-from exness.runtime.stopping import stop_event
-from exness.runtime.threads import Threads, in_thread_of_its_own
+from exness.process.sockets import allow_connections, why_not_listening
+from exness.process.stopping import stop_event
+from exness.process.threads import Threads, in_thread_of_its_own
 from exness.runtime.writer import Halted
 from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare
@@ -127,7 +120,7 @@ async def _revoke_sessions(config: Config, email: str) -> None:
 
 
 class _LinkMails:
-    """Implements `ports.LinkMails`. `base_url` is asked when it is needed: the port may be known only then.
+    """Implements `access.ports.LinkMails`. `base_url` is asked when it is needed: the port may be known only then.
 
     A mail is handed on a random moment after it was asked for. Its sending takes time on the machine, and were that
     spent right when the answer goes out, the answer would tell by its own time who has an account.

@@ -25,7 +25,7 @@ from exness.core.rejects import Figure, OutOfRange
 from exness.core.rules import SLIPPAGE, out_of_range
 from exness.feeds.ohlc import shown
 from exness.feeds.recording import ReplayError
-from exness.runtime.emails import AddressError, normalised
+from exness.access.emails import AddressError, normalised
 from exness.runtime.moments import parse_time
 from exness.runtime.texts import TextError, open_table
 

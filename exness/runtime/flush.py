@@ -13,7 +13,8 @@ import structlog
 
 from exness.core.events import Record, StartedAfresh
 from exness.runtime.candles import Candle, CandleBatch, CandleBook, CandleQuery
-from exness.runtime.ports import CandleStore, Journal
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal
 
 _log = structlog.get_logger("exness.runtime.flush")
 

@@ -18,7 +18,8 @@ import structlog
 
 from exness.core.events import Record
 from exness.runtime.meters import Histogram
-from exness.runtime.ports import Journal, JournalDamaged, StorageError, Tables
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.tables import Tables
 from exness.runtime.watermark import Watermark
 
 _log = structlog.get_logger("exness.runtime.projector")

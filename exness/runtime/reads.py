@@ -2,7 +2,8 @@
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, CandleStore, History, TradeQuery, TradeRow
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.tables import Analytics, History, TradeQuery, TradeRow
 from exness.runtime.sequencer import Busy, NotTaken
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from exness.core.events import Event, Record
 from exness.runtime.meters import BATCHES, Histogram
-from exness.runtime.ports import Journal, StorageError
+from exness.runtime.ports.journal import Journal, StorageError
 from exness.runtime.watermark import Watermark
 
 COUNTED_PER_TURN = 10_000

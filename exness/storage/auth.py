@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from exness.runtime.ports import Link, Revocations, StorageError
+from exness.access.ports import Link, Revocations
+from exness.runtime.ports.journal import StorageError
 from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
 
 AUTH = Schema("auth", 0x65786175)
@@ -76,7 +77,7 @@ def end_everything(data_dir: Path) -> None:
 
 
 class SqliteAuth:
-    """Implements `ports.AuthStore`."""
+    """Implements `access.ports.AuthStore`."""
 
     def __init__(self, database: Database, changed_file: Path, links_kept: int, ended_kept: int) -> None:
         self._database = database

@@ -19,7 +19,7 @@ from exness.core.events import (
     TradeLiquidated,
     TradeOpened,
 )
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 
 Row = tuple[int, int, str, str, str, int]
 """seq, at, kind, payload, request, checksum: the columns of the table `journal`."""

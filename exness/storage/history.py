@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from exness.core.instruments import AccountId, Asset, OrderId, Side
-from exness.runtime.ports import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
 from exness.storage.database import Database, one_view
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed

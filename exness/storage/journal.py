@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exness.core.events import Record
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage.batch import execute_batch
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint
 from exness.storage.database import Database, DatabaseDamaged, Schema, explain, transaction

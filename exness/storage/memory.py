@@ -16,17 +16,9 @@ from exness.core.events import Record, StartedAfresh
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.listings import Listing
-from exness.runtime.ports import (
-    Analytics,
-    JournalDamaged,
-    SnapshotDamaged,
-    SnapshotInfo,
-    SortBy,
-    StorageError,
-    TradeQuery,
-    TradeRow,
-    Watermark,
-)
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow, Watermark
 from exness.storage import rows
 from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
 from exness.storage.fold import apply, gather

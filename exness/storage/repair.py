@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from exness.runtime.ports import JournalDamaged
+from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.codec import decode
 from exness.storage.database import SNAPSHOTS, Schema, explain, prepare, transaction
 from exness.storage.datadir import flush

@@ -11,7 +11,7 @@ import structlog
 
 from exness.core.instruments import Asset
 from exness.runtime.listings import Listing
-from exness.runtime.ports import SnapshotDamaged
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.database import (
     SNAPSHOTS,
     DatabaseDamaged,

@@ -15,7 +15,8 @@ import msgspec
 
 from exness.core.events import Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, StorageError, Watermark
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.tables import Watermark
 from exness.storage.batch import execute_batch
 from exness.storage.codec import check_row, encode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction

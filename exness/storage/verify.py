@@ -31,7 +31,8 @@ from exness.core.events import (
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
 from exness.core.state import State, audit
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged
+from exness.runtime.ports.journal import JournalDamaged
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.codec import FINGERPRINTED, decode, fingerprint
 from exness.storage.database import SNAPSHOTS
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB

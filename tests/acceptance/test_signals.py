@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from exness.app import life
 from exness.config import load
 from exness.process.signals import Interrupted, Stop
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage import backup as backups
 from exness.storage import takeover
 from exness.storage.backup import backup, restore

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import AuthStore, Link, Revocations
+from exness.access.ports import AuthStore, Link, Revocations
 from exness.storage.auth import MemoryAuth, open_auth
 
 KEPT = 3

@@ -7,7 +7,7 @@ import pytest
 
 from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage import journal as journal_module
 from exness.storage import memory as memory_module
 from exness.storage.codec import encode, fingerprint

@@ -9,7 +9,7 @@ from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId
 from exness.core.state import State
-from exness.runtime.ports import Journal
+from exness.runtime.ports.journal import Journal
 from tests.support.books import (
     BTC,
     ETH,

@@ -15,7 +15,7 @@ from exness.core.instruments import Asset
 from exness.core.prices import PriceState
 from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US
-from exness.runtime.ports import LastRecord, OutOfTime, ScriptedPrice
+from exness.runtime.ports.prices import LastRecord, OutOfTime, ScriptedPrice
 from tests.runtime.running import Running
 from tests.support.books import (
     ANN,

@@ -23,7 +23,7 @@ from exness.core.views import Question
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
-from exness.runtime.ports import V
+from exness.runtime.ports.prices import V
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer, since_t0
 from tests.support.books import assert_books_balance
 

@@ -12,7 +12,8 @@ from exness.core.outcomes import Done
 from exness.core.views import AllPrices, BalanceOf, NewestRecord
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import READS_AT_ONCE, Exchange
-from exness.runtime.ports import StorageError, TradeQuery
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.tables import TradeQuery
 from tests.support.app import App, running_app
 from tests.support.books import SOL, tick, usdc
 from tests.support.waiting import until

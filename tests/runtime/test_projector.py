@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from exness.core.events import Record
 from exness.runtime import projector
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.projector import Projector, TablesBehind
 from exness.storage.fold import gather
 from exness.storage.memory import MemoryJournal, MemoryTables

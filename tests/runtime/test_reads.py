@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from exness.core.instruments import AccountId, OrderId
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Busy, NotTaken
 from tests.support.waiting import until

@@ -11,7 +11,8 @@ from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.state import State
 from exness.runtime import recovery
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.contracts.trading import random_trading

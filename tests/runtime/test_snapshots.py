@@ -12,7 +12,8 @@ from exness.core.capture import Header, digest_of
 from exness.core.instruments import AccountId
 from exness.core.state import State
 from exness.runtime import snapshots as snapshots_module
-from exness.runtime.ports import SnapshotDraft, SnapshotInfo, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDraft, SnapshotInfo
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted

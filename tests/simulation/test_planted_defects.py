@@ -20,7 +20,8 @@ from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
 from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import StorageError, V
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.prices import V
 from exness.runtime.projector import Projector
 from exness.runtime.sequencer import Busy, Sequencer, _refuse
 from exness.runtime.ticks import TickQueue, _mark

@@ -29,7 +29,8 @@ from exness.core.outcomes import Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
 from exness.core.state import BooksError, State, audit
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode

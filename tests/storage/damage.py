@@ -10,7 +10,7 @@ from typing import Any
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import Snapshots
+from exness.runtime.ports.snapshots import Snapshots
 from exness.storage.codec import Row, encode
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB
 from exness.storage.sqlite import Storage, open_storage

@@ -25,7 +25,7 @@ from exness.core.instruments import AccountId, OrderId
 from exness.core.rejects import Reject
 from exness.core.rules import Bounds
 from exness.core.state import State
-from exness.runtime.ports import SortBy, TradeQuery
+from exness.runtime.ports.tables import SortBy, TradeQuery
 from exness.runtime.recovery import recover
 from exness.storage.auth import AUTH
 from exness.storage.database import SNAPSHOTS, Schema, migrations

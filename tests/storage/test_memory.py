@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.memory import MemoryJournal
 from tests.contracts.trading import read_all
 from tests.support.books import known_history

@@ -12,7 +12,7 @@ import pytest
 from exness.core.commands import StartAfresh
 from exness.core.events import Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import Analytics, TradeQuery
+from exness.runtime.ports.tables import Analytics, TradeQuery
 from exness.storage import fold
 from exness.storage.files import MAIN_DB
 from exness.storage.fold import Change, Effect, project

@@ -10,7 +10,7 @@ from exness.core.capture import digest_of
 from exness.core.events import AccountOpened, Deposited, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.datadir import locked
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
 from exness.storage.verify import verify

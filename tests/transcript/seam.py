@@ -23,7 +23,10 @@ from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
 from exness.runtime.listings import Listing
-from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.snapshots import Snapshots
+from exness.runtime.ports.tables import History, Tables
 from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.web.app import endpoints_of
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode

@@ -12,7 +12,7 @@ from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
-from exness.runtime.ports import LastRecord
+from exness.runtime.ports.prices import LastRecord
 from exness.web.dev.endpoints import ENDPOINTS
 from exness.web.dev.models import MOST_SCRIPTED
 from exness.web.services import Dev

@@ -7,7 +7,7 @@ import pytest
 
 from exness.core.events import Record
 from exness.runtime import projector
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage import history
 from exness.storage.memory import MemoryTables
 from tests.support.app import Stores, running_app

@@ -10,9 +10,10 @@ import jwt
 import pytest
 
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import Revocations
 from exness.access.sessions import FUTURE_S, ISSUER, SESSION, Sessions
 from exness.runtime.clock import ManualClock, SystemClock, WallClock
-from exness.runtime.ports import Clock, Revocations
+from exness.runtime.ports.clock import Clock
 from exness.storage.auth import AUTH, AUTH_DB, MemoryAuth, open_auth
 from exness.storage.database import migrations
 from tests.contracts.backends import with_own_connection

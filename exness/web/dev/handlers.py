@@ -15,7 +15,7 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import ManualControl, OutOfTime
+from exness.runtime.ports.prices import ManualControl, OutOfTime
 from exness.web.dev.models import (
     ClockAnswer,
     ClockSetAnswer,

@@ -9,7 +9,7 @@ from exness.core.instruments import Asset
 from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules
 from exness.runtime.clock import SPEED_UNIT
-from exness.runtime.ports import ScriptedPrice
+from exness.runtime.ports.prices import ScriptedPrice
 from exness.web.http.errors import InvalidRequest
 from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
 from exness.web.v1.models import Amount, OptionalAmount

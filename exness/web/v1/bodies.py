@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from exness.core.money import AmountError, TooLarge, parse_scaled
-from exness.runtime.emails import AddressError, normalised
+from exness.access.emails import AddressError, normalised
 from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
 
 SALVAGED_BYTES = 4096

@@ -13,7 +13,8 @@ from exness.core.money import MAX_SCALED, USDC_DECIMALS
 from exness.core.rules import Rules, out_of_range
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports import Ids, SortBy, TradeQuery
+from exness.runtime.ports.clock import Ids
+from exness.runtime.ports.tables import SortBy, TradeQuery
 from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
 from exness.web.v1.models import (
     MAX_CANDLES,

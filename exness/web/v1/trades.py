@@ -13,7 +13,7 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.views import HoldingsOf
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
