@@ -292,20 +292,21 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
 
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
-    from exness.app import life
     from exness.access.emails import AddressError, normalised
+    from exness.app import tokens
+    from exness.runtime.ports.journal import StorageError
 
     try:
         email = normalised(options.email)
         if options.revoke:
-            life.revoke_sessions(config, email)
+            tokens.revoke_sessions(config, email)
             say(f"every session of {email} is ended; it can sign in again")
         else:
-            (token,) = life.issue_tokens(config, [email])
+            (token,) = tokens.issue_tokens(config, [email])
             return deliver(token)
     except AddressError as error:
         return fail(f"{options.email[:100]!r}: {error}", code=2)
-    except life.StorageError as error:
+    except StorageError as error:
         return fail(str(error))
     return 0
 

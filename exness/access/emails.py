@@ -33,6 +33,8 @@ def checked(address: str) -> ValidatedEmail:
     if _ENCODED_WORD in valid.local_part:
         raise AddressError("a mail address can't hold =?")
     return valid
+
+
 def masked(address: str) -> str:
     """`yuki@example.com` as `y***@e***.com`: enough to recognise one's own, too little to write to."""
     local, at, domain = address.rpartition("@")

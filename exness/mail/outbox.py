@@ -16,9 +16,9 @@ from pathlib import Path
 
 import structlog
 
+from exness.access.emails import masked
 from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
-from exness.access.emails import masked
 
 KEPT = 1000
 _DRAFT = ".draft"

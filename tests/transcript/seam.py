@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from exness import __version__
-from exness.app import life
+from exness.app import life, start, tokens
 from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
@@ -96,7 +96,7 @@ class Running:
 
     async def revoke(self, email: str) -> None:
         """`exness token --revoke EMAIL`."""
-        await asyncio.to_thread(life.revoke_sessions, self._config, email)
+        await asyncio.to_thread(tokens.revoke_sessions, self._config, email)
         await asyncio.sleep(LOOK_S)
 
 
@@ -109,7 +109,7 @@ def read_config(data_dir: Path, settings: Mapping[str, str]) -> Config:
 
 async def issue_tokens(data_dir: Path, settings: Mapping[str, str], emails: Sequence[str]) -> list[str]:
     """`exness token EMAIL`, for each."""
-    return await asyncio.to_thread(life.issue_tokens, read_config(data_dir, settings), emails)
+    return await asyncio.to_thread(tokens.issue_tokens, read_config(data_dir, settings), emails)
 
 
 @asynccontextmanager
@@ -155,7 +155,7 @@ class Memory:
 
     @contextmanager
     def instead(self) -> Iterator[None]:
-        with patch.object(life, "open_storage", self._open):
+        with patch.object(start, "open_storage", self._open):
             yield
 
 

@@ -13,8 +13,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 import msgspec
 from msgspec import Raw, UnsetType
 
-from exness.core.money import AmountError, TooLarge, parse_scaled
 from exness.access.emails import AddressError, normalised
+from exness.core.money import AmountError, TooLarge, parse_scaled
 from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
 
 SALVAGED_BYTES = 4096
