@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from exness.access.ports import AuthStore, Link, Revocations
-from exness.storage.auth import MemoryAuth, open_auth
+from exness.storage.auth import open_auth
+from tests.support.memory_auth import MemoryAuth
 
 KEPT = 3
 """Links."""

@@ -14,7 +14,6 @@ from exness.runtime import recovery
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
-from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.contracts.trading import random_trading
 from tests.support.books import (
     BOB,
@@ -30,6 +29,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.memory_storage import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.support.states import replayed
 
 

@@ -17,9 +17,9 @@ from exness.runtime.ports.snapshots import SnapshotDraft, SnapshotInfo
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
-from exness.storage.memory import MemoryDraft, MemoryJournal, MemorySnapshots
 from tests.runtime.running import Running, running
 from tests.support.books import ANN, SOL, close_trade, deposit, open_account, open_trade, tick
+from tests.support.memory_storage import MemoryDraft, MemoryJournal, MemorySnapshots
 from tests.support.waiting import until
 
 

@@ -20,7 +20,7 @@ from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.runtime.ports.tables import Watermark
 from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
-from exness.storage.memory import MemoryTables
+from tests.support.memory_storage import MemoryTables
 
 
 class Outage(StrEnum):

@@ -34,7 +34,6 @@ from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
-from exness.storage.memory import MemoryTables
 from exness.storage.rows import BALANCES, HOUSE
 from tests.reference.twin import Prediction, Twin
 from tests.simulation.actions import Bounds
@@ -49,6 +48,7 @@ from tests.simulation.disk import (
     tables_of,
 )
 from tests.simulation.loop import run_alone
+from tests.support.memory_storage import MemoryTables
 
 _NOTES = {"snapshot ": "snapshot fallback"}
 """What recovery says of what was not as it should be, by a sign of it."""

@@ -45,8 +45,6 @@ from exness.runtime.ports.tables import History, Tables
 from exness.runtime.recovery import recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
-from exness.storage.auth import MemoryAuth
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import open_storage
 from exness.web.app import endpoints_of, make_runner
 from exness.web.http.browser_rules import BrowserRules
@@ -72,6 +70,8 @@ from tests.support.books import (
     tick,
 )
 from tests.support.exchange import SetClock, make_parts
+from tests.support.memory_auth import MemoryAuth
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from tests.support.waiting import until
 
 SECRET = b"a secret of thirty-two bytes or more"

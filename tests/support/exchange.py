@@ -10,8 +10,8 @@ from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.clock import Clock, Ids
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.tables import History, Tables
-from exness.storage.memory import MemoryCandles, MemoryTables
 from tests.support.books import LISTINGS, SECOND, START, usdc
+from tests.support.memory_storage import MemoryCandles, MemoryTables
 
 
 class SetClock:

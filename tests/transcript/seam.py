@@ -27,10 +27,10 @@ from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.snapshots import Snapshots
 from exness.runtime.ports.tables import History, Tables
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.web.app import endpoints_of
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
 from exness.web.v1.errors import ERRORS
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))
