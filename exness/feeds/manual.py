@@ -107,7 +107,7 @@ class ManualFeed:
             self._changed.set()
             return PriceMoved(self.clock.now_us(), moved.seq, moved.liquidated, moved.scripted)
 
-    async def start_afresh(self) -> None:
+    async def reset(self) -> None:
         """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             self._script.clear()

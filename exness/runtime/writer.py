@@ -18,6 +18,9 @@ from exness.runtime.watermark import Watermark
 COUNTED_PER_TURN = 10_000
 """Records counted before the loop gets a turn: about a millisecond."""
 
+Kind = tuple[type[Event], str]
+"""Of an event, and its reason where it has one."""
+
 
 class Halted(Exception):
     """The exchange has stopped: it is not known whether what was asked is on disk. Ask again after the restart."""
@@ -61,7 +64,7 @@ class Writer:
         self.commit_s = Histogram()
         self.batches = Histogram(BATCHES)
         self.largest_batch = 0
-        self.events: Counter[type[Event]] = Counter()
+        self.events: Counter[Kind] = Counter()
         """Durable records since the start, by what they tell."""
         self._commit_began_s: float | None = None
 
@@ -213,11 +216,12 @@ class Writer:
         self._made_progress()
 
 
-async def _kinds_of(records: Sequence[Record]) -> Counter[type[Event]]:
+async def _kinds_of(records: Sequence[Record]) -> Counter[Kind]:
     """How many events there are of each kind. The loop turns between very many."""
-    kinds: Counter[type[Event]] = Counter()
+    kinds: Counter[Kind] = Counter()
     for first in range(0, len(records), COUNTED_PER_TURN):
         if first:
             await asyncio.sleep(0)
-        kinds.update([type(record.event) for record in records[first : first + COUNTED_PER_TURN]])
+        events = [record.event for record in records[first : first + COUNTED_PER_TURN]]
+        kinds.update([(type(event), getattr(event, "reason", "")) for event in events])
     return kinds

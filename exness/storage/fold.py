@@ -13,10 +13,9 @@ import msgspec
 from exness.core.events import (
     AccountOpened,
     Deposited,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.storage import rows
@@ -28,7 +27,7 @@ class Change(msgspec.Struct, gc=False):
 
     table: Table
     key: str
-    set: dict[str, int | str]
+    set: dict[str, int | str | None]
     add: dict[str, int]
 
 
@@ -50,8 +49,6 @@ def project(record: Record) -> list[Effect]:
             return _opened(record, event)
         case TradeClosed():
             return _closed(record, event)
-        case TradeLiquidated():
-            return _liquidated(record, event)
         case AccountOpened(account, email, deposit):
             return [
                 rows.User(account, email, record.at, record.seq),
@@ -64,7 +61,7 @@ def project(record: Record) -> list[Effect]:
                 Change(BALANCES, account, {}, {"free": amount, "locked": 0, "deposited": amount}),
                 rows.AccountRecord(account, record.seq),
             ]
-        case StartedAfresh():
+        case ExchangeReset():
             return [CLEAR]
         case _:
             assert_never(event)
@@ -74,9 +71,11 @@ def _pay(account: str, free: int, locked: int) -> Change:
     return Change(BALANCES, account, {}, {"free": free, "locked": locked, "deposited": 0})
 
 
-def _sum(account: str, *, opened: int = 0, closed: int = 0, profitable: int = 0, closed_pnl: int = 0) -> Change:
-    sums = {"opened": opened, "closed": closed, "profitable": profitable, "closed_pnl": closed_pnl}
-    return Change(SUMS, account, {}, {**sums, "liquidated": 0, "liquidated_pnl": 0})
+_NO_SUMS = dict.fromkeys(("opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl"), 0)
+
+
+def _sum(account: str, sums: dict[str, int]) -> Change:
+    return Change(SUMS, account, {}, _NO_SUMS | sums)
 
 
 def _opened(record: Record, event: TradeOpened) -> list[Effect]:
@@ -84,7 +83,7 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
     return [
         rows.Trade(
             opened_seq=trade.seq,
-            id=trade.order,
+            id=trade.id,
             account_id=trade.account,
             asset=trade.asset,
             side=trade.side.value,
@@ -98,56 +97,35 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             balance_after=event.balance,
         ),
         _pay(trade.account, -trade.margin, trade.margin),
-        _sum(trade.account, opened=1),
+        _sum(trade.account, {"opened": 1}),
         rows.AccountRecord(trade.account, record.seq),
     ]
 
 
 def _closed(record: Record, event: TradeClosed) -> list[Effect]:
-    pnl = event.pnl
-    return [
-        _end(record, event.order, "closed", event.price, pnl, event.returned, event.shortfall),
-        _pay(event.account, event.returned, -event.margin),
-        _pay(HOUSE, -pnl, 0),
-        _sum(event.account, closed=1, profitable=int(pnl > 0), closed_pnl=pnl),
-        rows.AccountRecord(event.account, record.seq),
-    ]
-
-
-def _liquidated(record: Record, event: TradeLiquidated) -> list[Effect]:
-    pnl = event.pnl
-    sums = dict.fromkeys(("opened", "closed", "profitable", "closed_pnl"), 0)
-    return [
-        _end(record, event.order, "liquidated", event.mark, pnl, 0, event.shortfall),
-        rows.Liquidation(
-            seq=record.seq,
-            trade_id=event.order,
-            account_id=event.account,
-            mark=event.mark,
-            bid=event.bid,
-            ask=event.ask,
-            pnl=pnl,
-            shortfall=event.shortfall,
-            at=record.at,
-        ),
-        _pay(event.account, 0, -event.margin),
-        _pay(HOUSE, -pnl, 0),
-        Change(SUMS, event.account, {}, {**sums, "liquidated": 1, "liquidated_pnl": pnl}),
-        rows.AccountRecord(event.account, record.seq),
-    ]
-
-
-def _end(record: Record, trade: str, status: str, price: int, pnl: int, returned: int, shortfall: int) -> Change:
-    ended: dict[str, int | str] = {
-        "status": status,
-        "close_price": price,
+    account, pnl = event.account, event.pnl
+    ended: dict[str, int | str | None] = {
+        "close_reason": event.reason.value,
+        "close_price": event.price,
+        "close_bid": event.bid,
+        "close_ask": event.ask,
         "pnl": pnl,
-        "returned": returned,
-        "shortfall": shortfall,
+        "returned": event.returned,
+        "shortfall": event.shortfall,
         "closed_at": record.at,
         "closed_seq": record.seq,
     }
-    return Change(TRADES, trade, ended, {})
+    if event.liquidated:
+        sums = {"liquidated": 1, "liquidated_pnl": pnl}
+    else:
+        sums = {"closed": 1, "profitable": int(pnl > 0), "closed_pnl": pnl}
+    return [
+        Change(TRADES, event.trade_id, ended, {}),
+        _pay(account, event.returned, -event.margin),
+        _pay(HOUSE, -pnl, 0),
+        _sum(account, sums),
+        rows.AccountRecord(account, record.seq),
+    ]
 
 
 class Batch:

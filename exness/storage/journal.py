@@ -15,12 +15,13 @@ JOURNAL = Schema("journal", 0x65786D6A)
 
 RECORDS_PER_READ = 2_000
 
-INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES {rows}"
+INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum, version, cause) VALUES {rows}"
 
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal"
 
 # Texts come as bytes: damaged ones need not be UTF-8.
-_COLUMNS = "seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum"
+_COLUMNS = """seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum, version,
+    CAST(cause AS BLOB)"""
 SELECT_RECORDS = f"SELECT {_COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # of constants  # nosec B608
 SELECT_RECORD = f"SELECT {_COLUMNS} FROM journal WHERE seq = ?"  # of constants  # nosec B608
 SELECT_CHECKSUMS = "SELECT checksum FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq"

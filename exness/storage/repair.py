@@ -65,7 +65,7 @@ def _row(journal: sqlite3.Connection, seq: int) -> dict[str, str] | None:
     row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
     if row is None:
         return None
-    names = ("seq", "at", "kind", "payload", "request", "checksum")
+    names = ("seq", "at", "kind", "payload", "request", "checksum", "version", "cause")
     texts = (each.decode("utf-8", "backslashreplace") if isinstance(each, bytes) else str(each) for each in row)
     return dict(zip(names, (text[:SHOWN] for text in texts), strict=True))
 

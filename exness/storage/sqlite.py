@@ -35,7 +35,7 @@ SELECT_DECIMALS = "SELECT decimals FROM assets WHERE symbol = ?"
 HAS_TRADES = """
     SELECT EXISTS (
         SELECT 1 FROM journal
-        WHERE seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
+        WHERE seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind IN ('exchange_reset', 'started_afresh'))
             AND kind = 'trade_opened' AND json_valid(payload) AND payload ->> '$.trade.asset' = ?
     )"""
 """It reads the whole journal: asked only when decimals have changed."""

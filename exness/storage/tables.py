@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from exness.core.events import Record
+from exness.core.events import ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.tables import Watermark
@@ -65,7 +65,7 @@ def write(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
 def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Watermark) -> None:
     batch = gather(records)
     last = records[-1]
-    reset = max((r.seq for r in records if r.event.__struct_config__.tag == "started_afresh"), default=mark.reset)
+    reset = max((r.seq for r in records if isinstance(r.event, ExchangeReset)), default=mark.reset)
     with transaction(connection):
         if batch.clear:
             clear(connection)

@@ -50,8 +50,8 @@ async def memory_backend(_: Path) -> AsyncIterator[Stored]:
     journal, snapshots = MemoryJournal(), MemorySnapshots(KEPT)
 
     def damage_record(seq: int) -> None:
-        number, at, kind, payload, request, checksum = journal.rows[seq - 1]
-        journal.rows[seq - 1] = (number, at, kind, payload.replace("a", "b", 1), request, checksum)
+        row = journal.rows[seq - 1]
+        journal.rows[seq - 1] = (*row[:3], row[3].replace("a", "b", 1), *row[4:])
 
     def lose_record(seq: int) -> None:
         del journal.rows[seq - 1]

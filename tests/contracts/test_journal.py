@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage import journal as journal_module
@@ -17,7 +17,7 @@ from tests.support import memory_storage as memory_module
 from tests.support.books import ANN, assert_books_balance, known_history
 from tests.support.memory_storage import MemoryJournal
 
-ALL_KINDS = {AccountOpened, Deposited, TradeOpened, TradeClosed, TradeLiquidated}
+ALL_KINDS = {AccountOpened, Deposited, TradeOpened, TradeClosed}
 
 
 async def test_what_is_appended_is_read_back_to_the_last_field(stored: Stored) -> None:

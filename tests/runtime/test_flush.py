@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from exness.core.events import Deposited, Record, StartedAfresh
+from exness.core.events import Deposited, ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.runtime import flush
 from exness.runtime.candles import CandleBatch, CandleBook, CandleQuery, Counted, Interval
@@ -25,7 +25,7 @@ def deposited(seq: int) -> Record:
 
 
 def reset(seq: int) -> Record:
-    return Record(seq, START + seq, StartedAfresh())
+    return Record(seq, START + seq, ExchangeReset())
 
 
 class Desk:

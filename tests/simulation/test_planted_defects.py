@@ -192,7 +192,7 @@ def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
             return real(state, rules, command, at)  # type: ignore[arg-type]
         return outcome
 
-    patch.setitem(engine._DECIDE, OpenTrade, twice)
+    patch.setitem(decide.DECIDE, OpenTrade, twice)
 
 
 @defect
@@ -283,7 +283,7 @@ def a_failed_commit_and_on_it_goes(patch: Patch) -> None:
 @defect
 def a_checksum_that_nobody_looks_at(patch: Patch) -> None:
     real = codec.checksum
-    patch.setattr(codec, "checksum", lambda *fields: real(0, 0, b"", b"", b""))
+    patch.setattr(codec, "checksum", lambda *fields: real(0, 0, b"", b"", b"", 1, b""))
 
 
 @defect

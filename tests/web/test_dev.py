@@ -409,7 +409,7 @@ async def test_a_deposit_needs_no_manual_feed(app: App) -> None:
         assert (await simulated.post("/dev/deposit", {"email": "a@example.com", "amount": 1})).status == 200
 
 
-# --- starting afresh ----------------------------------------------------------------------------------------------
+# --- reset -------------------------------------------------------------------------------------------------------
 
 
 async def test_after_a_reset_nothing_is_left_and_the_session_begins_anew(dev: App) -> None:

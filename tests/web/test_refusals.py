@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from exness.core.instruments import Asset, OrderId
+from exness.core.instruments import Asset, TradeId
 from exness.core.prices import PriceState
 from exness.core.rejects import (
     DueAtOnce,
@@ -30,7 +30,7 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
     (Reject.ACCOUNT_EXISTS, None, None),
     (Reject.ACCOUNT_NOT_FOUND, None, None),
     (Reject.TRADE_NOT_FOUND, None, None),
-    (Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(OrderId("o1")), '{"orderId":"o1"}'),
+    (Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(TradeId("o1")), '{"orderId":"o1"}'),
     (Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.DOWN), '{"asset":"SOL","reason":"down"}'),
     (Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.STALE, 7), '{"asset":"SOL","reason":"stale","age_us":7}'),
     (

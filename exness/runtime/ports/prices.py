@@ -148,7 +148,7 @@ class ManualControl(Protocol):
         Raises OutOfTime when it would lead too far."""
         ...
 
-    async def start_afresh(self) -> None:
+    async def reset(self) -> None:
         """Forget the script, and let the clock run at real speed."""
         ...
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 
 
 class Watermark(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class TradeRow(msgspec.Struct, frozen=True):
     """A trade as the tables hold it. What only a closed trade has is None while it is open; `shortfall` is then 0.
     `decimals` are its asset's, which need not be configured any more."""
 
-    order: OrderId
+    id: TradeId
     account: AccountId
     asset: Asset
     side: Side
@@ -105,7 +105,7 @@ class History(Protocol):
         Raises HistoryTooLong when more than a bounded number of trades would have to be looked at."""
         ...
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """One trade of this account. Somebody else's is None, like one that does not exist."""
         ...
 

@@ -15,7 +15,7 @@ import structlog
 
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.events import Record, StartedAfresh
+from exness.core.events import AccountEvent, ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.core.views import Balance, BalanceOf, Holdings, HoldingsOf
 from exness.runtime.bus import FellBehind
@@ -139,13 +139,17 @@ class AccountStream:
 
     async def _route(self, record: Record) -> None:
         """Hand a record to the subscribers of its account whose snapshot was before it."""
-        if isinstance(record.event, StartedAfresh):
+        event = record.event
+        if isinstance(event, ExchangeReset):
             self._end_who_was_shown(record.seq)
-            self.routed = record.seq
-            return
-        if record.event.account in self._accounts:
+        elif isinstance(event, AccountEvent):
+            await self._route_to(event.account, record)
+        self.routed = record.seq
+
+    async def _route_to(self, account: AccountId, record: Record) -> None:
+        if account in self._accounts:
             await self._revocations.refresh()  # who was revoked a moment ago is told no more
-        listened = self._accounts.get(record.event.account)
+        listened = self._accounts.get(account)
         if listened is not None and record.seq > listened.ledger.seq:
             listened.ledger.take(record)
             ledger = msgspec.structs.replace(listened.ledger)
@@ -154,7 +158,6 @@ class AccountStream:
                 self._hand(subscriber, record, ledger, frames)
                 if number % SUBSCRIBERS_PER_TURN == 0:
                     await asyncio.sleep(0)
-        self.routed = record.seq
 
     def _end_who_was_shown(self, seq: int) -> None:
         """A reset: whoever was shown an account before it is told goodbye."""

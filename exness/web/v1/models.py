@@ -395,7 +395,7 @@ def price_answer(asset: str, decimals: int, price: Price | None, state: PriceSta
 
 def opened_with(trade: Trade, decimals: int) -> OpenTradeFixed:
     return OpenTradeFixed(
-        order_id=trade.order,
+        order_id=trade.id,
         client_order_id=trade.client_order or UNSET,
         asset=trade.asset,
         type=trade.side.value,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UnsetType
 
 from exness.core.commands import OpenTrade
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, OrderId, Side
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Side, TradeId
 from exness.core.money import MAX_SCALED, USDC_DECIMALS
 from exness.core.rules import Rules, out_of_range
 from exness.runtime.candles import CandleQuery, Interval
@@ -83,7 +83,7 @@ def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> Ope
     problems.raise_if_any(_CREATE_ORDER)
     return OpenTrade(
         account=account,
-        order=OrderId(ids.new()),
+        trade_id=TradeId(ids.new()),
         asset=_present(asset),
         side=_present(side),
         margin=_present(margin),
@@ -100,14 +100,14 @@ def _present(value: Choice | None) -> Choice:
     return value
 
 
-def close_order(body: bytes) -> OrderId:
+def close_order(body: bytes) -> TradeId:
     """The body of /trade/close. Raises InvalidRequest."""
     problems = Problems()
     order_id: str | None = read_body(body, CloseTradeBody, problems, is_small=True).order_id
     if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
         problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
     problems.raise_if_any()
-    return OrderId(_present(order_id))
+    return TradeId(_present(order_id))
 
 
 def email_of(body: bytes) -> str:
