@@ -27,7 +27,7 @@ from exness.runtime.sequencer import Busy, Sequencer, _refuse
 from exness.runtime.ticks import TickQueue, _mark
 from exness.runtime.writer import Writer
 from exness.storage import codec
-from exness.storage.fold import apply, gather
+from exness.storage.fold import PAID, apply, gather
 from exness.storage.rows import BALANCES
 from tests.simulation.actions import make_history
 from tests.simulation.disk import SimTables
@@ -335,8 +335,8 @@ def tables_that_count_a_batch_twice_after_a_failure(patch: Patch) -> None:
         try:
             await write(self, records)
         except StorageError:
-            for change in gather(records).changes.get(BALANCES, {}).values():
-                apply(self._disk.tables.rows[BALANCES][change.key], change)
+            for account, values in gather(records).changes[PAID].items():
+                apply(self._disk.tables.rows[BALANCES][account], PAID, values)
             raise
 
     patch.setattr(SimTables, "write", again)

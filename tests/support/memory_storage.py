@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import ExchangeReset, Record
+from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.listings import Listing
@@ -112,15 +112,14 @@ class MemoryTables:
         if records[0].seq != self.mark.seq + 1:
             raise StorageError(f"the tables are at record {self.mark.seq}, record {records[0].seq} does not follow")
         batch = gather(records)
-        if batch.clear:
+        if batch.reset:
             self._clear()
         for puts in batch.puts.values():
             self._put(puts.values())
-        for table, changes in batch.changes.items():
-            for change in changes.values():
-                apply(self.rows[table][change.key], change)
-        reset = max((r.seq for r in records if isinstance(r.event, ExchangeReset)), default=self.mark.reset)
-        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], reset)
+        for kind, changes in batch.changes.items():
+            for key, values in changes.items():
+                apply(self.rows[kind.table][key], kind, values)
+        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], batch.reset or self.mark.reset)
 
     async def watermark(self) -> Watermark:
         return self.mark
