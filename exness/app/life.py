@@ -276,10 +276,10 @@ def _check_time(newest_us: int, source: Source) -> None:
 
 async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:
     """Where a source that owns the time goes on: after it, and after the candles that are kept."""
-    request = ""
+    cause = ""
     async for records in storage.journal.read(after=max(0, books.seq - 1)):
-        request = records[-1].request
-    return LastRecord(books.at, request, min((each.at for each in candles.counted), default=0))
+        cause = records[-1].cause
+    return LastRecord(books.at, cause, min((each.at for each in candles.counted), default=0))
 
 
 async def _check_covered(journal: Journal, recovered: Recovered) -> None:

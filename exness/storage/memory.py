@@ -28,7 +28,7 @@ from exness.runtime.ports import (
     Watermark,
 )
 from exness.storage import rows
-from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
 from exness.storage.fold import apply, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
@@ -128,7 +128,7 @@ class MemoryTables:
             for change in changes.values():
                 apply(self.rows[table][change.key], change)
         reset = max((r.seq for r in records if isinstance(r.event, ExchangeReset)), default=self.mark.reset)
-        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], reset)
+        self.mark = Watermark(records[-1].seq, checksum_of(records[-1]), reset)
 
     async def watermark(self) -> Watermark:
         return self.mark

@@ -17,7 +17,7 @@ from exness.core.events import ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports import JournalDamaged, StorageError, Watermark
 from exness.storage.batch import execute_batch
-from exness.storage.codec import check_row, encode
+from exness.storage.codec import checksum_of, decode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
 from exness.storage.files import remove
 from exness.storage.fold import Change, gather
@@ -73,7 +73,7 @@ def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Wate
                 put(connection, table, puts.values())
         for table, changes in batch.changes.items():
             change(connection, table, changes.values())
-        connection.execute(MOVE_WATERMARK, (last.seq, encode(last)[5], reset))
+        connection.execute(MOVE_WATERMARK, (last.seq, checksum_of(last), reset))
 
 
 def clear(connection: sqlite3.Connection) -> None:
@@ -193,10 +193,7 @@ def _why_stale(journal: sqlite3.Connection, path: Path) -> str | None:
 
 def _whole_checksum(journal: sqlite3.Connection, seq: int) -> int | None:
     """Of a record; None when it is damaged, which says nothing of the tables."""
-    row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
     try:
-        check_row(row, seq)
+        return checksum_of(decode(journal.execute(SELECT_RECORD, (seq,)).fetchone()))
     except JournalDamaged:
         return None
-    checksum: int = row[5]
-    return checksum
