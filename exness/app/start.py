@@ -87,10 +87,10 @@ async def _open_storage(config: Config, stack: AsyncExitStack) -> tuple[Storage,
 
 async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:
     """Where a source that owns the time goes on: after it, and after the candles that are kept."""
-    request = ""
+    cause = ""
     async for records in storage.journal.read(after=max(0, books.seq - 1)):
-        request = records[-1].request
-    return LastRecord(books.at, request, min((each.at for each in candles.counted), default=0))
+        cause = records[-1].cause
+    return LastRecord(books.at, cause, min((each.at for each in candles.counted), default=0))
 
 
 def _check_assets(books: Books, config: Config) -> None:

@@ -23,6 +23,9 @@ from exness.core.state import State
 
 __all__ = ["Done", "Engine", "Outcome"]
 
+FEED = "feed"
+"""The cause of what a tick sets off."""
+
 
 class Engine:
     """Executes commands on one state. `liquidations_per_step` bounds how long one call can take."""
@@ -40,15 +43,16 @@ class Engine:
         price = opening_price(self.state, self.rules, command.asset, command.side)
         return msgspec.structs.replace(command, seen_price=price)
 
-    def execute(self, command: Command, at: int, request: str = "") -> Outcome:
-        """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it."""
+    def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
+        """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it.
+        `request` and `cause` are for its records, see there; what a tick sets off nobody has asked for."""
         at = max(at, self.state.at)
         if isinstance(command, PriceTick):
             return self._tick(command, at)
         decision = DECIDE[type(command)](self.state, self.rules, command, at)
         if not isinstance(decision, list):
             return decision
-        return Done([self._apply(event, at, request) for event in decision])
+        return Done([self._apply(event, at, request, cause) for event in decision])
 
     def _tick(self, tick: PriceTick, at: int) -> Done:
         if tick.suspect:
@@ -61,10 +65,10 @@ class Engine:
             event = next_liquidation(self.state, tick, mark)
             if event is None:
                 return Done(records)
-            records.append(self._apply(event, at, ""))
+            records.append(self._apply(event, at, "", FEED))
         return Done(records, more=True)
 
-    def _apply(self, event: Event, at: int, request: str) -> Record:
-        record = Record(self.state.seq + 1, at, event, request)
+    def _apply(self, event: Event, at: int, request: str, cause: str) -> Record:
+        record = Record(self.state.seq + 1, at, event, request, cause)
         evolve(self.state, record)
         return record

@@ -52,7 +52,7 @@ _LOOP_PAUSE_US = 1_000_000
 """From the last tick of one round to the first of the next, where the recording has no cadence."""
 
 _TICKS_BEFORE_YIELD = 100
-_ORDER_REQUEST = re.compile(r"replay:(\d{1,18})(:account)?", re.ASCII)
+_ORDER_CAUSE = re.compile(r"replay:(\d{1,18})(:account)?", re.ASCII)
 
 _log = structlog.get_logger("exness.feeds.replay")
 
@@ -92,12 +92,12 @@ class Resume(msgspec.Struct, frozen=True):
     counted_us: int = 0
 
 
-def resume_after(at_us: int, request: str) -> Resume:
-    """Where to go on after the journal's last record, of time `at_us` and made by `request`.
+def resume_after(at_us: int, cause: str) -> Resume:
+    """Where to go on after the journal's last record, of time `at_us` and brought about by `cause`.
 
     A liquidation comes of a tick, and ticks of a moment come before its orders: none of those is done then.
     """
-    named = _ORDER_REQUEST.fullmatch(request)
+    named = _ORDER_CAUSE.fullmatch(cause)
     if named is None:
         return Resume(at_us)
     row = int(named[1])
@@ -237,7 +237,7 @@ class ReplayFeed:
     async def conduct(self, last: LastRecord) -> None:
         """`play`, from after the journal's last record."""
         assert self._driver is not None, "hold comes first"
-        resume = resume_after(last.at, last.request)
+        resume = resume_after(last.at, last.cause)
         await self.play(self._driver, msgspec.structs.replace(resume, counted_us=last.counted))
 
     async def play(self, driver: EngineDriver, resume: Resume) -> None:
@@ -437,13 +437,13 @@ class _Performance:
             self._feed.liquidations += len(outcome.records)
 
     async def _order(self, order: ScriptedOrder) -> None:
-        request = f"replay:{order.row}"
+        cause = f"replay:{order.row}"
         account = self._driver.look(AccountOf(order.email)).account
         if account is None:
             account = order.new_account
             opening = OpenAccount(account, order.email, self._feed.initial_balance())
-            await self._driver.perform(opening, order.time_us, f"{request}:account")
-        outcome = await self._driver.perform(order.command(account), order.time_us, request)
+            await self._driver.perform(opening, order.time_us, f"{cause}:account")
+        outcome = await self._driver.perform(order.command(account), order.time_us, cause)
         self._feed.orders_done += isinstance(outcome, Done)
         self._feed.orders_refused += not isinstance(outcome, Done)
 

@@ -76,12 +76,13 @@ class Exchange:
 
     # --- do -------------------------------------------------------------------------------------------------------
 
-    async def do(self, command: Command, cause: str = "") -> Outcome:
-        """Have a command executed; returns when what follows from it may be told. `cause` is who asked, for the record.
+    async def do(self, command: Command, request: str = "") -> Outcome:
+        """Have a command executed; returns when what follows from it may be told. `request` is the
+        X-Request-ID of whoever asked, for the record.
 
         Raises NotTaken when it did not reach the engine, Halted when the process stopped before it was durable.
         """
-        return await self._sequencer.submit(command, cause)
+        return await self._sequencer.submit(command, request)
 
     async def account_of(self, email: str) -> AccountId:
         """The account of a signed-in user, opened with its first deposit when this is the first time.

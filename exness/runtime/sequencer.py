@@ -29,6 +29,7 @@ from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
 from exness.core.views import Question
+from exness.runtime.clock import CommandIds
 from exness.runtime.meters import Histogram
 from exness.runtime.ports.clock import Clock
 from exness.runtime.ports.prices import Backpressure, V
@@ -96,6 +97,7 @@ class Sequencer:
         self._engine = engine
         self._writer = writer
         self._clock = clock
+        self._command_ids = CommandIds("http")
         self._inbox: deque[Waiting] = deque()
         self._inbox_size = inbox_size
         self._inbox_wait_s = inbox_wait_s
@@ -182,7 +184,7 @@ class Sequencer:
         """A view of this moment, whether or not it is durable."""
         return question.answer(self._engine.state, self._engine.rules, self._clock.now_us())
 
-    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+    async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
         brings its ticks this way only. `again`: an earlier run has checked this tick, so no watcher is told of it.
 
@@ -194,14 +196,14 @@ class Sequencer:
             await room()
         if self._writer.halted:
             raise Halted
-        outcome = self._decide(command, at, request)
+        outcome = self._decide(command, at, cause=cause)
         if not isinstance(outcome, Done):
             return outcome
         if not outcome.more:
             self._done(command, at, outcome.records, again=again)
             return outcome
         self._whole.clear()
-        rest = self._finish(command, at, outcome, request, again=again)
+        rest = self._finish(command, at, outcome, cause, again=again)
         self._finishing = asyncio.create_task(rest, name="rest of a tick")
         return await asyncio.shield(self._finishing)
 
@@ -218,9 +220,7 @@ class Sequencer:
             return self._slow_watcher.room
         return None if self._whole.is_set() else self._whole.wait
 
-    async def _finish(
-        self, command: Command, at: int, outcome: Done, request: str = "", *, again: bool = False
-    ) -> Done:
+    async def _finish(self, command: Command, at: int, outcome: Done, cause: str = "", *, again: bool = False) -> Done:
         """Do the steps that are left of a command, all of whose records become durable at once. The loop turns between
         them, and nothing else is executed meanwhile: `_whole` must not be set. Raises Halted for a bug in the engine.
         """
@@ -228,7 +228,7 @@ class Sequencer:
         try:
             while outcome.more:
                 await asyncio.sleep(0)
-                step = self._decide(command, at, request)
+                step = self._decide(command, at, cause=cause)
                 assert isinstance(step, Done), "a tick is never refused"
                 records += step.records
                 outcome = step
@@ -342,17 +342,17 @@ class Sequencer:
     def _execute(self, command: Command, request: str) -> Decision:
         """Raises Halted for a bug in the engine."""
         started = time.perf_counter()
-        outcome = self._decide(command, self._clock.now_us(), request)
+        outcome = self._decide(command, self._clock.now_us(), request, self._command_ids.new())
         self.decide_s.note(time.perf_counter() - started)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
         return Decision(outcome, _shows(outcome, command, self._engine.state))
 
-    def _decide(self, command: Command, at: int, request: str = "") -> Outcome:
+    def _decide(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
         """The one way into the engine. Raises Halted for a bug in it: the exchange stops, as its state may be half
         changed, and `run` raises what it was."""
         try:
-            return self._engine.execute(command, at, request)
+            return self._engine.execute(command, at, request, cause)
         except BaseException as bug:
             self._broken, self._closing = bug, True
             self._writer.halt()

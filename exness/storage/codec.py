@@ -13,7 +13,7 @@ import msgspec
 
 from exness.core.events import Event, Record
 from exness.runtime.ports.journal import JournalDamaged, StorageError
-from exness.storage.upcasters import RETIRED, lift, newest
+from exness.storage.upcasters import RETIRED, cause_of, lift, newest
 
 Row = tuple[int, int, str, str, str, int, int, str]
 """seq, at, kind, payload, request, checksum, version, cause: the columns of the table `journal`."""
@@ -78,7 +78,8 @@ def decode(row: RawRow) -> Record:
             event = _decode_event(payload)
             if KINDS[type(event)] != name:
                 raise JournalDamaged(seq, f"its kind is {name}, its payload is of another")
-        return Record(seq, at, event, request.decode(), cause.decode())
+        asked = request.decode()
+        return Record(seq, at, event, asked, cause.decode() or cause_of(name, asked))
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise JournalDamaged(seq, f"its payload is no {name}: {error}") from error
 
@@ -99,6 +100,11 @@ def checksum(seq: int, at: int, kind: bytes, payload: bytes, request: bytes, ver
     if version == 1 and not cause:
         return crc32(_SPELLED % (seq, at, kind, len(request), request, payload))
     return crc32(_SPELLED_IN_FULL % (seq, at, kind, version, len(cause), cause, len(request), request, payload))
+
+
+def checksum_of(record: Record) -> int:
+    """Of the row that it would be written as today."""
+    return encode(record)[5]
 
 
 def fingerprint(checksums: Iterable[int]) -> int:

@@ -18,7 +18,7 @@ from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.tables import Watermark
 from exness.storage.batch import execute_batch
-from exness.storage.codec import check_row, encode
+from exness.storage.codec import checksum_of, decode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
 from exness.storage.files import remove
 from exness.storage.fold import Kind, Values, gather
@@ -76,7 +76,7 @@ def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Wate
             put(connection, table, puts.values())
         for kind, changes in batch.changes.items():
             change(connection, kind, changes)
-        connection.execute(MOVE_WATERMARK, (last.seq, encode(last)[5], batch.reset or mark.reset))
+        connection.execute(MOVE_WATERMARK, (last.seq, checksum_of(last), batch.reset or mark.reset))
 
 
 def clear(connection: sqlite3.Connection) -> None:
@@ -197,10 +197,7 @@ def _why_stale(journal: sqlite3.Connection, path: Path) -> str | None:
 
 def _whole_checksum(journal: sqlite3.Connection, seq: int) -> int | None:
     """Of a record; None when it is damaged, which says nothing of the tables."""
-    row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
     try:
-        check_row(row, seq)
+        return checksum_of(decode(journal.execute(SELECT_RECORD, (seq,)).fetchone()))
     except JournalDamaged:
         return None
-    checksum: int = row[5]
-    return checksum

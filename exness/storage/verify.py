@@ -19,6 +19,7 @@ from exness.core import margin
 from exness.core.capture import Restorer, digest_of
 from exness.core.decide import close_of
 from exness.core.events import (
+    AccountEvent,
     AccountOpened,
     Deposited,
     ExchangeReset,
@@ -146,8 +147,14 @@ class _Check:
     # --- arithmetic -----------------------------------------------------------------------------------------------
 
     def _check_arithmetic(self, record: Record) -> None:
-        """Work the event's figures out again."""
+        """Work the event's figures out again. What is of no account has none."""
         event = record.event
+        if isinstance(event, ExchangeReset):
+            self.report = Report(snapshots=self.report.snapshots)
+        elif isinstance(event, AccountEvent):
+            self._check_figures(record, event)
+
+    def _check_figures(self, record: Record, event: AccountEvent) -> None:
         match event:
             case AccountOpened():
                 self.report.users += 1
@@ -158,8 +165,6 @@ class _Check:
                 self._check_opened(record, event.trade)
             case TradeClosed():
                 self._check_closed(record, event)
-            case ExchangeReset():
-                self.report = Report(snapshots=self.report.snapshots)
             case _:
                 assert_never(event)
 

@@ -50,10 +50,11 @@ def orders_of(records: list[Record]) -> list[str]:
 
 def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> None:
     engine = make_engine()
-    outcome = engine.execute(open_account(), START, request="req-1")
+    outcome = engine.execute(open_account(), START, request="req-1", cause="http:1")
     assert isinstance(outcome, Done)
     assert not outcome.more
-    assert [(record.seq, record.at, record.request) for record in outcome.records] == [(1, START, "req-1")]
+    (record,) = outcome.records
+    assert (record.seq, record.at, record.request, record.cause) == (1, START, "req-1", "http:1")
     assert (engine.state.seq, engine.state.at) == (1, START)
     assert_books_balance(engine.state)
 
@@ -61,9 +62,9 @@ def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> Non
 def test_nobody_asked_for_a_liquidation() -> None:
     desk = desk_with()
     desk.open(open_trade("t"))
-    outcome = desk.engine.execute(tick(SOL, "180"), desk.at, request="req-2")
+    outcome = desk.engine.execute(tick(SOL, "180"), desk.at, request="req-2", cause="http:2")
     assert isinstance(outcome, Done)
-    assert [record.request for record in outcome.records] == [""]
+    assert [(record.request, record.cause) for record in outcome.records] == [("", "feed")]
     assert_books_balance(desk.state)
 
 
@@ -109,6 +110,7 @@ def test_a_trade_is_liquidated_at_exactly_its_price_and_not_one_unit_before(
             bid=trade.liquidation,
             ask=trade.liquidation,
         ),
+        cause="feed",
     )
     state = desk.state
     assert state.accounts[ANN].trades == {}

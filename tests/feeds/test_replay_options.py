@@ -75,7 +75,7 @@ class Desk:
 
     @property
     def resume(self) -> Resume:
-        return resume_after(self.state.at, self.records[-1].request) if self.records else Resume()
+        return resume_after(self.state.at, self.records[-1].cause) if self.records else Resume()
 
     def passed_over(self, tick: PriceTick, at: int) -> None:
         self.seen_again.append((tick.asset, at))
@@ -83,10 +83,10 @@ class Desk:
     def look(self, question: Question[V]) -> V:
         return question.answer(self.state, self.engine.rules, self.state.at)
 
-    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+    async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:
             raise Cut
-        outcome = self.engine.execute(command, at, request)
+        outcome = self.engine.execute(command, at, cause=cause)
         if isinstance(outcome, Done):
             self.records += outcome.records
         if not isinstance(command, PriceTick):
@@ -233,9 +233,9 @@ async def test_the_clock_is_the_recordings(tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Watching(Desk):
-        async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+        async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
             seen.append((feed.clock.now_us() - T0_US) // SECOND)
-            return await super().perform(command, at, request)
+            return await super().perform(command, at, cause)
 
     path = quotes(tmp_path, (100, "1"), (200, "1"), (300, "1"))
     feed = ReplayFeed([path], INSTRUMENTS, LIFE_US, math.inf, pacer=HeldPacer())

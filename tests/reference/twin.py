@@ -464,6 +464,7 @@ def execute_both(engine: Engine, twin: Twin, command: Command, at: int) -> tuple
     if not isinstance(prediction.answer, list):
         assert outcome == prediction.answer
         return [], False
-    records = [Record(seq, twin.at, event, "") for seq, event in enumerate(prediction.answer, first)]
+    cause = "feed" if isinstance(command, PriceTick) else ""
+    records = [Record(seq, twin.at, event, "", cause) for seq, event in enumerate(prediction.answer, first)]
     assert outcome == Done(records, prediction.more)
     return records, prediction.more

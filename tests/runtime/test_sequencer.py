@@ -1,6 +1,7 @@
 """runtime/sequencer.py: one total order, ticks first, and a refusal that means nothing happened."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -53,13 +54,19 @@ async def fill(exchange: Running, requests: int) -> "list[asyncio.Task[object]]"
 # --- stamping and answering ---------------------------------------------------------------------------------------
 
 
-async def test_a_command_is_stamped_with_the_time_and_the_request_that_asked_for_it() -> None:
+async def test_a_command_is_stamped_with_the_time_the_request_that_asked_for_it_and_an_id_of_its_own() -> None:
     clock = SetClock()
     async with running(clock=clock) as exchange:
         clock.now += 7
-        outcome = await exchange.sequencer.submit(deposit(ANN, "1"), "req-7")
-        assert isinstance(outcome, Done)
-        assert [(record.seq, record.at, record.request) for record in outcome.records] == [(2, START + 7, "req-7")]
+        causes = []
+        for seq in (2, 3):
+            outcome = await exchange.sequencer.submit(deposit(ANN, "1"), "req-7")
+            assert isinstance(outcome, Done)
+            (record,) = outcome.records
+            assert (record.seq, record.at, record.request) == (seq, START + 7, "req-7")
+            causes.append(record.cause)
+    assert all(re.fullmatch(r"http:[0-9a-f]{12}-[0-9]+", cause) for cause in causes)
+    assert causes[0] != causes[1]
 
 
 async def test_a_command_is_answered_once_its_events_are_on_disk_and_not_before() -> None:

@@ -77,10 +77,10 @@ class WatchedEngine(Engine):
         super().__init__(rules, state, liquidations_per_step)
         self._watch = watch
 
-    def execute(self, command: Command, at: int, request: str = "") -> Outcome:
+    def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
         prediction = self._watch.predict(command, at, request)
-        outcome = super().execute(command, at, request)
-        self._watch.executed(command, at, request, outcome, prediction, self.state)
+        outcome = super().execute(command, at, request, cause)
+        self._watch.executed(command, at, request, cause, outcome, prediction, self.state)
         return outcome
 
 
@@ -157,12 +157,19 @@ class Watch:
         return self.twin.predict(command, at)
 
     def executed(
-        self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction, state: State
+        self,
+        command: Command,
+        at: int,
+        request: str,
+        cause: str,
+        outcome: Outcome,
+        prediction: Prediction,
+        state: State,
     ) -> None:
         """After it: what came of it."""
         self.note(f"{request} {command} at {at} -> {outcome}")
         self._count(command, outcome)
-        self._compare(command, at, request, outcome, prediction)
+        self._compare(command, at, request, cause, outcome, prediction)
         if request:
             self._outcomes[request] = outcome
         if isinstance(command, PriceTick):
@@ -179,13 +186,17 @@ class Watch:
         limit_s = 1.25 * self.bounds.inbox_wait_s + 0.02
         self.check(waited_s <= limit_s, "nobody waits in the inbox for longer than is allowed", waited_s)
 
-    def _compare(self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction) -> None:
+    def _compare(
+        self, command: Command, at: int, request: str, cause: str, outcome: Outcome, prediction: Prediction
+    ) -> None:
         expected = prediction.answer
         if not isinstance(expected, list):
             self.check(outcome == expected, "an answer is what it must be", f"{outcome}, must be {expected}")
             return
         at = max(at, self.twin.at)
-        records = [Record(self.twin.seq + n, at, event, request) for n, event in enumerate(expected, 1)]
+        if isinstance(command, PriceTick):
+            cause = "feed"
+        records = [Record(self.twin.seq + n, at, event, request, cause) for n, event in enumerate(expected, 1)]
         whole = Done(records, prediction.more)
         if isinstance(command, PriceTick):
             self.check(_orders(outcome) == _orders(whole), "a tick liquidates what is due", f"{outcome}, {whole}")

@@ -291,6 +291,7 @@ class _Life:
         )
         self._exchange = parts.exchange
         self.sequencer, self._bus, self._writer = parts.sequencer, parts.bus, parts.writer
+        self.sequencer._command_ids = clock.CommandIds("http", f"after {self.state.seq}")  # a seed has one trace
         self._projector = parts.projector
         self._snapshotter = parts.snapshotter(SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq)
         self.watch.ticks_waiting = lambda: list(self.sequencer._ticks._ticks)

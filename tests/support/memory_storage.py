@@ -20,7 +20,7 @@ from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow, Watermark
 from exness.storage import rows
-from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
 from exness.storage.fold import apply, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
@@ -119,7 +119,7 @@ class MemoryTables:
         for kind, changes in batch.changes.items():
             for key, values in changes.items():
                 apply(self.rows[kind.table][key], kind, values)
-        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], batch.reset or self.mark.reset)
+        self.mark = Watermark(records[-1].seq, checksum_of(records[-1]), batch.reset or self.mark.reset)
 
     async def watermark(self) -> Watermark:
         return self.mark

@@ -62,7 +62,7 @@ class EngineDriver(Protocol):
         """Tell of a tick that an earlier run has executed and that is not executed now. Never waits."""
         ...
 
-    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+    async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         """Have a command executed at `at` (microseconds), before whatever waits. Returns once it is decided, which can
         be before it is durable. `again` marks a tick that an earlier run has executed. Raises Halted when the exchange
         has stopped."""
@@ -70,11 +70,11 @@ class EngineDriver(Protocol):
 
 
 class LastRecord(msgspec.Struct, frozen=True):
-    """The journal's last record: its time and who asked for it. 0 and "": there is none. `counted`: of marks before
+    """The journal's last record: its time and its cause. 0 and "": there is none. `counted`: of marks before
     that time (microseconds, too) no candle needs to hear again."""
 
     at: int = 0
-    request: str = ""
+    cause: str = ""
     counted: int = 0
 
 
