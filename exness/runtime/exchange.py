@@ -20,10 +20,11 @@ from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
 from exness.runtime.flush import CandleFlush
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports import Analytics, Clock, Ids, Journal, PriceSource, Tables, TradeQuery, TradeRow, V
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
-from exness.runtime.sequencer import Busy, NotTaken, Sequencer, Watcher
+from exness.runtime.sequencer import Sequencer, Watcher
 from exness.runtime.vitals import Vitals, vitals_of
 from exness.runtime.writer import Writer
 

@@ -2,8 +2,8 @@
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports import Analytics, CandleStore, History, TradeQuery, TradeRow
-from exness.runtime.sequencer import Busy, NotTaken
 
 
 class _Bounded:
