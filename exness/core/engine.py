@@ -1,14 +1,16 @@
 """The engine on one screen: a command and a time in, an Outcome out. Synchronous, deterministic, no await in between.
 
-    outcome = engine.execute(OpenTrade(...), at)
-    match outcome:
+    match engine.execute(OpenTrade(...), at):
         case Done(records):   journal them, then answer from records[-1]
         case Repeated(seen):  answer what was answered the first time
         case Refusal():       nothing changed
 
-A tick that sets very many trades off is done in steps: as long as `Done.more`, execute the same tick at the same time
-again, and nothing else in between. All its records belong in one transaction.
+What sets very much off is done in steps, each of bounded work, so that whoever drives it can see to other things in
+between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction.
 """
+
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 
@@ -21,14 +23,12 @@ from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
 
-__all__ = ["Done", "Engine", "Outcome"]
-
 FEED = "feed"
 """The cause of what a tick sets off."""
 
 
 class Engine:
-    """Executes commands on one state. `liquidations_per_step` bounds how long one call can take."""
+    """Executes commands on one state. `liquidations_per_step` bounds how long a step can take."""
 
     def __init__(self, rules: Rules, state: State, liquidations_per_step: int = 500) -> None:
         self.rules = rules
@@ -46,27 +46,42 @@ class Engine:
     def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
         """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it.
         `request` and `cause` are for its records, see there; what a tick sets off nobody has asked for."""
+        *_, outcome = self.steps(command, at, request, cause)
+        assert not isinstance(outcome, list), "the last step gives the outcome"
+        return outcome
+
+    def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
+        """The same, step by step: each gives the records until then, and the last one the outcome."""
         at = max(at, self.state.at)
         if isinstance(command, PriceTick):
-            return self._tick(command, at)
+            yield from self._tick(command, at)
+            return
         decision = DECIDE[type(command)](self.state, self.rules, command, at)
-        if not isinstance(decision, list):
-            return decision
-        return Done([self._apply(event, at, request, cause) for event in decision])
+        if isinstance(decision, list):
+            yield Done([self._apply(event, at, request, cause) for event in decision])
+        else:
+            yield decision
 
-    def _tick(self, tick: PriceTick, at: int) -> Done:
+    def _tick(self, tick: PriceTick, at: int) -> Iterator[list[Record] | Outcome]:
         if tick.suspect:
             doubt(self.state, tick.asset)
-            return Done([])
+            yield Done([])
+            return
         quote(self.state, tick, at)
         mark = margin.mark_price(tick.bid, tick.ask)
+        yield from self._work_off(partial(next_liquidation, self.state, tick, mark), at)
+
+    def _work_off(self, next_due: Callable[[], Event | None], at: int) -> Iterator[list[Record] | Outcome]:
+        """Have everything happen that is due, one after the other, until nothing is."""
         records: list[Record] = []
-        while len(records) < self._step:
-            event = next_liquidation(self.state, tick, mark)
-            if event is None:
-                return Done(records)
-            records.append(self._apply(event, at, "", FEED))
-        return Done(records, more=True)
+        while True:
+            for _ in range(self._step):
+                event = next_due()
+                if event is None:
+                    yield Done(records)
+                    return
+                records.append(self._apply(event, at, "", FEED))
+            yield records
 
     def _apply(self, event: Event, at: int, request: str, cause: str) -> Record:
         record = Record(self.state.seq + 1, at, event, request, cause)

@@ -20,13 +20,14 @@ from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
 from exness.runtime.flush import CandleFlush
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.clock import Clock, Ids
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource, V
 from exness.runtime.ports.tables import Analytics, Tables, TradeQuery, TradeRow
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
-from exness.runtime.sequencer import Busy, NotTaken, Sequencer, Watcher
+from exness.runtime.sequencer import Sequencer, Watcher
 from exness.runtime.vitals import Vitals, vitals_of
 from exness.runtime.writer import Writer
 

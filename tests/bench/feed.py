@@ -83,7 +83,7 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     def watch(_tick: PriceTick, _at: int) -> None:
         if not began[0]:
             began[0] = time.perf_counter()
-        if sequencer.ticks_checked + sequencer.ticks_shed >= frames:
+        if sequencer.ticks_checked + sequencer.ticks.shed >= frames:
             finished.set()
 
     sequencer.watchers.append(watch)
@@ -98,7 +98,7 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
         feeding.cancel()
         sequencer.close()
         await sequencing
-    return sequencer.ticks_checked / seconds, sequencer.ticks_shed
+    return sequencer.ticks_checked / seconds, sequencer.ticks.shed
 
 
 async def decoded_only(url: str, frames: int) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from exness.core.commands import Command, PriceTick
-from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
 from exness.core.prices import PriceState
 from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US

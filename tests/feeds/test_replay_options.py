@@ -11,10 +11,11 @@ from structlog.testing import capture_logs
 
 from exness.core.capture import digest_of
 from exness.core.commands import Command, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done, Outcome
 from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.rules import Rules

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from exness.core.commands import Command
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
 from exness.runtime.ports.clock import Clock
@@ -79,7 +80,7 @@ class Running:
         return outcome.records
 
     async def waiting(self, requests: int) -> None:
-        await until(lambda: self.sequencer.waiting == requests, f"for {requests} waiting requests")
+        await until(lambda: len(self.sequencer.inbox) == requests, f"for {requests} waiting requests")
 
     async def quote(self, asset: Asset, price: str) -> None:
         """A tick, checked when this returns."""

@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from exness.core.commands import PriceTick
-from exness.core.engine import Done
-from exness.runtime.sequencer import Busy, NotTaken
+from exness.core.outcomes import Done
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
 from tests.runtime.running import Running, running

@@ -6,11 +6,11 @@ import re
 import pytest
 
 from exness.core.commands import OpenTrade
-from exness.core.engine import Done
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
 from exness.core.rejects import Refusal, Reject, TooLittle
 from exness.core.state import BooksError
-from exness.runtime.sequencer import Busy, NotTaken
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.writer import Halted
 from tests.runtime.running import Running, running
 from tests.support.books import (
@@ -204,7 +204,7 @@ async def test_under_a_full_inbox_a_tick_is_handled_at_once() -> None:
             await exchange.sequencer.submit(deposit(ANN, "1"))
         await exchange.quote(SOL, "150")
         assert exchange.state.accounts[ANN].trades == {}
-        assert exchange.sequencer.waiting == 20
+        assert len(exchange.sequencer.inbox) == 20
         exchange.release_disk()
         await asyncio.gather(*requests)
 
@@ -216,7 +216,7 @@ async def test_every_tick_of_a_burst_is_checked_none_for_another() -> None:
         for price in ["200", "201", "179", "200", "202"] * 4 + ["221", "200"]:
             exchange.sequencer.tick(tick(SOL, price))
         await until(lambda: exchange.state.open_trades == 0)
-        assert exchange.sequencer.ticks_shed == 0
+        assert exchange.sequencer.ticks.shed == 0
 
 
 async def test_a_tick_that_sets_nothing_off_writes_nothing() -> None:
@@ -263,7 +263,7 @@ async def test_a_full_inbox_refuses_at_once_and_nothing_is_done() -> None:
         before = digest_and_interest(exchange.state)
         assert await refused(exchange.ask(open_trade("late"))) is Busy.OVERLOADED
         assert digest_and_interest(exchange.state) == before
-        assert (exchange.sequencer.waiting, exchange.sequencer.overloads) == (3, 1)
+        assert (len(exchange.sequencer.inbox), exchange.sequencer.inbox.overloads) == (3, 1)
         exchange.release_disk()
         await asyncio.gather(*requests)
         assert exchange.state.accounts[ANN].trades == {}
@@ -276,7 +276,7 @@ async def test_a_request_that_waits_too_long_is_refused_untouched() -> None:
         before = digest_and_interest(exchange.state)
         assert [await refused(request) for request in requests[1:]] == [Busy.OVERLOADED] * 3
         assert digest_and_interest(exchange.state) == before
-        assert exchange.sequencer.waiting == 0
+        assert len(exchange.sequencer.inbox) == 0
         exchange.release_disk()
         await requests[0]
         assert exchange.state.deposits == 5_001_000_000

@@ -144,7 +144,7 @@ async def test_while_commands_go_on_the_stored_snapshot_is_the_state_it_began_wi
         assert info is not None
         assert (info.seq, info.digest) == (seq, began_with)
         assert snapshots.parts == 21
-        await until(lambda: exchange.sequencer.waiting == 0)
+        await until(lambda: len(exchange.sequencer.inbox) == 0)
         assert exchange.state.seq > seq + 60
         assert digest_of(await restored(snapshots, exchange.journal, seq)) == began_with
         await exchange.writer.durable(exchange.state.seq)

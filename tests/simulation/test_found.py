@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import digest_of
-from exness.core.engine import Done
+from exness.core.outcomes import Done
 from exness.core.state import State
 from exness.core.views import BalanceOf
 from exness.runtime.clock import SystemClock

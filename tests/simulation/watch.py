@@ -6,7 +6,7 @@ the moment it is given, every record that is broadcast, and what comes back afte
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import (
     AccountOpened,
     Deposited,
@@ -24,14 +24,14 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import AccountId, Asset
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
 from exness.core.state import BooksError, State, audit
+from exness.runtime.inbox import Busy
 from exness.runtime.ports.journal import StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
-from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
 from exness.storage.rows import BALANCES, HOUSE
 from tests.reference.twin import Prediction, Twin
@@ -77,11 +77,22 @@ class WatchedEngine(Engine):
         super().__init__(rules, state, liquidations_per_step)
         self._watch = watch
 
-    def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
-        prediction = self._watch.predict(command, at, request)
-        outcome = super().execute(command, at, request, cause)
-        self._watch.executed(command, at, request, cause, outcome, prediction, self.state)
-        return outcome
+    def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
+        """Each is looked at by itself."""
+        steps, done, more = super().steps(command, at, request, cause), 0, True
+        while more:
+            prediction = self._watch.predict(command, at, request)
+            step = next(steps)
+            more = isinstance(step, list)
+            outcome: Outcome
+            match step:
+                case list(records) | Done(records):
+                    outcome, done = Done(records[done:]), len(records)
+                case _:
+                    outcome = step
+            self._watch.check(more == prediction.more, "an answer is what it must be", f"{more}, {prediction}")
+            self._watch.executed(command, at, request, cause, outcome, prediction, self.state)
+            yield step
 
 
 class Watch:
@@ -173,7 +184,7 @@ class Watch:
         if request:
             self._outcomes[request] = outcome
         if isinstance(command, PriceTick):
-            self._after_tick(command, outcome, state)
+            self._after_tick(command, prediction, state)
         self._every_tick_was_checked(state)
         self._compare_totals(state)
 
@@ -197,7 +208,7 @@ class Watch:
         if isinstance(command, PriceTick):
             cause = "feed"
         records = [Record(self.twin.seq + n, at, event, request, cause) for n, event in enumerate(expected, 1)]
-        whole = Done(records, prediction.more)
+        whole = Done(records)
         if isinstance(command, PriceTick):
             self.check(_orders(outcome) == _orders(whole), "a tick liquidates what is due", f"{outcome}, {whole}")
         self.check(outcome == whole, "an answer is what it must be", f"{outcome}, must be {whole}")
@@ -206,10 +217,9 @@ class Watch:
             self._log.append(record)
             self._rows.append(encode(record))
 
-    def _after_tick(self, tick: PriceTick, outcome: Outcome, state: State) -> None:
-        more = isinstance(outcome, Done) and outcome.more
-        self._in_tick = tick if more else None
-        if more:
+    def _after_tick(self, tick: PriceTick, prediction: Prediction, state: State) -> None:
+        self._in_tick = tick if prediction.more else None
+        if prediction.more:
             self.reached("tick done in steps")
             return
         overdue = [lot.trade.id for lot in self.twin.due(tick)]

@@ -361,7 +361,7 @@ class App:
 
     async def all_waiting(self, requests: int) -> None:
         """Until so many requests wait in the inbox."""
-        await until(lambda: self.sequencer.waiting == requests, f"for {requests} waiting requests")
+        await until(lambda: len(self.sequencer.inbox) == requests, f"for {requests} waiting requests")
 
     # --- a disk that stands still ---------------------------------------------------------------------------------
 

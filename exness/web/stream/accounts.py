@@ -20,8 +20,8 @@ from exness.core.instruments import AccountId
 from exness.core.views import Balance, BalanceOf, Holdings, HoldingsOf
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
+from exness.runtime.inbox import NotTaken
 from exness.runtime.ports.journal import StorageError
-from exness.runtime.sequencer import NotTaken
 from exness.web.stream.encoding import Ledger, StreamEncoder
 from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, private_channels

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from exness.access.sessions import Session, Sessions
 from exness.core.instruments import AccountId
-from exness.runtime.sequencer import NotTaken
+from exness.runtime.inbox import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.aiohttp_protocol import Connection
 from exness.web.http.endpoint import ENDPOINTS
