@@ -3,8 +3,7 @@
 With `app`, the only module that knows the concrete classes.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.manual import ManualFeed
-from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
+from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
 from exness.mail.outbox import OutboxMailer
 from exness.mail.postman import Postman
@@ -29,6 +28,7 @@ from exness.mail.smtp import SmtpMailer
 from exness.observability import logs
 from exness.observability.metrics import Metrics, RequestMeter, Watched
 from exness.process import standard_streams as streams
+from exness.process.errors import OperatorError
 from exness.runtime.assembly import Bounds as QueueBounds
 from exness.runtime.assembly import Parts, assemble
 from exness.runtime.candles import CandleBatch, CandleBook
@@ -53,17 +53,8 @@ from exness.web.v1.price_cache import PriceCache
 OUTBOX = "outbox"
 
 
-class StartError(Exception):
-    """The exchange can't start. The message is one sentence for the operator."""
-
-
-@contextmanager
-def start_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Such an error becomes a StartError."""
-    try:
-        yield
-    except kinds as error:
-        raise StartError(str(error)) from error
+class StartError(OperatorError):
+    """The exchange can't start."""
 
 
 def make_sessions(config: Config, clock: WallClock) -> Sessions:
@@ -78,13 +69,15 @@ def make_sessions(config: Config, clock: WallClock) -> Sessions:
 def make_mailer(config: Config) -> Mailer:
     """The configured way for mails to leave. Raises StartError."""
     auth = config.auth
-    with start_errors(ValueError):
+    try:
         if auth.resend_api_key:
             return ResendMailer(auth.resend_api_key, auth.mail_from)
         if auth.smtp_url:
             return SmtpMailer(auth.smtp_url, auth.mail_from)
         folder = config.storage.data_dir / OUTBOX
         return OutboxMailer(folder, auth.mail_from, log_links=not config.server.production)
+    except ValueError as error:
+        raise StartError(str(error)) from error
 
 
 class Source(NamedTuple):
@@ -99,7 +92,7 @@ class Source(NamedTuple):
 
 
 def make_source(config: Config) -> Source:
-    """The configured source of prices. Raises StartError."""
+    """The configured source of prices. Raises ReplayError."""
     instruments, settings = list(config.instruments().values()), config.feed
     life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
     match settings.source:
@@ -128,8 +121,7 @@ def make_source(config: Config) -> Source:
                 orders=settings.orders,
                 initial_balance=config.trading.initial_balance,
             )
-            with start_errors(ReplayError):
-                replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
+            replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             if replay.owns_time:
                 return Source(replay, conductor=replay, recording=replay)
             return Source(replay, replay, recording=replay)

@@ -78,7 +78,7 @@ async def serve(
     `say` prints a line to the operator. `config_file` is where the settings came from, `warnings` are what the banner
     is to warn of beside what the settings tell.
 
-    Raises StartError or StorageError when it can't start, and whatever stopped it when it could not go on.
+    Raises an OperatorError when it can't start, and whatever stopped it when it could not go on.
     """
     with stop_event(stop) as stopping:
         async with AsyncExitStack() as stack:
@@ -285,6 +285,3 @@ def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Pat
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.get_loop().set_default_executor(Threads(thread_name_prefix="exness"))
         runner.run(serve(config, say, stop, config_file, warnings=warnings))
-
-
-__all__ = ["StartError", "StorageError", "run", "serve"]

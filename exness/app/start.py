@@ -10,11 +10,9 @@ from exness.app.build import (
     StartError,
     make_mailer,
     make_source,
-    start_errors,
 )
 from exness.config import Config
 from exness.core.views import Books
-from exness.feeds.replay import ReplayError
 from exness.process.threads import in_thread_of_its_own
 from exness.runtime.candles import CandleBatch
 from exness.runtime.flush import forget_before_reset
@@ -46,14 +44,16 @@ class Started(NamedTuple):
 
 
 async def start(config: Config, stack: AsyncExitStack) -> Started:
-    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`."""
+    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`.
+
+    Raises an OperatorError: StartError, StorageError or ReplayError.
+    """
     data_dir = config.storage.data_dir
     prepare(data_dir)
     stack.enter_context(locked(data_dir))
     source, mailer = make_source(config), make_mailer(config)
     if source.recording is not None:  # it is read through before anything starts
-        with start_errors(ReplayError):
-            await in_thread_of_its_own(source.recording.check)
+        await in_thread_of_its_own(source.recording.check)
     storage, notes = await _open_storage(config, stack)
     store = await stack.enter_async_context(open_auth(data_dir))
     recovered = await recover(storage.journal, storage.snapshots)
@@ -62,8 +62,7 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     await forget_before_reset(storage.journal, storage.candles)
     candles = await storage.candles.newest_candles()
     if source.recording is not None:
-        with start_errors(ReplayError):
-            source.recording.refuse_newer(max(recovered.books.at, candles.at))
+        source.recording.refuse_newer(max(recovered.books.at, candles.at))
     _spare_the_collector()
     tables_seq = (await storage.tables.watermark()).seq
     last = await _last_record(storage, recovered.books, candles)

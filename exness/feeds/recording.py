@@ -23,6 +23,7 @@ from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.instruments import VOLUME_DECIMALS, Asset
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_saturated
 from exness.feeds.ohlc import PriceError, check_plain, read_ohlc, shown
+from exness.process.errors import OperatorError
 from exness.runtime.listings import Listing
 from exness.runtime.moments import LATEST_US, parse_epoch
 from exness.runtime.texts import Table, TextError, open_table
@@ -38,8 +39,8 @@ _HALF_SPREAD = 20_000
 """Half a basis point is one part in 20000."""
 
 
-class ReplayError(Exception):
-    """A recording cannot be replayed. The message is one sentence for the operator."""
+class ReplayError(OperatorError):
+    """A recording cannot be replayed."""
 
 
 class RecordedTick(msgspec.Struct, frozen=True, gc=False):
@@ -91,12 +92,6 @@ def read_rows(path: Path, instruments: Sequence[Listing], file: int = 0) -> Iter
                 raise TextError(str(wrong), max(1, table.line)) from wrong
     except TextError as wrong:
         raise ReplayError(wrong.about(f"replay file {path}")) from wrong
-
-
-def read_ticks(path: Path, instruments: Sequence[Listing]) -> Iterator[RecordedTick]:
-    """The ticks of one file in its order. Raises ReplayError at the first line that is not sound."""
-    for row in read_rows(path, instruments):
-        yield from row.ticks
 
 
 class _Candles:

@@ -22,10 +22,12 @@ from exness.core.rules import Rules
 from exness.core.state import State
 from exness.core.views import Question
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.performance import Resume, resume_after
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
-from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
+from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.runtime.ports.prices import V
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer, since_t0
+from tests.feeds.ticks import all_ticks
 from tests.support.books import assert_books_balance, is_liquidation
 
 SECOND = 1_000_000
@@ -121,7 +123,7 @@ async def test_a_part_is_played_from_its_begin_until_just_before_its_end(
     heard: list[PriceTick] = []
     await feed.run(heard.append)
     assert [tick.bid // 10**6 for tick in heard] == prices
-    assert [tick[2] // 10**6 for tick in feed.iter_ticks()] == prices
+    assert [tick[2] // 10**6 for tick in all_ticks(feed)] == prices
 
 
 def test_a_part_without_a_tick_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ async def test_orders_are_made_at_their_time_between_the_ticks(tmp_path: Path) -
         "ann@example.com": BALANCE + 40 * SECOND,
         "bob@example.com": BALANCE - 50 * SECOND,
     }
-    assert (feed.orders_done, feed.orders_refused, feed.counters["ticks"]) == (3, 0, 4)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, feed.counters["ticks"]) == (3, 0, 4)
 
 
 async def test_an_order_of_a_ticks_own_moment_comes_after_it_and_one_after_the_last_tick_is_made(
@@ -268,7 +270,7 @@ async def test_a_refused_order_is_counted_and_changes_nothing(tmp_path: Path) ->
     feed = await play(desk, [quotes(tmp_path, (0, "100"), (5, "100"))], orders=script)
     rejects = [outcome.reject for _, outcome in desk.outcomes if isinstance(outcome, Refusal)]
     assert rejects == [Reject.PRICE_UNAVAILABLE, Reject.INSUFFICIENT_MARGIN, Reject.TRADE_NOT_FOUND]
-    assert (feed.orders_done, feed.orders_refused, len(desk.records)) == (0, 3, 1)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, len(desk.records)) == (0, 3, 1)
 
 
 BAD_LINES: list[tuple[str, str]] = [
@@ -353,7 +355,15 @@ async def test_every_run_ends_in_the_same_state_at_any_speed(tmp_path: Path) -> 
     for speed in (60, 60, math.inf, math.inf, 0.5):
         desk = Desk()
         feed = await play(desk, files, speed, orders=script)
-        digests.add((digest_of(desk.state), desk.state.at, feed.liquidations, feed.orders_done, feed.orders_refused))
+        digests.add(
+            (
+                digest_of(desk.state),
+                desk.state.at,
+                feed.tally.liquidations,
+                feed.tally.orders_done,
+                feed.tally.orders_refused,
+            )
+        )
         liquidated = sum(is_liquidation(record.event) for record in desk.records)
     assert len(digests) == 1
     assert liquidated > 20
@@ -400,7 +410,7 @@ async def test_a_suspicion_outlives_a_restart_of_the_replay(tmp_path: Path) -> N
 
     whole = Desk()
     feed = await play(whole, [path], orders=script, guard=guard())
-    assert (feed.orders_done, feed.orders_refused, feed.counters["jump"]) == (3, 1, 3)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, feed.counters["jump"]) == (3, 1, 3)
     for cut in range(1, len(whole.records)):
         second = Desk(whole.records[:cut])
         await play(second, [path], orders=script, guard=guard())

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from exness.core.events import Record
+from exness.process.errors import OperatorError
 
 
-class StorageError(Exception):
-    """Storage can't be opened, read or written. The message is one sentence for the operator."""
+class StorageError(OperatorError):
+    """Storage can't be opened, read or written."""
 
 
 class JournalDamaged(StorageError):
