@@ -144,7 +144,6 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _load(options: argparse.Namespace, warn: Callable[[str], None] = warn) -> Config:
-    """The configuration with the flags given."""
     return load(options.config, os.environ, _flags(options), warn)
 
 

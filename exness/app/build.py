@@ -197,6 +197,15 @@ def make_bounds(config: Config) -> QueueBounds:
     )
 
 
+class Beside(NamedTuple):
+    """What is told of in /metrics beside the exchange."""
+
+    snapshotter: Snapshotter
+    recovered: Recovered
+    postman: Postman
+    loop: LoopWatch
+
+
 def make_services(
     config: Config,
     exchange: Exchange,
@@ -204,10 +213,11 @@ def make_services(
     store: AuthStore,
     magic_links: MagicLinks,
     clock: WallClock,
-    loop: LoopWatch,
+    beside: Beside,
 ) -> Services:
     """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
     server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
+    requests = RequestMeter()
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
         connections=server.max_connections,
@@ -215,6 +225,7 @@ def make_services(
         head_timeout_s=server.header_timeout_s,
         idle_timeout_s=server.idle_timeout_s,
     )
+    connections = Connections(bounds, client_ips, security_log)
     return Services(
         exchange=exchange,
         listings=config.instruments(),
@@ -230,14 +241,14 @@ def make_services(
         production=server.production,
         client_ips=client_ips,
         browser_rules=make_browser_rules(config),
-        connections=Connections(bounds, client_ips, security_log),
+        connections=connections,
         security_log=security_log,
         stream=make_stream_bounds(config),
         dev=Dev(control) if config.dev.control else None,
         access=AccessLog(logs.later) if config.log.access else None,
-        requests=RequestMeter(),
-        loop=loop,
-        metrics=None,
+        requests=requests,
+        loop=beside.loop,
+        metrics=make_metrics(config, exchange, beside, requests, connections, security_log),
         price_cache=PriceCache(),
     )
 
@@ -263,23 +274,25 @@ def make_stream_bounds(config: Config) -> StreamBounds:
 
 
 def make_metrics(
-    config: Config, services: Services, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
+    config: Config,
+    exchange: Exchange,
+    beside: Beside,
+    requests: RequestMeter,
+    connections: Connections,
+    security_log: SecurityLog,
 ) -> Metrics:
     """What /metrics tells."""
-    data_dir = config.storage.data_dir
+    data_dir, postman = config.storage.data_dir, beside.postman
     watched = Watched(
-        exchange=services.exchange,
-        snapshotter=snapshotter,
-        recovered=recovered,
-        loop=services.loop,
-        requests=services.requests,
-        connections=lambda: len(services.connections),
-        door=services.security_log.counters,
+        exchange=exchange,
+        snapshotter=beside.snapshotter,
+        recovered=beside.recovered,
+        loop=beside.loop,
+        requests=requests,
+        connections=lambda: len(connections),
+        door=security_log.counters,
         files=lambda: file_sizes(data_dir),
-        queues={
-            "mail": (lambda: postman.held, postman.bound),
-            **streams.queues(),
-        },
+        queues={"mail": (lambda: postman.held, postman.bound), **streams.queues()},
         counters={"mails": postman.counters},
         dropped_lines=streams.dropped(),
     )

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,13 +19,7 @@ from aiohttp import web
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore
 from exness.app.banner import banner
-from exness.app.build import (
-    Source,
-    StartError,
-    make_metrics,
-    make_parts,
-    make_services,
-)
+from exness.app.build import Beside, Source, StartError, make_parts, make_services
 from exness.app.start import Started, start
 from exness.config import Config
 from exness.core.views import AllPrices, DigestOfAll, NewestRecord
@@ -34,7 +27,6 @@ from exness.feeds.backfill import Backfill
 from exness.feeds.replay import ReplayFeed
 from exness.mail.links import PostedLinks
 from exness.mail.postman import Postman
-from exness.observability.metrics import Metrics
 from exness.process.signals import Stop
 from exness.process.sockets import allow_connections, why_not_listening
 from exness.process.stopping import stop_event
@@ -50,7 +42,6 @@ from exness.runtime.recovery import Recovered, what_to_do
 from exness.runtime.writer import Halted
 from exness.web.app import make_runner
 from exness.web.http.listening import Listening, bind
-from exness.web.services import Services
 from exness.web.v1 import PREFIX
 
 _log = structlog.get_logger("exness.app.life")
@@ -119,7 +110,6 @@ async def _check_covered(journal: Journal, recovered: Recovered) -> None:
 
 
 async def _backfill(config: Config, parts: Parts) -> None:
-    """Fetch candles from before the start, when that is configured and prices are that venue's."""
     settings = config.feed
     if settings.source == "backpack" and settings.backfill_url:
         backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
@@ -165,8 +155,7 @@ async def _run(
     exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
     projector, flush = parts.projector, parts.flush
     snapshotter = parts.snapshotter(storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq)
-    postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
-    loop = LoopWatch()
+    postman, loop = Postman(mailer, life_s=config.auth.link_minutes * 60), LoopWatch()
     opened = asyncio.Event()
 
     def replayed(seconds: float) -> None:
@@ -189,12 +178,9 @@ async def _run(
         await _first_prices(source, exchange, stop)
         with suppress(TablesBehind):
             await projector.reached(recovered.books.seq)
-
-        def watched(services: Services) -> Metrics:
-            return make_metrics(config, services, snapshotter, recovered, postman)
-
         if not stop.is_set():
-            async with _listening(config, exchange, source.control, store, postman, loop, watched) as listening:
+            beside = Beside(snapshotter, recovered, postman, loop)
+            async with _listening(config, exchange, source.control, store, beside) as listening:
                 say(banner(config, exchange, mailer, recovered, listening, config_file, warnings))
                 say(f"listening on {listening.local_url}")
                 opened.set()
@@ -221,9 +207,7 @@ async def _listening(
     exchange: Exchange,
     control: ManualControl | None,
     store: AuthStore,
-    postman: Postman,
-    loop: LoopWatch,
-    watched: Callable[[Services], Metrics],
+    beside: Beside,
 ) -> AsyncIterator[Listening]:
     """Serve HTTP; yields where. Leaving stops accepting and waits for what is in flight. Raises StartError."""
     listening: Listening
@@ -231,11 +215,10 @@ async def _listening(
     def page_url() -> str:
         return f"{config.server.public_url or listening.url}{PREFIX}/signin/post"
 
-    mails = PostedLinks(postman, page_url, config.auth.link_minutes)
+    mails = PostedLinks(beside.postman, page_url, config.auth.link_minutes)
     clock = WallClock()
     magic_links = MagicLinks(store, mails, clock, minutes=config.auth.link_minutes)
-    services = make_services(config, exchange, control, store, magic_links, clock, loop)
-    services = replace(services, metrics=watched(services))
+    services = make_services(config, exchange, control, store, magic_links, clock, beside)
     runner = make_runner(services, config.server.shutdown_timeout_s, plain=config.server.plain_http)
     await runner.setup()
     try:

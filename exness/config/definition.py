@@ -60,7 +60,6 @@ def rows_of(struct: type[msgspec.Struct]) -> dict[str, Row]:
 
 
 def _kind_of(hint: Any) -> Kind:
-    """The kind of value that a type says by itself."""
     if get_origin(hint) is Literal:
         return one_of(get_args(hint))
     if isinstance(hint, type) and issubclass(hint, Enum):

@@ -123,7 +123,6 @@ class ManualFeed:
         self._changed.set()
 
     async def _until_next(self) -> None:
-        """Wait until the next scripted price may be due, or script or clock have changed."""
         self._changed.clear()
         wait_s = self.clock.seconds_until(self._script[0][0]) if self._script else None
         with suppress(TimeoutError):

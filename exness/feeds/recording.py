@@ -132,8 +132,6 @@ class _Candles:
 
 
 class _Quotes:
-    """Rows of quotes, of any of the instruments."""
-
     def __init__(self, instruments: Sequence[Listing]) -> None:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._last_us = 0

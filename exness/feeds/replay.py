@@ -13,10 +13,12 @@ A run that was killed goes on where it was: what the journal has is passed over 
 would have been.
 """
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -319,12 +321,4 @@ def _with_orders(
     ticks: Iterator[RecordedTick], orders: Iterator[ScriptedOrder]
 ) -> Iterator[RecordedTick | ScriptedOrder]:
     """Both by time. The ticks of a moment come before its orders; orders after the last tick are still made."""
-    order = next(orders, None)
-    for tick in ticks:
-        while order is not None and order.time_us < tick.time_us:
-            yield order
-            order = next(orders, None)
-        yield tick
-    while order is not None:
-        yield order
-        order = next(orders, None)
+    return heapq.merge(ticks, orders, key=attrgetter("time_us"))

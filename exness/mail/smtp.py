@@ -103,7 +103,6 @@ class SmtpMailer:
 
 
 def _judged(error: Exception) -> MailError:
-    """What an error means, in words of our own."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
     match error:

@@ -102,7 +102,6 @@ class SqliteHistory:
         return None if row is None else self._row(row)
 
     def _row(self, row: tuple[Any, ...]) -> TradeRow:
-        """From a row of COLUMNS."""
         trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
         liquidated, close_price, pnl, returned, shortfall, closed_at = end
         return TradeRow(

@@ -8,7 +8,7 @@ the journal.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import assert_never
@@ -35,15 +35,12 @@ from exness.runtime.ports.journal import JournalDamaged
 from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.codec import FINGERPRINTED, decode, fingerprint
 from exness.storage.database import SNAPSHOTS
-from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
+from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_journal, open_offline, stored_snapshots
 from exness.storage.verify_tables import Difference, TableCheck, equal, tables_of
 
 PROGRESS_EVERY = 5_000
-
-Progress = Callable[[int, int], None]
-"""Called with records done and records in all."""
 
 
 class Report(msgspec.Struct):

@@ -176,8 +176,6 @@ class Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
-    """aiohttp's server with our connections."""
-
     def __init__(self, plain: web.Server, connections: Connections, around: Around, render: ErrorRenderer) -> None:
         super().__init__(
             around(plain.request_handler),

@@ -117,7 +117,6 @@ def _as_object(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
 
 
 def _first_error(why: str) -> FieldError:
-    """What msgspec says of a body that is too long to be looked at."""
     unknown = _UNKNOWN_FIELD.search(why)
     if unknown is not None:
         name = unknown[1][:64]

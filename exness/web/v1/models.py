@@ -1,11 +1,9 @@
-"""What goes over the wire: request and answer structs, and how figures look outside.
+"""What goes over the wire: request and answer structs.
 
-Money and prices leave as decimal strings with all their decimals, times as ISO 8601 UTC with microseconds. Amounts
-come in as `Raw` JSON, so that they are read from their text and never pass through a float.
+Amounts come in as `Raw` JSON, so that they are read from their text and never pass through a float.
 """
 
-from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,13 +11,11 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.events import Trade
 from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Side
-from exness.core.money import format_hundredths, format_scaled, format_usdc
+from exness.core.money import format_scaled, format_usdc
 from exness.core.prices import Price, PriceState
 from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
+from exness.web.v1.format import iso, leverage_out
 
 MAX_LIMIT = 500
 """Rows of a page of /trade/history."""
@@ -29,28 +25,6 @@ MAX_CANDLES = 1000
 MAX_OFFSET = 10**12
 MAX_SECOND = 253_402_300_799
 """The last second of the year 9999: more is no time in seconds, but milliseconds most likely."""
-
-
-def iso(at_us: int) -> str:
-    """Microseconds since the epoch as `2026-01-31T09:15:02.123456Z`."""
-    return f"{_second_out(at_us // 1_000_000)}.{at_us % 1_000_000:06d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second_out(at_s: int) -> str:
-    """Most times that are told lie in the last few seconds: a look-up instead of 2 us."""
-    return (_EPOCH + timedelta(seconds=at_s)).replace(tzinfo=None).isoformat()
-
-
-def leverage_out(hundredths: int) -> int | float:
-    """Leverage as the JSON number it came in as: 10, 40.99. With two decimals at most, its float prints exactly."""
-    whole, rest = divmod(hundredths, 100)
-    return float(format_hundredths(hundredths)) if rest else whole
-
-
-def percent_out(scaled: int) -> str:
-    """A percentage kept with four decimals, as a decimal string."""
-    return format_scaled(scaled, 4)
 
 
 # --- requests -----------------------------------------------------------------------------------------------------

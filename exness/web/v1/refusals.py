@@ -95,7 +95,6 @@ def _details(figures: Figures, rules: Rules) -> dict[str, Any]:
 
 
 def _decimals_of(wrong: OutOfRange, rules: Rules) -> int:
-    """The decimals of a figure's unit."""
     match wrong.figure:
         case Figure.LEVERAGE:
             return LEVERAGE_DECIMALS

@@ -18,18 +18,9 @@ from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
-from exness.web.v1.models import (
-    AnalyticsAnswer,
-    HistoryAnswer,
-    HistoryRow,
-    Pagination,
-    TradeClosedAnswer,
-    TradeCreated,
-    iso,
-    leverage_out,
-    percent_out,
-)
+from exness.web.v1.models import AnalyticsAnswer, HistoryAnswer, HistoryRow, Pagination, TradeClosedAnswer, TradeCreated
 from exness.web.v1.parse import OpenQuery, close_order, create_order, history_query, open_query
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body, signed_in
