@@ -4,13 +4,10 @@ import gc
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
+import msgspec
+
 from exness.access.ports import AuthStore, Mailer
-from exness.app.build import (
-    Source,
-    StartError,
-    make_mailer,
-    make_source,
-)
+from exness.app.build import Source, StartError, make_mailer, make_source
 from exness.config import Config
 from exness.core.views import Books
 from exness.process.threads import in_thread_of_its_own
@@ -57,7 +54,7 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     storage, notes = await _open_storage(config, stack)
     store = await stack.enter_async_context(open_auth(data_dir))
     recovered = await recover(storage.journal, storage.snapshots)
-    recovered.notes[:0] = notes
+    recovered = msgspec.structs.replace(recovered, notes=[*notes, *recovered.notes])
     _check_assets(recovered.books, config)
     await forget_before_reset(storage.journal, storage.candles)
     candles = await storage.candles.newest_candles()

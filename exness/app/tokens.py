@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from exness.app.build import (
-    make_sessions,
-)
+from exness.app.build import make_sessions
 from exness.config import Config
 from exness.runtime.clock import WallClock
 from exness.storage.auth import open_auth
