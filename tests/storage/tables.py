@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exness.core.events import AccountOpened, ExchangeReset, Record, TradeOpened
+from exness.core.events import AccountEvent, AccountOpened, Record, TradeOpened
 from exness.core.state import State
 from exness.storage import rows as row_types
 from exness.storage.files import JOURNAL_DB, MAIN_DB
@@ -62,7 +62,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     assert_sums_are(data_dir, records)
     records_of = "SELECT seq, account_id FROM account_records ORDER BY seq"
     assert rows(data_dir, records_of) == [
-        (r.seq, r.event.account) for r in records if not isinstance(r.event, ExchangeReset)
+        (r.seq, r.event.account) for r in records if isinstance(r.event, AccountEvent)
     ]
 
 

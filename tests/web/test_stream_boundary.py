@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.core.events import ExchangeReset, Record, TradeClosed, TradeOpened
+from exness.core.events import AccountEvent, Record, TradeClosed, TradeOpened
 from exness.core.money import format_usdc
 from exness.runtime.bus import Bus
 from exness.web.services import StreamBounds
@@ -203,7 +203,7 @@ def balance_after(own: list[Record]) -> Json:
     free, locked = 0, 0
     for record in own:
         event = record.event
-        assert not isinstance(event, ExchangeReset)
+        assert isinstance(event, AccountEvent)
         free = event.balance
         if isinstance(event, TradeOpened):
             locked += event.trade.margin
