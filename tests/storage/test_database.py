@@ -129,7 +129,7 @@ async def test_of_many_who_make_a_database_at_once_one_makes_its_tables(tmp_path
 def test_a_lock_that_sqlite_does_not_wait_for_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite gives up at once on some locks, whatever its timeout: nobody may do so for good when a database is made."""
+    """SQLite gives up at once on some locks, whatever its timeout."""
     tried: list[str] = []
 
     def pragma(connection: sqlite3.Connection, pragma: str) -> int | str:
