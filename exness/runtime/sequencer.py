@@ -254,6 +254,7 @@ class Sequencer:
                     return outcome
                 await asyncio.sleep(0)
         finally:
+            self._finishing = None  # what it comes to is not kept
             self._whole.set()
             self._wake.set()
 

@@ -15,8 +15,8 @@ from exness.runtime.meters import BATCHES, Histogram
 from exness.runtime.ports.journal import Journal, StorageError
 from exness.runtime.watermark import Watermark
 
-COUNTED_PER_TURN = 10_000
-"""Records counted before the loop gets a turn: about a millisecond."""
+RECORDS_PER_TURN = 5_000
+"""Records counted and let go of before the loop gets a turn: about a millisecond."""
 
 Kind = tuple[type[Event], str]
 """Of an event, and its reason where it has one."""
@@ -112,7 +112,7 @@ class Writer:
 
     def put(self, records: list[Record]) -> None:
         """Queue what one command brought about. It goes into one transaction, whole."""
-        self._groups.append(records)
+        self._groups.append(records if len(records) <= RECORDS_PER_TURN else list(records))  # see `_count`
         self._queued += len(records)
         self._arrived.set()
 
@@ -201,11 +201,15 @@ class Writer:
         return time.monotonic() - began_s
 
     async def _count(self, records: list[Record]) -> None:
-        """By what they tell. The loop turns between very many."""
-        for number, record in enumerate(records, 1):
-            self.events[type(record.event), getattr(record.event, "reason", "")] += 1
-            if number % COUNTED_PER_TURN == 0:
-                await asyncio.sleep(0)
+        """By what they tell. Of very many some are let go of at a time, as to free 200,000 takes 30 ms; the loop turns
+        in between, and the list is then one of our own."""
+        while records:
+            for record in records[-RECORDS_PER_TURN:]:
+                self.events[type(record.event), getattr(record.event, "reason", "")] += 1
+            if len(records) <= RECORDS_PER_TURN:
+                return
+            del records[-RECORDS_PER_TURN:]
+            await asyncio.sleep(0)
 
     def halt(self) -> None:
         """Write nothing more, and tell nobody that anything more is on disk: whoever waits hears Halted. A commit that
