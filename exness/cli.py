@@ -4,19 +4,17 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from exness import __version__, upkeep
-from exness.config import Config, ConfigError, UsageError, config_file, load, resolve
-from exness.config.flags import add_flags, flags_of
+from exness.config import Config, config_file, load, resolve
+from exness.config.flags import Help, HelpWithTables, add_flags, flags_of
 from exness.feeds.scenarios import table
 from exness.mockvenue.faults import Fault, FaultError, parse_fault
 from exness.mockvenue.faults import table as fault_table
+from exness.process.errors import OperatorError
 from exness.process.output import deliver, fail, say, warn
 from exness.process.signals import Stop
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
@@ -26,137 +24,91 @@ def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # whatever is made is for this user only
+    command: Command = options.command
     try:
-        code: int = options.run(options, stop) if options.is_server else options.run(options)
-        return code
-    except ConfigError as error:
-        return fail(str(error), code=2 if isinstance(error, UsageError) else 1)
+        return command.run(options, stop) if command.is_server else command.run(options)
+    except OperatorError as error:
+        return fail(str(error), error.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="exness", description="A leveraged-trading exchange in one process.", allow_abbrev=False
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_serve(commands)
-    _add_config(commands)
-    _add_token(commands)
-    _add_verify(commands)
-    _add_backup(commands)
-    _add_repair(commands)
-    _add_venue(commands)
-    _command(commands, "version", _version, "print the version")
+    parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        added = parsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog=command.epilog,
+            formatter_class=HelpWithTables if command.epilog else Help,
+            allow_abbrev=False,
+        )
+        added.set_defaults(command=command)
+        if command.takes is not None:
+            command.takes(added)
     return parser
 
 
-def _add_serve(commands: "Commands") -> None:
-    serve = _command(
-        commands,
-        "serve",
-        _serve,
-        "run the exchange, everything in one process",
-        is_server=True,
-        epilog=f"scenarios of the simulated feed:\n{table()}",
-    )
-    _add_config_file(serve)
-    add_flags(serve)
+class Command(NamedTuple):
+    """One command, and what runs it: `run(options)`, or `run(options, stop)` for a server."""
+
+    name: str
+    run: Callable[..., int]
+    summary: str
+    takes: Callable[[argparse.ArgumentParser], object] | None
+    """Adds its arguments."""
+    description: str | None = None
+    epilog: str | None = None
+    """Is shown line by line as it stands."""
+    is_server: bool = False
 
 
-def _add_config(commands: "Commands") -> None:
-    config = _command(
-        commands,
-        "config",
-        _config,
-        "print the settings that `serve` would use",
-        description="Prints every setting, explained and with where it comes from, as a config.toml. Secrets are left "
-        "out. It takes the flags of `serve`.",
-    )
-    form = config.add_mutually_exclusive_group()
+# Arguments
+
+
+def _serve_takes(parser: argparse.ArgumentParser) -> None:
+    _add_config_file(parser)
+    add_flags(parser)
+
+
+def _config_takes(parser: argparse.ArgumentParser) -> None:
+    form = parser.add_mutually_exclusive_group()
     form.add_argument("--defaults", action="store_true", help="print the config.toml of all defaults instead")
     form.add_argument("--table", action="store_true", help="print one line for each setting")
     form.add_argument("--markdown", action="store_true", help="print a table of all there are, as in docs/SETTINGS.md")
-    _add_config_file(config)
-    add_flags(config)
+    _serve_takes(parser)
 
 
-def _add_token(commands: "Commands") -> None:
-    token = _command(
-        commands,
-        "token",
-        _token,
-        "print a session token for an address",
-        description="Prints a session token, for REST clients and scripts. Its account is made at its first use.",
-    )
-    token.add_argument("email", metavar="EMAIL")
-    token.add_argument(
+def _token_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL")
+    parser.add_argument(
         "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
     )
-    _add_data_dir(token)
+    _data_dir_takes(parser)
 
 
-def _add_verify(commands: "Commands") -> None:
-    verify = _command(
-        commands,
-        "verify",
-        _verify,
-        "check a stopped exchange's data, or a backup",
-        description="Checks every record, snapshot, table and sum, offline and without changing anything. "
-        "Exit code 0: everything agrees; 1: what differs first.",
-    )
-    verify.add_argument("file", metavar="FILE", nargs="?", type=Path, help="a backup (default: the data directory)")
-    _add_data_dir(verify)
+def _file_takes(what: str, nargs: str | None = None) -> Callable[[argparse.ArgumentParser], None]:
+    def takes(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", nargs=nargs, type=Path, help=what)
+        _data_dir_takes(parser)
+
+    return takes
 
 
-def _add_backup(commands: "Commands") -> None:
-    backup = _command(commands, "backup", _backup, "copy the exchange's data into one file, also while it runs")
-    backup.add_argument("file", metavar="FILE", type=Path, help="the new file")
-    _add_data_dir(backup)
-    restore = _command(
-        commands,
-        "restore",
-        _restore,
-        "put a backup into an empty data directory",
-        description="Refuses a directory that is in use or holds an exchange.",
-    )
-    restore.add_argument("file", metavar="FILE", type=Path, help="what `backup` made")
-    _add_data_dir(restore)
+def _repair_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cut", action="store_true", help="remove the newest record; a copy of it is kept")
+    _data_dir_takes(parser)
 
 
-def _add_repair(commands: "Commands") -> None:
-    rebuild = _command(
-        commands,
-        "rebuild",
-        _rebuild,
-        "make the tables of main.db anew from the journal, while no server runs",
-        description="A server does so by itself when it has to, behind the open port.",
-    )
-    _add_data_dir(rebuild)
-    repair = _command(
-        commands,
-        "repair",
-        _repair,
-        "show the first damaged record of the journal, and cut it if it is the newest",
-        description="Without --cut nothing is changed.",
-    )
-    repair.add_argument("--cut", action="store_true", help="remove the newest record; a copy of it is kept")
-    _add_data_dir(repair)
-
-
-def _add_venue(commands: "Commands") -> None:
-    venue = _command(
-        commands,
-        "venue",
-        _venue,
-        "serve Backpack's public protocol on this machine, to test clients against",
-        is_server=True,
-        epilog=f"scenarios:\n{table()}\n\nfaults:\n{fault_table()}",
-    )
-    _add_config_file(venue)
-    venue.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
-    prices = venue.add_mutually_exclusive_group()
+def _venue_takes(parser: argparse.ArgumentParser) -> None:
+    _add_config_file(parser)
+    parser.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
+    prices = parser.add_mutually_exclusive_group()
     add_flags(prices, "feed.replay_files", "feed.scenario")
-    add_flags(venue, "feed.speed", "feed.replay_from", "feed.replay_to", "feed.loop", "feed.allow_gaps", "feed.seed")
-    venue.add_argument(
+    add_flags(parser, "feed.speed", "feed.replay_from", "feed.replay_to", "feed.loop", "feed.allow_gaps", "feed.seed")
+    parser.add_argument(
         "--fault",
         metavar="NAME[:every=N]",
         type=_fault,
@@ -164,30 +116,6 @@ def _add_venue(commands: "Commands") -> None:
         default=[],
         help="what goes wrong at every so many frames of a connection; may be repeated",
     )
-
-
-def _command(
-    commands: "Commands",
-    name: str,
-    run: Callable[..., int],
-    summary: str,
-    *,
-    is_server: bool = False,
-    description: str | None = None,
-    epilog: str | None = None,
-) -> argparse.ArgumentParser:
-    """One more command, and what runs it: `run(options)`, or `run(options, stop)` for a server. An epilog is shown line
-    by line as it stands."""
-    command = commands.add_parser(
-        name,
-        help=summary,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
-        allow_abbrev=False,
-    )
-    command.set_defaults(run=run, is_server=is_server)
-    return command
 
 
 def _fault(text: str) -> Fault:
@@ -203,7 +131,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _add_data_dir(parser: argparse.ArgumentParser) -> None:
+def _data_dir_takes(parser: argparse.ArgumentParser) -> None:
     _add_config_file(parser)
     add_flags(parser, "storage.data_dir")
 
@@ -212,8 +140,10 @@ def _add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
+# What they do
+
+
 def _load(options: argparse.Namespace, warn: Callable[[str], None] = warn) -> Config:
-    """The configuration with the flags given."""
     return load(options.config, os.environ, _flags(options), warn)
 
 
@@ -242,10 +172,8 @@ def _serve(options: argparse.Namespace, stop: Stop) -> int:
     _configure_logs(config, ignored)
     try:
         life.run(config, say, stop, config_file(options.config))
-    except (life.StartError, life.StorageError) as error:
-        return fail(str(error))
     except BaseExceptionGroup as group:
-        return _fail_group(group)
+        raise _first_reason(group) from None
     return 0
 
 
@@ -255,13 +183,10 @@ def _venue(options: argparse.Namespace, stop: Stop) -> int:
     flags = {"feed.source": "simulated", "server.port": options.port, **given}
     ignored: list[str] = []
     config = load(options.config, os.environ, flags, ignored.append)
-    from exness.mockvenue.run import VenueError, run
+    from exness.mockvenue.run import run
 
     _configure_logs(config, ignored)
-    try:
-        run(config, options.port, options.fault, say, stop)
-    except VenueError as error:
-        return fail(str(error))
+    run(config, options.port, options.fault, say, stop)
     return 0
 
 
@@ -277,58 +202,103 @@ def _configure_logs(config: Config, ignored: Sequence[str]) -> None:
         log.warning(line)
 
 
-def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
-    """Why the server stopped: the first reason in words, anything unexpected with its trace."""
-    from exness.app import life
-
-    expected, unexpected = group.split((life.StartError, life.StorageError))
-    if unexpected is not None:
-        raise unexpected
-    reasons: BaseException | None = expected
-    while isinstance(reasons, BaseExceptionGroup):
-        reasons = reasons.exceptions[0]
-    return fail(str(reasons))
+def _first_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Why the server stopped: the first reason in words, or all that is unexpected, to be shown with its trace."""
+    expected, unexpected = group.split(OperatorError)
+    reason: BaseException | None = unexpected or expected
+    while unexpected is None and isinstance(reason, BaseExceptionGroup):
+        reason = reason.exceptions[0]
+    assert reason is not None, "a group has its reasons"
+    return reason
 
 
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
-    from exness.app import life
-    from exness.runtime.emails import AddressError, normalised
+    from exness.access.emails import AddressError, normalised
+    from exness.app import tokens
 
     try:
         email = normalised(options.email)
-        if options.revoke:
-            life.revoke_sessions(config, email)
-            say(f"every session of {email} is ended; it can sign in again")
-        else:
-            (token,) = life.issue_tokens(config, [email])
-            return deliver(token)
     except AddressError as error:
         return fail(f"{options.email[:100]!r}: {error}", code=2)
-    except life.StorageError as error:
-        return fail(str(error))
+    if not options.revoke:
+        (token,) = tokens.issue_tokens(config, [email])
+        return deliver(token)
+    tokens.revoke_sessions(config, email)
+    say(f"every session of {email} is ended; it can sign in again")
     return 0
 
 
-def _verify(options: argparse.Namespace) -> int:
-    return upkeep.verify(_load(options).storage.data_dir, options.file)
+def _data_dir(options: argparse.Namespace) -> Path:
+    return _load(options).storage.data_dir
 
 
-def _rebuild(options: argparse.Namespace) -> int:
-    return upkeep.rebuild(_load(options).storage.data_dir)
-
-
-def _repair(options: argparse.Namespace) -> int:
-    return upkeep.repair(_load(options).storage.data_dir, cut=options.cut)
-
-
-def _backup(options: argparse.Namespace) -> int:
-    return upkeep.backup(_load(options).storage.data_dir, options.file)
-
-
-def _restore(options: argparse.Namespace) -> int:
-    return upkeep.restore(_load(options).storage.data_dir, options.file)
-
-
-def _version(options: argparse.Namespace) -> int:
-    return deliver(f"exness {__version__}")
+COMMANDS = (
+    Command(
+        "serve",
+        _serve,
+        "run the exchange, everything in one process",
+        _serve_takes,
+        epilog=f"scenarios of the simulated feed:\n{table()}",
+        is_server=True,
+    ),
+    Command(
+        "config",
+        _config,
+        "print the settings that `serve` would use",
+        _config_takes,
+        "Prints every setting, explained and with where it comes from, as a config.toml. Secrets are left out. It "
+        "takes the flags of `serve`.",
+    ),
+    Command(
+        "token",
+        _token,
+        "print a session token for an address",
+        _token_takes,
+        "Prints a session token, for REST clients and scripts. Its account is made at its first use.",
+    ),
+    Command(
+        "verify",
+        lambda options: upkeep.verify(_data_dir(options), options.file),
+        "check a stopped exchange's data, or a backup",
+        _file_takes("a backup (default: the data directory)", nargs="?"),
+        "Checks every record, snapshot, table and sum, offline and without changing anything. Exit code 0: everything "
+        "agrees; 1: what differs first.",
+    ),
+    Command(
+        "backup",
+        lambda options: upkeep.backup(_data_dir(options), options.file),
+        "copy the exchange's data into one file, also while it runs",
+        _file_takes("the new file"),
+    ),
+    Command(
+        "restore",
+        lambda options: upkeep.restore(_data_dir(options), options.file),
+        "put a backup into an empty data directory",
+        _file_takes("what `backup` made"),
+        "Refuses a directory that is in use or holds an exchange.",
+    ),
+    Command(
+        "rebuild",
+        lambda options: upkeep.rebuild(_data_dir(options)),
+        "make the tables of main.db anew from the journal, while no server runs",
+        _data_dir_takes,
+        "A server does so by itself when it has to, behind the open port.",
+    ),
+    Command(
+        "repair",
+        lambda options: upkeep.repair(_data_dir(options), cut=options.cut),
+        "show the first damaged record of the journal, and cut it if it is the newest",
+        _repair_takes,
+        "Without --cut nothing is changed.",
+    ),
+    Command(
+        "venue",
+        _venue,
+        "serve Backpack's public protocol on this machine, to test clients against",
+        _venue_takes,
+        epilog=f"scenarios:\n{table()}\n\nfaults:\n{fault_table()}",
+        is_server=True,
+    ),
+    Command("version", lambda options: deliver(f"exness {__version__}"), "print the version", None),
+)

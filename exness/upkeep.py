@@ -1,5 +1,5 @@
 """The commands on the data itself: verify, rebuild, repair, backup, restore. Each says what it did and returns an exit
-code."""
+code. They raise StorageError."""
 
 import sys
 import time
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from exness.core.money import format_usdc
 from exness.process.output import fail, say
-from exness.runtime.ports import StorageError
 
 if TYPE_CHECKING:
     from exness.storage.verify import Report
@@ -33,8 +32,6 @@ def verify(data_dir: Path, file: Path | None) -> int:
                 report = checks.verify(file, None, bar)
     except Difference as difference:
         return fail(f"{file or data_dir} does not agree: {difference}")
-    except StorageError as error:
-        return fail(str(error))
     say(_verified(str(file or data_dir.resolve()), report, time.monotonic() - started))
     return 0
 
@@ -66,11 +63,8 @@ def rebuild(data_dir: Path) -> int:
     from exness.storage import rebuild as tables
     from exness.storage.datadir import locked
 
-    try:
-        with _progress("records") as bar, locked(data_dir):
-            records = tables.rebuild(data_dir, bar)
-    except StorageError as error:
-        return fail(str(error))
+    with _progress("records") as bar, locked(data_dir):
+        records = tables.rebuild(data_dir, bar)
     say(f"the tables of {data_dir} are made anew from {records:,} records")
     return 0
 
@@ -80,23 +74,18 @@ def repair(data_dir: Path, *, cut: bool) -> int:
     from exness.storage import repair as damages
     from exness.storage.datadir import locked
 
-    try:
-        with locked(data_dir):
-            with _progress("records") as bar:
-                damage = damages.find_damage(data_dir, bar)
-            if damage is None:
-                say(f"the journal of {data_dir} is whole: there is nothing to repair")
-                return 0
-            say("\n".join((damage.why, *(f"  {name:9} {text}" for name, text in (damage.row or {}).items()))))
-            if not damage.can_be_cut:
-                return fail("it is not the newest record, so it can't be cut: restore a backup (`exness restore`)")
-            if not cut:
-                return fail(
-                    f"nothing was changed; `exness repair --cut` removes record {damage.seq}, what it did is lost"
-                )
-            kept = damages.cut(data_dir, damage)
-    except StorageError as error:
-        return fail(str(error))
+    with locked(data_dir):
+        with _progress("records") as bar:
+            damage = damages.find_damage(data_dir, bar)
+        if damage is None:
+            say(f"the journal of {data_dir} is whole: there is nothing to repair")
+            return 0
+        say("\n".join((damage.why, *(f"  {name:9} {text}" for name, text in (damage.row or {}).items()))))
+        if not damage.can_be_cut:
+            return fail("it is not the newest record, so it can't be cut: restore a backup (`exness restore`)")
+        if not cut:
+            return fail(f"nothing was changed; `exness repair --cut` removes record {damage.seq}, what it did is lost")
+        kept = damages.cut(data_dir, damage)
     say(f"record {damage.seq} is cut; a copy of what it was is {kept}")
     return 0
 
@@ -105,11 +94,8 @@ def backup(data_dir: Path, file: Path) -> int:
     """Copy the data, also while a server runs."""
     from exness.storage import backup as copies
 
-    try:
-        with _progress("pages") as bar:
-            copies.backup(data_dir, file, bar)
-    except StorageError as error:
-        return fail(str(error))
+    with _progress("pages") as bar:
+        copies.backup(data_dir, file, bar)
     say(f"backed up {data_dir} to {file}, {file.stat().st_size:,} bytes")
     return 0
 
@@ -118,10 +104,7 @@ def restore(data_dir: Path, file: Path) -> int:
     """Put a backup into an empty data directory."""
     from exness.storage import backup as copies
 
-    try:
-        copies.restore(file, data_dir)
-    except StorageError as error:
-        return fail(str(error))
+    copies.restore(file, data_dir)
     say(f"restored {file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
     say("sessions and sign-in links from before the restore are ended: everyone signs in again")
     return 0

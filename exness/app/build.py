@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from exness import __version__
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
@@ -18,7 +19,7 @@ from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.manual import ManualFeed
-from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
+from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
 from exness.mail.outbox import OutboxMailer
 from exness.mail.postman import Postman
@@ -27,13 +28,14 @@ from exness.mail.smtp import SmtpMailer
 from exness.observability import logs
 from exness.observability.metrics import Metrics, RequestMeter, Watched
 from exness.process import standard_streams as streams
+from exness.process.errors import OperatorError
 from exness.runtime.assembly import Bounds as QueueBounds
 from exness.runtime.assembly import Parts, assemble
 from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Conductor, Mailer, ManualControl, PriceFeed, PriceSource
+from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, PriceSource
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
@@ -51,8 +53,8 @@ from exness.web.v1.price_cache import PriceCache
 OUTBOX = "outbox"
 
 
-class StartError(Exception):
-    """The exchange can't start. The message is one sentence for the operator."""
+class StartError(OperatorError):
+    """The exchange can't start."""
 
 
 def make_sessions(config: Config, clock: WallClock) -> Sessions:
@@ -90,7 +92,7 @@ class Source(NamedTuple):
 
 
 def make_source(config: Config) -> Source:
-    """The configured source of prices. Raises StartError."""
+    """The configured source of prices. Raises ReplayError."""
     instruments, settings = list(config.instruments().values()), config.feed
     life_us, guard = round(settings.price_ttl_s * 1_000_000), make_guard(config)
     match settings.source:
@@ -119,10 +121,7 @@ def make_source(config: Config) -> Source:
                 orders=settings.orders,
                 initial_balance=config.trading.initial_balance,
             )
-            try:
-                replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
-            except ReplayError as error:
-                raise StartError(str(error)) from error
+            replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
             if replay.owns_time:
                 return Source(replay, conductor=replay, recording=replay)
             return Source(replay, replay, recording=replay)
@@ -198,6 +197,15 @@ def make_bounds(config: Config) -> QueueBounds:
     )
 
 
+class Beside(NamedTuple):
+    """What is told of in /metrics beside the exchange."""
+
+    snapshotter: Snapshotter
+    recovered: Recovered
+    postman: Postman
+    loop: LoopWatch
+
+
 def make_services(
     config: Config,
     exchange: Exchange,
@@ -205,10 +213,11 @@ def make_services(
     store: AuthStore,
     magic_links: MagicLinks,
     clock: WallClock,
-    loop: LoopWatch,
+    beside: Beside,
 ) -> Services:
     """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
     server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
+    requests = RequestMeter()
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
         connections=server.max_connections,
@@ -216,6 +225,7 @@ def make_services(
         head_timeout_s=server.header_timeout_s,
         idle_timeout_s=server.idle_timeout_s,
     )
+    connections = Connections(bounds, client_ips, security_log)
     return Services(
         exchange=exchange,
         listings=config.instruments(),
@@ -231,14 +241,14 @@ def make_services(
         production=server.production,
         client_ips=client_ips,
         browser_rules=make_browser_rules(config),
-        connections=Connections(bounds, client_ips, security_log),
+        connections=connections,
         security_log=security_log,
         stream=make_stream_bounds(config),
         dev=Dev(control) if config.dev.control else None,
         access=AccessLog(logs.later) if config.log.access else None,
-        requests=RequestMeter(),
-        loop=loop,
-        metrics=None,
+        requests=requests,
+        loop=beside.loop,
+        metrics=make_metrics(config, exchange, beside, requests, connections, security_log),
         price_cache=PriceCache(),
     )
 
@@ -264,23 +274,25 @@ def make_stream_bounds(config: Config) -> StreamBounds:
 
 
 def make_metrics(
-    config: Config, services: Services, snapshotter: Snapshotter, recovered: Recovered, postman: Postman
+    config: Config,
+    exchange: Exchange,
+    beside: Beside,
+    requests: RequestMeter,
+    connections: Connections,
+    security_log: SecurityLog,
 ) -> Metrics:
     """What /metrics tells."""
-    data_dir = config.storage.data_dir
+    data_dir, postman = config.storage.data_dir, beside.postman
     watched = Watched(
-        exchange=services.exchange,
-        snapshotter=snapshotter,
-        recovered=recovered,
-        loop=services.loop,
-        requests=services.requests,
-        connections=lambda: len(services.connections),
-        door=services.security_log.counters,
+        exchange=exchange,
+        snapshotter=beside.snapshotter,
+        recovered=beside.recovered,
+        loop=beside.loop,
+        requests=requests,
+        connections=lambda: len(connections),
+        door=security_log.counters,
         files=lambda: file_sizes(data_dir),
-        queues={
-            "mail": (lambda: postman.held, postman.bound),
-            **streams.queues(),
-        },
+        queues={"mail": (lambda: postman.held, postman.bound), **streams.queues()},
         counters={"mails": postman.counters},
         dropped_lines=streams.dropped(),
     )

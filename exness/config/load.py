@@ -165,7 +165,6 @@ def _check_asset_name(setting: Setting, asset: str) -> None:
 
 
 def _tables(values: Mapping[Keys, object]) -> Tables:
-    """The defaults and what the sources say of them or add to them."""
     tables: Tables = {(name,): {row.key: row.default for row in ROWS[name].values()} for name in SECTIONS}
     tables |= {("assets", name): msgspec.structs.asdict(asset) for name, asset in DEFAULT_ASSETS.items()}
     new_asset = {row.key: row.default for row in ROWS["assets"].values() if not row.is_required}

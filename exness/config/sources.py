@@ -16,6 +16,7 @@ import msgspec
 
 from exness.config.kinds import FloatText, shown
 from exness.config.schema import CURRENCY, ROWS
+from exness.process.errors import OperatorError
 from exness.runtime.texts import TextError, read_whole
 
 DEFAULT_PATH = Path("config.toml")
@@ -32,12 +33,14 @@ _CONTAINER_NAME = re.compile(r"/[^/\s]+/[^/\s]+")
 """What Docker puts into `<ALIAS>_NAME` for a linked container."""
 
 
-class ConfigError(Exception):
-    """The settings cannot be used. The message is for whoever wrote them: a sentence, or a line for each setting."""
+class ConfigError(OperatorError):
+    """The settings cannot be used. The message is a sentence, or a line for each setting."""
 
 
 class UsageError(ConfigError):
     """A flag has a value that cannot be used."""
+
+    exit_code = 2
 
 
 class Setting(msgspec.Struct, frozen=True):

@@ -1,17 +1,16 @@
 """The engine on one screen: a command and a time in, an Outcome out. Synchronous, deterministic, no await in between.
 
-    outcome = engine.execute(OpenTrade(...), at)
-    match outcome:
+    match engine.execute(OpenTrade(...), at):
         case Done(records):   journal them, then answer from records[-1]
         case Repeated(seen):  answer what was answered the first time
         case Refusal():       nothing changed
 
-A tick that sets very much off is done in steps: as long as `Done.more`, execute the same command at the same time
-again, and nothing else in between. All its records belong in one transaction. So it is with what time brings: while
-`is_due`, execute PassTime before anything else.
+What sets very much off is done in steps, each of bounded work, so that whoever drives it can see to other things in
+between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction. So it is with
+what time brings: while `is_due`, execute PassTime before anything else.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
 
 import msgspec
 
@@ -25,28 +24,22 @@ from exness.core.rules import Rules
 from exness.core.state import State
 from exness.core.tick_order import opens_at
 
-__all__ = ["Done", "Engine", "Outcome"]
+FEED = "feed"
+"""The cause of what a tick sets off."""
+TIME = "time"
+"""The cause of what time brings."""
 
 _SET_BY_HAND = RatesSet | ProfileSet | ExchangeReset
 """What changes the rules."""
 
 
-class _Rest(NamedTuple):
-    """What is left of a command that comes in steps, and its time."""
-
-    command: Command
-    at: int
-    steps: Steps
-
-
 class Engine:
-    """Executes commands on one state. `liquidations_per_step` bounds how long one call can take."""
+    """Executes commands on one state. `liquidations_per_step` bounds how long a step can take."""
 
     def __init__(self, rules: Rules, state: State, liquidations_per_step: int = 500) -> None:
         self._configured = rules
         self.state = state
         self._step = liquidations_per_step
-        self._under_way: _Rest | None = None
         self._set_rules()
 
     def seen(self, command: Command) -> Command:
@@ -64,49 +57,48 @@ class Engine:
         due = self.state.due.next_due
         return due is not None and due <= at
 
-    def execute(self, command: Command, at: int, request: str = "") -> Outcome:
-        """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it."""
+    def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
+        """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it.
+        `request` and `cause` are for its records, see there; what a tick or time sets off nobody has asked for."""
+        *_, outcome = self.steps(command, at, request, cause)
+        assert not isinstance(outcome, list), "the last step gives the outcome"
+        return outcome
+
+    def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
+        """The same, step by step: each gives the records until then, and the last one the outcome."""
         state = self.state
         at = max(at, state.at)
-        rest = self._under_way
-        if rest is not None:
-            assert command == rest.command, f"{rest.command} is half done"
-            return self._go_on(rest)
         if isinstance(command, PriceTick):
-            return self._tick(command, at)
-        if isinstance(command, PassTime):
-            return self._pass_time(command, at)
-        decision = DECIDE[type(command)](state, self.rules, command, at)
-        if not isinstance(decision, list):
-            return decision
-        return Done([self._apply(event, at, request) for event in decision])
+            if command.suspect:
+                doubt(state, command.asset)
+                yield Done([])
+            else:
+                yield from self._work_off(tick(state, self.rules, command, at), at, FEED)
+        elif isinstance(command, PassTime):
+            due = state.due.next_due
+            if due is None or due > at:
+                yield Done([])
+            else:
+                yield from self._work_off(pass_time(state, self.rules, at), max(due, state.at), TIME)
+        else:
+            decision = DECIDE[type(command)](state, self.rules, command, at)
+            if isinstance(decision, list):
+                yield Done([self._apply(event, at, request, cause) for event in decision])
+            else:
+                yield decision
 
-    def _tick(self, command: PriceTick, at: int) -> Done:
-        if command.suspect:
-            doubt(self.state, command.asset)
-            return Done([])
-        return self._go_on(_Rest(command, at, tick(self.state, self.rules, command, at)))
-
-    def _pass_time(self, command: PassTime, at: int) -> Done:
-        if not self.is_due(at):
-            return Done([])
-        due = self.state.due.next_due
-        assert due is not None
-        return self._go_on(_Rest(command, max(due, self.state.at), pass_time(self.state, self.rules, at)))
-
-    def _go_on(self, rest: "_Rest") -> Done:
-        """Some steps of a command that comes in steps."""
+    def _work_off(self, steps: Steps, at: int, cause: str) -> Iterator[list[Record] | Outcome]:
+        """Have everything happen that is due, one after the other, until nothing is."""
         records: list[Record] = []
-        for number, events in enumerate(rest.steps, 1):
-            records += [self._apply(event, rest.at, "") for event in events]
-            if number >= self._step:
-                self._under_way = rest
-                return Done(records, more=True)
-        self._under_way = None
-        return Done(records)
+        for number, events in enumerate(steps, 1):
+            for event in events:
+                records.append(self._apply(event, at, "", cause))
+            if number % self._step == 0:
+                yield records
+        yield Done(records)
 
-    def _apply(self, event: Event, at: int, request: str) -> Record:
-        record = Record(self.state.seq + 1, at, event, request)
+    def _apply(self, event: Event, at: int, request: str, cause: str) -> Record:
+        record = Record(self.state.seq + 1, at, event, request, cause)
         evolve(self.state, record)
         if isinstance(event, _SET_BY_HAND):
             self._set_rules()

@@ -332,8 +332,8 @@ Event = AccountEvent | TrailMoved | RatesSet | ProfileSet | InsurancePaid | Exch
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One journal record. `seq` counts from 1 without a hole; `at` is microseconds since the epoch, never falling.
 
-    `cause` is what brought it about and where its source goes on: `http:` and the id of the command, `replay:` and the
-    row of the file; empty where nothing goes on from it. `request` is the X-Request-ID of whoever asked.
+    `cause` is what brought it about, and where its source goes on: `http:` and the id of a command, which never comes
+    again, `replay:` and a row of the file of orders, `feed` for a tick. `request` is the X-Request-ID of whoever asked.
     """
 
     seq: int

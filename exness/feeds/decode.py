@@ -152,7 +152,6 @@ def _quote(ticker: _BookTicker, symbol: str, decimals: Mapping[str, int]) -> Quo
 
 
 def _prices(bid_text: str, ask_text: str, decimals: int) -> tuple[int, int] | Reason:
-    """Bid and ask rounded outward, scaled by `decimals`."""
     if not (_PLAIN_DECIMAL.fullmatch(bid_text) and _PLAIN_DECIMAL.fullmatch(ask_text)):
         return Reason.NOT_A_NUMBER
     try:

@@ -16,7 +16,7 @@ from exness.core.instruments import Asset
 from exness.core.outcomes import Done
 from exness.core.views import NewestRecord, PriceOf
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
-from exness.runtime.ports import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
+from exness.runtime.ports.prices import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
 from exness.runtime.writer import Halted
 
 _IN_A_ROW = 50
@@ -123,7 +123,6 @@ class ManualFeed:
         self._changed.set()
 
     async def _until_next(self) -> None:
-        """Wait until the next scripted price may be due, or script or clock have changed."""
         self._changed.clear()
         wait_s = self.clock.seconds_until(self._script[0][0]) if self._script else None
         with suppress(TimeoutError):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from exness.access.emails import AddressError, normalised
 from exness.core.commands import CloseTrade, Command, OpenTrade
 from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, Side, TradeId
 from exness.core.money import USDC_DECIMALS, AmountError, format_hundredths, parse_scaled
@@ -25,7 +26,6 @@ from exness.core.rejects import Figure, OutOfRange
 from exness.core.rules import SLIPPAGE, out_of_range
 from exness.feeds.ohlc import shown
 from exness.feeds.recording import ReplayError
-from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import parse_time
 from exness.runtime.texts import TextError, open_table
 

@@ -23,6 +23,7 @@ from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.instruments import VOLUME_DECIMALS, Asset
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_saturated
 from exness.feeds.ohlc import PriceError, check_plain, read_ohlc, shown
+from exness.process.errors import OperatorError
 from exness.runtime.listings import Listing
 from exness.runtime.moments import LATEST_US, parse_epoch
 from exness.runtime.texts import Table, TextError, open_table
@@ -38,8 +39,8 @@ _HALF_SPREAD = 20_000
 """Half a basis point is one part in 20000."""
 
 
-class ReplayError(Exception):
-    """A recording cannot be replayed. The message is one sentence for the operator."""
+class ReplayError(OperatorError):
+    """A recording cannot be replayed."""
 
 
 class RecordedTick(msgspec.Struct, frozen=True, gc=False):
@@ -93,12 +94,6 @@ def read_rows(path: Path, instruments: Sequence[Listing], file: int = 0) -> Iter
         raise ReplayError(wrong.about(f"replay file {path}")) from wrong
 
 
-def read_ticks(path: Path, instruments: Sequence[Listing]) -> Iterator[RecordedTick]:
-    """The ticks of one file in its order. Raises ReplayError at the first line that is not sound."""
-    for row in read_rows(path, instruments):
-        yield from row.ticks
-
-
 class _Candles:
     """Rows of candles, each as four ticks."""
 
@@ -137,8 +132,6 @@ class _Candles:
 
 
 class _Quotes:
-    """Rows of quotes, of any of the instruments."""
-
     def __init__(self, instruments: Sequence[Listing]) -> None:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._last_us = 0

@@ -13,31 +13,28 @@ A run that was killed goes on where it was: what the journal has is passed over 
 would have been.
 """
 
+import heapq
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from exness.core.commands import OpenAccount, PriceTick
-from exness.core.instruments import Asset
-from exness.core.outcomes import Done
-from exness.core.views import AccountOf
+from exness.core.commands import PriceTick
 from exness.feeds.decode import Quote
 from exness.feeds.guard import Guard, Verdict, pass_on
 from exness.feeds.orders import ScriptedOrder, check_orders, read_orders
-from exness.feeds.pacing import Pacer
+from exness.feeds.pacing import Pace, Pacer
+from exness.feeds.performance import Performance, RecordingClock, Resume, Tally, resume_after
 from exness.feeds.recording import RecordedTick, ReplayError
 from exness.feeds.union import Union
 from exness.runtime.listings import Listing
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import EngineDriver, LastRecord
-
-__all__ = ["RecordingClock", "ReplayError", "ReplayFeed", "ReplayOptions", "Resume", "resume_after"]
+from exness.runtime.ports.prices import EngineDriver, LastRecord
 
 PROGRESS_EVERY_S = 10.0
 
@@ -51,23 +48,8 @@ _LATENESS_US = 5_000_000
 _LOOP_PAUSE_US = 1_000_000
 """From the last tick of one round to the first of the next, where the recording has no cadence."""
 
-_TICKS_BEFORE_YIELD = 100
-_ORDER_REQUEST = re.compile(r"replay:(\d{1,18})(:account)?", re.ASCII)
 
 _log = structlog.get_logger("exness.feeds.replay")
-
-
-class RecordingClock:
-    """Implements `ports.Clock`: the time of what is being replayed. It never goes back."""
-
-    def __init__(self) -> None:
-        self._now_us = 0
-
-    def now_us(self) -> int:
-        return self._now_us
-
-    def advance(self, to_us: int) -> None:
-        self._now_us = max(self._now_us, to_us)
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
@@ -81,27 +63,6 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     orders: Path | None = None
     initial_balance: int = 0
     """Micro-USDC for an account that an order is the first to name."""
-
-
-class Resume(msgspec.Struct, frozen=True):
-    """How far an earlier run came: the time of its last record, and the row of the last order that is done. Orders
-    before that time are done, whatever the row. `counted_us`: of marks before it no candle needs to hear again."""
-
-    at_us: int = 0
-    row: int = 0
-    counted_us: int = 0
-
-
-def resume_after(at_us: int, request: str) -> Resume:
-    """Where to go on after the journal's last record, of time `at_us` and made by `request`.
-
-    A liquidation comes of a tick, and ticks of a moment come before its orders: none of those is done then.
-    """
-    named = _ORDER_REQUEST.fullmatch(request)
-    if named is None:
-        return Resume(at_us)
-    row = int(named[1])
-    return Resume(at_us, row - 1 if named[2] else row)
 
 
 class _Span(msgspec.Struct):
@@ -148,9 +109,7 @@ class ReplayFeed:
         self.owns_time = math.isinf(speed) or options.orders is not None
         """Whether the exchange is to go by the recording's time, `clock`; else it is the wall's."""
         self.clock = RecordingClock()
-        self.orders_done = 0
-        self.orders_refused = 0
-        self.liquidations = 0
+        self.tally = Tally()
         self._driver: EngineDriver | None = None
         self._files = [Path(file) for file in files]
         self._instruments = list(instruments)
@@ -168,8 +127,12 @@ class ReplayFeed:
 
     def summary(self) -> str:
         """What has been played, once it has ended."""
-        orders = f", {self.orders_done} orders done and {self.orders_refused} refused" if self._options.orders else ""
-        liquidations = f", {self.liquidations} liquidations" if self.owns_time else ""
+        orders = (
+            f", {self.tally.orders_done} orders done and {self.tally.orders_refused} refused"
+            if self._options.orders
+            else ""
+        )
+        liquidations = f", {self.tally.liquidations} liquidations" if self.owns_time else ""
         return f"{self.counters['ticks']} ticks{orders}{liquidations}"
 
     def describe(self) -> str:
@@ -218,11 +181,6 @@ class ReplayFeed:
             f"a replay at its own time needs a data directory of its own"
         )
 
-    def iter_ticks(self) -> Iterator[tuple[int, Asset, int, int]]:
-        """(microseconds since the epoch, asset, bid, ask) of every tick in order; bid and ask scaled."""
-        for tick in self._once():
-            yield tick.time_us, tick.asset, tick.bid, tick.ask
-
     async def run(self, emit: Callable[[PriceTick], None]) -> None:
         """Emit, on the wall's time, until the recording ends. Raises ReplayError if a file is broken: `check` first."""
         self.ended = False
@@ -237,7 +195,7 @@ class ReplayFeed:
     async def conduct(self, last: LastRecord) -> None:
         """`play`, from after the journal's last record."""
         assert self._driver is not None, "hold comes first"
-        resume = resume_after(last.at, last.request)
+        resume = resume_after(last.at, last.cause)
         await self.play(self._driver, msgspec.structs.replace(resume, counted_us=last.counted))
 
     async def play(self, driver: EngineDriver, resume: Resume) -> None:
@@ -246,32 +204,29 @@ class ReplayFeed:
         Raises ReplayError like `run`, and Halted when the exchange has stopped.
         """
         self.ended = False
+        performance = Performance(
+            driver,
+            self.clock,
+            resume,
+            Pace(self._pacer, self._speed),
+            judge=lambda tick: self._judge(tick, max(self._life_us, tick.gap_us or 0)),
+            note_progress=self._note_progress,
+            initial_balance=self._options.initial_balance,
+            counters=self.counters,
+            tally=self.tally,
+        )
         with closing(self._rounds(min(resume.at_us, resume.counted_us))) as ticks:
-            await _Performance(self, driver, self.clock, resume).play(_with_orders(ticks, self._orders(resume)))
+            await performance.play(_with_orders(ticks, self._orders(resume)))
         self.ended = True
 
-    def pace(self, start_s: float, since_start_us: int) -> float:
-        """Seconds to wait for what is due so long after the start, in the recording's time."""
-        return start_s + since_start_us / 1e6 / self._speed - self._pacer.now()
-
-    async def sleep(self, seconds: float) -> None:
-        await self._pacer.sleep(seconds)
-
-    def now_s(self) -> float:
-        return self._pacer.now()
-
-    def judge(self, tick: RecordedTick, life_us: int) -> Verdict:
+    def _judge(self, tick: RecordedTick, life_us: int) -> Verdict:
         """A tick as the guard sees it; without a guard everything is as it should be."""
         if self._guard is None:
             return Verdict(PriceTick(tick.asset, tick.bid, tick.ask, life_us, volume=tick.volume))
         self._index += 1  # a recording has no update ids, and comes in order
         return self._guard.take(Quote(tick.symbol, tick.bid, tick.ask, self._index, tick.time_us), life_us, tick.volume)
 
-    def life_in_recording(self, tick: RecordedTick) -> int:
-        """Microseconds of recorded time: the configured life, or until the asset's next tick if that is longer."""
-        return max(self._life_us, tick.gap_us or 0)
-
-    def note_progress(self, time_us: int) -> None:
+    def _note_progress(self, time_us: int) -> None:
         """Remember where we are, and say so every now and then."""
         self._at_us = time_us
         now_s = self._pacer.now()
@@ -281,22 +236,12 @@ class ReplayFeed:
                 "replay_progress", at=show_moment(time_us), done=self._share().strip(" ()") or "?", **self.counters
             )
 
-    def initial_balance(self) -> int:
-        return self._options.initial_balance
-
     async def _emit(self, ticks: Iterator[RecordedTick], emit: Callable[[PriceTick], None]) -> None:
-        start_s, first_us = self._pacer.now(), None
-        in_a_row = 0
+        pace = Pace(self._pacer, self._speed)
         for tick in ticks:
-            if first_us is None:
-                first_us = tick.time_us
-            wait_s = self.pace(start_s, tick.time_us - first_us)
-            if wait_s > 0 or in_a_row >= _TICKS_BEFORE_YIELD:
-                await self._pacer.sleep(wait_s)
-                in_a_row = 0
-            in_a_row += 1
-            self.note_progress(tick.time_us)
-            pass_on(self.judge(tick, self._life_of(tick)), self.counters, emit)
+            await pace.reach(tick.time_us)
+            self._note_progress(tick.time_us)
+            pass_on(self._judge(tick, self._life_of(tick)), self.counters, emit)
 
     def _life_of(self, tick: RecordedTick) -> int:
         """Microseconds of real time: the configured life, or until the asset's next tick is due if that is longer."""
@@ -372,92 +317,8 @@ class ReplayFeed:
         return f" ({min(100, (self._at_us - self._span.first_us) * 100 // length_us)} %)"
 
 
-class _Performance:
-    """One way through a recording on its own time."""
-
-    def __init__(self, feed: ReplayFeed, driver: EngineDriver, clock: RecordingClock, resume: Resume) -> None:
-        self._feed = feed
-        self._driver = driver
-        self._clock = clock
-        self._resume = resume
-        self._latest: dict[Asset, list[tuple[int, PriceTick]]] = {}
-        """Ticks that an earlier run has seen: the newest of each asset, and the suspicion after it if there was one."""
-
-    async def play(self, items: Iterator[RecordedTick | ScriptedOrder]) -> None:
-        start_s, first_us, caught_up, in_a_row = self._feed.now_s(), 0, False, 0
-        for item in items:
-            if isinstance(item, RecordedTick) and item.time_us < self._resume.at_us:
-                self._pass_over(item)
-                continue
-            if not caught_up:
-                caught_up, start_s, first_us = True, self._feed.now_s(), item.time_us
-                await self._catch_up()
-            wait_s = self._feed.pace(start_s, item.time_us - first_us)
-            in_a_row += 1
-            if wait_s > 0 or in_a_row >= _TICKS_BEFORE_YIELD:
-                await self._feed.sleep(wait_s)
-                in_a_row = 0
-            self._clock.advance(item.time_us)
-            self._feed.note_progress(item.time_us)
-            if isinstance(item, RecordedTick):
-                await self._tick(item)
-            else:
-                await self._order(item)
-        if not caught_up:
-            await self._catch_up()
-
-    def _pass_over(self, tick: RecordedTick) -> None:
-        """An earlier run has executed it. The guard sees it all the same, and the newest price is still needed."""
-        verdict = self._feed.judge(tick, self._feed.life_in_recording(tick))
-        if verdict.tick is None:
-            return
-        self._driver.passed_over(verdict.tick, tick.time_us)
-        if verdict.tick.suspect:
-            self._latest[tick.asset].append((tick.time_us, verdict.tick))
-        else:
-            self._latest[tick.asset] = [(tick.time_us, verdict.tick)]
-
-    async def _catch_up(self) -> None:
-        """Prices are not journaled: give the engine those that held when the earlier run ended, each for the rest of
-        its life. They set nothing off, for every trade that is still open has survived them or came after them."""
-        at_us = self._resume.at_us
-        self._clock.advance(at_us)
-        for ticks in self._latest.values():
-            for time_us, tick in ticks:
-                left_us = tick.life_us - (at_us - time_us)
-                outcome = await self._driver.perform(msgspec.structs.replace(tick, life_us=left_us), at_us, again=True)
-                assert outcome == Done([]), "a price that was seen sets nothing off"
-
-    async def _tick(self, tick: RecordedTick) -> None:
-        verdict = self._feed.judge(tick, self._feed.life_in_recording(tick))
-        self._feed.counters[verdict.reason or "ticks"] += 1
-        if verdict.tick is not None:
-            outcome = await self._driver.perform(verdict.tick, tick.time_us)
-            assert isinstance(outcome, Done), "a tick is never refused"
-            self._feed.liquidations += len(outcome.records)
-
-    async def _order(self, order: ScriptedOrder) -> None:
-        request = f"replay:{order.row}"
-        account = self._driver.look(AccountOf(order.email)).account
-        if account is None:
-            account = order.new_account
-            opening = OpenAccount(account, order.email, self._feed.initial_balance())
-            await self._driver.perform(opening, order.time_us, f"{request}:account")
-        outcome = await self._driver.perform(order.command(account), order.time_us, request)
-        self._feed.orders_done += isinstance(outcome, Done)
-        self._feed.orders_refused += not isinstance(outcome, Done)
-
-
 def _with_orders(
     ticks: Iterator[RecordedTick], orders: Iterator[ScriptedOrder]
 ) -> Iterator[RecordedTick | ScriptedOrder]:
     """Both by time. The ticks of a moment come before its orders; orders after the last tick are still made."""
-    order = next(orders, None)
-    for tick in ticks:
-        while order is not None and order.time_us < tick.time_us:
-            yield order
-            order = next(orders, None)
-        yield tick
-    while order is not None:
-        yield order
-        order = next(orders, None)
+    return heapq.merge(ticks, orders, key=attrgetter("time_us"))

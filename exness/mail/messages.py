@@ -5,24 +5,25 @@ full in the HTML, so that it can be read and copied where it can't be clicked.
 """
 
 from html import escape
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from exness.runtime.ports import Mail
+from exness.access.ports import Mail
 
 Purpose = Literal["signup", "signin"]
 
-SUBJECTS: dict[Purpose, str] = {
-    "signup": "Finish signing up to exness",
-    "signin": "Your link to sign in to exness",
-}
-INVITATIONS: dict[Purpose, str] = {
-    "signup": "Open this link to finish signing up to exness:",
-    "signin": "Open this link to sign in to exness:",
-}
-ACTIONS: dict[Purpose, str] = {
-    "signup": "Finish signing up",
-    "signin": "Sign in",
+
+class _Words(NamedTuple):
+    subject: str
+    invitation: str
+    action: str
+
+
+WORDS: dict[Purpose, _Words] = {
+    "signup": _Words(
+        "Finish signing up to exness", "Open this link to finish signing up to exness:", "Finish signing up"
+    ),
+    "signin": _Words("Your link to sign in to exness", "Open this link to sign in to exness:", "Sign in"),
 }
 NOT_ASKED = "If you did not ask for this, ignore this mail: without the link nothing happens."
 
@@ -64,15 +65,13 @@ def link_mail(purpose: Purpose, to: str, link: str, minutes: int) -> Mail:
     if not _is_web_address(link):
         raise ValueError("a mailed link must be an http or https address without spaces")
     words = {
-        "subject": SUBJECTS[purpose],
-        "invitation": INVITATIONS[purpose],
-        "action": ACTIONS[purpose],
+        **WORDS[purpose]._asdict(),
         "link": link,
         "validity": f"The link works once, within {duration(minutes)}.",
         "not_asked": NOT_ASKED,
     }
     escaped = {name: escape(word) for name, word in words.items()}
-    return Mail(to, SUBJECTS[purpose], _TEXT.format_map(words), _HTML.format_map(escaped), link)
+    return Mail(to, words["subject"], _TEXT.format_map(words), _HTML.format_map(escaped), link)
 
 
 def duration(minutes: int) -> str:

@@ -9,25 +9,22 @@ import asyncio
 import os
 import secrets
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
+from exness.access.emails import masked
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
-from exness.runtime.masking import masked
-from exness.runtime.ports import Mail, MailError
+from exness.runtime.clock import WallClock
 
 KEPT = 1000
 _DRAFT = ".draft"
 
 _log = structlog.get_logger("exness.mail.outbox")
-
-
-def _wall_clock_us() -> int:
-    return time.time_ns() // 1000
+_wall_clock_us = WallClock().wall_us
 
 
 class OutboxMailer:

@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
-from exness.runtime.ports import Mail, MailError
 
 STEP_TIMEOUT_S = 10.0
 """For connecting and for each answer of the server."""
@@ -103,7 +103,6 @@ class SmtpMailer:
 
 
 def _judged(error: Exception) -> MailError:
-    """What an error means, in words of our own."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused) and error.recipients:
         error = error.recipients[0]
     match error:

@@ -68,8 +68,6 @@ def _without(key: str) -> Callable[[str, Data], str]:
 
 
 def _times(factor: float, *keys: str) -> Callable[[str, Data], str]:
-    """Prices so many times as high."""
-
     def make(stream: str, data: Data) -> str:
         moved = {key: f"{float(data[key]) * factor:.4f}" for key in keys if data.get(key)}
         return json.dumps({"stream": stream, "data": {**data, **moved}})

@@ -5,31 +5,23 @@ from collections.abc import Callable, Sequence
 
 from exness.config import Config
 from exness.core.instruments import Asset
-from exness.feeds.replay import ReplayError, ReplayFeed, ReplayOptions
+from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.feeds.simulated import SimulatedFeed
 from exness.mockvenue.faults import Fault
 from exness.mockvenue.server import HOST, Venue
+from exness.process.errors import OperatorError
 from exness.process.signals import Stop
-from exness.runtime.sockets import why_not_listening
-from exness.runtime.stopping import stop_event
-from exness.runtime.threads import in_thread_of_its_own
-
-__all__ = ["VenueError", "run"]
+from exness.process.sockets import why_not_listening
+from exness.process.stopping import stop_event
+from exness.process.threads import in_thread_of_its_own
 
 _LIFE_US = 30_000_000
 """Only scripts of silence are measured by it: a venue's prices have no life."""
 
 
-class VenueError(Exception):
-    """The venue can't start. The message is one sentence for the operator."""
-
-
 def run(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None], stop: Stop) -> None:
-    """Serve until `stop` hears a signal. `say` prints a line. Raises VenueError."""
-    try:
-        asyncio.run(_serve(config, port, faults, say, stop))
-    except ReplayError as error:
-        raise VenueError(str(error)) from error
+    """Serve until `stop` hears a signal. `say` prints a line. Raises OperatorError."""
+    asyncio.run(_serve(config, port, faults, say, stop))
 
 
 async def _serve(config: Config, port: int, faults: Sequence[Fault], say: Callable[[str], None], stop: Stop) -> None:
@@ -58,7 +50,7 @@ async def _play(
     try:
         await venue.start(port)
     except OSError as error:
-        raise VenueError(why_not_listening(HOST, port, error)) from error
+        raise OperatorError(why_not_listening(HOST, port, error)) from error
     say(_banner(venue, feed, faults))
     say(f"listening on {venue.url}")
     await feed.run(venue.take)

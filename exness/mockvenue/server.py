@@ -14,15 +14,17 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Self, cast
+from typing import Self
 
 import msgspec
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from exness.core.commands import PriceTick
 from exness.mockvenue.candles import INTERVALS
-from exness.mockvenue.faults import Fault, bad_frame
-from exness.mockvenue.market import CURRENCY, LEVELS, PERP, SPOT, Json, Market, stream_exists
+from exness.mockvenue.client import Client, Frame
+from exness.mockvenue.faults import Fault
+from exness.mockvenue.market import PERP, Json, Market, stream_exists
+from exness.mockvenue.rest import Rest, RestError, encode, in_its_words
 from exness.runtime.listings import Listing
 
 HOST = "127.0.0.1"
@@ -30,112 +32,19 @@ HOST = "127.0.0.1"
 PING_INTERVAL_S = 60.0
 PONG_TIMEOUT_S = 120.0
 CLOSE_GRACE_S = 30.0
-FRAMES_WAITING = 10_000
-"""Frames that may wait for one reader."""
-
 INVALID_STREAM: Json = {"id": None, "error": {"code": 4006, "message": "Invalid stream"}}
 UNREADABLE: Json = {"id": None, "error": {"code": 4000, "message": "Invalid request"}}
 
 _MAX_REQUEST_BYTES = 65_536
 _MAX_STREAMS = 1_000
-_encode = msgspec.json.Encoder().encode
 
 
 class _Request(msgspec.Struct):
-    """What a client says."""
-
     method: str
     params: list[str]
 
 
 _requests = msgspec.json.Decoder(_Request)
-
-
-class RestError(Exception):
-    """An error answer in the venue's form."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"code": code, "message": message}
-
-
-class Frame(msgspec.Struct, frozen=True):
-    """A data frame, encoded, and what it was made of."""
-
-    stream: str
-    data: Json
-    encoded: str
-
-
-class Client:
-    """One WebSocket connection: what it asked for, what waits for it, and how it is treated."""
-
-    def __init__(
-        self, socket: web.WebSocketResponse, transport: asyncio.BaseTransport, faults: Sequence[Fault]
-    ) -> None:
-        self.socket = socket
-        # Another loop's transports are no subclass of asyncio's, they only look like them.
-        self._transport = cast(asyncio.Transport, transport)
-        self.streams: set[str] = set()
-        self.ponged_s = time.monotonic()
-        self._faults = faults
-        self._frames: asyncio.Queue[Frame] = asyncio.Queue(FRAMES_WAITING)
-        self._sent = 0
-        self._bad = 0
-        self._held: Frame | None = None
-
-    def put(self, frame: Frame) -> None:
-        """Send a frame in its turn. Who reads too slowly is cut off."""
-        try:
-            self._frames.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.abort()
-
-    async def send_all(self) -> None:
-        """Send what comes until the connection ends or a fault ends it."""
-        with contextlib.suppress(ConnectionError, RuntimeError):  # RuntimeError: it has been closed meanwhile
-            while await self._send(await self._frames.get()):
-                pass
-
-    def abort(self) -> None:
-        """End the connection without a goodbye."""
-        self._transport.abort()
-
-    async def _send(self, frame: Frame) -> bool:
-        """Send one frame, well or badly. False when the connection is not to be used any more."""
-        self._sent += 1
-        striking = {fault.kind for fault in self._faults if self._sent % fault.every == 0}
-        if "drop" in striking:
-            self.abort()
-            return False
-        if "stall" in striking:
-            self.streams.clear()  # nothing more gathers for it; without a pong it is cut off in the end
-            self._transport.pause_reading()
-            return False
-        if "malformed" in striking:
-            await self._send_bad(bad_frame(self._bad, frame.stream, frame.data))
-            self._bad += 1
-        if "reorder" in striking and self._held is None:
-            self._held = frame
-            return True
-        await self.socket.send_str(frame.encoded)
-        if "duplicate" in striking:
-            await self.socket.send_str(frame.encoded)
-        await self._send_held(frame.stream)
-        return True
-
-    async def _send_held(self, stream: str) -> None:
-        held = self._held
-        if held is not None and held.stream == stream:
-            self._held = None
-            await self.socket.send_str(held.encoded)
-
-    async def _send_bad(self, frame: str | bytes) -> None:
-        if isinstance(frame, str):
-            await self.socket.send_str(frame)
-        else:  # as a text frame, which bytes that are no text must not be
-            await self.socket.send_frame(frame, WSMsgType.TEXT)
 
 
 class Venue:
@@ -186,10 +95,9 @@ class Venue:
 
     async def start(self, port: int | None = None) -> None:
         """Listen on `port`, on the one of before, or on a free one. Raises OSError."""
-        app = web.Application(middlewares=[_in_its_words])
+        app = web.Application(middlewares=[in_its_words])
         app.router.add_get("/", self._connected)
-        for path, handler in self._rest().items():
-            app.router.add_get(f"/api/v1/{path}", handler)
+        Rest(self._by_symbol, self._now_us).add_to(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port if port is None else port)
@@ -207,12 +115,6 @@ class Venue:
         async with asyncio.TaskGroup() as goodbyes:
             for client in list(self.clients):
                 goodbyes.create_task(self._say_goodbye(client))
-        await self._leave()
-
-    async def kill(self) -> None:
-        """Go without a word, as when the machine loses its power."""
-        await self._end_chores()
-        self.drop()
         await self._leave()
 
     def drop(self) -> None:
@@ -245,7 +147,7 @@ class Venue:
         if not listening:
             return
         data = make()
-        frame = Frame(stream, data, _encode({"stream": stream, "data": data}).decode())
+        frame = Frame(stream, data, encode({"stream": stream, "data": data}).decode())
         for client in listening:
             client.put(frame)
 
@@ -282,7 +184,7 @@ class Venue:
                 client.ponged_s = time.monotonic()
             case WSMsgType.TEXT | WSMsgType.BINARY:
                 for refusal in self._obey(client, message.data):
-                    await client.socket.send_str(_encode(refusal).decode())
+                    await client.socket.send_str(encode(refusal).decode())
             case _:  # Close and its kin: the loop ends by itself
                 pass
 
@@ -350,125 +252,3 @@ class Venue:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-
-    # --- REST -----------------------------------------------------------------------------------------------------
-
-    def _rest(self) -> dict[str, Callable[[web.Request], Any]]:
-        return {
-            "ping": _answering(lambda request: web.Response(text="pong")),
-            "time": _answering(lambda request: web.Response(text=str(self._now_us() // 1_000))),
-            "status": _answering(lambda request: _json({"status": "Ok", "message": None})),
-            "markets": _answering(lambda request: _json(self._listings(request))),
-            "market": _answering(lambda request: _json(self._one(request).listing(request.query["symbol"]))),
-            "assets": _answering(lambda request: _json(self._assets())),
-            "securities": _answering(lambda request: _json([])),
-            "ticker": _answering(lambda request: _json(self._priced(request).ticker(*self._of(request)))),
-            "tickers": _answering(lambda request: _json(self._tickers())),
-            "depth": _answering(lambda request: _json(self._depth(request))),
-            "klines": _answering(lambda request: _json(self._klines(request))),
-            "trades": _answering(lambda request: _json(self._trades(request))),
-            "markPrices": _answering(lambda request: _json(self._mark_prices(request))),
-        }
-
-    def _one(self, request: web.Request) -> Market:
-        """The market that is asked for."""
-        symbol = request.query.get("symbol")
-        if symbol is None:
-            raise RestError(400, "INVALID_CLIENT_REQUEST", "symbol is missing")
-        market = self._by_symbol.get(symbol)
-        if market is None:
-            raise RestError(400, "INVALID_SYMBOL", "Invalid symbol")
-        return market
-
-    def _priced(self, request: web.Request) -> Market:
-        market = self._one(request)
-        if market.tick is None:
-            raise RestError(404, "RESOURCE_NOT_FOUND", "There has been no price yet")
-        return market
-
-    def _of(self, request: web.Request) -> tuple[str, int]:
-        return request.query["symbol"], self._now_us()
-
-    def _listings(self, request: web.Request) -> list[Json]:
-        wanted = request.query.getall("marketType", []) or [SPOT, PERP]
-        rows = [market.listing(symbol) for symbol, market in self._by_symbol.items()]
-        return [row for row in rows if row["marketType"] in wanted]
-
-    def _assets(self) -> list[Json]:
-        """Names only: nothing can be deposited or withdrawn here."""
-        names = [(str(market.instrument.asset), market.instrument.name) for market in self._markets.values()]
-        return [
-            {"symbol": symbol, "displayName": name, "coingeckoId": None, "tokens": []}
-            for symbol, name in [*names, (CURRENCY, "USD Coin")]
-        ]
-
-    def _tickers(self) -> list[Json]:
-        now_us = self._now_us()
-        return [market.ticker(symbol, now_us) for symbol, market in self._by_symbol.items() if market.tick is not None]
-
-    def _depth(self, request: web.Request) -> Json:
-        limit = _number(request, "limit", 100)
-        if limit not in (5, 10, 20, 50, 100, 500, 1_000):
-            raise RestError(400, "INVALID_CLIENT_REQUEST", "limit must be one of 5, 10, 20, 50, 100, 500, 1000")
-        return self._priced(request).depth(min(limit, LEVELS), self._now_us())
-
-    def _klines(self, request: web.Request) -> list[Json]:
-        market, interval = self._one(request), request.query.get("interval", "")
-        if interval not in INTERVALS:
-            raise RestError(400, "INVALID_CLIENT_REQUEST", f"interval must be one of {', '.join(INTERVALS)}")
-        if "startTime" not in request.query:
-            raise RestError(400, "INVALID_CLIENT_REQUEST", "startTime is missing")
-        if request.query.get("priceType", "Last") not in ("Last", "Index", "Mark"):
-            raise RestError(400, "INVALID_CLIENT_REQUEST", "priceType must be one of Last, Index, Mark")
-        to_s = _number(request, "endTime", self._now_us() // 1_000_000)
-        return market.klines(interval, _number(request, "startTime", 0), to_s)
-
-    def _trades(self, request: web.Request) -> list[Json]:
-        """Newest first."""
-        limit = _number(request, "limit", 100)
-        if not 1 <= limit <= 1_000:
-            raise RestError(400, "INVALID_CLIENT_REQUEST", "limit must be 1 to 1000")
-        return list(reversed(self._one(request).trades))[:limit]
-
-    def _mark_prices(self, request: web.Request) -> list[Json]:
-        """A list, for one symbol too."""
-        symbols = self._by_symbol if "symbol" not in request.query else {request.query["symbol"]: self._one(request)}
-        now_us = self._now_us()
-        return [
-            market.mark_prices(symbol, now_us)
-            for symbol, market in symbols.items()
-            if market.symbols[symbol] == PERP and market.tick is not None
-        ]
-
-
-def _answering(answer: Callable[[web.Request], web.Response]) -> Callable[[web.Request], Any]:
-    async def handle(request: web.Request) -> web.Response:
-        return answer(request)
-
-    return handle
-
-
-@web.middleware
-async def _in_its_words(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Errors as the venue says them."""
-    try:
-        response: web.StreamResponse = await handler(request)
-    except RestError as error:
-        return _json(error.body, error.status)
-    except web.HTTPException as error:
-        code = "RESOURCE_NOT_FOUND" if error.status == 404 else "INVALID_CLIENT_REQUEST"
-        return _json({"code": code, "message": error.reason}, error.status)
-    return response
-
-
-def _json(body: Any, status: int = 200) -> web.Response:
-    return web.Response(body=_encode(body), status=status, content_type="application/json")
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or len(text) > 15:
-        raise RestError(400, "INVALID_CLIENT_REQUEST", f"{name} must be a whole number")
-    return int(text)

@@ -108,8 +108,6 @@ def _shown(key: str, text: str) -> object:
 
 
 class _Quoted(NamedTuple):
-    """A text that is shown in quotes, with its control characters escaped."""
-
     text: str
 
     def __repr__(self) -> str:

@@ -174,8 +174,6 @@ class CandleBook:
 
 
 class _Series:
-    """One asset's candles."""
-
     __slots__ = (
         "_asset",
         "_at",

@@ -20,10 +20,14 @@ from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
 from exness.runtime.flush import CandleFlush
-from exness.runtime.ports import Analytics, Clock, Ids, Journal, PriceSource, Tables, TradeQuery, TradeRow, V
+from exness.runtime.inbox import Busy, NotTaken
+from exness.runtime.ports.clock import Clock, Ids
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.prices import PriceSource, V
+from exness.runtime.ports.tables import Analytics, Tables, TradeQuery, TradeRow
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
-from exness.runtime.sequencer import Busy, NotTaken, Sequencer, Watcher
+from exness.runtime.sequencer import Sequencer, Watcher
 from exness.runtime.vitals import Vitals, vitals_of
 from exness.runtime.writer import Writer
 
@@ -73,12 +77,13 @@ class Exchange:
 
     # --- do -------------------------------------------------------------------------------------------------------
 
-    async def do(self, command: Command, cause: str = "") -> Outcome:
-        """Have a command executed; returns when what follows from it may be told. `cause` is who asked, for the record.
+    async def do(self, command: Command, request: str = "") -> Outcome:
+        """Have a command executed; returns when what follows from it may be told. `request` is the
+        X-Request-ID of whoever asked, for the record.
 
         Raises NotTaken when it did not reach the engine, Halted when the process stopped before it was durable.
         """
-        return await self._sequencer.submit(command, cause)
+        return await self._sequencer.submit(command, request)
 
     async def account_of(self, email: str) -> AccountId:
         """The account of a signed-in user, opened with its first deposit when this is the first time.

@@ -2,8 +2,9 @@
 
 from exness.core.instruments import AccountId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, CandleStore, History, TradeQuery, TradeRow
-from exness.runtime.sequencer import Busy, NotTaken
+from exness.runtime.inbox import Busy, NotTaken
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.tables import Analytics, History, TradeQuery, TradeRow
 
 
 class _Bounded:

@@ -26,7 +26,8 @@ from exness.core.rules import Rules
 from exness.core.state import State
 from exness.core.views import Books, books_of
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import Journal, JournalDamaged, SnapshotDamaged, Snapshots, StorageError
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, Snapshots
 
 _log = structlog.get_logger("exness.runtime.recovery")
 

@@ -38,13 +38,13 @@ class Vitals(msgspec.Struct, frozen=True):
 def vitals_of(sequencer: Sequencer, writer: Writer, projector: Projector, bus: Bus, history: BoundedHistory) -> Vitals:
     return Vitals(
         queues={
-            "inbox": (sequencer.waiting, sequencer.inbox_size),
+            "inbox": (len(sequencer.inbox), sequencer.inbox.size),
             "writer": (writer.queued, writer.bound),
             "subscriber": (bus.furthest_behind, bus.bound),
             "history": (history.waiting, history.bound),
         },
-        ticks_waiting=sequencer.ticks_waiting,
-        shed={"inbox": sequencer.overloads, "ticks": sequencer.ticks_shed, "subscriber": bus.cut_off},
+        ticks_waiting=len(sequencer.ticks),
+        shed={"inbox": sequencer.inbox.overloads, "ticks": sequencer.ticks.shed, "subscriber": bus.cut_off},
         halted=writer.halted,
         has_room=writer.has_room,
         stuck_s=writer.stuck_s,

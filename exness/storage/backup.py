@@ -6,23 +6,19 @@ signed in is not in it, nor who was and is no more: a restore ends all sessions,
 
 import os
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.auth import end_everything
 from exness.storage.database import check_ours, explain, transaction
 from exness.storage.datadir import flush, locked, prepare
-from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, remove
+from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, Progress, remove
 from exness.storage.journal import JOURNAL
 from exness.storage.offline import OLD_MAIN, offline_uri, open_journal
 from exness.storage.takeover import copy_steps, holds_old_journal
 
 PAGES_PER_STEP = 1_000
-
-Progress = Callable[[int, int], None]
-"""Called with pages done and pages in all."""
 
 
 def backup(data_dir: Path, file: Path, progress: Progress) -> None:

@@ -12,8 +12,8 @@ from zlib import crc32
 import msgspec
 
 from exness.core.events import Event, Record
-from exness.runtime.ports import JournalDamaged, StorageError
-from exness.storage.upcasters import RETIRED, lift, newest
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.storage.upcasters import RETIRED, cause_of, lift, newest
 
 Row = tuple[int, int, str, str, str, int, int, str]
 """seq, at, kind, payload, request, checksum, version, cause: the columns of the table `journal`."""
@@ -28,6 +28,7 @@ FINGERPRINTED = 1_000
 """Records, up to one of them, whose checksums are its fingerprint."""
 
 _VERSIONS = {kind: newest(kind) for kind in (*KINDS.values(), *RETIRED)}
+_TYPES = {kind: event for event, kind in KINDS.items()}
 _KINDS = {kind.encode(): kind for kind in _VERSIONS}
 _SPELLED = b"%d %d %s %d %s%s"
 """What is summed of a first version without a cause, as rows were once: seq, at, kind, length of request, request,
@@ -73,12 +74,14 @@ def decode(row: RawRow) -> Record:
     name = check_row(row, seq)
     try:
         if name in RETIRED or version != _VERSIONS[name]:
-            event = msgspec.convert(lift(name, version, msgspec.json.decode(payload)), Event)
+            lifted = lift(name, version, msgspec.json.decode(payload))
+            event: Event = msgspec.convert(lifted, _TYPES[lifted["type"]])  # a union would be taken apart each time
         else:
             event = _decode_event(payload)
             if KINDS[type(event)] != name:
                 raise JournalDamaged(seq, f"its kind is {name}, its payload is of another")
-        return Record(seq, at, event, request.decode(), cause.decode())
+        asked = request.decode()
+        return Record(seq, at, event, asked, cause.decode() or cause_of(name, asked))
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise JournalDamaged(seq, f"its payload is no {name}: {error}") from error
 
@@ -99,6 +102,11 @@ def checksum(seq: int, at: int, kind: bytes, payload: bytes, request: bytes, ver
     if version == 1 and not cause:
         return crc32(_SPELLED % (seq, at, kind, len(request), request, payload))
     return crc32(_SPELLED_IN_FULL % (seq, at, kind, version, len(cause), cause, len(request), request, payload))
+
+
+def checksum_of(record: Record) -> int:
+    """Of the row that it would be written as today."""
+    return encode(record)[5]
 
 
 def fingerprint(checksums: Iterable[int]) -> int:

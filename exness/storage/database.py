@@ -8,6 +8,7 @@ says what to do. Nothing here knows a table; what does lies beside it: `journal`
 import asyncio
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
@@ -16,12 +17,13 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
+BUSY_PAUSE_S = 0.005
 """How long a statement waits for another connection's lock before it fails."""
 
 INTERRUPT_EVERY_S = 0.05
@@ -204,8 +206,23 @@ async def _prepared(database: Database, path: Path, schema: Schema) -> None:
 def prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     """Make a new connection one that writes, to the present schema. Raises DatabaseRefused.
 
-    On macOS a sync reaches the drive's cache only; `fullfsync` has the drive write it out. Elsewhere it does nothing.
+    Not for every lock does SQLite wait as long as it is told to: where it gives up at once, because somebody else makes
+    the same database at this moment, it is asked again.
     """
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            return _prepare(connection, path, schema)
+        except DatabaseRefused as refused:
+            cause = refused.__cause__
+            is_busy = isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= deadline:
+                raise
+            time.sleep(BUSY_PAUSE_S)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """On macOS a sync reaches the drive's cache only; `fullfsync` has the drive write it out."""
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         with one_view(connection):  # another process may be making its tables right now

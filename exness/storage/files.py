@@ -1,6 +1,6 @@
 """The files of a data directory, by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 JOURNAL_DB = "journal.db"
@@ -12,6 +12,9 @@ MARKET_DB = "market.db"
 SNAPSHOTS_DB = "snapshots.db"
 
 EXCHANGE_DBS = (JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB)
+
+Progress = Callable[[int, int], None]
+"""Called by what takes long: records (or pages) done, and all there are."""
 
 
 def remove(path: Path) -> Iterator[str]:

@@ -5,8 +5,10 @@ Amounts come from what each event says happened, never from the balance it repor
 their own, and `verify` can hold them against the state.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from operator import add
+from typing import assert_never
 
 import msgspec
 
@@ -36,24 +38,46 @@ from exness.core.trades import Trade
 from exness.storage import rows
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TABLE_OF, TRADES, Row, Table
 
+Values = tuple[int | str | None, ...]
+
+
+class Kind:
+    """A kind of change: these columns of a row of `table` are set, or, with `adds`, added to. Told from others by
+    identity."""
+
+    __slots__ = ("adds", "columns", "table")
+
+    def __init__(self, table: Table, *columns: str, adds: bool) -> None:
+        self.table = table
+        self.columns = columns
+        self.adds = adds
+
 
 class Change(msgspec.Struct, gc=False):
-    """Of the row of `table` whose key is `key`, some columns are set and some added to."""
+    """The row of `kind.table` whose key is `key` changes by `values`, one for each of the kind's columns."""
 
-    table: Table
+    kind: Kind
     key: str
-    set: dict[str, int | str | None]
-    add: dict[str, int]
+    values: Values
 
 
 class Clear(msgspec.Struct, gc=False):
-    """All rows go; see `rows.first_rows` for what is there then."""
+    """All rows go, by record `seq`; see `rows.first_rows` for what is there then."""
+
+    seq: int
 
 
 Effect = Row | Change | Clear
 """A row is put as it is."""
 
-CLEAR: Final = Clear()
+PAID = Kind(BALANCES, "free", "locked", "deposited", adds=True)
+COUNTED = Kind(SUMS, "opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl", adds=True)
+CHANGED = Kind(TRADES, "margin", "leverage", "entry_price", "liquidation_price", adds=False)
+ENDED = Kind(
+    *(TRADES, "close_reason", "close_price", "close_bid", "close_ask", "pnl", "returned", "shortfall"),
+    *("closed_at", "closed_seq"),
+    adds=False,
+)
 
 
 def project(record: Record) -> list[Effect]:
@@ -73,17 +97,17 @@ def project(record: Record) -> list[Effect]:
             ]
         case Deposited(account, amount):
             return [
-                Change(BALANCES, account, {}, {"free": amount, "locked": 0, "deposited": amount}),
+                Change(PAID, account, (amount, 0, amount)),
                 rows.AccountRecord(account, record.seq),
             ]
         case ExchangeReset():
-            return [CLEAR]
+            return [Clear(record.seq)]
         case TradeReduced() | TradeIncreased() | TradeChanged():
             return [_changed(event.trade), *_moved(record, event)]
         case OrderPlaced() | OrderAmended() | OrderTriggered() | OrderEnded() | NetLeverageSet():
             return _moved(record, event)
         case InsurancePaid(amount):
-            return [Change(BALANCES, HOUSE, {}, {"free": amount, "locked": 0, "deposited": amount})]
+            return [Change(PAID, HOUSE, (amount, 0, amount))]
         case TrailMoved() | RatesSet() | ProfileSet():
             return []
         case _:
@@ -92,13 +116,7 @@ def project(record: Record) -> list[Effect]:
 
 def _changed(trade: Trade) -> Change:
     """What a trade has become."""
-    now: dict[str, int | str | None] = {
-        "margin": trade.margin,
-        "leverage": trade.leverage,
-        "entry_price": trade.entry,
-        "liquidation_price": trade.liquidation,
-    }
-    return Change(TRADES, trade.id, now, {})
+    return Change(CHANGED, trade.id, (trade.margin, trade.leverage, trade.entry, trade.liquidation))
 
 
 def _moved(record: Record, event: AccountEvent) -> list[Effect]:
@@ -114,14 +132,7 @@ def _moved(record: Record, event: AccountEvent) -> list[Effect]:
 
 
 def _pay(account: str, free: int, locked: int) -> Change:
-    return Change(BALANCES, account, {}, {"free": free, "locked": locked, "deposited": 0})
-
-
-_NO_SUMS = dict.fromkeys(("opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl"), 0)
-
-
-def _sum(account: str, sums: dict[str, int]) -> Change:
-    return Change(SUMS, account, {}, _NO_SUMS | sums)
+    return Change(PAID, account, (free, locked, 0))
 
 
 def _opened(record: Record, event: TradeOpened) -> list[Effect]:
@@ -144,87 +155,71 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
         ),
         _pay(trade.account, -trade.margin - event.fee, trade.margin),
         *([_pay(HOUSE, event.fee, 0)] if event.fee else []),
-        _sum(trade.account, {"opened": 1}),
+        Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0)),
         rows.AccountRecord(trade.account, record.seq),
     ]
 
 
 def _closed(record: Record, event: TradeClosed) -> list[Effect]:
     account, pnl = event.account, event.pnl
-    ended: dict[str, int | str | None] = {
-        "close_reason": event.reason.value,
-        "close_price": event.price,
-        "close_bid": event.bid,
-        "close_ask": event.ask,
-        "pnl": pnl,
-        "returned": event.returned,
-        "shortfall": event.shortfall,
-        "closed_at": record.at,
-        "closed_seq": record.seq,
-    }
     if event.liquidated:
-        sums = {"liquidated": 1, "liquidated_pnl": pnl}
+        counted = (0, 0, 0, 0, 1, pnl)
     else:
-        sums = {"closed": 1, "profitable": int(pnl > 0), "closed_pnl": pnl}
+        counted = (0, 1, int(pnl > 0), pnl, 0, 0)
+    ended = (event.reason.value, event.price, event.bid, event.ask, pnl, event.returned, event.shortfall)
     return [
-        Change(TRADES, event.trade_id, ended, {}),
+        Change(ENDED, event.trade_id, (*ended, record.at, record.seq)),
         _pay(account, event.returned, -event.margin),
         _pay(HOUSE, event.margin - event.returned, 0),
-        _sum(account, sums),
+        Change(COUNTED, account, counted),
         rows.AccountRecord(account, record.seq),
     ]
 
 
 class Batch:
-    """What many effects come to: rows to put and rows to change, each once, by table."""
+    """What many effects come to: rows to put by table, and changes by kind, each row once. By key, in the order they
+    came. What is put is no longer changed: the changes are in it."""
 
-    __slots__ = ("changes", "clear", "puts")
+    __slots__ = ("changes", "puts", "reset")
 
     def __init__(self) -> None:
-        self.clear = False
-        """All rows go first."""
-        self.puts: dict[Table, dict[object, Row]] = {}
-        """By key, in the order they came."""
-        self.changes: dict[Table, dict[object, Change]] = {}
-
-    def _forget(self) -> None:
-        """What came before is forgotten, within the batch too."""
-        self.clear = True
-        self.puts.clear()
-        self.changes.clear()
-        self.take(rows.first_rows())
+        self.reset = 0
+        """The record by which all rows go first; 0: none does."""
+        self.puts: dict[Table, dict[object, Row]] = {table: {} for table in rows.TABLES}
+        self.changes: defaultdict[Kind, dict[str, Values]] = defaultdict(dict)
 
     def take(self, effects: Iterable[Effect]) -> None:
+        """One after the other. For every record there is: 3 us for that of a trade."""
+        puts, changes = self.puts, self.changes
         for effect in effects:
-            if isinstance(effect, Row):
+            if isinstance(effect, Change):
+                kind, key, values = effect.kind, effect.key, effect.values
+                row = puts[kind.table].get(key)
+                if row is not None:
+                    apply(row, kind, values)
+                    continue
+                by_key = changes[kind]
+                before = by_key.get(key) if kind.adds else None
+                by_key[key] = values if before is None else tuple(map(add, before, values))
+            elif isinstance(effect, Row):
                 table = TABLE_OF[type(effect)]
-                self.puts.setdefault(table, {})[getattr(effect, table.key)] = effect
-            elif isinstance(effect, Change):
-                self._change(effect)
+                puts[table][getattr(effect, table.key)] = effect
             else:
-                self._forget()
+                self._forget(effect)
 
-    def _change(self, change: Change) -> None:
-        put = self.puts.get(change.table, {}).get(change.key)
-        if put is not None:
-            apply(put, change)
-            return
-        changes = self.changes.setdefault(change.table, {})
-        before = changes.get(change.key)
-        if before is None:
-            changes[change.key] = change
-            return
-        before.set.update(change.set)
-        for column, amount in change.add.items():
-            before.add[column] += amount
+    def _forget(self, clear: Clear) -> None:
+        """What came before is forgotten, within the batch too."""
+        self.reset = clear.seq
+        self.changes.clear()
+        for put in self.puts.values():
+            put.clear()
+        self.take(rows.first_rows())
 
 
-def apply(row: Row, change: Change) -> None:
+def apply(row: Row, kind: Kind, values: Values) -> None:
     """Change a row that is at hand."""
-    for column, value in change.set.items():
-        setattr(row, column, value)
-    for column, amount in change.add.items():
-        setattr(row, column, getattr(row, column) + amount)
+    for column, value in zip(kind.columns, values, strict=True):
+        setattr(row, column, getattr(row, column) + value if kind.adds else value)
 
 
 def gather(records: Sequence[Record]) -> Batch:

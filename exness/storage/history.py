@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 from exness.core.instruments import AccountId, Asset, Side, TradeId
-from exness.runtime.ports import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
 from exness.storage.database import Database, one_view
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
@@ -102,7 +102,6 @@ class SqliteHistory:
         return None if row is None else self._row(row)
 
     def _row(self, row: tuple[Any, ...]) -> TradeRow:
-        """From a row of COLUMNS."""
         trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
         liquidated, close_price, pnl, returned, shortfall, closed_at = end
         return TradeRow(

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exness.core.events import Record
-from exness.runtime.ports import JournalDamaged, StorageError
-from exness.storage.batch import execute_batch
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.storage.batch import execute_batch, whole
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint
-from exness.storage.database import Database, DatabaseDamaged, Schema, explain, transaction
+from exness.storage.database import Database, DatabaseDamaged, Schema, explain
 
 JOURNAL = Schema("journal", 0x65786D6A)
 
@@ -77,7 +77,7 @@ class SqliteJournal:
         try:
             check_row_of_seq(self._last, records)
             rows = [encode(record) for record in records]
-            with transaction(connection):
+            with whole(connection, rows):
                 execute_batch(connection, INSERT_RECORD, rows)
         except BaseException as error:
             self._failed = True

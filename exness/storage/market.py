@@ -114,6 +114,5 @@ def _row(candle: Candle) -> tuple[object, ...]:
 
 
 def _candle(row: tuple[Any, ...]) -> Candle:
-    """From a row of COLUMNS."""
     asset, interval, start, opened, high, low, close, volume, trades, backfilled = row
     return Candle(Asset(asset), Interval(interval), start, opened, high, low, close, volume, trades, bool(backfilled))

@@ -6,7 +6,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from exness.core.capture import Digest, Header
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.database import Schema, check_ours, explain
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from exness.storage.journal import JOURNAL

@@ -1,21 +1,17 @@
 """Makes the tables of main.db anew from the journal, offline."""
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from exness.storage.codec import decode
 from exness.storage.database import explain, prepare
-from exness.storage.files import MAIN_DB, remove
+from exness.storage.files import MAIN_DB, Progress, remove
 from exness.storage.journal import JOURNAL, LAST_SEQ, SELECT_RECORDS
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.tables import MAIN, write
 
 RECORDS_AT_ONCE = 2_000
-
-Progress = Callable[[int, int], None]
-"""Called with records done and records in all."""
 
 
 def rebuild(data_dir: Path, progress: Progress) -> int:

@@ -5,26 +5,23 @@ have been told of it. Cutting it loses it; a copy of what was cut stays beside t
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
 
-from exness.runtime.ports import JournalDamaged
+from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.codec import decode
 from exness.storage.database import SNAPSHOTS, Schema, explain, prepare, transaction
 from exness.storage.datadir import flush
-from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
+from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import JOURNAL, LAST_SEQ, SELECT_RECORD, SELECT_RECORDS
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.snapshots import DROP_LOOSE_CHUNKS, DROP_SNAPSHOTS_FROM
 
 SHOWN = 2_000
 """Bytes of a payload."""
-
-Progress = Callable[[int, int], None]
-"""Called with records done and records in all."""
 
 
 class Damage(msgspec.Struct, frozen=True):

@@ -5,8 +5,10 @@ the epoch, UTC. Whoever changes a struct, or what `fold` makes of an event, rais
 anew from the journal at the next start.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from types import NoneType
-from typing import NamedTuple, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 import msgspec
 
@@ -90,9 +92,10 @@ class AccountRecord(Row):
     seq: int
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Table:
     """`primary` are the columns of its primary key, `key` is the one that changes name a row by. A column in `wide` can
-    outgrow 64 bits and is stored as two (see `wide`)."""
+    outgrow 64 bits and is stored as two (see `wide`). Tables are told apart by identity."""
 
     name: str
     row: type[Row]
@@ -102,7 +105,7 @@ class Table(NamedTuple):
     more: str = ""
     """SQL after the columns' types: further constraints and indexes."""
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         return self.row.__struct_fields__
 

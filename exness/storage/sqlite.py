@@ -11,15 +11,8 @@ import structlog
 
 from exness.core.instruments import Asset
 from exness.runtime.listings import Listing
-from exness.runtime.ports import SnapshotDamaged
-from exness.storage.database import (
-    SNAPSHOTS,
-    DatabaseDamaged,
-    DatabaseRefused,
-    open_database,
-    open_reader,
-    transaction,
-)
+from exness.runtime.ports.snapshots import SnapshotDamaged
+from exness.storage.database import SNAPSHOTS, DatabaseDamaged, DatabaseRefused, open_database, open_reader, transaction
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, set_aside
 from exness.storage.history import SqliteHistory
 from exness.storage.journal import JOURNAL, SqliteJournal, select_last_seq

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.database import DatabaseRefused, Schema, explain, prepare, transaction
 from exness.storage.datadir import flush
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, remove

@@ -49,6 +49,14 @@ RETIRED: dict[str, tuple[str, int, Step]] = {
 """Kinds that are written no more: which version of which kind their newest form is lifted to, and how."""
 
 
+def cause_of(kind: str, request: str) -> str:
+    """The cause of a record from before there were causes: a tick liquidates, and a replay wrote where it was in place
+    of a request's id."""
+    if kind == "trade_liquidated":
+        return "feed"
+    return request if request.startswith("replay:") else ""
+
+
 def newest(kind: str) -> int:
     """The newest version of a kind, retired ones too."""
     return 1 + len(STEPS.get(kind, ()))

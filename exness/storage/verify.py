@@ -8,7 +8,7 @@ the journal.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import msgspec
 from exness.core.audit import audit
 from exness.core.capture import Restorer, digest_of
 from exness.core.events import (
+    AccountEvent,
     AccountOpened,
     Deposited,
     ExchangeReset,
@@ -33,18 +34,16 @@ from exness.core.line import Line, bankruptcy_price, is_reached, settle
 from exness.core.margin import mark_price, most_pnl
 from exness.core.state import State
 from exness.core.trades import Trade
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged
+from exness.runtime.ports.journal import JournalDamaged
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.codec import FINGERPRINTED, decode, fingerprint
 from exness.storage.database import SNAPSHOTS
-from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
+from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_journal, open_offline, stored_snapshots
 from exness.storage.verify_tables import Difference, TableCheck, equal, tables_of
 
 PROGRESS_EVERY = 5_000
-
-Progress = Callable[[int, int], None]
-"""Called with records done and records in all."""
 
 
 class Report(msgspec.Struct):
@@ -148,8 +147,14 @@ class _Check:
     # --- arithmetic -----------------------------------------------------------------------------------------------
 
     def _check_arithmetic(self, record: Record) -> None:
-        """Work the event's figures out again."""
+        """Work the event's figures out again. What is of no account has none."""
         event = record.event
+        if isinstance(event, ExchangeReset):
+            self.report = Report(snapshots=self.report.snapshots)
+        elif isinstance(event, AccountEvent):
+            self._check_figures(record, event)
+
+    def _check_figures(self, record: Record, event: AccountEvent) -> None:
         match event:
             case AccountOpened():
                 self.report.users += 1
@@ -184,8 +189,6 @@ class _Check:
                 _check_trade(record, trade)
                 _same(record, "margin", trade.margin, before.margin + event.amount - event.paid)
                 _same(record, "funding paid", trade.funding, before.funding + event.paid)
-            case ExchangeReset():
-                self.report = Report(snapshots=self.report.snapshots)
             case _:
                 pass  # what it moves, the books hold against the state
 

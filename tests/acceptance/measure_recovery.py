@@ -20,9 +20,10 @@ import uvloop
 from exness.app import build as assembly
 from exness.config import Config, load
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.instruments import AccountId, Asset, Side, TradeId
+from exness.core.outcomes import Done
 from exness.core.state import State
 from exness.runtime.assembly import Parts
 from exness.runtime.exchange import Exchange

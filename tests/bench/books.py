@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import msgspec
 
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, Side, TradeId
+from exness.core.outcomes import Done
 from exness.core.rules import Rules
 from tests.support.books import START, make_engine, make_rules
 

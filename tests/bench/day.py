@@ -20,7 +20,7 @@ import uvloop
 from exness.app import build as assembly
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount, PriceTick
-from exness.core.engine import Done
+from exness.core.outcomes import Done
 from exness.core.state import State
 from exness.core.views import AllBooks
 from exness.runtime.assembly import Parts

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from exness.core.commands import CloseTrade, Command, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.events import Trade
 from exness.core.instruments import Asset, Side
+from exness.core.outcomes import Done
 from exness.core.state import State
 from tests.bench.books import LIFE_US, PRICES, account_id, do, engine_with, order, tick, wander
 from tests.bench.figures import Figure, Round, figure
@@ -142,11 +143,8 @@ def groups_of(state: State, k: int) -> list[list[Trade]]:
 
 def _tick_ns(engine: Engine, command: PriceTick) -> int:
     """One tick, with all its steps."""
-    execute, at = engine.execute, engine.state.at + 1
     began = time.perf_counter_ns()
-    outcome = execute(command, at)
-    while isinstance(outcome, Done) and outcome.more:
-        outcome = execute(command, at)
+    engine.execute(command, engine.state.at + 1)
     return time.perf_counter_ns() - began
 
 

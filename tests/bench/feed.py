@@ -18,12 +18,12 @@ from exness.core.commands import PriceTick
 from exness.core.state import State
 from exness.feeds.decode import Ignored, decode_frame
 from exness.runtime.recovery import Recovered
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import Storage
 from tests.bench.books import engine_with
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.flood import frames as encoded
 from tests.bench.running import Progress, Settings, in_child, line_of, load_cores, python, started_on
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 
 OPEN_TRADES = 1_000
 TIMEOUT_S = 60.0
@@ -83,7 +83,7 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     def watch(_tick: PriceTick, _at: int) -> None:
         if not began[0]:
             began[0] = time.perf_counter()
-        if sequencer.ticks_checked + sequencer.ticks_shed >= frames:
+        if sequencer.ticks_checked + sequencer.ticks.shed >= frames:
             finished.set()
 
     sequencer.watchers.append(watch)
@@ -98,7 +98,7 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
         feeding.cancel()
         sequencer.close()
         await sequencing
-    return sequencer.ticks_checked / seconds, sequencer.ticks_shed
+    return sequencer.ticks_checked / seconds, sequencer.ticks.shed
 
 
 async def decoded_only(url: str, frames: int) -> float:

@@ -5,6 +5,7 @@ exness get the same bytes and answer with bodies of the same size, one after the
 ratio is of neighbours in time.
 """
 
+import re
 import sqlite3
 import statistics
 import tempfile
@@ -62,6 +63,7 @@ class Bench(NamedTuple):
     raw: Side
     load: Load
     venue: Venue
+    server: Server
     data_dir: Path
     tokens: list[str]
 
@@ -85,6 +87,7 @@ async def measure_trades(settings: Settings, progress: Progress) -> list[Figure]
                 if connections == 1:
                     commit_us = await in_child(settings, __name__, "commit_us", folder=ready.data_dir.parent)
                     commits.append(Round(ours["p50"] / 1000, (commit_us + theirs["p50"]) / 1000))
+        lag_ms = await tables_lag_ms(ready)
         raw = await one(ready.load, ready.raw, trade_plan(settings, ready.tokens, max(settings.connections)))
     figures = []
     for connections in settings.connections:
@@ -92,6 +95,7 @@ async def measure_trades(settings: Settings, progress: Progress) -> list[Figure]
     if commits:
         figures.append(figure("trades.1.p50", "ms", commits))
         figures[-1].doubtful = any(each.doubtful for each in figures)
+    figures.append(figure("trades.tables", "ms", [Round(lag_ms)]))
     figures[0].details["generator against a server that reads nothing"] = raw
     return figures
 
@@ -132,7 +136,7 @@ async def bench(settings: Settings, open_trades: int = 0) -> AsyncIterator[Bench
             ):
                 ours = Side("exness", int(server.url.rpartition(":")[2]), server.pid)
                 raw = Side("raw", raw_port, raw_pid)
-                yield Bench(ours, Side("aiohttp", port, pid), raw, load, venue, data_dir, traders)
+                yield Bench(ours, Side("aiohttp", port, pid), raw, load, venue, server, data_dir, traders)
 
 
 async def first_prices(venue: Venue, server: Server) -> None:
@@ -208,6 +212,17 @@ async def one(load: Load, side: Side, plan: Plan) -> dict[str, float]:
         "server_cores": round(cpu / seconds, 3),
         "generator_cores": round(done.cpu_share, 3),
     }
+
+
+BEHIND = re.compile(r'exness_tables_behind_seconds_bucket\{le="([^"]+)"\} (\S+)')
+
+
+async def tables_lag_ms(ready: Bench) -> float:
+    """Within so many milliseconds of a commit its records were in the tables, of 99 in 100: a bound of the histogram
+    that the server keeps."""
+    buckets = BEHIND.findall(await _text(ready.server, "GET", "/metrics", ready.tokens[0]))
+    counts = {float(bound) * 1000: float(count) for bound, count in buckets}
+    return min(bound for bound, count in counts.items() if count >= 0.99 * max(counts.values()))
 
 
 def http_figures(name: str, each: dict[str, list[dict[str, float]]], connections: int) -> list[Figure]:

@@ -49,6 +49,7 @@ def _at_most(bound: float, of: str = "ratio") -> tuple[Reach, ...]:
 _AIOHTTP = "aiohttp, same body"
 _ALWAYS = (
     Row("trades.1.p50", "trades", "the same, p50, 1 connection", "commit + no-op", _at_most(1.3), True),
+    Row("trades.tables", "trades", "the tables behind the journal meanwhile, p99", "", _at_most(250, "measured"), True),
     *(
         row
         for name, path in (("balance", "/balance"), ("open", "/trade/open, 10 trades"), ("prices", "/prices"))
@@ -62,6 +63,10 @@ _ALWAYS = (
     Row("feed", "feed", "feed: ticks/s, socket to checked, 3 assets", "received, decoded", _at_least(0.5)),
     Row("stream.p99", "stream", "tick to liquidation p99, HTTP saturated", "idle", _at_most(5), True),
     Row("stream.p99_ms", "stream", "tick to liquidation p99, HTTP saturated", "", _at_most(20, "measured"), True),
+    Row("reconnect.served", "reconnect", "all clients back after a restart", "", _at_most(3, "measured"), True),
+    Row("reconnect.orders", "reconnect", "another one's orders meanwhile, p99", "", _at_most(50, "measured"), True),
+    Row("cascade.durable", "cascade", "one price liquidates 200,000: durable", "the same alone", _at_most(1.5), True),
+    Row("cascade.hold", "cascade", "the same, longest hold of the loop", "", _at_most(20, "measured"), True),
     Row("recovery.snapshot", "recovery", "recovery from a snapshot", "decoding the bytes", _at_most(3), True),
     Row("recovery.replay", "recovery", "recovery by replay", "decoding the bytes", _at_most(3), True),
     Row("memory.trade", "memory", "memory per open trade", "", _at_most(1000, "measured"), True),
@@ -87,7 +92,20 @@ _REACH_OF_SIZE = {
 }
 """Of those that are measured at several sizes, the ones that have a reach; the others show the way there."""
 
-GROUPS = ("trades", "reads", "engine", "ticks", "feed", "stream", "stall", "recovery", "memory", "day")
+GROUPS = (
+    "trades",
+    "reads",
+    "engine",
+    "ticks",
+    "feed",
+    "stream",
+    "reconnect",
+    "cascade",
+    "stall",
+    "recovery",
+    "memory",
+    "day",
+)
 _BY_NAME = {row.name: row for row in _ALWAYS}
 
 

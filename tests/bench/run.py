@@ -31,6 +31,8 @@ MEASURES: dict[str, str] = {
     "ticks": "engine:measure_ticks",
     "feed": "feed:measure_feed",
     "stream": "stream:measure_stream",
+    "reconnect": "reconnect:measure_reconnect",
+    "cascade": "cascade:measure_cascade",
     "stall": "snapshot:measure_stall",
     "recovery": "recovery:measure_recovery",
     "memory": "memory:measure_memory",

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
-from exness.app.life import issue_tokens
+from exness.app.tokens import issue_tokens
 from exness.config import load
 from tests.bench.load import Plan, Run
 from tests.support.process import ROOT, UNLIMITED, Server
@@ -40,6 +40,10 @@ class Settings(msgspec.Struct, frozen=True):
     frames: int = 60_000
     stream_seconds: float = 8.0
     cascades: int = 60
+    clients: int = 500
+    reconnect_rounds: int = 3
+    cascade_trades: int = 200_000
+    cascade_rounds: int = 3
     snapshot_rounds: int = 3
     snapshot_trades: int = 100_000
     events: int = 1_000_000
@@ -63,6 +67,10 @@ QUICK = Settings(
     frames=20_000,
     stream_seconds=2.5,
     cascades=15,
+    clients=100,
+    reconnect_rounds=2,
+    cascade_trades=20_000,
+    cascade_rounds=2,
     snapshot_rounds=2,
     snapshot_trades=20_000,
     events=100_000,

@@ -21,8 +21,8 @@ from exness.app import build as assembly
 from exness.app import life
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount
-from exness.core.engine import Done
 from exness.core.events import AccountOpened, Record
+from exness.core.outcomes import Done
 from exness.core.state import State
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import Recovered

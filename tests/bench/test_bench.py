@@ -26,6 +26,10 @@ TINY = Settings(
     frames=300,
     stream_seconds=0.8,
     cascades=2,
+    clients=4,
+    reconnect_rounds=1,
+    cascade_trades=400,
+    cascade_rounds=1,
     snapshot_rounds=1,
     snapshot_trades=200,
     events=1_500,
@@ -211,12 +215,14 @@ def test_every_group_is_measured_somewhere(capsys: pytest.CaptureFixture[str]) -
 
 EXPECTED = {
     "trades": {f"trades.{connections}.{what}" for connections in (1, 4) for what in ("rate", "p99", "cpu")}
-    | {"trades.1.p50"},
+    | {"trades.1.p50", "trades.tables"},
     "reads": {f"reads.{name}.{what}" for name in ("balance", "open", "prices") for what in ("rate", "p99", "cpu")},
     "engine": {"engine.pairs"},
     "ticks": {"ticks.200", "ticks.400", "liquidations.1", "liquidations.5"},
     "feed": {"feed"},
     "stream": {"stream.p99", "stream.p99_ms"},
+    "reconnect": {"reconnect.served", "reconnect.orders"},
+    "cascade": {"cascade.durable", "cascade.hold"},
     "stall": {"stall.200", "stall.400"},
     "recovery": {"recovery.snapshot", "recovery.replay"},
     "memory": {"memory.trade", "memory.account"},
@@ -224,7 +230,7 @@ EXPECTED = {
 }
 
 
-SLOW = {"trades", "reads", "stall", "recovery", "memory", "day"}
+SLOW = {"trades", "reads", "reconnect", "cascade", "stall", "recovery", "memory", "day"}
 """They start several processes."""
 
 

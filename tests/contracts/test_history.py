@@ -9,7 +9,7 @@ import pytest
 from exness.core.commands import Reset
 from exness.core.events import Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, TradeId
-from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, random_trading
 from tests.support.books import (

@@ -5,7 +5,8 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.commands import Reset
 from exness.core.instruments import AccountId
-from exness.runtime.ports import StorageError, Watermark
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.tables import Watermark
 from exness.storage.codec import encode
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, batches, random_trading

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from exness.core.capture import Capture, Header
 from exness.core.commands import CloseTrade, OpenTrade, PriceTick
-from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, TradeId
+from exness.core.outcomes import Done
 from exness.core.state import State
-from exness.runtime.ports import Journal
+from exness.runtime.ports.journal import Journal
 from tests.support.books import (
     BTC,
     ETH,

@@ -11,13 +11,13 @@ from exness.core import capture, rules
 from exness.core.capture import decode_header, digest_of, encode_header, header_of
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
-from exness.core.engine import Done
 from exness.core.events import TradeClosed
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.line import settle, trade_line
 from exness.core.margin import most_pnl
 from exness.core.money import MAX_SCALED, AmountError, parse_saturated
+from exness.core.outcomes import Done
 from exness.core.prices import PriceState
 from exness.core.rejects import DueAtOnce, Figure, NoPrice, OutOfRange, Refusal, Reject
 from exness.core.rules import Rules

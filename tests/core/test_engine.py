@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core.capture import digest_of
-from exness.core.commands import PriceTick
-from exness.core.engine import Done
+from exness.core.commands import Command, PriceTick
 from exness.core.events import CloseReason, Record, TradeClosed, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Execution, Side, TradeId
+from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from tests.core.histories import History, all_rules, histories, play
 from tests.reference.twin import Twin, execute_both
@@ -50,10 +50,10 @@ def orders_of(records: list[Record]) -> list[str]:
 
 def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> None:
     engine = make_engine()
-    outcome = engine.execute(open_account(), START, request="req-1")
+    outcome = engine.execute(open_account(), START, request="req-1", cause="http:1")
     assert isinstance(outcome, Done)
-    assert not outcome.more
-    assert [(record.seq, record.at, record.request) for record in outcome.records] == [(1, START, "req-1")]
+    (record,) = outcome.records
+    assert (record.seq, record.at, record.request, record.cause) == (1, START, "req-1", "http:1")
     assert (engine.state.seq, engine.state.at) == (1, START)
     assert_books_balance(engine.state)
 
@@ -61,9 +61,9 @@ def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> Non
 def test_nobody_asked_for_a_liquidation() -> None:
     desk = desk_with()
     desk.open(open_trade("t"))
-    outcome = desk.engine.execute(tick(SOL, "180"), desk.at, request="req-2")
+    outcome = desk.engine.execute(tick(SOL, "180"), desk.at, request="req-2", cause="http:2")
     assert isinstance(outcome, Done)
-    assert [record.request for record in outcome.records] == [""]
+    assert [(record.request, record.cause) for record in outcome.records] == [("", "feed")]
     assert_books_balance(desk.state)
 
 
@@ -109,6 +109,7 @@ def test_a_trade_is_liquidated_at_exactly_its_price_and_not_one_unit_before(
             bid=trade.liquidation,
             ask=trade.liquidation,
         ),
+        cause="feed",
     )
     state = desk.state
     assert state.accounts[ANN].trades == {}
@@ -261,15 +262,16 @@ def _many_due(liquidations_per_step: int, trades: int) -> Desk:
     return desk
 
 
+def steps_of(desk: Desk, command: Command) -> list[list[Record] | Outcome]:
+    """What each step gives, when it gives it."""
+    return [list(step) if isinstance(step, list) else step for step in desk.engine.steps(command, desk.at)]
+
+
 def test_a_tick_that_liquidates_many_comes_in_steps_with_the_same_records_as_in_one() -> None:
     stepwise, at_once = _many_due(5, 12), _many_due(500, 12)
-    whole = at_once.ask(tick(SOL, "300"))
-    steps = [stepwise.step(tick(SOL, "300")) for _ in range(3)]
-    assert isinstance(whole, Done)
-    assert not whole.more
-    assert len(whole.records) == 12
-    assert [(len(step.records), step.more) for step in steps] == [(5, True), (5, True), (2, False)]
-    assert [record for step in steps for record in step.records] == whole.records
+    whole = at_once.do(tick(SOL, "300"))
+    assert len(whole) == 12
+    assert steps_of(stepwise, tick(SOL, "300")) == [whole[:5], whole[:10], Done(whole)]
     assert digest_of(stepwise.state) == digest_of(at_once.state)
     assert_books_balance(stepwise.state)
     assert_books_balance(at_once.state)
@@ -277,15 +279,16 @@ def test_a_tick_that_liquidates_many_comes_in_steps_with_the_same_records_as_in_
 
 def test_a_tick_that_fills_its_last_step_says_in_one_more_that_it_is_done() -> None:
     desk = _many_due(5, 10)
-    steps = [desk.step(tick(SOL, "300")) for _ in range(3)]
-    assert [(len(step.records), step.more) for step in steps] == [(5, True), (5, True), (0, False)]
+    *steps, outcome = steps_of(desk, tick(SOL, "300"))
+    assert [len(records) for records in steps if isinstance(records, list)] == [5, 10]
+    assert outcome == Done(steps[-1])  # type: ignore[arg-type]
     assert desk.state.open_trades == 0
     assert_books_balance(desk.state)
 
 
 def test_the_books_balance_between_the_steps_of_a_tick() -> None:
     desk = _many_due(1, 6)
-    while desk.step(tick(SOL, "300")).more:
+    for _ in desk.engine.steps(tick(SOL, "300"), desk.at):
         assert_books_balance(desk.state)
     assert desk.state.house.pnl == usdc("6")
     assert_books_balance(desk.state)
@@ -370,8 +373,7 @@ def test_the_engine_answers_what_the_reference_model_predicts(
 ) -> None:
     engine, twin = make_engine(rules, liquidations_per_step=liquidations_per_step), Twin(rules, liquidations_per_step)
     for command, at in history:
-        while execute_both(engine, twin, command, at)[1]:
+        for _ in execute_both(engine, twin, command, at):
             assert_books_balance(engine.state)
-        assert_books_balance(engine.state)
         assert twin.difference(engine.state) is None
         assert not isinstance(command, PriceTick) or not twin.due(command), "a trade outlived its liquidation price"

@@ -4,8 +4,8 @@ import msgspec
 
 from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
-from exness.core.engine import Done
 from exness.core.instruments import TradeId
+from exness.core.outcomes import Done
 from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.state import State

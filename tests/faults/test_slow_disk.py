@@ -70,11 +70,11 @@ async def test_a_slow_disk_fills_the_inbox_and_then_callers_are_refused_untouche
         asked = ask(QUEUE)
         await until(lambda: app.writer.queued == QUEUE)
         asked += ask(INBOX)
-        await until(lambda: app.sequencer.waiting == INBOX)
+        await until(lambda: len(app.sequencer.inbox) == INBOX)
         refused: list[Answer] = await asyncio.gather(*ask(REFUSED))
         for answer in refused:
             assert_error(answer, 503, "overloaded", retry=True)
-        assert (app.sequencer.waiting, app.writer.queued) == (INBOX, QUEUE), "full, and not a request more"
+        assert (len(app.sequencer.inbox), app.writer.queued) == (INBOX, QUEUE), "full, and not a request more"
 
         # Nothing is acknowledged early: what the engine has decided is not on disk, so nobody was told.
         assert (app.writer.durable_seq, journal.writing) == (durable, 1)
@@ -96,7 +96,7 @@ async def test_a_slow_disk_fills_the_inbox_and_then_callers_are_refused_untouche
         assert app.writer.durable_seq == app.state.seq
         await app.quote(SOL, "189")
         await ann.create(margin="1")
-        assert app.sequencer.overloads == len(refused)
+        assert app.sequencer.inbox.overloads == len(refused)
 
 
 async def test_a_request_does_not_wait_longer_than_it_may(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from exness.feeds.recording import QUOTE_HEADER
 from exness.feeds.replay import ReplayFeed
 from exness.feeds.simulated import SimulatedFeed
 from tests.feeds.helpers import T0_US
+from tests.feeds.ticks import all_ticks
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_the_options_of_a_replay_reach_it(tmp_path: Path) -> None:
     feed = source.conductor
     assert isinstance(feed, ReplayFeed)
     assert (source.feed, source.recording, source.control) == (None, feed, None), "it owns the time"
-    assert [tick[0] for tick in feed.iter_ticks()] == [T0_US + 20]
+    assert [tick[0] for tick in all_ticks(feed)] == [T0_US + 20]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from exness.config import ConfigError, load
 from exness.feeds.orders import ORDERS_COLUMNS, ScriptedOrder, read_orders
-from exness.feeds.recording import CANDLE_COLUMNS, QUOTE_COLUMNS, RecordedTick, ReplayError, read_ticks
+from exness.feeds.recording import CANDLE_COLUMNS, QUOTE_COLUMNS, RecordedTick, ReplayError
 from exness.feeds.replay import ReplayFeed, ReplayOptions
 from exness.runtime.moments import EARLIEST_US, LATEST_US, show_moment
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer
+from tests.feeds.ticks import read_ticks
 from tests.support.lanes import examples
 
 T0_S = T0_US // 1_000_000

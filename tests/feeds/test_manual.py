@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from exness.core.commands import Command, PriceTick
-from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
 from exness.core.prices import PriceState
 from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US
-from exness.runtime.ports import LastRecord, OutOfTime, ScriptedPrice
+from exness.runtime.ports.prices import LastRecord, OutOfTime, ScriptedPrice
 from tests.runtime.running import Running
 from tests.support.books import (
     ANN,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError, read_ticks
+from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, ReplayError
 from exness.feeds.union import Union
 from exness.runtime.listings import Listing
 from tests.feeds.helpers import BTC, ETH, INSTRUMENTS, SOL, T0_US, instrument, since_t0
+from tests.feeds.ticks import read_ticks
 from tests.support.recorded import recorded
 
 CANDLES = "candles1m_SOL_test.csv"

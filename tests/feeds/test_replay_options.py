@@ -11,20 +11,23 @@ from structlog.testing import capture_logs
 
 from exness.core.capture import digest_of
 from exness.core.commands import Command, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done, Outcome
 from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.state import State
 from exness.core.views import Question
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
+from exness.feeds.performance import Resume, resume_after
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
-from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
-from exness.runtime.ports import V
+from exness.feeds.replay import ReplayFeed, ReplayOptions
+from exness.runtime.ports.prices import V
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer, since_t0
+from tests.feeds.ticks import all_ticks
 from tests.support.books import assert_books_balance, is_liquidation
 
 SECOND = 1_000_000
@@ -75,7 +78,7 @@ class Desk:
 
     @property
     def resume(self) -> Resume:
-        return resume_after(self.state.at, self.records[-1].request) if self.records else Resume()
+        return resume_after(self.state.at, self.records[-1].cause) if self.records else Resume()
 
     def passed_over(self, tick: PriceTick, at: int) -> None:
         self.seen_again.append((tick.asset, at))
@@ -83,10 +86,10 @@ class Desk:
     def look(self, question: Question[V]) -> V:
         return question.answer(self.state, self.engine.rules, self.state.at)
 
-    async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+    async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:
             raise Cut
-        outcome = self.engine.execute(command, at, request)
+        outcome = self.engine.execute(command, at, cause=cause)
         if isinstance(outcome, Done):
             self.records += outcome.records
         if not isinstance(command, PriceTick):
@@ -120,7 +123,7 @@ async def test_a_part_is_played_from_its_begin_until_just_before_its_end(
     heard: list[PriceTick] = []
     await feed.run(heard.append)
     assert [tick.bid // 10**6 for tick in heard] == prices
-    assert [tick[2] // 10**6 for tick in feed.iter_ticks()] == prices
+    assert [tick[2] // 10**6 for tick in all_ticks(feed)] == prices
 
 
 def test_a_part_without_a_tick_is_refused_before_anything_starts(tmp_path: Path) -> None:
@@ -214,7 +217,7 @@ async def test_orders_are_made_at_their_time_between_the_ticks(tmp_path: Path) -
         "ann@example.com": BALANCE + 40 * SECOND,
         "bob@example.com": BALANCE - 50 * SECOND,
     }
-    assert (feed.orders_done, feed.orders_refused, feed.counters["ticks"]) == (3, 0, 4)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, feed.counters["ticks"]) == (3, 0, 4)
 
 
 async def test_an_order_of_a_ticks_own_moment_comes_after_it_and_one_after_the_last_tick_is_made(
@@ -233,9 +236,9 @@ async def test_the_clock_is_the_recordings(tmp_path: Path) -> None:
     seen: list[int] = []
 
     class Watching(Desk):
-        async def perform(self, command: Command, at: int, request: str = "", *, again: bool = False) -> Outcome:
+        async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
             seen.append((feed.clock.now_us() - T0_US) // SECOND)
-            return await super().perform(command, at, request)
+            return await super().perform(command, at, cause)
 
     path = quotes(tmp_path, (100, "1"), (200, "1"), (300, "1"))
     feed = ReplayFeed([path], INSTRUMENTS, LIFE_US, math.inf, pacer=HeldPacer())
@@ -267,7 +270,7 @@ async def test_a_refused_order_is_counted_and_changes_nothing(tmp_path: Path) ->
     feed = await play(desk, [quotes(tmp_path, (0, "100"), (5, "100"))], orders=script)
     rejects = [outcome.reject for _, outcome in desk.outcomes if isinstance(outcome, Refusal)]
     assert rejects == [Reject.PRICE_UNAVAILABLE, Reject.INSUFFICIENT_MARGIN, Reject.TRADE_NOT_FOUND]
-    assert (feed.orders_done, feed.orders_refused, len(desk.records)) == (0, 3, 1)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, len(desk.records)) == (0, 3, 1)
 
 
 BAD_LINES: list[tuple[str, str]] = [
@@ -352,7 +355,15 @@ async def test_every_run_ends_in_the_same_state_at_any_speed(tmp_path: Path) -> 
     for speed in (60, 60, math.inf, math.inf, 0.5):
         desk = Desk()
         feed = await play(desk, files, speed, orders=script)
-        digests.add((digest_of(desk.state), desk.state.at, feed.liquidations, feed.orders_done, feed.orders_refused))
+        digests.add(
+            (
+                digest_of(desk.state),
+                desk.state.at,
+                feed.tally.liquidations,
+                feed.tally.orders_done,
+                feed.tally.orders_refused,
+            )
+        )
         liquidated = sum(is_liquidation(record.event) for record in desk.records)
     assert len(digests) == 1
     assert liquidated > 20
@@ -399,7 +410,7 @@ async def test_a_suspicion_outlives_a_restart_of_the_replay(tmp_path: Path) -> N
 
     whole = Desk()
     feed = await play(whole, [path], orders=script, guard=guard())
-    assert (feed.orders_done, feed.orders_refused, feed.counters["jump"]) == (3, 1, 3)
+    assert (feed.tally.orders_done, feed.tally.orders_refused, feed.counters["jump"]) == (3, 1, 3)
     for cut in range(1, len(whole.records)):
         second = Desk(whole.records[:cut])
         await play(second, [path], orders=script, guard=guard())

@@ -14,6 +14,7 @@ from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, RecordedTick, Re
 from exness.feeds.replay import ReplayFeed
 from exness.feeds.union import Union
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, T0_US, since_t0
+from tests.feeds.ticks import all_ticks
 from tests.support.recorded import recorded
 
 ONE_RECORDING = "an asset's prices of one time must come from one recording"
@@ -86,7 +87,7 @@ def test_a_replay_says_how_many_rows_it_plays_once_only(tmp_path: Path) -> None:
     feed = ReplayFeed([path, path], INSTRUMENTS, LIFE_US)
     feed.check()
     assert feed.describe() == "REPLAYED prices at 1x from q.csv, q.csv (4 rows that two files have are played once)"
-    assert len(list(feed.iter_ticks())) == 4
+    assert len(list(all_ticks(feed))) == 4
     feed.check()
     assert "(4 rows" in feed.describe()
 

@@ -36,6 +36,13 @@ async def running_venue(**options: Any) -> AsyncIterator[Venue]:
         yield venue
 
 
+async def kill(venue: Venue) -> None:
+    """Have it go without a word, as when the machine loses its power."""
+    await venue._end_chores()
+    venue.drop()
+    await venue._leave()
+
+
 class Listener:
     """A plain WebSocket client."""
 

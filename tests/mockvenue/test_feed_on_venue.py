@@ -17,7 +17,7 @@ from exness.mockvenue.faults import BAD_FRAMES, FAULTS, Fault
 from exness.mockvenue.server import Venue
 from exness.runtime.clock import SystemClock
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US
-from tests.mockvenue.helpers import BTC, ETH, SOL, quote_all, running_venue, tick
+from tests.mockvenue.helpers import BTC, ETH, SOL, kill, quote_all, running_venue, tick
 from tests.support.app import App, assert_error, running_app
 from tests.support.waiting import until
 
@@ -212,7 +212,7 @@ async def test_a_venue_that_is_gone_for_longer_than_a_price_lives_stops_trading_
         quote_all(venue)
         await becomes(app, "live")
         long = await ann.create(leverage=50)
-        await venue.kill()
+        await kill(venue)
         await becomes(app, "stale")
         for refused in (await ann.try_create(), await ann.try_close(long["orderId"])):
             assert (refused.status, refused.code, refused.details["reason"]) == (503, "price_unavailable", "stale")

@@ -125,7 +125,7 @@ async def test_on_shutdown_it_says_close_and_comes_back_on_the_same_port() -> No
 
 
 async def test_a_reader_that_stands_still_is_cut_off_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exness.mockvenue.server.FRAMES_WAITING", 50)
+    monkeypatch.setattr("exness.mockvenue.client.FRAMES_WAITING", 50)
     async with running_venue() as venue, listening(venue) as slow, listening(venue) as quick:
         await quick.ask("SUBSCRIBE", "bookTicker.SOL_USDC")
         await slow.ask(

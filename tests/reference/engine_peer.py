@@ -9,9 +9,9 @@ from exness.core import commands as c
 from exness.core import events as e
 from exness.core.audit import audit
 from exness.core.commands import TimeInForce
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, LimitFill, OrderId, Side, Trigger
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Repeated
 from exness.core.rates import Basis, FundingSource, Rates, Residual, Tier
 from exness.core.rejects import Reached, Refusal, Reject
 from exness.core.rules import Rules
@@ -248,18 +248,14 @@ class EnginePeer:
                 return TRANSLATED[type(command)](command)
 
     def _all_of(self, command: c.Command) -> tuple[list[Told], Refused | None, tuple[int, int] | None]:
-        told: list[Told] = []
-        while True:
-            outcome = self.engine.execute(command, self.at)
-            match outcome:
-                case Refusal():
-                    return told, _refused(outcome), None
-                case Repeated(seen):
-                    return told, None, (seen.seq, seen.last)
-                case Done():
-                    told += [self._told(record) for record in outcome.records]
-                    if not outcome.more:
-                        return told, None, None
+        outcome = self.engine.execute(command, self.at)
+        match outcome:
+            case Refusal():
+                return [], _refused(outcome), None
+            case Repeated(seen):
+                return [], None, (seen.seq, seen.last)
+            case Done(records):
+                return [self._told(record) for record in records], None, None
 
     # --- events -------------------------------------------------------------------------------------------------------
 

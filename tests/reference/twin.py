@@ -8,11 +8,12 @@ Its content can be held against a State at any moment.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.events import (
     AccountOpened,
     CloseReason,
@@ -24,7 +25,7 @@ from exness.core.events import (
     TradeOpened,
 )
 from exness.core.instruments import Asset
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Repeated
 from exness.core.prices import PriceState
 from exness.core.rejects import (
     DueAtOnce,
@@ -456,14 +457,17 @@ def _over(limit: Limit, allowed: int, would_be: int) -> Refusal:
     return Refusal(Reject.POSITION_LIMIT, OverLimit(limit, allowed, would_be))
 
 
-def execute_both(engine: Engine, twin: Twin, command: Command, at: int) -> tuple[list[Record], bool]:
-    """One step of a command in both; it must come to the same. The records, and whether there is more to do."""
-    first = twin.seq + 1
-    prediction = twin.execute(command, at)
-    outcome = engine.execute(command, at)
-    if not isinstance(prediction.answer, list):
-        assert outcome == prediction.answer
-        return [], False
-    records = [Record(seq, twin.at, event, "") for seq, event in enumerate(prediction.answer, first)]
-    assert outcome == Done(records, prediction.more)
-    return records, prediction.more
+def execute_both(engine: Engine, twin: Twin, command: Command, at: int) -> Iterator[list[Record]]:
+    """A command in both, step by step; each must come to the same. The records of each step."""
+    done: list[Record] = []
+    for step in engine.steps(command, at):
+        first = twin.seq + 1
+        prediction = twin.execute(command, at)
+        if not isinstance(prediction.answer, list):
+            assert step == prediction.answer
+            return
+        cause = "feed" if isinstance(command, PriceTick) else ""
+        records = [Record(seq, twin.at, event, "", cause) for seq, event in enumerate(prediction.answer, first)]
+        done += records
+        assert step == (done if prediction.more else Done(done))
+        yield records

@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from exness.core.commands import Command
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
-from exness.runtime.ports import Clock
-from exness.storage.memory import MemoryJournal
+from exness.runtime.ports.clock import Clock
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, make_engine, open_account, tick
 from tests.support.exchange import SetClock, make_parts
+from tests.support.memory_storage import MemoryJournal
 from tests.support.waiting import until
 
 
@@ -79,7 +80,7 @@ class Running:
         return outcome.records
 
     async def waiting(self, requests: int) -> None:
-        await until(lambda: self.sequencer.waiting == requests, f"for {requests} waiting requests")
+        await until(lambda: len(self.sequencer.inbox) == requests, f"for {requests} waiting requests")
 
     async def quote(self, asset: Asset, price: str) -> None:
         """A tick, checked when this returns."""

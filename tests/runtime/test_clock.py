@@ -2,10 +2,11 @@
 
 import re
 import time
+from uuid import RFC_4122, UUID
 
 import pytest
 
-from exness.runtime.clock import RandomIds, SystemClock
+from exness.runtime.clock import CommandIds, RandomIds, SystemClock
 
 
 class Machine:
@@ -56,7 +57,28 @@ def test_it_does_not_start_before_the_newest_time_in_the_journal(machine: Machin
     assert SystemClock(not_before_us=5).now_us() == machine.wall_us
 
 
-def test_ids_are_128_random_bits_in_hex() -> None:
-    ids = {RandomIds().new() for _ in range(1000)}
-    assert len(ids) == 1000
-    assert all(re.fullmatch(r"[0-9a-f]{32}", new) for new in ids)
+def test_ids_are_uuids_of_version_7_that_rise_with_the_milliseconds(machine: Machine) -> None:
+    ids, made = RandomIds(), []
+    for _ in range(1000):
+        made.append(UUID(ids.new()))
+        assert made[-1].hex[:12] == f"{machine.wall_us // 1000:012x}"
+        machine.pass_us(1000)
+    assert {(each.version, each.variant) for each in made} == {(7, RFC_4122)}
+    assert made == sorted(made)
+    assert made[0].hex == str(made[0]).replace("-", ""), "without hyphens"
+
+
+def test_of_an_id_74_bits_are_random() -> None:
+    ids = [int(RandomIds().new(), 16) for _ in range(2000)]
+    assert len(set(ids)) == len(ids)
+    fixed = (0xF << 76) | (0b11 << 62)
+    for bit in range(76 + 4):
+        ones = sum(each >> bit & 1 for each in ids)
+        assert fixed >> bit & 1 or 800 < ones < 1200, bit
+
+
+def test_a_command_has_an_id_that_no_other_has_in_this_process_or_another() -> None:
+    sources = [CommandIds("http") for _ in range(20)]
+    ids = [source.new() for source in sources for _ in range(50)]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"http:[0-9a-f]{12}-[1-9][0-9]*", new) for new in ids)

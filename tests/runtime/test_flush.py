@@ -12,8 +12,8 @@ from exness.core.instruments import AccountId
 from exness.runtime import flush
 from exness.runtime.candles import CandleBatch, CandleBook, CandleQuery, Counted, Interval
 from exness.runtime.flush import CandleFlush, forget_before_reset
-from exness.storage.memory import MemoryCandles, MemoryJournal
 from tests.support.books import BTC, SECOND, SOL, START, tick
+from tests.support.memory_storage import MemoryCandles, MemoryJournal
 from tests.support.waiting import until
 
 NEVER_S = 3600.0

@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 
 from exness.core.events import Record
 from exness.runtime import projector
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.projector import Projector, TablesBehind
 from exness.storage.fold import gather
-from exness.storage.memory import MemoryJournal, MemoryTables
 from exness.storage.rows import TRADES
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, random_trading
+from tests.support.memory_storage import MemoryJournal, MemoryTables
 from tests.support.waiting import until
 
 DESK = random_trading(4)

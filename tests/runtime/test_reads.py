@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from exness.core.instruments import AccountId, TradeId
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.runtime.inbox import Busy, NotTaken
+from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
-from exness.runtime.sequencer import Busy, NotTaken
 from tests.support.waiting import until
 
 QUERY = TradeQuery(AccountId("ann"))

@@ -1,15 +1,16 @@
 """runtime/sequencer.py: one total order, ticks first, and a refusal that means nothing happened."""
 
 import asyncio
+import re
 
 import pytest
 
 from exness.core.commands import OpenTrade
-from exness.core.engine import Done
 from exness.core.instruments import Asset
+from exness.core.outcomes import Done
 from exness.core.rejects import Refusal, Reject, TooLittle
 from exness.core.state import BooksError
-from exness.runtime.sequencer import Busy, NotTaken
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.writer import Halted
 from tests.runtime.running import Running, running
 from tests.support.books import (
@@ -53,13 +54,19 @@ async def fill(exchange: Running, requests: int) -> "list[asyncio.Task[object]]"
 # --- stamping and answering ---------------------------------------------------------------------------------------
 
 
-async def test_a_command_is_stamped_with_the_time_and_the_request_that_asked_for_it() -> None:
+async def test_a_command_is_stamped_with_the_time_the_request_that_asked_for_it_and_an_id_of_its_own() -> None:
     clock = SetClock()
     async with running(clock=clock) as exchange:
         clock.now += 7
-        outcome = await exchange.sequencer.submit(deposit(ANN, "1"), "req-7")
-        assert isinstance(outcome, Done)
-        assert [(record.seq, record.at, record.request) for record in outcome.records] == [(2, START + 7, "req-7")]
+        causes = []
+        for seq in (2, 3):
+            outcome = await exchange.sequencer.submit(deposit(ANN, "1"), "req-7")
+            assert isinstance(outcome, Done)
+            (record,) = outcome.records
+            assert (record.seq, record.at, record.request) == (seq, START + 7, "req-7")
+            causes.append(record.cause)
+    assert all(re.fullmatch(r"http:[0-9a-f]{12}-[0-9]+", cause) for cause in causes)
+    assert causes[0] != causes[1]
 
 
 async def test_a_command_is_answered_once_its_events_are_on_disk_and_not_before() -> None:
@@ -197,7 +204,7 @@ async def test_under_a_full_inbox_a_tick_is_handled_at_once() -> None:
             await exchange.sequencer.submit(deposit(ANN, "1"))
         await exchange.quote(SOL, "150")
         assert exchange.state.accounts[ANN].trades == {}
-        assert exchange.sequencer.waiting == 20
+        assert len(exchange.sequencer.inbox) == 20
         exchange.release_disk()
         await asyncio.gather(*requests)
 
@@ -209,7 +216,7 @@ async def test_every_tick_of_a_burst_is_checked_none_for_another() -> None:
         for price in ["200", "201", "179", "200", "202"] * 4 + ["221", "200"]:
             exchange.sequencer.tick(tick(SOL, price))
         await until(lambda: exchange.state.open_trades == 0)
-        assert exchange.sequencer.ticks_shed == 0
+        assert exchange.sequencer.ticks.shed == 0
 
 
 async def test_a_tick_that_sets_nothing_off_writes_nothing() -> None:
@@ -256,7 +263,7 @@ async def test_a_full_inbox_refuses_at_once_and_nothing_is_done() -> None:
         before = digest_and_interest(exchange.state)
         assert await refused(exchange.ask(open_trade("late"))) is Busy.OVERLOADED
         assert digest_and_interest(exchange.state) == before
-        assert (exchange.sequencer.waiting, exchange.sequencer.overloads) == (3, 1)
+        assert (len(exchange.sequencer.inbox), exchange.sequencer.inbox.overloads) == (3, 1)
         exchange.release_disk()
         await asyncio.gather(*requests)
         assert exchange.state.accounts[ANN].trades == {}
@@ -269,7 +276,7 @@ async def test_a_request_that_waits_too_long_is_refused_untouched() -> None:
         before = digest_and_interest(exchange.state)
         assert [await refused(request) for request in requests[1:]] == [Busy.OVERLOADED] * 3
         assert digest_and_interest(exchange.state) == before
-        assert exchange.sequencer.waiting == 0
+        assert len(exchange.sequencer.inbox) == 0
         exchange.release_disk()
         await requests[0]
         assert exchange.state.deposits == 5_001_000_000

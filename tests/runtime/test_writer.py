@@ -7,8 +7,9 @@ import pytest
 
 from exness.core.events import Deposited, Record
 from exness.core.instruments import AccountId
+from exness.runtime import writer
 from exness.runtime.bus import Bus
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.writer import Halted, Writer
 from tests.runtime.running import NotingJournal
 from tests.support.waiting import until
@@ -68,6 +69,22 @@ async def test_what_comes_while_a_commit_stands_still_shares_the_next() -> None:
     await desk.writer.durable(20)
     assert desk.journal.batches == [[1], list(range(2, 21))]
     assert (desk.writer.commits, desk.writer.largest_batch, desk.writer.queued) == (2, 19, 0)
+    await desk.close()
+
+
+async def test_very_many_records_are_let_go_of_bit_by_bit_and_stay_whole_for_who_brought_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writer, "RECORDS_PER_TURN", 10)
+    desk, brought = Desk(), records(1, 35)
+    told = desk.bus.subscribe()
+    desk.writer.put(brought)
+    await desk.writer.durable(35)
+    assert desk.writer.events[Deposited, ""] == 10, "the others have to wait for their turn"
+    await until(lambda: desk.writer.events[Deposited, ""] == 35)
+    assert brought == records(1, 35)
+    assert [(await anext(told)).seq for _ in brought] == list(range(1, 36))
+    assert desk.journal.batches == [list(range(1, 36))]
     await desk.close()
 
 

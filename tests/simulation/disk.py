@@ -16,9 +16,11 @@ import msgspec
 from exness.core.capture import Digest, Header
 from exness.core.events import Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError, Watermark
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.tables import Watermark
 from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
-from exness.storage.memory import MemoryTables
+from tests.support.memory_storage import MemoryTables
 
 
 class Outage(StrEnum):

@@ -4,7 +4,7 @@ tested."""
 from collections import Counter
 
 from exness.core.rejects import Reject
-from exness.runtime.sequencer import Busy
+from exness.runtime.inbox import Busy
 from tests.simulation.disk import CommitFault, Decay, Outage
 
 PATHS = (

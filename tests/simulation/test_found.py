@@ -5,12 +5,11 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import digest_of
-from exness.core.engine import Done
+from exness.core.outcomes import Done
 from exness.core.state import State
 from exness.core.views import BalanceOf
 from exness.runtime.clock import SystemClock
 from exness.runtime.ticks import TickQueue
-from exness.storage.memory import MemoryJournal
 from tests.simulation.loop import SimLoop
 from tests.support.books import (
     ANN,
@@ -25,6 +24,7 @@ from tests.support.books import (
     tick,
 )
 from tests.support.exchange import make_parts
+from tests.support.memory_storage import MemoryJournal
 
 
 def test_the_last_accepted_price_is_not_shed_for_the_suspect_one_behind_it() -> None:

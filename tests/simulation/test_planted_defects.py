@@ -3,7 +3,7 @@ the first MOST must break a promise. Without a defect the same seeds hold all of
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import pytest
@@ -11,22 +11,25 @@ from msgspec.structs import replace
 
 from exness.core import client_orders, decide, engine, evolve, margin
 from exness.core.capture import Restorer
-from exness.core.commands import OpenTrade
+from exness.core.commands import Command, OpenTrade
+from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import Asset, Side
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.price_index import _NUMBER_BITS, PriceIndex
 from exness.core.state import NOTHING, State
 from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import StorageError, V
+from exness.runtime.inbox import Busy, Inbox, NotTaken, Waiting
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.prices import V
 from exness.runtime.projector import Projector
-from exness.runtime.sequencer import Busy, Sequencer, _refuse
+from exness.runtime.sequencer import Sequencer
 from exness.runtime.ticks import TickQueue, _mark
 from exness.runtime.writer import Writer
 from exness.storage import codec
-from exness.storage.fold import apply, gather
+from exness.storage.fold import PAID, apply, gather
 from exness.storage.rows import BALANCES
 from tests.simulation.actions import make_history
 from tests.simulation.disk import SimTables
@@ -208,23 +211,23 @@ def a_price_that_never_gets_old(patch: Patch) -> None:
 def who_has_gone_is_served(patch: Patch) -> None:
     handle = Sequencer._handle
 
-    def serve(self: Sequencer, waiting: object) -> None:
-        if waiting.reply.done():  # type: ignore[attr-defined]
-            waiting.reply = asyncio.get_running_loop().create_future()  # type: ignore[attr-defined]
-        handle(self, waiting)  # type: ignore[arg-type]
+    async def serve(self: Sequencer, waiting: Waiting) -> None:
+        if waiting.reply.done():
+            waiting.reply = asyncio.get_running_loop().create_future()
+        await handle(self, waiting)
 
     patch.setattr(Sequencer, "_handle", serve)
 
 
 @defect
 def overloaded_and_executed_all_the_same(patch: Patch) -> None:
-    def refuse_overdue(self: Sequencer) -> None:
-        oldest_allowed = asyncio.get_running_loop().time() - self._inbox_wait_s
-        for waiting in [each for each in self._inbox if each.since < oldest_allowed]:
-            _refuse(waiting, Busy.OVERLOADED)
+    def refuse_overdue(self: Inbox) -> None:
+        oldest_allowed = asyncio.get_running_loop().time() - self.wait_s
+        for waiting in [each for each in self._waiting if each.since < oldest_allowed]:
+            waiting.answer(NotTaken(Busy.OVERLOADED))
             waiting.reply = asyncio.get_running_loop().create_future()
 
-    patch.setattr(Sequencer, "_refuse_overdue", refuse_overdue)
+    patch.setattr(Inbox, "refuse_overdue", refuse_overdue)
 
 
 @defect
@@ -232,8 +235,8 @@ def a_request_between_two_ticks_that_have_come(patch: Patch) -> None:
     """Only the first of the waiting ticks is checked before the requests."""
 
     async def check_one(self: Sequencer) -> None:
-        if self._ticks:
-            await self._check(self._ticks.pop())
+        if self.ticks:
+            await self._execute(self.ticks.pop())
 
     patch.setattr(Sequencer, "_check_ticks", check_one)
 
@@ -303,10 +306,13 @@ def a_snapshot_of_another_journal_is_loaded(patch: Patch) -> None:
 
 @defect
 def a_tick_without_its_second_step(patch: Patch) -> None:
-    execute = engine.Engine._tick
-    patch.setattr(
-        engine.Engine, "_tick", lambda self, tick, at: msgspec.structs.replace(execute(self, tick, at), more=False)
-    )
+    steps = engine.Engine.steps
+
+    def first(self: Engine, command: Command, at: int, request: str = "") -> Iterator[list[Record] | Outcome]:
+        step = next(steps(self, command, at, request))
+        yield Done(list(step)) if isinstance(step, list) else step
+
+    patch.setattr(engine.Engine, "steps", first)
 
 
 @defect
@@ -334,8 +340,8 @@ def tables_that_count_a_batch_twice_after_a_failure(patch: Patch) -> None:
         try:
             await write(self, records)
         except StorageError:
-            for change in gather(records).changes.get(BALANCES, {}).values():
-                apply(self._disk.tables.rows[BALANCES][change.key], change)
+            for account, values in gather(records).changes[PAID].items():
+                apply(self._disk.tables.rows[BALANCES][account], PAID, values)
             raise
 
     patch.setattr(SimTables, "write", again)

@@ -52,9 +52,7 @@ class Exchange(RuleBasedStateMachine):
 
     def ask(self, command: Command) -> None:
         """Execute a command with all its steps; it comes to what the twin says."""
-        more = True
-        while more:
-            records, more = execute_both(self.engine, self.twin, command, self.at)
+        for records in execute_both(self.engine, self.twin, command, self.at):
             self.journal += records
 
     @rule(

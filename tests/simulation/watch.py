@@ -6,7 +6,7 @@ the moment it is given, every record that is broadcast, and what comes back afte
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -15,22 +15,22 @@ from msgspec.structs import replace
 from exness.core.audit import audit
 from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import (
     Record,
     TradeClosed,
     TradeOpened,
 )
 from exness.core.instruments import AccountId, Asset
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
 from exness.core.state import BooksError, State
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.inbox import Busy
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
-from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
-from exness.storage.memory import MemoryTables
 from exness.storage.rows import BALANCES, HOUSE
 from tests.reference.twin import Prediction, Twin
 from tests.simulation.actions import Bounds
@@ -46,6 +46,7 @@ from tests.simulation.disk import (
 )
 from tests.simulation.loop import run_alone
 from tests.support.books import is_liquidation
+from tests.support.memory_storage import MemoryTables
 
 _NOTES = {"snapshot ": "snapshot fallback"}
 """What recovery says of what was not as it should be, by a sign of it."""
@@ -74,11 +75,22 @@ class WatchedEngine(Engine):
         super().__init__(rules, state, liquidations_per_step)
         self._watch = watch
 
-    def execute(self, command: Command, at: int, request: str = "") -> Outcome:
-        prediction = self._watch.predict(command, at, request)
-        outcome = super().execute(command, at, request)
-        self._watch.executed(command, at, request, outcome, prediction, self.state)
-        return outcome
+    def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
+        """Each is looked at by itself."""
+        steps, done, more = super().steps(command, at, request, cause), 0, True
+        while more:
+            prediction = self._watch.predict(command, at, request)
+            step = next(steps)
+            more = isinstance(step, list)
+            outcome: Outcome
+            match step:
+                case list(records) | Done(records):
+                    outcome, done = Done(records[done:]), len(records)
+                case _:
+                    outcome = step
+            self._watch.check(more == prediction.more, "an answer is what it must be", f"{more}, {prediction}")
+            self._watch.executed(command, at, request, cause, outcome, prediction, self.state)
+            yield step
 
 
 class Watch:
@@ -154,16 +166,23 @@ class Watch:
         return self.twin.predict(command, at)
 
     def executed(
-        self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction, state: State
+        self,
+        command: Command,
+        at: int,
+        request: str,
+        cause: str,
+        outcome: Outcome,
+        prediction: Prediction,
+        state: State,
     ) -> None:
         """After it: what came of it."""
         self.note(f"{request} {command} at {at} -> {outcome}")
         self._count(command, outcome)
-        self._compare(command, at, request, outcome, prediction)
+        self._compare(command, at, request, cause, outcome, prediction)
         if request:
             self._outcomes[request] = outcome
         if isinstance(command, PriceTick):
-            self._after_tick(command, outcome, state)
+            self._after_tick(command, prediction, state)
         self._every_tick_was_checked(state)
         self._compare_totals(state)
 
@@ -176,14 +195,18 @@ class Watch:
         limit_s = 1.25 * self.bounds.inbox_wait_s + 0.02
         self.check(waited_s <= limit_s, "nobody waits in the inbox for longer than is allowed", waited_s)
 
-    def _compare(self, command: Command, at: int, request: str, outcome: Outcome, prediction: Prediction) -> None:
+    def _compare(
+        self, command: Command, at: int, request: str, cause: str, outcome: Outcome, prediction: Prediction
+    ) -> None:
         expected = prediction.answer
         if not isinstance(expected, list):
             self.check(outcome == expected, "an answer is what it must be", f"{outcome}, must be {expected}")
             return
         at = max(at, self.twin.at)
-        records = [Record(self.twin.seq + n, at, event, request) for n, event in enumerate(expected, 1)]
-        whole = Done(records, prediction.more)
+        if isinstance(command, PriceTick):
+            cause = "feed"
+        records = [Record(self.twin.seq + n, at, event, request, cause) for n, event in enumerate(expected, 1)]
+        whole = Done(records)
         if isinstance(command, PriceTick):
             self.check(_orders(outcome) == _orders(whole), "a tick liquidates what is due", f"{outcome}, {whole}")
         self.check(outcome == whole, "an answer is what it must be", f"{outcome}, must be {whole}")
@@ -192,10 +215,9 @@ class Watch:
             self._log.append(record)
             self._rows.append(encode(record))
 
-    def _after_tick(self, tick: PriceTick, outcome: Outcome, state: State) -> None:
-        more = isinstance(outcome, Done) and outcome.more
-        self._in_tick = tick if more else None
-        if more:
+    def _after_tick(self, tick: PriceTick, prediction: Prediction, state: State) -> None:
+        self._in_tick = tick if prediction.more else None
+        if prediction.more:
             self.reached("tick done in steps")
             return
         overdue = [lot.trade.id for lot in self.twin.due(tick)]

@@ -23,9 +23,9 @@ from exness.core.instruments import AccountId, Asset
 from exness.core.views import BalanceOf
 from exness.runtime import clock, projector, snapshots
 from exness.runtime.bus import FellBehind
-from exness.runtime.ports import StorageError
+from exness.runtime.inbox import NotTaken
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.recovery import Recovered, recover
-from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted
 from tests.reference.twin import PRICE_LIFE_US
 from tests.simulation.actions import (
@@ -291,9 +291,10 @@ class _Life:
         )
         self._exchange = parts.exchange
         self.sequencer, self._bus, self._writer = parts.sequencer, parts.bus, parts.writer
+        self.sequencer._command_ids = clock.CommandIds("http", f"after {self.state.seq}")  # a seed has one trace
         self._projector = parts.projector
         self._snapshotter = parts.snapshotter(SimSnapshots(disk), bounds.snapshot_interval_s, recovered.snapshot_seq)
-        self.watch.ticks_waiting = lambda: list(self.sequencer._ticks._ticks)
+        self.watch.ticks_waiting = lambda: list(self.sequencer.ticks._ticks)
         self.stop = asyncio.Event()
         self.main = self.loop.spawn(self._main())
         for pause_s in (0.0, 0.02):
@@ -339,11 +340,11 @@ class _Life:
     def tick(self, tick: PriceTick) -> None:
         if not tick.suspect:
             self._accepted[tick.asset] = tick
-        before = self.sequencer.ticks_shed
+        before = self.sequencer.ticks.shed
         self.watch.offered(tick)
         with self.loop._running():
             self.sequencer.tick(tick)
-        self.watch.counters["ticks shed"] += self.sequencer.ticks_shed - before
+        self.watch.counters["ticks shed"] += self.sequencer.ticks.shed - before
 
     def doubt(self, asset: Asset) -> None:
         """As a feed does it: what was accepted last comes again."""
@@ -363,7 +364,7 @@ class _Life:
             task.cancel()
 
     async def _ask(self, command: Command, request: str) -> None:
-        since, full = self.loop.time(), self.sequencer.waiting >= self._inbox_size
+        since, full = self.loop.time(), len(self.sequencer.inbox) >= self._inbox_size
         steps = self.loop.steps
         self.watch.asked(request)
         try:

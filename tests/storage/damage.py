@@ -15,7 +15,7 @@ from exness.core.capture import decode_header, encode_header
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import Snapshots
+from exness.runtime.ports.snapshots import Snapshots
 from exness.storage.codec import Row, decode, encode
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
 from exness.storage.journal import SELECT_RECORDS

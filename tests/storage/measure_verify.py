@@ -18,9 +18,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exness.core.commands import CloseTrade, Command, OpenTrade, PriceTick
-from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, TradeId
+from exness.core.outcomes import Done
 from exness.storage.files import MAIN_DB
 from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
@@ -59,14 +59,8 @@ class Market:
             yield self._do(self._trade())
 
     def _do(self, command: Command) -> list[Record]:
-        records: list[Record] = []
         outcome = self.engine.execute(command, START + self._number * 300)
-        while isinstance(outcome, Done):
-            records += outcome.records
-            if not outcome.more:
-                break
-            outcome = self.engine.execute(command, START + self._number * 300)
-        return records
+        return outcome.records if isinstance(outcome, Done) else []
 
     def _tick(self, asset: Asset) -> PriceTick:
         wander = self._random.choice((-40, -3, -1, 0, 1, 3, 40))

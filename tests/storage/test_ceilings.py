@@ -25,14 +25,13 @@ from exness.core.instruments import AccountId, TradeId
 from exness.core.rejects import Reject
 from exness.core.rules import Bounds
 from exness.core.state import State
-from exness.runtime.ports import SortBy, TradeQuery
+from exness.runtime.ports.tables import SortBy, TradeQuery
 from exness.runtime.recovery import recover
 from exness.storage.auth import AUTH
 from exness.storage.database import SNAPSHOTS, Schema, migrations
 from exness.storage.files import MAIN_DB
 from exness.storage.journal import JOURNAL
 from exness.storage.market import MARKET
-from exness.storage.memory import MemoryTables
 from exness.storage.sqlite import open_storage
 from exness.storage.tables import MAIN
 from exness.storage.wide import WIDE, add, joined, split, sum_of, summed
@@ -42,6 +41,7 @@ from tests.storage.damage import checked, make_directory, make_older, save
 from tests.storage.tables import rows
 from tests.support.books import LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance
 from tests.support.ceilings import COLUMNS, COUNT, HIGH, assert_columns_are_within, integer_columns
+from tests.support.memory_storage import MemoryTables
 from tests.support.wild import TRADERS, WIDE_RULES, Wild, wild_commands
 
 EVERY_QUERY = [

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from exness.core.events import Event
-from exness.runtime.ports import JournalDamaged
+from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.codec import KINDS, RawRow, as_read, checksum, decode, encode
 from tests.contracts.trading import random_trading
 from tests.support.books import known_history

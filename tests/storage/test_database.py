@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from exness.runtime.listings import Listing
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.storage import database
 from exness.storage.auth import open_auth
 from exness.storage.database import (
     SNAPSHOTS,
@@ -123,6 +124,28 @@ async def test_of_many_who_make_a_database_at_once_one_makes_its_tables(tmp_path
     issuers = set(await asyncio.gather(*(issuer() for _ in range(8))))
     assert len(issuers) == 1
     assert len(issuers.pop()) == 32, "the id of a new store"
+
+
+def test_a_lock_that_sqlite_does_not_wait_for_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite gives up at once on some locks, whatever its timeout."""
+    tried: list[str] = []
+
+    def pragma(connection: sqlite3.Connection, pragma: str) -> int | str:
+        if pragma == "journal_mode = WAL" and len(tried) < 3:
+            tried.append(pragma)
+            busy = sqlite3.OperationalError("database is locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+            raise busy
+        return real(connection, pragma)
+
+    real = database._pragma
+    monkeypatch.setattr(database, "_pragma", pragma)
+    with closing(sqlite3.connect(tmp_path / JOURNAL_DB, isolation_level=None)) as connection:
+        database.prepare(connection, tmp_path / JOURNAL_DB, JOURNAL)
+        assert real(connection, "journal_mode") == "wal"
+    assert len(tried) == 3
 
 
 async def test_opening_again_changes_nothing_and_finds_everything(tmp_path: Path) -> None:

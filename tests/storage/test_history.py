@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exness.core.instruments import TradeId
-from exness.runtime.ports import HistoryTooLong, SortBy, TradeQuery
+from exness.runtime.ports.tables import HistoryTooLong, SortBy, TradeQuery
 from exness.storage import history
 from exness.storage.files import MAIN_DB
 from exness.storage.history import FIRST_PAGES, IS_LONG, ONE_TRADE, PAGES, SUMMED

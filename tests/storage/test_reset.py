@@ -10,7 +10,7 @@ from exness.core.commands import Reset
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import TradeQuery
+from exness.runtime.ports.tables import TradeQuery
 from exness.runtime.recovery import recover
 from exness.storage.files import MAIN_DB, SNAPSHOTS_DB
 from exness.storage.sqlite import open_storage

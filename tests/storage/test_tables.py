@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.projector import Projector
 from exness.storage import rows as row_types
 from exness.storage.database import DatabaseRefused

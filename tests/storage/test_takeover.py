@@ -14,7 +14,7 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.events import Record
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.recovery import recover
 from exness.storage import takeover
 from exness.storage.backup import backup, restore

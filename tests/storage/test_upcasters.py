@@ -2,11 +2,12 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 
 from exness.core.commands import Reset
 from exness.core.events import CloseReason, Event, TradeClosed
-from exness.runtime.ports import JournalDamaged
+from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.codec import KINDS, RawRow, as_read, checksum, decode, encode
 from exness.storage.upcasters import RETIRED, STEPS, newest
 from tests.contracts.trading import random_trading
@@ -24,6 +25,21 @@ def test_every_record_as_the_first_release_wrote_it_is_read_as_one_of_today() ->
         seen.add(old[2])
     assert seen == {kind for kind in KINDS.values() if kind != "exchange_reset"} | set(RETIRED)
     assert any(is_close(record.event) for record in desk.records)
+
+
+@pytest.mark.parametrize(
+    ("request_id", "cause", "read"),
+    [
+        ("replay:12", "", "replay:12"),
+        ("replay:12:account", "", "replay:12:account"),
+        ("my-order-7", "", ""),
+        ("replay:12", "http:5b2e90c1a4f7-1", "http:5b2e90c1a4f7-1"),
+    ],
+)
+def test_where_a_replay_of_an_older_release_was_is_read_as_the_cause(request_id: str, cause: str, read: str) -> None:
+    record = msgspec.structs.replace(random_trading(3).records[0], request=request_id, cause=cause)
+    again = decode(as_read(encode(record)))
+    assert (again.request, again.cause) == (request_id, read)
 
 
 def test_an_old_liquidation_is_a_close_at_the_mark_that_lost_the_margin() -> None:

@@ -18,7 +18,7 @@ from exness.core.events import (
 )
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.datadir import locked
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
 from exness.storage.verify import verify

@@ -15,7 +15,7 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.events import Record
 from exness.core.instruments import Side
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
 from exness.storage.sqlite import open_storage
 from exness.storage.verify_tables import Difference

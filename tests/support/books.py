@@ -7,10 +7,10 @@ from typing import TypeGuard, TypeVar
 from exness.core import money
 from exness.core.audit import audit
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
-from exness.core.engine import Done, Engine, Outcome
+from exness.core.engine import Engine
 from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
-from exness.core.outcomes import Repeated
+from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State
@@ -156,22 +156,11 @@ class Desk:
             self.records += outcome.records
         return outcome
 
-    def step(self, command: PriceTick) -> Done:
-        """One step of a tick."""
-        outcome = self.ask(command)
-        assert isinstance(outcome, Done), outcome
-        return outcome
-
     def do(self, command: Command) -> list[Record]:
-        """Execute one command, a tick with all its steps. It must not be refused."""
+        """Execute one command. It must not be refused."""
         outcome = self.ask(command)
         assert isinstance(outcome, Done), outcome
-        records = list(outcome.records)
-        while outcome.more:
-            assert isinstance(command, PriceTick), "nothing else comes in steps"
-            outcome = self.step(command)
-            records += outcome.records
-        return records
+        return outcome.records
 
     def open(self, command: OpenTrade) -> Trade:
         """Open a trade. It must not be refused."""

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, MOST_SIZE
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
-from exness.core.engine import Done
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
@@ -136,8 +135,6 @@ class Wild:
         if isinstance(outcome, Refusal):
             self.refused.append(outcome.reject)
             assert (state.seq, state.free, state.locked) == before
-        while isinstance(outcome, Done) and outcome.more:
-            outcome = self.desk.ask(command)
         if isinstance(command, Reset):
             self._join(TRADERS)
         for account in state.account_list:

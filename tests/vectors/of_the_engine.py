@@ -13,7 +13,7 @@ from exness.core.audit import audit
 from exness.core.commands import TimeInForce
 from exness.core.decide import parts
 from exness.core.decide.opening import trailing_exit
-from exness.core.engine import Done, Engine
+from exness.core.engine import Engine
 from exness.core.events import (
     Event,
     NetLeverageSet,
@@ -21,7 +21,6 @@ from exness.core.events import (
     OrderEnded,
     OrderPlaced,
     OrderTriggered,
-    Record,
     TradeChanged,
     TradeClosed,
     TradeIncreased,
@@ -31,6 +30,7 @@ from exness.core.events import (
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, LimitFill, OrderId, Side, TradeId, Trigger
 from exness.core.line import Line
 from exness.core.market import Market
+from exness.core.outcomes import Done
 from exness.core.rates import RATE_UNIT, Basis, Rates, Residual, Tier
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
@@ -296,15 +296,11 @@ class EnginePlay:
 
     def _execute(self, command: c.Command) -> Events:
         """With all its steps."""
-        records: list[Record] = []
-        while True:
-            outcome = self.engine.execute(command, self.at)
-            if isinstance(outcome, Refusal):
-                return [{"refused": outcome.reject.value}]
-            assert isinstance(outcome, Done), outcome
-            records += outcome.records
-            if not outcome.more:
-                return [told for record in records if (told := self._told(record.event)) is not None]
+        outcome = self.engine.execute(command, self.at)
+        if isinstance(outcome, Refusal):
+            return [{"refused": outcome.reject.value}]
+        assert isinstance(outcome, Done), outcome
+        return [told for record in outcome.records if (told := self._told(record.event)) is not None]
 
     def _told(self, event: Event) -> Given | None:
         account = getattr(event, "account", None)

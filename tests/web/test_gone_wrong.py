@@ -107,7 +107,7 @@ async def test_a_create_whose_client_went_away_while_it_waited_has_taken_no_marg
         await until(lambda: app.connections() == connected, "for the server to see that the client has gone")
         app.release_disk()
         assert (await in_the_way).status == 200
-        await until(lambda: app.sequencer.waiting == 0)
+        await until(lambda: len(app.sequencer.inbox) == 0)
         assert await ann.open_trades() == []
         assert ann.free == "5000.000000"
         assert app.state.open_trades == 1
@@ -203,7 +203,7 @@ async def test_a_balance_is_told_at_once_while_hundreds_of_other_users_creates_w
         for path in ("/balance", "/balance/usd", "/account", "/trade/open", "/trade/history"):
             assert (await ann.get(path)).status == 200
         assert (await app.get("/prices")).status == 200
-        assert app.sequencer.waiting == 299
+        assert len(app.sequencer.inbox) == 299
         app.release_disk()
         assert {(await answer).status for answer in creating} == {200}
         assert bob.free == "4700.000000"

@@ -275,7 +275,7 @@ def test_a_request_whose_command_waits_for_the_disk_or_in_the_inbox_is_answered(
             first.shut()
             second.shut()
             await asyncio.sleep(0.05)
-            assert app.sequencer.waiting == 1, "it still waits"
+            assert len(app.sequencer.inbox) == 1, "it still waits"
             app.release_disk()
             replies = [*await first.replies(), *await second.replies()]
         assert [(reply.status, reply.json["balance"]) for reply in replies] == [
@@ -301,7 +301,7 @@ def test_a_reset_still_cancels_what_waits(loop: str) -> None:
         await until(lambda: app.connections() == before, "for the server to see the reset")
         app.release_disk()
         assert (await in_the_way).status == 200
-        await until(lambda: app.sequencer.waiting == 0)
+        await until(lambda: len(app.sequencer.inbox) == 0)
         assert app.state.open_trades == 1
         assert ann.free == "5000.000000"
 

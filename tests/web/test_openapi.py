@@ -3,19 +3,27 @@
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
 import jsonschema_rs
+import msgspec
 import pytest
 from yarl import URL
 
+from exness.core.instruments import Side
+from exness.runtime.candles import Interval
+from exness.runtime.ports.tables import SortBy
 from exness.web.docs.asyncapi import section
 from exness.web.docs.openapi import document
 from exness.web.docs.pages import FILES, POLICY
 from exness.web.http.endpoint import Auth
 from exness.web.v1.errors import ERRORS
+from exness.web.v1.models import HistoryQuery, KlinesQuery
 from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
+
+QUERIES = {query.__name__: query for query in (HistoryQuery, KlinesQuery)}
 
 NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
 """The engine's own, methods that no route has, and what /readyz puts into its own answer."""
@@ -62,6 +70,29 @@ def test_every_body_has_an_example_that_its_schema_takes() -> None:
             content = whole["paths"][row.path][row.method.lower()]["requestBody"]["content"]["application/json"]
             schema = content["schema"] | {"components": whole["components"]}
             assert jsonschema_rs.validator_for(schema).is_valid(content["example"])
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("leverage", (1, 100, "12.5"), (0.99, 101, "x")),
+        ("slippage", (10, 10_000, None), (9, 10_001)),
+        ("clientOrderId", ("a", "~" * 64, None), ("", "a" * 65, "é")),
+        ("type", ("long", "short"), ("up",)),
+    ],
+)
+def test_an_order_has_the_bounds_that_the_core_holds_it_to(field: str, good: Iterable[Any], bad: Iterable[Any]) -> None:
+    whole = document("1", ENDPOINTS)
+    schema = whole["components"]["schemas"]["CreateTradeBody"]["properties"][field]
+    assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in good] == [True for _ in good]
+    assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in bad] == [False for _ in bad]
+
+
+def test_a_query_is_told_the_words_that_it_is_read_by() -> None:
+    schemas = {name: msgspec.json.schema(query)["$defs"][name]["properties"] for name, query in QUERIES.items()}
+    assert schemas["HistoryQuery"]["sortBy"]["enum"] == sorted(SortBy)
+    assert schemas["HistoryQuery"]["tradeType"]["enum"] == sorted(Side)
+    assert schemas["KlinesQuery"]["interval"]["enum"] == sorted(Interval)
 
 
 LINKS = re.compile(r'(?:src|href)="([^"#]+)"')

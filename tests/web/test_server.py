@@ -12,7 +12,7 @@ from yarl import URL
 
 from exness.core.instruments import AccountId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.web.app import endpoints_of
 from exness.web.v1 import PREFIX as API
 from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged

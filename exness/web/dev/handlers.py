@@ -15,7 +15,7 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import ManualControl, OutOfTime
+from exness.runtime.ports.prices import ManualControl, OutOfTime
 from exness.web.dev.models import (
     ClockAnswer,
     ClockSetAnswer,
@@ -34,7 +34,7 @@ from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer
 from exness.web.services import Dev, services_of
-from exness.web.v1.models import iso
+from exness.web.v1.format import iso
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body
 

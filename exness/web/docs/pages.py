@@ -87,7 +87,6 @@ async def docs_file(request: web.Request) -> web.StreamResponse:
 
 
 def _dist_of(package: str) -> Path:
-    """Where a package has its files, without importing it."""
     spec = find_spec(package)
     assert spec is not None, f"{package} is one of our dependencies"
     assert spec.origin is not None

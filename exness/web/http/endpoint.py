@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from exness.access.sessions import Session
-from exness.runtime.sequencer import Busy
+from exness.runtime.inbox import Busy
 from exness.web.http.errors import ErrorRenderer
 from exness.web.http.weights import OTHER, Weight
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exness.runtime.sequencer import Busy
+from exness.runtime.inbox import Busy
 
 RETRY_AFTER_S = 1
 

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
 from exness.runtime.clock import RandomBits
-from exness.runtime.sequencer import NotTaken
+from exness.runtime.inbox import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.access_log import AccessRecord
 from exness.web.http.aiohttp_protocol import Connection, RequestHandler

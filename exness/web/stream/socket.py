@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from exness.access.sessions import Session, Sessions
 from exness.core.instruments import AccountId
-from exness.runtime.sequencer import NotTaken
+from exness.runtime.inbox import NotTaken
 from exness.runtime.writer import Halted
 from exness.web.http.aiohttp_protocol import Connection
 from exness.web.http.endpoint import ENDPOINTS
@@ -116,8 +116,6 @@ async def _say_goodbye(socket: web.WebSocketResponse, subscriber: Subscriber, wi
 
 
 class _Wire:
-    """The connection of one subscriber."""
-
     def __init__(self, request: web.Request) -> None:
         connection, transport = request.protocol, request.transport
         if transport is None:
@@ -158,8 +156,6 @@ class _Window:
 
 
 class _Refused(Exception):
-    """This message is answered with an error."""
-
     def __init__(self, code: str, message: str | None = None) -> None:
         super().__init__(code)
         self.code = str(code)
@@ -311,7 +307,6 @@ class _Conversation:
 
 
 def _read(text: str | bytes) -> Message:
-    """A client's message. Raises _Refused(invalid_request)."""
     if not isinstance(text, str):
         raise _Refused("invalid_request", "A message must be text, and a JSON object")
     try:

@@ -8,8 +8,9 @@ from exness.core.rules import Rules
 from exness.core.views import Holdings
 from exness.web.stream.encoding import Ledger, StreamEncoder
 from exness.web.stream.protocol import TRADES
+from exness.web.v1.format import iso
 from exness.web.v1.holdings import rows_of
-from exness.web.v1.models import OpenTradeFixed, iso, opened_with
+from exness.web.v1.models import OpenTradeFixed, opened_with
 
 
 class BalanceData(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from exness.core.rejects import Reject
-from exness.runtime.sequencer import Busy
+from exness.runtime.inbox import Busy
 from exness.web.http.errors import HTTP_ERRORS, ApiError, NothingHere, OutcomeUnknown, Rendered
 
 ERRORS: dict[str, tuple[int, str]] = HTTP_ERRORS | {

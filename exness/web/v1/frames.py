@@ -11,7 +11,8 @@ from exness.runtime.candles import Candle
 from exness.web.stream.encoding import AccountEncoder
 from exness.web.stream.protocol import text_frame
 from exness.web.v1.account_frames import AccountFrames
-from exness.web.v1.models import KlineRow, PriceAnswer, iso, kline_row
+from exness.web.v1.format import iso
+from exness.web.v1.models import KlineRow, PriceAnswer, kline_row
 from exness.web.v1.price_cache import show_price
 
 

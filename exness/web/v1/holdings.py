@@ -17,7 +17,8 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.rules import Rules
 from exness.core.views import Holdings, Standing
 from exness.web.http.response import encode
-from exness.web.v1.models import OpenTradeNow, opened_with, percent_out
+from exness.web.v1.format import percent_out
+from exness.web.v1.models import OpenTradeNow, opened_with
 
 ROWS_PER_TURN = 100
 """Rows written before the loop gets a turn, 3 us each. A thousand trades and more may be open."""

@@ -10,13 +10,8 @@ from exness.web.http.errors import ApiError
 from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
 from exness.web.services import services_of
-from exness.web.v1.models import (
-    KlineRow,
-    SupportedAsset,
-    SupportedAssets,
-    kline_row,
-    leverage_out,
-)
+from exness.web.v1.format import leverage_out
+from exness.web.v1.models import KlineRow, SupportedAsset, SupportedAssets, kline_row
 from exness.web.v1.parse import klines_query
 from exness.web.v1.price_cache import show_price
 

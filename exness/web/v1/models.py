@@ -1,24 +1,21 @@
-"""What goes over the wire: request and answer structs, and how figures look outside.
+"""What goes over the wire: request and answer structs.
 
-Money and prices leave as decimal strings with all their decimals, times as ISO 8601 UTC with microseconds. Amounts
-come in as `Raw` JSON, so that they are read from their text and never pass through a float.
+Amounts come in as `Raw` JSON, so that they are read from their text and never pass through a float.
 """
 
-from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.events import Trade
-from exness.core.instruments import VOLUME_DECIMALS
-from exness.core.money import format_hundredths, format_scaled, format_usdc
+from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Side
+from exness.core.money import format_scaled, format_usdc
 from exness.core.prices import Price, PriceState
+from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
+from exness.web.v1.format import iso, leverage_out
 
 MAX_LIMIT = 500
 """Rows of a page of /trade/history."""
@@ -30,58 +27,42 @@ MAX_SECOND = 253_402_300_799
 """The last second of the year 9999: more is no time in seconds, but milliseconds most likely."""
 
 
-def iso(at_us: int) -> str:
-    """Microseconds since the epoch as `2026-01-31T09:15:02.123456Z`."""
-    return f"{_second_out(at_us // 1_000_000)}.{at_us % 1_000_000:06d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _second_out(at_s: int) -> str:
-    """Most times that are told lie in the last few seconds: a look-up instead of 2 us."""
-    return (_EPOCH + timedelta(seconds=at_s)).replace(tzinfo=None).isoformat()
-
-
-def leverage_out(hundredths: int) -> int | float:
-    """Leverage as the JSON number it came in as: 10, 40.99. With two decimals at most, its float prints exactly."""
-    whole, rest = divmod(hundredths, 100)
-    return float(format_hundredths(hundredths)) if rest else whole
-
-
-def percent_out(scaled: int) -> str:
-    """A percentage kept with four decimals, as a decimal string."""
-    return format_scaled(scaled, 4)
-
-
 # --- requests -----------------------------------------------------------------------------------------------------
 
-_AMOUNT_FORMS: list[dict[str, Any]] = [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]
+_DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
+_NULL: dict[str, Any] = {"type": "null"}
 
-Amount = Annotated[
-    Raw, Meta(description="A JSON number or a decimal string", extra_json_schema={"oneOf": _AMOUNT_FORMS})
+
+def _amount(*forms: dict[str, Any], bounds: Bounds | None = None, unit: int = 1) -> Meta:
+    """`bounds` are in `unit`ths."""
+    number: dict[str, Any] = {"type": "number"}
+    if bounds is not None:
+        number |= {"minimum": bounds.least // unit, "maximum": bounds.most // unit}
+    what = "A JSON number or a decimal string" + ("; null is the field left out" if _NULL in forms else "")
+    return Meta(description=what, extra_json_schema={"oneOf": [number, _DECIMAL, *forms]})
+
+
+Amount = Annotated[Raw, _amount()]
+OptionalAmount = Annotated[Raw, _amount(_NULL)] | UnsetType
+_Leverage = Annotated[Raw, _amount(bounds=LEVERAGE, unit=LEVERAGE_UNIT)]
+_Slippage = Annotated[Raw, _amount(_NULL, bounds=SLIPPAGE)] | UnsetType
+_ClientOrder = Annotated[
+    str, Meta(extra_json_schema={"pattern": f"^[\\x20-\\x7e]{{{CLIENT_ORDER.least},{CLIENT_ORDER.most}}}$"})
 ]
-OptionalAmount = (
-    Annotated[
-        Raw,
-        Meta(
-            description="A JSON number or a decimal string; null is the field left out",
-            extra_json_schema={"oneOf": [*_AMOUNT_FORMS, {"type": "null"}]},
-        ),
-    ]
-    | UnsetType
-)
+"""Told, not checked: the core does that."""
 
 
 class CreateTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """POST /trade/create. `margin` in USDC, `leverage` 1 to 100 with up to two decimals, `slippage` in hundredths of a
-    percent (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
+    """POST /trade/create. `margin` in USDC, `leverage` with up to two decimals, `slippage` in hundredths of a percent
+    (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
 
     asset: str
-    type: str
+    type: Annotated[str, Meta(extra_json_schema={"enum": [side.value for side in Side]})]
     margin: Amount
-    leverage: Amount
-    slippage: OptionalAmount = UNSET
+    leverage: _Leverage
+    slippage: _Slippage = UNSET
     expected_price: OptionalAmount = UNSET
-    client_order_id: str | UnsetType | None = UNSET
+    client_order_id: _ClientOrder | UnsetType | None = UNSET
 
 
 class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -93,7 +74,7 @@ class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /signup and /signin."""
 
-    email: str
+    email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
 
 
 # --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------

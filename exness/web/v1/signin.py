@@ -10,7 +10,8 @@ from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import JSON, answer, encode
 from exness.web.services import Services, services_of
-from exness.web.v1.models import MessageAnswer, SignedInAnswer, iso
+from exness.web.v1.format import iso
+from exness.web.v1.models import MessageAnswer, SignedInAnswer
 from exness.web.v1.parse import email_of, link_token
 from exness.web.v1.requests import current_session, json_body
 

@@ -13,23 +13,14 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.views import HoldingsOf
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
-from exness.web.v1.models import (
-    AnalyticsAnswer,
-    HistoryAnswer,
-    HistoryRow,
-    Pagination,
-    TradeClosedAnswer,
-    TradeCreated,
-    iso,
-    leverage_out,
-    percent_out,
-)
+from exness.web.v1.models import AnalyticsAnswer, HistoryAnswer, HistoryRow, Pagination, TradeClosedAnswer, TradeCreated
 from exness.web.v1.parse import OpenQuery, close_order, create_order, history_query, open_query
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body, signed_in

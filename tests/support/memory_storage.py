@@ -12,23 +12,15 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import ExchangeReset, Record
+from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.listings import Listing
-from exness.runtime.ports import (
-    Analytics,
-    JournalDamaged,
-    SnapshotDamaged,
-    SnapshotInfo,
-    SortBy,
-    StorageError,
-    TradeQuery,
-    TradeRow,
-    Watermark,
-)
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow, Watermark
 from exness.storage import rows
-from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
 from exness.storage.fold import apply, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
@@ -120,15 +112,14 @@ class MemoryTables:
         if records[0].seq != self.mark.seq + 1:
             raise StorageError(f"the tables are at record {self.mark.seq}, record {records[0].seq} does not follow")
         batch = gather(records)
-        if batch.clear:
+        if batch.reset:
             self._clear()
         for puts in batch.puts.values():
             self._put(puts.values())
-        for table, changes in batch.changes.items():
-            for change in changes.values():
-                apply(self.rows[table][change.key], change)
-        reset = max((r.seq for r in records if isinstance(r.event, ExchangeReset)), default=self.mark.reset)
-        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], reset)
+        for kind, changes in batch.changes.items():
+            for key, values in changes.items():
+                apply(self.rows[kind.table][key], kind, values)
+        self.mark = Watermark(records[-1].seq, checksum_of(records[-1]), batch.reset or self.mark.reset)
 
     async def watermark(self) -> Watermark:
         return self.mark
