@@ -239,7 +239,8 @@ class Why(StrEnum):
 
 class TradeChanged(msgspec.Struct, frozen=True, gc=False, tag="trade_changed", omit_defaults=True):
     """The trade as it is now. `amount` is what its margin has gained from the free balance, or lost to it. Funding is
-    paid from the margin, below 0 received, at the mark `price`; `shortfall` is what the margin did not suffice for.
+    paid from the margin, below 0 received; `shortfall` is what the margin did not suffice for. `price` is the mark of
+    funding, and of a change of margin or leverage; else 0.
     `exit` is the order among its exits that was added, amended or fired, or that has `ended` while the trade goes
     on."""
 

@@ -18,7 +18,7 @@ class Done(msgspec.Struct, frozen=True, gc=False):
 
 class Repeated(msgspec.Struct, frozen=True):
     """The same client order id with the same body: no second trade, and the first answer again, which stands in the
-    record of `seen`."""
+    records of `seen`."""
 
     seen: SeenOrder
 
@@ -45,7 +45,7 @@ def decision_of(outcome: Outcome, command: Command, state: State) -> Decision:
         case Done(records):
             return Decision(outcome, records[-1].seq if records else 0)
         case Repeated(seen):
-            return Decision(outcome, seen.seq)
+            return Decision(outcome, seen.last)
         case Refusal(reject) if reject in _SHOW_NO_RECORD:
             return Decision(outcome, 0)
         case Refusal(reject) if reject in _SHOW_THE_ACCOUNT and isinstance(command, OpenTrade):

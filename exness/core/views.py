@@ -19,7 +19,7 @@ from exness.core.rates import FREE, Rates
 from exness.core.rules import Rules
 from exness.core.state import NOTHING, Account, State
 from exness.core.tick_order import closes_at
-from exness.core.trades import Order, Trade
+from exness.core.trades import Exit, Order, Trade
 
 
 class View(Protocol):
@@ -107,7 +107,7 @@ class Holdings(msgspec.Struct, frozen=True):
     newest: int
     at: int
     owner: Account
-    """A copy, which holds no trades and no orders."""
+    """A copy, which holds no trades."""
     trades: list[Trade]
     prices: dict[Asset, Price | None]
     execution: Execution
@@ -145,7 +145,7 @@ class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
             seq=account.seq,
             newest=state.seq,
             at=at,
-            owner=_without_holdings(account),
+            owner=_without_trades(account),
             trades=trades,
             prices={asset: market.price for asset, market in state.markets.items()},
             execution=rules.execution,
@@ -154,8 +154,9 @@ class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-def _without_holdings(account: Account) -> Account:
-    return msgspec.structs.replace(account, trades=NOTHING, orders=NOTHING, exits=NOTHING, nets=NOTHING, seen=NOTHING)
+def _without_trades(account: Account) -> Account:
+    orders, nets = (dict(each) if each else NOTHING for each in (account.orders, account.nets))
+    return msgspec.structs.replace(account, trades=NOTHING, orders=orders, exits=NOTHING, nets=nets, seen=NOTHING)
 
 
 def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:
@@ -168,26 +169,38 @@ def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:
     return levels
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """An account's orders that wait, in the order in which they were placed. Exits that are orders are in its
-    trades."""
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """What an account has under one id: a trade, an order that waits, or an exit that is one, with its trade."""
 
-    seq: int
-    orders: list[Order]
+    trade: Trade | None = None
+    order: Order | None = None
+    exit: Exit | None = None
+    seq: int = 0
+
+    @property
+    def asset(self) -> Asset | None:
+        thing = self.trade or self.order
+        return None if thing is None else thing.asset
 
 
-class WaitingOf(msgspec.Struct, frozen=True, gc=False):
-    """Which orders of this account wait? `asset`: only those in it. Raises NoSuchAccount."""
+class HeldAs(msgspec.Struct, frozen=True, gc=False):
+    """What does this account have under this id? An order and the trade that it opened have the same. The view shows
+    what never changes of it, its asset and its kind, and so tells of no record."""
 
     account: AccountId
-    asset: Asset | None = None
+    id: str
 
-    def answer(self, state: State, rules: Rules, at: int) -> Waiting:
+    def answer(self, state: State, rules: Rules, at: int) -> Held:
         account = state.accounts.get(self.account)
         if account is None:
-            raise NoSuchAccount(self.account)
-        orders = [order for order in account.orders.values() if self.asset in (None, order.asset)]
-        return Waiting(account.seq, sorted(orders, key=lambda order: order.number))
+            return Held()
+        trade_id, order_id = TradeId(self.id), OrderId(self.id)
+        if order_id in account.orders:
+            return Held(order=account.orders[order_id])
+        if order_id not in account.exits:
+            return Held(account.trades.get(trade_id))
+        trade = account.trades[account.exits[order_id]]
+        return Held(trade, exit=next(each for each in trade.exits if each.id == order_id))
 
 
 def last_record_of(state: State, account: AccountId) -> int:

@@ -42,7 +42,6 @@ class Exchange:
     def __init__(
         self,
         *,
-        rules: Rules,
         state: State,
         sequencer: Sequencer,
         writer: Writer,
@@ -58,7 +57,6 @@ class Exchange:
         ids: Ids,
         initial_balance: int,
     ) -> None:
-        self.rules = rules
         self.feed = feed
         self.clock = clock
         self.ids = ids
@@ -74,6 +72,11 @@ class Exchange:
         self._projector = projector
         self._initial_balance = initial_balance
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
+
+    @property
+    def rules(self) -> Rules:
+        """What is configured, and over it what was set by hand."""
+        return self._sequencer.rules
 
     # --- do -------------------------------------------------------------------------------------------------------
 
@@ -148,11 +151,10 @@ class Exchange:
         await self._in_tables(account)
         return await self._history.trade(account, trade_id)
 
-    async def record(self, seq: int) -> Record:
-        """A record that has been made, once it is on disk. Raises Halted, JournalDamaged."""
-        await self._writer.on_disk(seq)
-        (record,) = await self._journal.pick([seq])
-        return record
+    async def records(self, first: int, last: int) -> list[Record]:
+        """Records that have been made, once they are on disk. Raises Halted, JournalDamaged."""
+        await self._writer.on_disk(last)
+        return await self._journal.pick(range(first, last + 1))
 
     async def _in_tables(self, account: AccountId) -> None:
         await self.in_tables(last_record_of(self._state, account))

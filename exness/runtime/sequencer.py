@@ -23,6 +23,7 @@ from exness.core.commands import Command, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.outcomes import Decision, Done, Outcome, decision_of
+from exness.core.rules import Rules
 from exness.core.views import Question
 from exness.runtime.clock import CommandIds
 from exness.runtime.inbox import Busy, Inbox, NotTaken, Waiting
@@ -107,6 +108,11 @@ class Sequencer:
     def _nothing_waits(self) -> bool:
         """Whether a request may be executed where it stands: no tick and no request is before it or half done."""
         return not (self.inbox or self.ticks) and self._whole.is_set() and self._running and self._writer.has_room
+
+    @property
+    def rules(self) -> Rules:
+        """Those of now: what was set by hand goes over what is configured."""
+        return self._engine.rules
 
     def tick(self, tick: PriceTick) -> None:
         """Take a tick. Never waits, never refuses."""

@@ -17,7 +17,7 @@ class Mode(StrEnum):
     """Every recorded header, field and frame keeps its value; new headers, and new keys of objects, are passed over."""
 
 
-MODE = Mode.EXACT
+MODE = Mode.GROWN
 """What the test asks for. A release that adds fields to answers sets GROWN, and records anew once it is out."""
 
 

@@ -20,7 +20,8 @@ from exness.web.docs.openapi import document
 from exness.web.docs.pages import FILES, POLICY
 from exness.web.http.endpoint import Auth
 from exness.web.v1.errors import ERRORS
-from exness.web.v1.models import HistoryQuery, KlinesQuery
+from exness.web.v1.models import KlinesQuery
+from exness.web.v1.trade_models import HistoryQuery
 from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
 
 QUERIES = {query.__name__: query for query in (HistoryQuery, KlinesQuery)}

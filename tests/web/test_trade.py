@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exness.core.instruments import Execution
-from exness.web.v1.models import OpenTradeFixed, OpenTradeNow, OpenTradeRow
+from exness.web.v1.trade_models import OpenTradeLasting, OpenTradeNow, OpenTradeRow
 from tests.support.app import App, Stores, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import BTC, DECIMALS, SECOND, SOL, make_rules, price_of
 from tests.support.exchange import SetClock
@@ -327,7 +327,7 @@ async def test_every_tick_gives_its_asset_30_more_seconds(app: App, ann: Trader)
 
 
 def test_an_open_trades_row_is_what_it_was_opened_with_and_how_it_stands() -> None:
-    parts = [*msgspec.structs.fields(OpenTradeFixed), *msgspec.structs.fields(OpenTradeNow)]
+    parts = [*msgspec.structs.fields(OpenTradeLasting), *msgspec.structs.fields(OpenTradeNow)]
     assert [(field.encode_name, field.type) for field in msgspec.structs.fields(OpenTradeRow)] == [
         (field.encode_name, field.type) for field in parts
     ]

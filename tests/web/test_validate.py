@@ -24,8 +24,9 @@ from exness.web.docs.openapi import document
 from exness.web.http.errors import FieldError, InvalidRequest
 from exness.web.services import Dev
 from exness.web.stream import protocol as frames
-from exness.web.v1.models import CreateTradeBody
-from exness.web.v1.parse import Query, create_order, history_query, klines_query
+from exness.web.v1.opening_bodies import create_order
+from exness.web.v1.parse import Query, history_query, klines_query
+from exness.web.v1.trade_models import CreateTradeBody
 from tests.support.app import API, ENDPOINTS, App, Trader, assert_error, bad, order, running_app, unchanged
 from tests.support.books import make_rules
 from tests.support.lanes import mostly_slow

@@ -218,7 +218,7 @@ def decide_margin(state: State, rules: Rules, command: ChangeMargin, at: int) ->
         return refusal
     asked = asked_of(account, rules, command, trade.id, 1)
     after = with_line(trade, changed, rates)
-    return [TradeChanged(after, Why.MARGIN, account.free - amount, amount, asked=asked)]
+    return [TradeChanged(after, Why.MARGIN, account.free - amount, amount, price=price.mark, asked=asked)]
 
 
 def decide_leverage(state: State, rules: Rules, command: ChangeLeverage, at: int) -> list[Event] | Refusal:
@@ -265,7 +265,7 @@ def _with_leverage(
         return refusal
     after = replace(after, leverage=leverage)
     balance = account.free - added
-    changes: list[Event] = [TradeChanged(after, Why.LEVERAGE, balance, added)]
+    changes: list[Event] = [TradeChanged(after, Why.LEVERAGE, balance, added, price=price.mark)]
     return [NetLeverageSet(account.id, trade.asset, leverage, account.free), *changes] if trade.net else changes
 
 

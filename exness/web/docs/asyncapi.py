@@ -17,6 +17,7 @@ from exness.web.stream.protocol import (
     ACCOUNT,
     CLOSE_CODES,
     CONTROL,
+    ORDERS,
     PRICES,
     STREAM_ERRORS,
     TRADES,
@@ -32,9 +33,20 @@ from exness.web.stream.protocol import (
 )
 from exness.web.stream.weights import message_weight
 from exness.web.v1 import PREFIX
-from exness.web.v1.account_frames import BalanceData, ClosedData, LiquidatedData, OpenedData
+from exness.web.v1.account_frames import (
+    BalanceData,
+    ChangedData,
+    ClosedData,
+    IncreasedData,
+    LiquidatedData,
+    OrderEndedData,
+    OrderTriggeredData,
+    ReducedData,
+)
 from exness.web.v1.errors import ERRORS
-from exness.web.v1.models import KlineRow, OpenTradeRow, PriceAnswer
+from exness.web.v1.models import KlineRow, PriceAnswer
+from exness.web.v1.order_models import OrderRow
+from exness.web.v1.trade_models import OpenedData, OpenTradeRow
 
 ADDRESS = f"{PREFIX}/stream"
 _ASSET = "[A-Z0-9]{1,10}"
@@ -87,7 +99,8 @@ CHANNELS = (
         _MARKET_SEQ,
         f"The newest candle as it grows; intervals {', '.join(Interval)}",
     ),
-    ChannelRow(TRADES, TRADES, "session", _JOURNAL_SEQ, "One's own trades: opened, closed, liquidated"),
+    ChannelRow(TRADES, TRADES, "session", _JOURNAL_SEQ, "One's own trades: opened, changed, closed"),
+    ChannelRow(ORDERS, ORDERS, "session", _JOURNAL_SEQ, "One's own orders that wait, and exits that are orders"),
     ChannelRow(ACCOUNT, ACCOUNT, "session", _JOURNAL_SEQ, "One's own balance"),
     ChannelRow(
         CONTROL,
@@ -101,8 +114,8 @@ CHANNELS = (
 MESSAGES = (
     MessageRow(
         Subscribe,
-        '{"op": "subscribe", "channels": ["prices", "candles.1m.SOL", "trades", "account"], "resume": 4711}',
-        "Listen to channels. `resume` is for trades and account and may be left out",
+        '{"op": "subscribe", "channels": ["prices", "candles.1m.SOL", "trades", "orders", "account"], "resume": 4711}',
+        "Listen to channels. `resume` is for trades, orders and account and may be left out",
     ),
     MessageRow(Unsubscribe, '{"op": "unsubscribe", "channels": ["prices"]}', "Listen to channels no more"),
     MessageRow(Ping, '{"op": "ping"}', "Ask for a pong"),
@@ -118,9 +131,17 @@ FRAMES = (
     FrameRow("candles.<INTERVAL>.<ASSET>", "candle", KlineRow, "The newest candle has grown, or begun"),
     FrameRow(TRADES, "snapshot", list[OpenTradeRow], "Open trades, as `data` of GET /trade/open"),
     FrameRow(TRADES, "opened", OpenedData, "A trade was opened"),
-    FrameRow(TRADES, "closed", ClosedData, "A trade was closed by its owner"),
+    FrameRow(TRADES, "increased", IncreasedData, "A net position has grown"),
+    FrameRow(TRADES, "reduced", ReducedData, "A part of a trade was closed"),
+    FrameRow(TRADES, "changed", ChangedData, "Exits, margin or leverage of a trade have changed, or it paid funding"),
+    FrameRow(TRADES, "closed", ClosedData, "A trade was closed, and its exits are gone with it"),
     FrameRow(TRADES, "liquidated", LiquidatedData, "A trade was liquidated"),
-    FrameRow(ACCOUNT, "snapshot", BalanceData, "Free balance and locked margin"),
+    FrameRow(ORDERS, "snapshot", list[OrderRow], "What waits, as `data` of GET /order/open"),
+    FrameRow(ORDERS, "placed", OrderRow, "An order was placed, or an exit added that is one"),
+    FrameRow(ORDERS, "amended", OrderRow, "It was changed"),
+    FrameRow(ORDERS, "triggered", OrderTriggeredData, "Its stop was reached: it waits as a limit"),
+    FrameRow(ORDERS, "ended", OrderEndedData, "It waits no longer"),
+    FrameRow(ACCOUNT, "snapshot", BalanceData, "Free balance, locked margin, what is reserved for orders"),
     FrameRow(ACCOUNT, "balance", BalanceData, "The same after something happened to the account"),
     FrameRow(CONTROL, "subscribed", SubscribedData, "What comes next is of these channels"),
     FrameRow(CONTROL, "unsubscribed", UnsubscribedData, "Nothing more comes of these channels"),

@@ -53,11 +53,12 @@ class Capture(msgspec.Struct, frozen=True):
         return self.holdings.newest
 
     def ledger(self) -> Ledger:
-        return Ledger(self.seq, self.holdings.owner.locked, len(self.holdings.trades))
+        owner = self.holdings.owner
+        return Ledger(self.seq, owner.locked, owner.reserved, len(self.holdings.trades))
 
 
 class AccountStream:
-    """The channels `trades` and `account` of every account.
+    """The channels `trades`, `orders` and `account` of every account.
 
     `end_all` lets every subscriber of the stream go; it is called when what they have missed can't be read.
     """

@@ -52,28 +52,23 @@ class StreamEncoder(Protocol):
 
 
 class Ledger(msgspec.Struct):
-    """What an account has locked after the record `seq`, in micro-USDC. An event tells the free balance alone, so it is
-    counted along."""
+    """What an account has locked and reserved after the record `seq`, in micro-USDC. An event tells the free balance
+    alone, so it is counted along."""
 
     seq: int
     locked: int
+    reserved: int
     open_trades: int
 
     def take(self, record: Record, sign: int = 1) -> None:
         """Count a record in, or (`sign` -1) out again."""
-        assert isinstance(record.event, AccountEvent), "what concerns no account locks nothing"
-        locked, trades = _locks(record.event)
-        self.locked += sign * locked
-        self.open_trades += sign * trades
+        event = record.event
+        assert isinstance(event, AccountEvent), "what concerns no account locks nothing"
+        for reason, amount in entries(event):
+            if reason is Reason.MARGIN:
+                self.locked -= sign * amount
+            elif reason is Reason.RESERVE:
+                self.reserved -= sign * amount
+        if isinstance(event, TradeOpened | TradeClosed):
+            self.open_trades += sign if isinstance(event, TradeOpened) else -sign
         self.seq = record.seq
-
-
-def _locks(event: AccountEvent) -> tuple[int, int]:
-    """What an event adds to the locked margin and to the number of open trades."""
-    match event:
-        case TradeOpened(trade):
-            return trade.margin, 1
-        case TradeClosed():
-            return -event.margin, -1
-        case _:
-            return -sum(amount for reason, amount in entries(event) if reason is Reason.MARGIN), 0

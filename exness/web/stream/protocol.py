@@ -15,10 +15,11 @@ from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.runtime.candles import Interval
 
-PRICES, CANDLES, TRADES, ACCOUNT = "prices", "candles", "trades", "account"
+PRICES, CANDLES, TRADES, ORDERS, ACCOUNT = "prices", "candles", "trades", "orders", "account"
 CONTROL = "control"
 """The channel of answers to the client's messages."""
-PRIVATE = (TRADES, ACCOUNT)
+PRIVATE = (TRADES, ORDERS, ACCOUNT)
+"""In the order of the frames of one record."""
 
 
 def prices_of(asset: Asset) -> str:
@@ -100,7 +101,8 @@ class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 
 class Subscribe(_Message, frozen=True, tag="subscribe"):
-    """Begin to listen: a snapshot, then what follows it. With `resume`, `trades` and `account` go on after that seq."""
+    """Begin to listen: a snapshot, then what follows it. With `resume`, `trades`, `orders` and `account` go on after
+    that seq."""
 
     channels: Channels
     resume: Annotated[int, Meta(ge=0, le=2**63 - 1)] | UnsetType | None = UNSET
@@ -117,7 +119,7 @@ class Ping(_Message, frozen=True, tag="ping"):
 
 
 class Auth(_Message, frozen=True, tag="auth"):
-    """Bring a session, for `trades` and `account`."""
+    """Bring a session, for `trades`, `orders` and `account`."""
 
     token: Annotated[str, Meta(max_length=4096)]
 
@@ -130,7 +132,7 @@ decode_message = msgspec.json.Decoder(Message).decode
 
 
 class SubscribedData(msgspec.Struct, frozen=True):
-    """`resumed`: no snapshot of `trades` and `account` comes, but every event after the seq that was named."""
+    """`resumed`: no snapshot of what is one's own comes, but every event after the seq that was named."""
 
     channels: list[str]
     resumed: bool

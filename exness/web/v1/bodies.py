@@ -14,7 +14,9 @@ import msgspec
 from msgspec import Raw, UnsetType
 
 from exness.access.emails import AddressError, normalised
+from exness.core.instruments import Asset
 from exness.core.money import AmountError, TooLarge, parse_scaled
+from exness.core.rules import Rules
 from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
 
 SALVAGED_BYTES = 4096
@@ -190,3 +192,20 @@ def email_address(text: str | None, problems: Problems) -> str:
     except AddressError:
         problems.not_allowed("email", "email must be a mail address like you@example.com")
         return ""
+
+
+def asset_named(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
+    """A configured asset; None is one that is not given, or none, which is reported."""
+    if name is None:
+        return None
+    instrument = rules.instruments.get(Asset(name))
+    if instrument is not None:
+        return instrument.asset  # not the string that came: trades would each keep a copy
+    problems.not_allowed("asset", f"Invalid asset. Supported assets are {', '.join(rules.instruments)}")
+    return None
+
+
+def present(value: Decoded | None) -> Decoded:
+    """What no problem was reported of is there."""
+    assert value is not None
+    return value

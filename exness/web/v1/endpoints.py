@@ -3,37 +3,74 @@
 from exness.core.rejects import Reject
 from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1 import PREFIX, account, health, market, signin, trades
+from exness.web.v1 import PREFIX, account, exits, health, market, orders, signin, trades
 from exness.web.v1.errors import render
 from exness.web.v1.health import Health, Readiness
 from exness.web.v1.models import (
     AccountAnswer,
     AssetBalance,
-    CloseTradeBody,
-    CreateTradeBody,
     EmailBody,
-    HistoryAnswer,
-    HistoryQuery,
     KlineRow,
     KlinesQuery,
     LinkQuery,
     MessageAnswer,
-    OpenTradesAnswer,
-    OpenTradesQuery,
     PriceAnswer,
     SignedInAnswer,
     SupportedAssets,
-    TradeClosedAnswer,
-    TradeCreated,
     UsdBalance,
 )
+from exness.web.v1.order_models import (
+    AddExitBody,
+    AmendOrderBody,
+    CancelAllBody,
+    CreateOrderBody,
+    ExitAdded,
+    OpenOrdersAnswer,
+    OpenOrdersQuery,
+    OrderCancelled,
+    OrderFilled,
+    OrderIdBody,
+    OrderOpened,
+    OrderPending,
+    OrdersCancelled,
+)
 from exness.web.v1.requests import current_session
+from exness.web.v1.trade_models import (
+    CloseTradeBody,
+    CreateTradeBody,
+    ExitsAnswer,
+    ExitsBody,
+    HistoryAnswer,
+    HistoryQuery,
+    LeverageBody,
+    MarginAnswer,
+    MarginBody,
+    OpenTradesAnswer,
+    OpenTradesQuery,
+    TradeClosedAnswer,
+    TradeCreated,
+)
 
 DIALECT = Dialect(PREFIX, render, current_session)
 
 _EMAIL = '{"email": "you@example.com"}'
 _TRADING = Budget.TRADE
 _SESSION = Auth.SESSION
+
+_OPENING = (
+    Reject.CLIENT_ORDER_ID_CONFLICT,
+    Reject.PRICE_UNAVAILABLE,
+    Reject.AMOUNT_OUT_OF_RANGE,
+    Reject.WOULD_LIQUIDATE,
+    Reject.SLIPPAGE_EXCEEDED,
+    Reject.WOULD_TRIGGER,
+    Reject.POSITION_LIMIT,
+    Reject.INSUFFICIENT_MARGIN,
+)
+_ORDERS = (*_OPENING, Reject.WOULD_TAKE, Reject.WOULD_REST)
+_NO_TRADE = (Reject.TRADE_NOT_FOUND, "trade_already_closed", Reject.PRICE_UNAVAILABLE)
+_NO_ORDER = (Reject.ORDER_NOT_FOUND, "order_already_ended")
+_ORDER = '"asset": "SOL", "type": "long", "margin": 100, "leverage": 10'
 
 ENDPOINTS = (
     Endpoint(
@@ -56,21 +93,81 @@ ENDPOINTS = (
         POST, "/trade/create", trades.create, Weight(3, budget=_TRADING), "Open a trade", TradeCreated,
         auth=_SESSION, fast=True,
         body=CreateTradeBody, example='{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}',
+        errors=_OPENING,
+    ),
+    Endpoint(
+        POST, "/trade/close", trades.close, Weight(3, budget=_TRADING), "Close a trade, or a part of it",
+        TradeClosedAnswer,
+        auth=_SESSION, fast=True,
+        body=CloseTradeBody, example='{"orderId": "..."}',
         errors=(
-            Reject.CLIENT_ORDER_ID_CONFLICT,
-            Reject.PRICE_UNAVAILABLE,
-            Reject.AMOUNT_OUT_OF_RANGE,
-            Reject.WOULD_LIQUIDATE,
-            Reject.SLIPPAGE_EXCEEDED,
-            Reject.POSITION_LIMIT,
+            *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.AMOUNT_TOO_SMALL,
+        ),
+    ),
+    Endpoint(
+        POST, "/trade/exits", exits.set_own, Weight(3, budget=_TRADING),
+        "Set a trade's take profit, stop loss and trailing stop", ExitsAnswer,
+        auth=_SESSION, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
+        errors=(*_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER),
+    ),
+    Endpoint(
+        POST, "/trade/exit", exits.add, Weight(3, budget=_TRADING),
+        "Add an exit over a part of a trade, an order of its own", ExitAdded,
+        auth=_SESSION, body=AddExitBody,
+        example='{"orderId": "...", "kind": "take_profit", "price": 250, "percent": 5000}',
+        errors=(
+            *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER,
+            Reject.AMOUNT_TOO_SMALL, Reject.POSITION_LIMIT,
+        ),
+    ),
+    Endpoint(
+        POST, "/trade/margin", exits.move_margin, Weight(3, budget=_TRADING), "Add margin to a trade, or take some",
+        MarginAnswer,
+        auth=_SESSION, body=MarginBody, example='{"orderId": "...", "amount": "-12.5"}',
+        errors=(
+            *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.MARGIN_TOO_LOW,
+            Reject.WOULD_LIQUIDATE, Reject.INSUFFICIENT_MARGIN,
+        ),
+    ),
+    Endpoint(
+        POST, "/trade/leverage", exits.set_leverage, Weight(3, budget=_TRADING), "Change a trade's leverage",
+        MarginAnswer,
+        auth=_SESSION, body=LeverageBody, example='{"orderId": "...", "leverage": 5}',
+        errors=(
+            *_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
         ),
     ),
     Endpoint(
-        POST, "/trade/close", trades.close, Weight(3, budget=_TRADING), "Close a trade", TradeClosedAnswer,
+        POST, "/order/create", orders.create, Weight(3, budget=_TRADING), "Place an order that waits for a price",
+        OrderPending | OrderOpened,
         auth=_SESSION, fast=True,
-        body=CloseTradeBody, example='{"orderId": "..."}',
-        errors=(Reject.TRADE_NOT_FOUND, "trade_already_closed", Reject.PRICE_UNAVAILABLE),
+        body=CreateOrderBody, example=f'{{{_ORDER}, "limitPrice": 190, "stopLoss": 180}}', errors=_ORDERS,
+    ),
+    Endpoint(
+        POST, "/order/amend", orders.amend, Weight(3, budget=_TRADING), "Change an order, or an exit that is one",
+        OrderPending | OrderOpened | OrderFilled,
+        auth=_SESSION, body=AmendOrderBody, example='{"orderId": "...", "limitPrice": "191.5"}',
+        errors=(
+            *_NO_ORDER, Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE,
+            Reject.WOULD_TAKE, Reject.WOULD_TRIGGER, Reject.AMOUNT_TOO_SMALL, Reject.POSITION_LIMIT,
+            Reject.INSUFFICIENT_MARGIN,
+        ),
+    ),
+    Endpoint(
+        POST, "/order/cancel", orders.cancel, Weight(3, budget=_TRADING), "Cancel an order, or an exit that is one",
+        OrderCancelled,
+        auth=_SESSION, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
+    ),
+    Endpoint(
+        POST, "/order/cancelAll", orders.cancel_all, Weight(5, budget=_TRADING), "Cancel all that waits",
+        OrdersCancelled,
+        auth=_SESSION, body=CancelAllBody, example='{"asset": "SOL"}',
+    ),
+    Endpoint(
+        GET, "/order/open", orders.list_open, Weight(1, 16, "orders told"), "Orders and exits that wait",
+        OpenOrdersAnswer,
+        auth=_SESSION, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
         GET, "/trade/open", trades.list_open, Weight(1, 16, "trades told"), "Open trades", OpenTradesAnswer,

@@ -11,33 +11,38 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw
 
+from exness.core import line as lines
 from exness.core import margin
 from exness.core.events import Trade
+from exness.core.instruments import Instrument
 from exness.core.money import format_scaled, format_usdc
+from exness.core.rates import FREE
 from exness.core.rules import Rules
 from exness.core.views import Holdings, Standing
 from exness.web.http.response import encode
 from exness.web.v1.format import percent_out
-from exness.web.v1.models import OpenTradeNow, opened_with
+from exness.web.v1.shown import break_even, fixed, price_out, trailed_exit
+from exness.web.v1.trade_models import OpenTradeLasting, OpenTradeNow
 
 ROWS_PER_TURN = 100
 """Rows written before the loop gets a turn, 3 us each. A thousand trades and more may be open."""
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Sums over open trades, in micro-USDC. `unrealized` is None while one of them has no price at all, `close_pnl`
-    while one of them can't be closed. `stale`: one of them has a price that is old, or none."""
+    """Sums over open trades, in micro-USDC. `unrealized` and `notional` are None while one of them has no price at all,
+    `close_pnl` while one of them can't be closed. `stale`: one of them has a price that is old, or none."""
 
     unrealized: int | None = 0
     close_pnl: int | None = 0
     stale: bool = False
+    notional: int | None = 0
 
 
 async def rows_of(holdings: Holdings, trades: Sequence[Trade], rules: Rules) -> list[Raw]:
     """The JSON of an OpenTradeRow for each of these trades; the loop turns between some and the next."""
     rows: list[Raw] = []
     for some in _pieces(trades):
-        rows += [_row(trade, holdings.standing(trade), rules) for trade in some]
+        rows += [row_of(trade, holdings.standing(trade), holdings, rules) for trade in some]
         await asyncio.sleep(0)
     return rows
 
@@ -46,6 +51,7 @@ async def totals_of(holdings: Holdings) -> Totals:
     """Sums over all trades; the loop turns as in `rows_of`."""
     unrealized: int | None = 0
     close_pnl: int | None = 0
+    notional: int | None = 0
     stale = False
     for some in _pieces(holdings.trades):
         for trade in some:
@@ -53,25 +59,32 @@ async def totals_of(holdings: Holdings) -> Totals:
             stale = stale or now.stale
             unrealized = None if unrealized is None or now.unrealized is None else unrealized + now.unrealized
             close_pnl = None if close_pnl is None or now.close_pnl is None else close_pnl + now.close_pnl
+            notional = None if notional is None or now.mark is None else notional + lines.notional(trade.line, now.mark)
         await asyncio.sleep(0)
-    return Totals(unrealized, close_pnl, stale)
+    return Totals(unrealized, close_pnl, stale, notional)
 
 
-def _row(trade: Trade, now: Standing, rules: Rules) -> Raw:
+def row_of(trade: Trade, now: Standing, holdings: Holdings, rules: Rules) -> Raw:
     """Most of it never changes and is encoded once: 1.9 us instead of 3.6."""
-    decimals = rules.instruments[trade.asset].decimals
-    return Raw(_fixed_part(trade, decimals) + encode(_moving(trade, now, decimals))[1:])
+    instrument = rules.instruments[trade.asset]
+    rate = holdings.rates.get(trade.asset, FREE).taker
+    lasting = _lasting_part(trade, instrument.decimals, instrument.quantity_places, rate)
+    return Raw(lasting + encode(_moving(trade, now, holdings, instrument))[1:])
 
 
-def _moving(trade: Trade, now: Standing, decimals: int) -> OpenTradeNow:
+def _moving(trade: Trade, now: Standing, holdings: Holdings, instrument: Instrument) -> OpenTradeNow:
+    own = trade.trailing_stop
+    trailing = None if own is None else trailed_exit(own, instrument, holdings.levels.get(trade.id))
     if now.mark is None or now.unrealized is None:
-        return OpenTradeNow(None, None, None, None, True)
+        return OpenTradeNow(None, None, None, None, True, None, trailing)
     return OpenTradeNow(
-        mark_price=format_scaled(now.mark, decimals),
+        mark_price=format_scaled(now.mark, instrument.decimals),
         unrealized_pnl=format_usdc(now.unrealized),
         unrealized_pnl_percentage=percent_out(margin.percent_of_margin(now.unrealized, trade.margin)),
         close_pnl=format_usdc(now.close_pnl) if now.close_pnl is not None else None,
         stale=now.stale,
+        notional=format_usdc(lines.notional(trade.line, now.mark)),
+        trailing_stop=trailing,
     )
 
 
@@ -81,6 +94,8 @@ def _pieces(trades: Sequence[Trade]) -> Iterator[Sequence[Trade]]:
 
 
 @lru_cache(maxsize=10_000)
-def _fixed_part(trade: Trade, decimals: int) -> bytes:
-    """What never changes, up to the comma before the rest."""
-    return encode(opened_with(trade, decimals))[:-1] + b","
+def _lasting_part(trade: Trade, decimals: int, places: int, rate: int) -> bytes:
+    """What no price changes, up to the comma before the rest."""
+    instrument = Instrument(trade.asset, decimals, 0, quantity_decimals=places)
+    shown = fixed(OpenTradeLasting, trade, instrument, break_even_price=price_out(break_even(trade, rate), instrument))
+    return encode(shown)[:-1] + b","

@@ -9,13 +9,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from exness.core.events import Trade
-from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Side
-from exness.core.money import format_scaled, format_usdc
+from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS
+from exness.core.money import format_scaled
 from exness.core.prices import Price, PriceState
 from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
-from exness.web.v1.format import iso, leverage_out
+from exness.web.v1.format import iso
 
 MAX_LIMIT = 500
 """Rows of a page of /trade/history."""
@@ -30,45 +29,26 @@ MAX_SECOND = 253_402_300_799
 # --- requests -----------------------------------------------------------------------------------------------------
 
 _DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
-_NULL: dict[str, Any] = {"type": "null"}
+NULL: dict[str, Any] = {"type": "null"}
 
 
-def _amount(*forms: dict[str, Any], bounds: Bounds | None = None, unit: int = 1) -> Meta:
+def amount(*forms: dict[str, Any], bounds: Bounds | None = None, unit: int = 1) -> Meta:
     """`bounds` are in `unit`ths."""
     number: dict[str, Any] = {"type": "number"}
     if bounds is not None:
         number |= {"minimum": bounds.least // unit, "maximum": bounds.most // unit}
-    what = "A JSON number or a decimal string" + ("; null is the field left out" if _NULL in forms else "")
+    what = "A JSON number or a decimal string" + ("; null is the field left out" if NULL in forms else "")
     return Meta(description=what, extra_json_schema={"oneOf": [number, _DECIMAL, *forms]})
 
 
-Amount = Annotated[Raw, _amount()]
-OptionalAmount = Annotated[Raw, _amount(_NULL)] | UnsetType
-_Leverage = Annotated[Raw, _amount(bounds=LEVERAGE, unit=LEVERAGE_UNIT)]
-_Slippage = Annotated[Raw, _amount(_NULL, bounds=SLIPPAGE)] | UnsetType
-_ClientOrder = Annotated[
+Amount = Annotated[Raw, amount()]
+OptionalAmount = Annotated[Raw, amount(NULL)] | UnsetType
+Leverage = Annotated[Raw, amount(bounds=LEVERAGE, unit=LEVERAGE_UNIT)]
+Slippage = Annotated[Raw, amount(NULL, bounds=SLIPPAGE)] | UnsetType
+ClientOrder = Annotated[
     str, Meta(extra_json_schema={"pattern": f"^[\\x20-\\x7e]{{{CLIENT_ORDER.least},{CLIENT_ORDER.most}}}$"})
 ]
 """Told, not checked: the core does that."""
-
-
-class CreateTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """POST /trade/create. `margin` in USDC, `leverage` with up to two decimals, `slippage` in hundredths of a percent
-    (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
-
-    asset: str
-    type: Annotated[str, Meta(extra_json_schema={"enum": [side.value for side in Side]})]
-    margin: Amount
-    leverage: _Leverage
-    slippage: _Slippage = UNSET
-    expected_price: OptionalAmount = UNSET
-    client_order_id: _ClientOrder | UnsetType | None = UNSET
-
-
-class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """POST /trade/close."""
-
-    order_id: str
 
 
 class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,33 +70,6 @@ class LinkQuery(msgspec.Struct, frozen=True):
     """GET /signin/post."""
 
     token: Annotated[str, Meta(description="From the mailed link", max_length=128)]
-
-
-class OpenTradesQuery(msgspec.Struct, frozen=True):
-    """GET /trade/open. With `limit` or `offset` a page, oldest first, and `pagination`; else all."""
-
-    asset: str | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=MAX_OPEN)] | UnsetType = UNSET
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
-
-
-class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """GET /trade/history."""
-
-    status: Literal["open", "closed"] | UnsetType = UNSET
-    asset: str | UnsetType = UNSET
-    trade_type: Literal["long", "short"] | UnsetType = UNSET
-    profitable: Literal["true", "false"] | UnsetType = UNSET
-    liquidated: Literal["true", "false"] | UnsetType = UNSET
-    from_date: Annotated[str, Meta(description=f"Trades that were opened then or later: {_DATES}")] | UnsetType = UNSET
-    to_date: (
-        Annotated[str, Meta(description=f"Trades that were opened then or earlier: {_DATES}; a date is all of its day")]
-        | UnsetType
-    ) = UNSET
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
-    sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
-    sort_order: Literal["asc", "desc"] | UnsetType = UNSET
 
 
 class KlinesQuery(msgspec.Struct, frozen=True, rename="camel"):
@@ -152,119 +105,11 @@ class SignedInAnswer(msgspec.Struct, frozen=True, rename="camel"):
     expires_at: str
 
 
-class TradeCreated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    success: bool
-    order_id: str
-    client_order_id: str | UnsetType = UNSET
-    asset: str
-    type: str
-    margin: str
-    leverage: int | float
-    entry_price: str
-    liquidation_price: str
-    created_at: str
-    balance: str
-
-
-class TradeClosedAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    success: bool
-    order_id: str
-    close_price: str
-    pnl: str
-    returned: str
-    liquidated: bool
-    closed_at: str
-    balance: str
-
-
-class OpenTradeFixed(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an open trade was opened with."""
-
-    order_id: str
-    client_order_id: str | UnsetType = UNSET
-    asset: str
-    type: str
-    margin: str
-    leverage: int | float
-    entry_price: str
-    liquidation_price: str
-    created_at: str
-
-
-class OpenTradeNow(msgspec.Struct, frozen=True, rename="camel"):
-    """How it stands."""
-
-    mark_price: str | None
-    unrealized_pnl: str | None
-    unrealized_pnl_percentage: str | None
-    close_pnl: str | None
-    stale: bool
-
-
-class OpenTradeRow(OpenTradeFixed, frozen=True, kw_only=True, rename="camel"):
-    """Both in one. `markPrice` and what follows from it are null while there is no price; `stale`: the price is old, or
-    there is none. `closePnl` is the pnl of a close of now, null when it would be refused."""
-
-    mark_price: str | None
-    unrealized_pnl: str | None
-    unrealized_pnl_percentage: str | None
-    close_pnl: str | None
-    stale: bool
-
-
 class Pagination(msgspec.Struct, frozen=True, rename="camel"):
     total: int
     limit: int
     offset: int
     has_more: bool
-
-
-class OpenTradesAnswer(msgspec.Struct, frozen=True):
-    """`pagination` is there when a page was asked for."""
-
-    success: bool
-    data: list[OpenTradeRow]
-    pagination: Pagination | UnsetType = UNSET
-
-
-class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What only a closed trade has is null while it is open. `status` is open or closed, `liquidated` how it ended."""
-
-    order_id: str
-    client_order_id: str | UnsetType = UNSET
-    asset: str
-    type: str
-    margin: str
-    leverage: int | float
-    entry_price: str
-    liquidation_price: str
-    open_price: str
-    close_price: str | None
-    pnl: str | None
-    pnl_percentage: str | None
-    status: str
-    liquidated: bool
-    shortfall: str
-    created_at: str
-    closed_at: str | None
-    duration_seconds: float | None
-
-
-class AnalyticsAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    total_trades: int
-    open_trades: int
-    closed_trades: int
-    profitable_trades: int
-    unprofitable_trades: int
-    liquidated_trades: int
-    total_pnl: str
-
-
-class HistoryAnswer(msgspec.Struct, frozen=True):
-    success: bool
-    data: list[HistoryRow]
-    analytics: AnalyticsAnswer
-    pagination: Pagination
 
 
 class AssetBalance(msgspec.Struct, frozen=True):
@@ -283,16 +128,20 @@ class UsdBalance(msgspec.Struct, frozen=True):
 class AccountAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """`unrealizedPnl` and `equity` are at the marks, and null while an asset with open trades has no price at all;
     `stale`: one of these marks is old, or missing. `closePnl` is the pnl of closing all trades now, null when one
-    can't be closed."""
+    can't be closed. `notional` is at the marks, `leverage` what it is of the equity, null where that is not above
+    0."""
 
     email: str
     balance: str
     locked_margin: str
+    reserved: str
     unrealized_pnl: str | None
     close_pnl: str | None
     equity: str | None
     stale: bool
     open_trades: int
+    notional: str | None
+    leverage: int | float | None
 
 
 class SupportedAsset(msgspec.Struct, frozen=True, rename="camel"):
@@ -364,18 +213,4 @@ def price_answer(asset: str, decimals: int, price: Price | None, state: PriceSta
         at=iso(price.at),
         stale=state is PriceState.STALE,
         state=state.value,
-    )
-
-
-def opened_with(trade: Trade, decimals: int) -> OpenTradeFixed:
-    return OpenTradeFixed(
-        order_id=trade.id,
-        client_order_id=trade.client_order or UNSET,
-        asset=trade.asset,
-        type=trade.side.value,
-        margin=format_usdc(trade.margin),
-        leverage=leverage_out(trade.leverage),
-        entry_price=format_scaled(trade.entry, decimals),
-        liquidation_price=format_scaled(trade.liquidation, decimals),
-        created_at=iso(trade.opened_at),
     )

@@ -1,49 +1,35 @@
-"""Bodies and queries into checked values, or an InvalidRequest that names every bad field."""
+"""Queries into checked values, or an InvalidRequest that names every bad field."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
-from msgspec import UnsetType
 
-from exness.core.commands import OpenTrade
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Side, TradeId
-from exness.core.money import MAX_SCALED, USDC_DECIMALS
-from exness.core.rules import Rules, out_of_range
+from exness.core.instruments import AccountId, Asset, Side
+from exness.core.rules import Rules
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports.clock import Ids
 from exness.runtime.ports.tables import SortBy, TradeQuery
-from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
+from exness.web.v1.bodies import Problems, asset_named, email_address, present, read_body
 from exness.web.v1.models import (
     MAX_CANDLES,
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_OPEN,
     MAX_SECOND,
-    CloseTradeBody,
-    CreateTradeBody,
     EmailBody,
-    HistoryQuery,
     KlinesQuery,
     LinkQuery,
-    OpenTradesQuery,
     names,
 )
-from exness.web.v1.refusals import FIELDS, sentence
-
-MAX_ORDER_ID = 64
+from exness.web.v1.order_models import OpenOrdersQuery
+from exness.web.v1.trade_models import HistoryQuery, OpenTradesQuery
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
-_CREATE_ORDER = ("margin", "asset", "type", "leverage", "slippage", "expectedPrice", "clientOrderId")
-"""The order in which API.md lists what is not allowed in the fields of /trade/create."""
-_SLIPPAGE = "slippage must be a whole number of hundredths of a percent"
-_BEYOND = MAX_SCALED + 1
-"""Stands for a number too large to be held, which is told the bounds like any other beyond them."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -65,51 +51,6 @@ Query = Mapping[str, str]
 Choice = TypeVar("Choice")
 
 
-def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> OpenTrade:
-    """The body of /trade/create as the command of this account. Raises InvalidRequest."""
-    problems = Problems()
-    fields = read_body(body, CreateTradeBody, problems, is_small=True)
-    margin = scaled(fields.margin, "margin", USDC_DECIMALS, problems)
-    asset = _asset(fields.asset, rules, problems)
-    side = _side(fields.type, problems)
-    instrument = rules.instruments[asset] if asset is not None else None
-    price_decimals = instrument.decimals if instrument is not None else USDC_DECIMALS
-    leverage = scaled(fields.leverage, "leverage", LEVERAGE_DECIMALS, problems, beyond=_BEYOND)
-    slippage = scaled(given(fields.slippage), "slippage", 0, problems, beyond=_BEYOND, whole=_SLIPPAGE)
-    expected_price = scaled(given(fields.expected_price), "expectedPrice", price_decimals, problems)
-    client_order = None if isinstance(fields.client_order_id, UnsetType) else fields.client_order_id
-    for wrong in out_of_range(instrument, margin, leverage, slippage, expected_price, client_order):
-        problems.not_allowed(FIELDS[wrong.figure], sentence(wrong))
-    problems.raise_if_any(_CREATE_ORDER)
-    return OpenTrade(
-        account=account,
-        trade_id=TradeId(ids.new()),
-        asset=_present(asset),
-        side=_present(side),
-        margin=_present(margin),
-        leverage=_present(leverage),
-        slippage=slippage,
-        expected_price=expected_price,
-        client_order=client_order,
-    )
-
-
-def _present(value: Choice | None) -> Choice:
-    """What no problem was reported of is there."""
-    assert value is not None
-    return value
-
-
-def close_order(body: bytes) -> TradeId:
-    """The body of /trade/close. Raises InvalidRequest."""
-    problems = Problems()
-    order_id: str | None = read_body(body, CloseTradeBody, problems, is_small=True).order_id
-    if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
-        problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
-    problems.raise_if_any()
-    return TradeId(_present(order_id))
-
-
 def email_of(body: bytes) -> str:
     """The body of /signup and /signin: a mail address in the spelling its account is kept under.
 
@@ -129,7 +70,7 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
     checked = TradeQuery(
         account=account,
         is_open=status,
-        asset=_asset(query.get("asset"), rules, problems),
+        asset=asset_named(query.get("asset"), rules, problems),
         side=_one_of(query, "tradeType", _SIDES, problems),
         profitable=_one_of(query, "profitable", _BOOLEANS, problems),
         liquidated=_one_of(query, "liquidated", _BOOLEANS, problems),
@@ -148,11 +89,22 @@ def open_query(query: Query, rules: Rules) -> OpenQuery:
     """The query of /trade/open. Raises InvalidRequest."""
     problems = Problems()
     _known_parameters(query, OpenTradesQuery, problems)
-    asset = _asset(query.get("asset"), rules, problems)
+    asset = asset_named(query.get("asset"), rules, problems)
     limit = _whole(query, "limit", MAX_OPEN, 1, MAX_OPEN, problems)
     offset = _whole(query, "offset", 0, 0, MAX_OFFSET, problems)
     problems.raise_if_any()
     return OpenQuery(asset, Page(limit, offset) if "limit" in query or "offset" in query else None)
+
+
+def of_asset(query: Query, rules: Rules) -> Asset | None:
+    """The query of what is listed whole, or for one asset. Raises InvalidRequest."""
+    if not query:
+        return None
+    problems = Problems()
+    _known_parameters(query, OpenOrdersQuery, problems)
+    asset = asset_named(query.get("asset"), rules, problems)
+    problems.raise_if_any()
+    return asset
 
 
 def klines_query(query: Query, rules: Rules) -> CandleQuery:
@@ -162,13 +114,13 @@ def klines_query(query: Query, rules: Rules) -> CandleQuery:
     for name in ("asset", "interval"):
         if name not in query:
             problems.malformed(name, f"{name} is required")
-    asset = _asset(query.get("asset"), rules, problems)
+    asset = asset_named(query.get("asset"), rules, problems)
     interval = _one_of(query, "interval", {each.value: each for each in Interval}, problems)
     first = _second(query, "startTime", problems)
     end = _second(query, "endTime", problems)
     limit = _whole(query, "limit", 500, 1, MAX_CANDLES, problems)
     problems.raise_if_any()
-    return CandleQuery(_present(asset), _present(interval), first, end, limit)
+    return CandleQuery(present(asset), present(interval), first, end, limit)
 
 
 def link_token(query: Query) -> str:
@@ -180,25 +132,6 @@ def link_token(query: Query) -> str:
     _given_once(query, names(LinkQuery), problems)
     problems.raise_if_any()
     return query.get("token", "")
-
-
-def _asset(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
-    if name is None:
-        return None
-    instrument = rules.instruments.get(Asset(name))
-    if instrument is not None:
-        return instrument.asset  # not the string that came: trades would each keep a copy
-    problems.not_allowed("asset", f"Invalid asset. Supported assets are {', '.join(rules.instruments)}")
-    return None
-
-
-def _side(name: str | None, problems: Problems) -> Side | None:
-    if name is None:
-        return None
-    side = _SIDES.get(name)
-    if side is None:
-        problems.not_allowed("type", "Invalid trade type. Supported types are long and short")
-    return side
 
 
 # --- parameters of queries ----------------------------------------------------------------------------------------

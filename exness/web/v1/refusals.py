@@ -3,6 +3,7 @@
 Which status and message a code has stands in `errors`.
 """
 
+import re
 from typing import Any, assert_never
 
 from exness.core.instruments import LEVERAGE_DECIMALS, Asset
@@ -24,7 +25,7 @@ from exness.core.rejects import (
     Wrong,
 )
 from exness.core.rules import CLIENT_ORDER, Rules
-from exness.web.http.errors import ApiError
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 
 FIELDS: dict[Figure, str] = {
     Figure.DEPOSIT: "deposit",
@@ -47,9 +48,11 @@ FIELDS: dict[Figure, str] = {
     Figure.DISTANCE: "distance",
     Figure.TRAILING_PERCENT: "percent",
     Figure.ACTIVATION: "activation",
+    Figure.EXPIRES_AT: "expiresAt",
 }
 """What a figure is called in bodies and in details."""
 
+_FIGURES = {figure.value for figure in Figure}
 _COUNTED = {Limit.OPEN_TRADES_PER_ACCOUNT, Limit.OPEN_ORDERS_PER_ACCOUNT, Limit.EXITS_PER_TRADE}
 _PRICES = {
     Figure.EXPECTED_PRICE,
@@ -65,6 +68,11 @@ _PRICES = {
 
 def refused(refusal: Refusal, rules: Rules) -> ApiError:
     """The engine's refusal as an answer."""
+    if isinstance(refusal.figures, Wrong):
+        field = FIELDS.get(Figure(refusal.figures.field), "") if refusal.figures.field in _FIGURES else ""
+        field = field or _camel(refusal.figures.field)
+        must = refusal.figures.must if field == "kind" else _camel(refusal.figures.must)
+        return InvalidRequest([FieldError(field, f"{field} must {must}")])
     return ApiError(refusal.reject, details=None if refusal.figures is None else _details(refusal.figures, rules))
 
 
@@ -111,8 +119,6 @@ def _details(figures: Figures, rules: Rules) -> dict[str, Any]:
                 "actual": format_scaled(actual, decimals),
                 "allowed": allowed_share,
             }
-        case Wrong(field, must):
-            return {"field": field, "must": must}
         case Reached(asset, price, level):
             decimals = _decimals(asset, rules)
             return {"price": format_scaled(price, decimals), "level": format_scaled(level, decimals)}
@@ -126,8 +132,15 @@ def _details(figures: Figures, rules: Rules) -> dict[str, Any]:
             return {"limit": limit.value, "allowed": format_usdc(most), "wouldBe": format_usdc(would_be)}
         case TooLittle(required, available):
             return {"required": format_usdc(required), "available": format_usdc(available)}
+        case Wrong():
+            raise AssertionError("what is wrong with a request is told as its reader tells it")
         case _:
             assert_never(figures)
+
+
+def _camel(text: str) -> str:
+    """Names of fields in a text as JSON has them."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), text)
 
 
 def _decimals_of(wrong: OutOfRange, rules: Rules) -> int:

@@ -4,26 +4,25 @@ from aiohttp import web
 from msgspec import UNSET
 
 from exness.core import margin
-from exness.core.commands import CloseTrade
-from exness.core.events import Record, TradeClosed, TradeOpened
-from exness.core.instruments import AccountId, TradeId
+from exness.core.events import TradeClosed, TradeOpened, TradeReduced
 from exness.core.money import format_scaled, format_usdc
-from exness.core.outcomes import Done, Outcome, Repeated
-from exness.core.rejects import Refusal, Reject
-from exness.core.rules import Rules
 from exness.core.views import HoldingsOf
-from exness.runtime.exchange import Exchange
 from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
-from exness.web.http.errors import ApiError, FieldError, InvalidRequest
+from exness.web.http.errors import FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.exits import instrument_named
 from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
-from exness.web.v1.models import AnalyticsAnswer, HistoryAnswer, HistoryRow, Pagination, TradeClosedAnswer, TradeCreated
-from exness.web.v1.parse import OpenQuery, close_order, create_order, history_query, open_query
-from exness.web.v1.refusals import refused
+from exness.web.v1.models import Pagination
+from exness.web.v1.named_bodies import close_trade, named_in
+from exness.web.v1.opening_bodies import create_order
+from exness.web.v1.outcomes import records_of
+from exness.web.v1.parse import OpenQuery, history_query, open_query
 from exness.web.v1.requests import json_body, signed_in
+from exness.web.v1.shown import closed, opened
+from exness.web.v1.trade_models import AnalyticsAnswer, CloseTradeBody, HistoryAnswer, HistoryRow, TradeCreated
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -32,25 +31,22 @@ async def create(request: web.Request) -> web.StreamResponse:
     account = await signed_in(request)
     command = create_order(await json_body(request), exchange.rules, account, exchange.ids)
     outcome = await exchange.do(command, request[REQUEST_STATE].request_id)
-    return answer(await _created(outcome, exchange))
+    (record,) = await records_of(outcome, exchange, account)
+    assert isinstance(record.event, TradeOpened)
+    return answer(opened(TradeCreated, record.event, exchange.rules))
 
 
 async def close(request: web.Request) -> web.StreamResponse:
-    """POST /trade/close."""
+    """POST /trade/close: all of it, or a part."""
     exchange = services_of(request).exchange
     account = await signed_in(request)
-    trade_id = close_order(await json_body(request))
-    outcome = await exchange.do(CloseTrade(account, trade_id), request[REQUEST_STATE].request_id)
-    match outcome:
-        case Done([record]):
-            assert isinstance(record.event, TradeClosed)
-            return answer(_closed(record.event, record.at, exchange.rules))
-        case Refusal(Reject.TRADE_NOT_FOUND):
-            raise await _not_open(exchange, account, trade_id)
-        case Refusal():
-            raise refused(outcome, exchange.rules)
-        case _:
-            raise AssertionError(f"a close can't have {outcome!r}")
+    named = named_in(await json_body(request), CloseTradeBody)
+    instrument = await instrument_named(exchange, account, named) if named.has_quantity else None
+    command = close_trade(named, account, instrument)
+    outcome = await exchange.do(command, request[REQUEST_STATE].request_id)
+    (record,) = await records_of(outcome, exchange, account, named.order_id)
+    assert isinstance(record.event, TradeClosed | TradeReduced)
+    return answer(closed(record.event, record.at, exchange.rules))
 
 
 async def list_open(request: web.Request) -> web.StreamResponse:
@@ -83,70 +79,7 @@ async def history(request: web.Request) -> web.StreamResponse:
     return answer(_history(query, rows, analytics))
 
 
-async def _not_open(exchange: Exchange, account: AccountId, trade_id: TradeId) -> ApiError:
-    """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
-    row = await exchange.trade(account, trade_id)
-    if row is None or row.closed_at is None or row.close_price is None or row.pnl is None or row.returned is None:
-        return ApiError(Reject.TRADE_NOT_FOUND)
-    return ApiError(
-        "trade_already_closed",
-        details={
-            "orderId": row.id,
-            "closePrice": format_scaled(row.close_price, row.decimals),
-            "pnl": format_usdc(row.pnl),
-            "returned": format_usdc(row.returned),
-            "liquidated": row.liquidated,
-            "closedAt": iso(row.closed_at),
-        },
-    )
-
-
 # --- answers ------------------------------------------------------------------------------------------------------
-
-
-async def _created(outcome: Outcome, exchange: Exchange) -> TradeCreated:
-    match outcome:
-        case Done([record]):
-            return _created_answer(record, exchange.rules)
-        case Repeated(seen):
-            return _created_answer(await exchange.record(seen.seq), exchange.rules)
-        case Refusal():
-            raise refused(outcome, exchange.rules)
-        case _:
-            raise AssertionError(f"an open can't have {outcome!r}")
-
-
-def _created_answer(record: Record, rules: Rules) -> TradeCreated:
-    event = record.event
-    assert isinstance(event, TradeOpened)
-    trade, balance = event.trade, event.balance
-    decimals = rules.instruments[trade.asset].decimals
-    return TradeCreated(
-        success=True,
-        order_id=trade.id,
-        client_order_id=trade.client_order or UNSET,
-        asset=trade.asset,
-        type=trade.side.value,
-        margin=format_usdc(trade.margin),
-        leverage=leverage_out(trade.leverage),
-        entry_price=format_scaled(trade.entry, decimals),
-        liquidation_price=format_scaled(trade.liquidation, decimals),
-        created_at=iso(trade.opened_at),
-        balance=format_usdc(balance),
-    )
-
-
-def _closed(event: TradeClosed, at: int, rules: Rules) -> TradeClosedAnswer:
-    return TradeClosedAnswer(
-        success=True,
-        order_id=event.trade_id,
-        close_price=format_scaled(event.price, rules.instruments[event.asset].decimals),
-        pnl=format_usdc(event.pnl),
-        returned=format_usdc(event.returned),
-        liquidated=False,
-        closed_at=iso(at),
-        balance=format_usdc(event.balance),
-    )
 
 
 def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics) -> HistoryAnswer:
