@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from exness.core.commands import PriceTick
+from exness.core.events import TradeClosed
 from exness.core.instruments import Asset
 from exness.core.outcomes import Done
 from exness.core.views import NewestRecord, PriceOf
@@ -153,7 +154,7 @@ class ManualFeed:
         outcome = await self._driver.perform(tick, at)
         assert isinstance(outcome, Done), "a tick is never refused"
         self.counters["ticks"] += 1
-        return len(outcome.records)
+        return sum(isinstance(each.event, TradeClosed) and each.event.liquidated for each in outcome.records)
 
     def _is_taken(self, tick: PriceTick, at: int) -> bool:
         """Whether the engine has begun with a price, which is then done to its end."""

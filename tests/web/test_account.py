@@ -40,11 +40,14 @@ async def test_the_account_adds_up(app: App, ann: Trader) -> None:
         "email": "ann@example.com",
         "balance": "4850.000000",
         "lockedMargin": "150.000000",
+        "reserved": "0.000000",
         "unrealizedPnl": "-4.000000",
         "closePnl": "-4.000000",
         "equity": "4996.000000",
         "stale": False,
         "openTrades": 2,
+        "notional": "1094.000000",
+        "leverage": "0.22",
     }
 
 
@@ -55,11 +58,14 @@ async def test_without_trades_equity_is_the_balance_even_without_prices() -> Non
             "email": "ann@example.com",
             "balance": "5000.000000",
             "lockedMargin": "0.000000",
+            "reserved": "0.000000",
             "unrealizedPnl": "0.000000",
             "closePnl": "0.000000",
             "equity": "5000.000000",
             "stale": False,
             "openTrades": 0,
+            "notional": "0.000000",
+            "leverage": 0,
         }
 
 

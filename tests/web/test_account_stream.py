@@ -21,12 +21,21 @@ async def test_what_happens_to_ones_trades_is_told_in_the_words_of_the_answers(a
         assert opened["type"] == "opened"
         assert {"success": True, **opened["data"]} == created
         balance = await client.next("account")
-        assert balance["data"] == {"balance": "4900.000000", "lockedMargin": "100.000000", "openTrades": 1}
+        assert balance["data"] == {
+            "balance": "4900.000000",
+            "lockedMargin": "100.000000",
+            "reserved": "0.000000",
+            "openTrades": 1,
+        }
         assert balance["seq"] == opened["seq"] == app.state.seq
         answer = await ann.close(created["orderId"])
         closed = await client.next("trades")
         assert closed["type"] == "closed"
-        assert {"success": True, **closed["data"]} == answer | {"asset": "SOL", "shortfall": "0.000000"}
+        assert {"success": True, **closed["data"]} | {"remaining": None} == answer | {
+            "asset": "SOL",
+            "shortfall": "0.000000",
+            "forfeited": "0.000000",
+        }
         await client.next("account")
         doomed = await ann.create(leverage=100)
         await client.next("account")
@@ -38,6 +47,12 @@ async def test_what_happens_to_ones_trades_is_told_in_the_words_of_the_answers(a
         assert [liquidated["data"][name] for name in same] == [row[name] for name in same]
         assert liquidated["data"]["mark"] == "150.000000"
         assert (await client.next("account"))["data"]["lockedMargin"] == "0.000000"
+
+
+def held(balance: str, locked: str, open_trades: int) -> Json:
+    """The data of a frame on `account`, in whole USDC."""
+    whole = {"balance": f"{balance}.000000", "lockedMargin": f"{locked}.000000", "reserved": "0.000000"}
+    return whole | {"openTrades": open_trades}
 
 
 async def history(trader: Trader) -> list[Json]:
@@ -53,7 +68,12 @@ async def test_snapshots_show_what_is_open_and_what_is_left(app: App, ann: Trade
         assert trades["data"] == [{**row, "leverage": 10} for row in await ann.open_trades()]
         assert trades["seq"] == app.state.seq
         account = await client.snapshot("account")
-        assert account["data"] == {"balance": "4994.000000", "lockedMargin": "6.000000", "openTrades": 3}
+        assert account["data"] == {
+            "balance": "4994.000000",
+            "lockedMargin": "6.000000",
+            "reserved": "0.000000",
+            "openTrades": 3,
+        }
 
 
 async def test_events_come_in_the_order_of_the_journal_and_each_once(app: App) -> None:

@@ -12,7 +12,7 @@ import pytest
 from exness.web.docs.asyncapi import CHANNELS, ERROR_CODES, FRAMES, MESSAGES, document, section
 from exness.web.stream.protocol import CLOSE_CODES, STREAM_ERRORS, CloseCode, market_channels
 from exness.web.v1.errors import ERRORS
-from tests.support.app import App, running_app
+from tests.support.app import App, order, running_app
 from tests.support.books import SOL, make_rules
 from tests.web.streams import Json, listening
 
@@ -34,11 +34,22 @@ async def test_a_whole_conversation_is_as_documented_and_every_documented_frame_
     async with listening(app) as client:
         await client.error("subscribe", channels=["trades"], id="x")
         await client.asked("auth", token=ann.token, id=5)
-        channels = ["prices", "prices.SOL", "candles.1m.SOL", "candles.1d.BTC", "trades", "account"]
+        channels = ["prices", "prices.SOL", "candles.1m.SOL", "candles.1d.BTC", "trades", "orders", "account"]
         await client.subscribed(*channels, resume=10**9)
         await client.next("account", "snapshot")
         created = await ann.create(leverage="40.99")
+        await ann.post("/trade/close", {"orderId": held["orderId"], "percent": 5000})
         await ann.close(held["orderId"])
+        waiting = (await ann.post("/order/create", order(stopPrice=210, limitPrice=205))).body
+        await ann.post("/order/amend", {"orderId": waiting["orderId"], "takeProfit": 250})
+        for _ in range(2):
+            await ann.post("/net/order", {"asset": "SOL", "side": "buy", "quantity": 1})
+        selling = {"asset": "SOL", "side": "sell", "reduceOnly": True, "quantity": 1}
+        stop = (await ann.post("/net/order", selling | {"stopPrice": 190, "limitPrice": 189})).body
+        await ann.post("/order/amend", {"orderId": stop["orderId"], "expiresAt": "2030-01-01T00:00:00Z"})
+        await ann.post("/net/order", selling | {"trailingStop": {"percent": 50}})
+        await app.quote(SOL, "211")
+        await ann.post("/order/cancel", {"orderId": stop["orderId"]})
         await app.quote(SOL, "100")
         await client.until(lambda frame: frame["data"].get("orderId") == created["orderId"] and "mark" in frame["data"])
         await client.asked("unsubscribe", channels=channels)

@@ -151,11 +151,14 @@ async def test_what_is_shown_is_of_one_moment_though_trading_goes_on_while_it_wa
             "email": "ann@example.com",
             "balance": "4850.000000",
             "lockedMargin": "150.000000",
+            "reserved": "0.000000",
             "unrealizedPnl": "0.000000",
             "closePnl": "0.000000",
             "equity": "5000.000000",
             "stale": False,
             "openTrades": 2,
+            "notional": "300.000000",
+            "leverage": "0.06",
         }
         assert [(row["margin"], row["markPrice"]) for row in trades["data"]] == [
             ("100.000000", "200.000000"),

@@ -13,13 +13,17 @@ from exness.core.rejects import (
     NoPrice,
     OutOfRange,
     OverLimit,
+    Reached,
     Refusal,
     Reject,
     Slipped,
     TooLittle,
+    TooMuch,
     UsedBefore,
+    Wrong,
 )
 from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PRICE, SLIPPAGE
+from exness.core.trades import Kind
 from exness.web.v1.errors import render
 from exness.web.v1.refusals import FIELDS, refused, sentence
 from tests.support.books import BTC, SOL, make_rules
@@ -52,6 +56,23 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
         Reject.POSITION_LIMIT,
         OverLimit(Limit.OPEN_INTEREST_PER_ASSET, 10**9, 10**9 + 1),
         '{"limit":"max_open_interest_per_asset","allowed":"1000.000000","wouldBe":"1000.000001"}',
+    ),
+    (Reject.ORDER_NOT_FOUND, None, None),
+    (Reject.WOULD_TAKE, None, None),
+    (Reject.WOULD_REST, None, None),
+    (Reject.REDUCE_ONLY_REJECTED, None, None),
+    (Reject.WOULD_TRIGGER, Reached(BTC, 1_000_000, 999_999, Kind.STOP), '{"price":"100.0000","level":"99.9999"}'),
+    (Reject.AMOUNT_TOO_SMALL, None, None),
+    (Reject.MARGIN_TOO_LOW, TooMuch(1_500_000), '{"removable":"1.500000"}'),
+    (
+        Reject.INVALID_REQUEST,
+        Wrong("stop_loss", "be below take_profit of a long, above that of a short"),
+        '[{"field":"stopLoss","message":"stopLoss must be below takeProfit of a long, above that of a short"}]',
+    ),
+    (
+        Reject.INVALID_REQUEST,
+        Wrong("kind", "be take_profit, stop_loss or limit"),
+        '[{"field":"kind","message":"kind must be take_profit, stop_loss or limit"}]',
     ),
     (
         Reject.INSUFFICIENT_MARGIN,

@@ -209,7 +209,8 @@ def balance_after(own: list[Record]) -> Json:
             locked += event.trade.margin
         elif isinstance(event, TradeClosed):
             locked -= event.margin
-    return {"balance": format_usdc(free), "lockedMargin": format_usdc(locked), "openTrades": len(open_after(own))}
+    held = {"balance": format_usdc(free), "lockedMargin": format_usdc(locked), "reserved": "0.000000"}
+    return held | {"openTrades": len(open_after(own))}
 
 
 async def interleaved(seed: int, steps: int, bus_bound: int | None = None) -> None:

@@ -37,6 +37,15 @@ async def test_a_created_trade_is_answered_whole(app: App, ann: Trader) -> None:
         "liquidationPrice": "195.120761",
         "createdAt": NOW,
         "balance": "4988.500000",
+        "net": False,
+        "quantity": "2.356",
+        "commission": "0.000000",
+        "funding": "0.000000",
+        "realizedPnl": "0.000000",
+        "takeProfit": None,
+        "stopLoss": None,
+        "line": {"size": "47138500000", "cost": "9427700000000000000", "unit": "20000000000"},
+        "trailingStop": None,
     }
 
 
@@ -64,6 +73,9 @@ async def test_a_closed_trade_is_answered_whole(app: App, ann: Trader) -> None:
         "liquidated": False,
         "closedAt": "2026-01-31T09:15:03.623456Z",
         "balance": "5002.999999",
+        "commission": "0.000000",
+        "reason": "user",
+        "remaining": None,
     }
 
 
@@ -89,6 +101,17 @@ async def test_open_trades_are_listed_whole_with_their_pnl_at_the_mark(app: App,
                 "closePnl": "0.250000",
                 "stale": False,
                 "createdAt": NOW,
+                "notional": "50.250000",
+                "breakEvenPrice": "200.000000",
+                "net": False,
+                "quantity": "0.250",
+                "commission": "0.000000",
+                "funding": "0.000000",
+                "realizedPnl": "0.000000",
+                "takeProfit": None,
+                "stopLoss": None,
+                "line": {"size": "5000000000", "cost": "1000000000000000000", "unit": "20000000000"},
+                "trailingStop": None,
             }
         ],
     }

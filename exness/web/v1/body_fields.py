@@ -54,8 +54,11 @@ def choice(
 
 
 def price_of(raw: Changed | None, field: str, decimals: int, problems: Problems) -> int | None:
-    """What must be above 0."""
-    price = scaled(given(raw), field, decimals, problems)
+    """What must be above 0; null is the field left out."""
+    return above_0(scaled(given(raw), field, decimals, problems), field, problems)
+
+
+def above_0(price: int | None, field: str, problems: Problems) -> int | None:
     if price is not None and price <= 0:
         problems.not_allowed(field, f"{field} must be greater than zero")
     return price

@@ -3,7 +3,7 @@
 from exness.core.rejects import Reject
 from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1 import PREFIX, account, exits, health, market, orders, signin, trades
+from exness.web.v1 import PREFIX, account, exits, health, market, net, orders, signin, trades
 from exness.web.v1.errors import render
 from exness.web.v1.health import Health, Readiness
 from exness.web.v1.models import (
@@ -25,6 +25,10 @@ from exness.web.v1.order_models import (
     CancelAllBody,
     CreateOrderBody,
     ExitAdded,
+    NetAnswer,
+    NetLeverageAnswer,
+    NetLeverageBody,
+    NetOrderBody,
     OpenOrdersAnswer,
     OpenOrdersQuery,
     OrderCancelled,
@@ -167,6 +171,26 @@ ENDPOINTS = (
     Endpoint(
         GET, "/order/open", orders.list_open, Weight(1, 16, "orders told"), "Orders and exits that wait",
         OpenOrdersAnswer,
+        auth=_SESSION, fast=True, query=OpenOrdersQuery,
+    ),
+    Endpoint(
+        POST, "/net/order", net.order, Weight(3, budget=_TRADING), "Change the net position in an asset",
+        OrderPending | OrderFilled,
+        auth=_SESSION, fast=True,
+        body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
+        errors=(*_ORDERS, Reject.REDUCE_ONLY_REJECTED, Reject.AMOUNT_TOO_SMALL),
+    ),
+    Endpoint(
+        POST, "/net/leverage", net.set_leverage, Weight(3, budget=_TRADING),
+        "Set the leverage of net positions in an asset", NetLeverageAnswer,
+        auth=_SESSION, body=NetLeverageBody, example='{"asset": "SOL", "leverage": 5}',
+        errors=(
+            Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
+            Reject.INSUFFICIENT_MARGIN,
+        ),
+    ),
+    Endpoint(
+        GET, "/net", net.list_all, Weight(1, 16, "positions told"), "Net positions and their leverage", NetAnswer,
         auth=_SESSION, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(

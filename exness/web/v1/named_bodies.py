@@ -16,6 +16,7 @@ from exness.web.v1.bodies import Problems, asset_named, given, present, read_bod
 from exness.web.v1.body_fields import (
     BEYOND,
     EXIT_KINDS,
+    above_0,
     changed,
     changed_exits,
     choice,
@@ -23,7 +24,6 @@ from exness.web.v1.body_fields import (
     figure,
     part_of,
     places_of,
-    price_of,
     text_of,
     time_of,
 )
@@ -93,7 +93,7 @@ def add_exit(named: Named, account: AccountId, ids: Ids, instrument: Instrument 
     fields, problems = named.fields, named.problems
     assert isinstance(fields, AddExitBody)
     kind = choice(fields.kind, "kind", EXIT_KINDS, problems)
-    price = price_of(fields.price, "price", decimals_of(instrument), problems)
+    price = above_0(scaled(fields.price, "price", decimals_of(instrument), problems), "price", problems)
     percent, margin, size = part_of(fields, instrument, problems, least=1)
     problems.raise_if_any()
     return AddExit(

@@ -1,11 +1,24 @@
 """The scenes, in the order they are told."""
 
-from tests.transcript.scenes import bodies, browsers, dev, inputs, limits, public, restart, signin, stream, trading
+from tests.transcript.scenes import (
+    bodies,
+    browsers,
+    dev,
+    inputs,
+    limits,
+    orders,
+    public,
+    restart,
+    signin,
+    stream,
+    trading,
+)
 
 SCENES = [
     *public.SCENES,
     *signin.SCENES,
     *trading.SCENES,
+    *orders.SCENES,
     *inputs.SCENES,
     *bodies.SCENES,
     *browsers.SCENES,
