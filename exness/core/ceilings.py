@@ -26,3 +26,8 @@ MOST_SIZE: int = 2**62
 
 MOST_PRICE = MAX_SCALED
 """In the smallest unit of the asset's price. All that is read from text ends there as well."""
+
+
+def summed(so_far: int, more: int) -> int:
+    """A sum over the life of a trade: it ends at STORED either way."""
+    return max(-STORED, min(so_far + more, STORED))

@@ -196,8 +196,9 @@ class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed", omi
     below `-margin`: `shortfall` is what the loss exceeded the margin by, of which the insurance has `covered` so much.
 
     `bid` and `ask` are the tick that liquidated it, whose mark is its price; None for any other reason. `by` is the
-    order or exit that did it. `stop_loss` is what a liquidation has passed over, `ended` the orders among its exits
-    that have ended with it.
+    order or exit that did it, and `filled` the size that this has closed. `stop_loss` is what a liquidation has passed
+    over, `ended` the orders among its exits that have ended with it. `commission_before` and `realized_before` are what
+    the trade had paid and gained until then: so the event tells what the whole trade comes to.
     """
 
     trade_id: TradeId
@@ -220,6 +221,9 @@ class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed", omi
     ended: tuple[OrderId, ...] = ()
     placed: Order | None = None
     asked: Asked | None = None
+    filled: int = 0
+    commission_before: int = 0
+    realized_before: int = 0
 
     @property
     def liquidated(self) -> bool:

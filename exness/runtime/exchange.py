@@ -5,13 +5,13 @@ it would be a client of the same. Its parts (`assembly`) are for whoever starts 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import cast
 
 from exness.core.commands import Command, OpenAccount
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, TradeId
+from exness.core.instruments import AccountId, Asset, OrderId, TradeId
 from exness.core.outcomes import Outcome
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
@@ -19,12 +19,13 @@ from exness.core.state import State
 from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
+from exness.runtime.equity import Closes, Course, Curve, EquityRow, StatementRow, moments, statement_rows
 from exness.runtime.flush import CandleFlush
 from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.clock import Clock, Ids
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource, V
-from exness.runtime.ports.tables import Analytics, Tables, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, OrderQuery, OrderRow, StatementQuery, Tables, TradeQuery, TradeRow
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Sequencer, Watcher
@@ -155,6 +156,70 @@ class Exchange:
         """Records that have been made, once they are on disk. Raises Halted, JournalDamaged."""
         await self._writer.on_disk(last)
         return await self._journal.pick(range(first, last + 1))
+
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        """See `History.orders`, and `trades`."""
+        await self._in_tables(query.account)
+        return await self._history.orders(query)
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        """See `History.order`, and `trades`."""
+        await self._in_tables(account)
+        return await self._history.order(account, order_id)
+
+    async def statement(self, query: StatementQuery) -> list[StatementRow]:
+        """An account's statement, newest record first: at least `limit` rows if there are so many, as a page never ends
+        within a record. Raises like `trades`, and StorageError."""
+        await self._in_tables(query.account)
+        rows: list[StatementRow] = []
+        async for records in self._picked(await self._history.moves(query)):
+            for record in records:
+                rows += statement_rows(record, query)
+        return rows
+
+    async def equity(
+        self, account: AccountId, start: int | None, end: int | None, interval: Interval, limit: int
+    ) -> list[EquityRow]:
+        """An account's equity at the ends of candles from `start` to `end` (microseconds, now if None), since it was
+        opened: the `limit` oldest of them, without a `start` the `limit` newest. Raises like `trades`, and
+        StorageError, also when a reset has forgotten the account on the way."""
+        known = self._state.accounts.get(account)
+        now = self.clock.now_us()
+        ends = [
+            at
+            for at in moments(interval, start, now if end is None else min(end, now), limit)
+            if known is not None and at >= known.opened_at
+        ]
+        if not ends:
+            return []
+        await self._in_tables(account)
+        span = await self._history.span(account, ends[0], ends[-1])
+        course = Course()
+        async for records in self._picked([*span.held, span.first]):
+            for record in records:
+                course.take(record)
+        curve = Curve(course, ends)
+        async for record in self.records_of(account, span.first, span.last):
+            await self._draw(curve, interval, record.at)
+            course.take(record)
+        await self._draw(curve, interval, ends[-1] + 1)
+        return curve.rows
+
+    async def _draw(self, curve: Curve, interval: Interval, until: int) -> None:
+        """Up to a time, with candles as they are needed."""
+        while curve.is_before(until):
+            for asset in curve.unpriced():
+                candles = await self.klines(curve.candles(asset, interval))
+                curve.closes[asset] = Closes(candles)
+            curve.draw()
+            await asyncio.sleep(0)  # many trades may be open
+
+    async def _picked(self, seqs: Sequence[int]) -> AsyncGenerator[list[Record], None]:
+        """Records of the journal, some at a time."""
+        for first in range(0, len(seqs), RECORDS_AT_ONCE):
+            async with self._reads:
+                records = await self._journal.pick(seqs[first : first + RECORDS_AT_ONCE])
+            yield records
 
     async def _in_tables(self, account: AccountId) -> None:
         await self.in_tables(last_record_of(self._state, account))

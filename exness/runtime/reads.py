@@ -1,10 +1,19 @@
 """A bound in front of what is read from disk: when too many reads wait, the next one is refused at once."""
 
-from exness.core.instruments import AccountId, TradeId
+from exness.core.instruments import AccountId, OrderId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.candles import CandleStore
-from exness.runtime.ports.tables import Analytics, History, TradeQuery, TradeRow
+from exness.runtime.ports.tables import (
+    Analytics,
+    History,
+    OrderQuery,
+    OrderRow,
+    Span,
+    StatementQuery,
+    TradeQuery,
+    TradeRow,
+)
 
 
 class _Bounded:
@@ -41,6 +50,22 @@ class BoundedHistory(_Bounded):
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         with self:
             return await self._history.trade(account, trade_id)
+
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        with self:
+            return await self._history.orders(query)
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        with self:
+            return await self._history.order(account, order_id)
+
+    async def moves(self, query: StatementQuery) -> list[int]:
+        with self:
+            return await self._history.moves(query)
+
+    async def span(self, account: AccountId, start: int, end: int) -> Span:
+        with self:
+            return await self._history.span(account, start, end)
 
 
 class BoundedCandles(_Bounded):

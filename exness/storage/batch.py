@@ -18,7 +18,7 @@ ROWS = "{rows}"
 """Where a statement takes its rows: `(?, ?), (?, ?), ...`."""
 
 MOST_ROWS = 512
-"""In one statement. SQLite binds up to 32,766 values; a row of ours has at most 20."""
+"""In one statement. SQLite binds up to 32,766 values; a row of ours has at most 28."""
 WHOLE = 64
 """Up to so many rows go into one statement of exactly their number; more are cut into 512, 256, 128, 64, the rest."""
 

@@ -5,17 +5,15 @@ Amounts come from what each event says happened, never from the balance it repor
 their own, and `verify` can hold them against the state.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from operator import add
+from collections.abc import Sequence
 from typing import assert_never
 
-import msgspec
-
+from exness.core.ceilings import summed
 from exness.core.events import (
     AccountEvent,
     AccountOpened,
     Deposited,
+    EndStatus,
     ExchangeReset,
     InsurancePaid,
     NetLeverageSet,
@@ -33,51 +31,18 @@ from exness.core.events import (
     TradeReduced,
     TrailMoved,
 )
+from exness.core.instruments import Asset
 from exness.core.statement import Reason, entries
-from exness.core.trades import Trade
+from exness.core.trades import PLACES, Trade
 from exness.storage import rows
-from exness.storage.rows import BALANCES, HOUSE, SUMS, TABLE_OF, TRADES, Row, Table
+from exness.storage.changes import CHANGED, COUNTED, ENDED, PAID, Batch, Change, Clear, Effect
+from exness.storage.fold_orders import BY_EXIT, POSITION_CLOSED, end, exit_filled, filled_at_once, of_order, of_trade
+from exness.storage.rows import HOUSE
 
-Values = tuple[int | str | None, ...]
+BITS = {reason: 1 << place for place, reason in enumerate(Reason)}
+"""Of the reasons in `account_records.reasons`."""
 
-
-class Kind:
-    """A kind of change: these columns of a row of `table` are set, or, with `adds`, added to. Told from others by
-    identity."""
-
-    __slots__ = ("adds", "columns", "table")
-
-    def __init__(self, table: Table, *columns: str, adds: bool) -> None:
-        self.table = table
-        self.columns = columns
-        self.adds = adds
-
-
-class Change(msgspec.Struct, gc=False):
-    """The row of `kind.table` whose key is `key` changes by `values`, one for each of the kind's columns."""
-
-    kind: Kind
-    key: str
-    values: Values
-
-
-class Clear(msgspec.Struct, gc=False):
-    """All rows go, by record `seq`; see `rows.first_rows` for what is there then."""
-
-    seq: int
-
-
-Effect = Row | Change | Clear
-"""A row is put as it is."""
-
-PAID = Kind(BALANCES, "free", "locked", "deposited", adds=True)
-COUNTED = Kind(SUMS, "opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl", adds=True)
-CHANGED = Kind(TRADES, "margin", "leverage", "entry_price", "liquidation_price", adds=False)
-ENDED = Kind(
-    *(TRADES, "close_reason", "close_price", "close_bid", "close_ask", "pnl", "returned", "shortfall"),
-    *("closed_at", "closed_seq"),
-    adds=False,
-)
+_MARGIN, _PNL, _COMMISSION = BITS[Reason.MARGIN], BITS[Reason.PNL], BITS[Reason.COMMISSION]
 
 
 def project(record: Record) -> list[Effect]:
@@ -93,19 +58,21 @@ def project(record: Record) -> list[Effect]:
                 rows.User(account, email, record.at, record.seq),
                 rows.Balance(account, free=deposit, deposited=deposit),
                 rows.Sums(account),
-                rows.AccountRecord(account, record.seq),
+                rows.AccountRecord(account, record.seq, record.at, BITS[Reason.DEPOSIT] if deposit else 0),
             ]
         case Deposited(account, amount):
             return [
                 Change(PAID, account, (amount, 0, amount)),
-                rows.AccountRecord(account, record.seq),
+                rows.AccountRecord(account, record.seq, record.at, BITS[Reason.DEPOSIT]),
             ]
+        case OrderPlaced() | OrderAmended() | OrderTriggered() | OrderEnded():
+            return [*of_order(record, event), *_moved(record, event)]
+        case TradeReduced() | TradeIncreased() | TradeChanged():
+            return [_changed(event.trade), *of_trade(record, event), *_moved(record, event, event.trade.seq)]
+        case NetLeverageSet():
+            return _moved(record, event)
         case ExchangeReset():
             return [Clear(record.seq)]
-        case TradeReduced() | TradeIncreased() | TradeChanged():
-            return [_changed(event.trade), *_moved(record, event)]
-        case OrderPlaced() | OrderAmended() | OrderTriggered() | OrderEnded() | NetLeverageSet():
-            return _moved(record, event)
         case InsurancePaid(amount):
             return [Change(PAID, HOUSE, (amount, 0, amount))]
         case TrailMoved() | RatesSet() | ProfileSet():
@@ -114,30 +81,54 @@ def project(record: Record) -> list[Effect]:
             assert_never(event)
 
 
-def _changed(trade: Trade) -> Change:
-    """What a trade has become."""
-    return Change(CHANGED, trade.id, (trade.margin, trade.leverage, trade.entry, trade.liquidation))
+# --- money ----------------------------------------------------------------------------------------------------------
 
 
-def _moved(record: Record, event: AccountEvent) -> list[Effect]:
+def _moved(record: Record, event: AccountEvent, changes: int | None = None) -> list[Effect]:
     """What an event moves of its account's money."""
-    moved: dict[Reason, int] = dict(entries(event))
-    free = sum(moved.values())
-    bound = -moved.get(Reason.MARGIN, 0) - moved.get(Reason.RESERVE, 0)
-    return [
-        _pay(event.account, free, bound),
-        _pay(HOUSE, -free - bound, 0),
-        rows.AccountRecord(event.account, record.seq),
+    free = bound = reasons = 0
+    for reason, amount in entries(event):
+        free += amount
+        reasons |= BITS[reason]
+        if reason is Reason.MARGIN or reason is Reason.RESERVE:
+            bound -= amount
+    if isinstance(event, OrderAmended):
+        changes = event.order.number // PLACES
+    effects: list[Effect] = [
+        rows.AccountRecord(event.account, record.seq, record.at, reasons, asset_of(event), changes)
     ]
+    if free or bound:
+        effects.append(_pay(event.account, free, bound))
+    if free + bound:
+        effects.append(_pay(HOUSE, -free - bound, 0))
+    return effects
+
+
+def asset_of(event: AccountEvent) -> Asset | None:
+    """What it is in, if in anything."""
+    match event:
+        case TradeOpened(trade) | TradeIncreased(trade) | TradeReduced(trade) | TradeChanged(trade):
+            return trade.asset
+        case OrderPlaced(order) | OrderAmended(order):
+            return order.asset
+        case OrderTriggered() | OrderEnded() | TradeClosed() | NetLeverageSet():
+            return event.asset
+        case AccountOpened() | Deposited():
+            return None
+        case _:
+            assert_never(event)
 
 
 def _pay(account: str, free: int, locked: int) -> Change:
     return Change(PAID, account, (free, locked, 0))
 
 
+# --- trades ---------------------------------------------------------------------------------------------------------
+
+
 def _opened(record: Record, event: TradeOpened) -> list[Effect]:
-    trade = event.trade
-    return [
+    trade, fee = event.trade, event.fee
+    effects: list[Effect] = [
         rows.Trade(
             opened_seq=trade.seq,
             id=trade.id,
@@ -152,74 +143,62 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             client_order_id=trade.client_order,
             fingerprint=event.fingerprint or None,
             balance_after=event.balance,
+            net=int(trade.net),
+            size=trade.size,
+            commission=fee,
         ),
-        _pay(trade.account, -trade.margin - event.fee, trade.margin),
-        *([_pay(HOUSE, event.fee, 0)] if event.fee else []),
+        _pay(trade.account, -trade.margin - fee, trade.margin),
         Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0)),
-        rows.AccountRecord(trade.account, record.seq),
+        rows.AccountRecord(
+            trade.account, record.seq, record.at, _MARGIN | _COMMISSION if fee else _MARGIN, trade.asset
+        ),
     ]
+    if fee:
+        effects.append(_pay(HOUSE, fee, 0))
+    if event.placed is not None:
+        effects += filled_at_once(record, event.placed, trade.size, trade.entry)
+    return effects
+
+
+def _changed(trade: Trade) -> Change:
+    """What a trade has become."""
+    prices = trade.entry, trade.liquidation
+    sums = trade.commission, trade.funding, trade.realized
+    return Change(CHANGED, trade.id, (trade.margin, trade.leverage, *prices, trade.size, *sums))
 
 
 def _closed(record: Record, event: TradeClosed) -> list[Effect]:
-    account, pnl = event.account, event.pnl
+    account, pnl, fee, realized = event.account, event.pnl, event.fee, event.pnl
+    if event.realized_before:
+        realized = summed(event.realized_before, pnl)
+    reasons = _MARGIN | _PNL if pnl else _MARGIN
     if event.liquidated:
-        counted = (0, 0, 0, 0, 1, pnl)
+        counted = (0, 0, 0, 0, 1, realized)
+        if fee:
+            reasons |= BITS[Reason.LIQUIDATION_FEE]
+        if event.forfeited:
+            reasons |= BITS[Reason.FORFEIT]
+        commission = event.commission_before
     else:
-        counted = (0, 1, int(pnl > 0), pnl, 0, 0)
+        counted = (0, 1, int(realized > 0), realized, 0, 0)
+        if fee:
+            reasons |= _COMMISSION
+        commission = summed(event.commission_before, fee)
     ended = (event.reason.value, event.price, event.bid, event.ask, pnl, event.returned, event.shortfall)
-    return [
-        Change(ENDED, event.trade_id, (*ended, record.at, record.seq)),
+    effects: list[Effect] = [
+        Change(ENDED, event.trade_id, (*ended, record.at, record.seq, commission, realized)),
         _pay(account, event.returned, -event.margin),
         _pay(HOUSE, event.margin - event.returned, 0),
         Change(COUNTED, account, counted),
-        rows.AccountRecord(account, record.seq),
+        rows.AccountRecord(account, record.seq, record.at, reasons, event.asset),
     ]
-
-
-class Batch:
-    """What many effects come to: rows to put by table, and changes by kind, each row once. By key, in the order they
-    came. What is put is no longer changed: the changes are in it."""
-
-    __slots__ = ("changes", "puts", "reset")
-
-    def __init__(self) -> None:
-        self.reset = 0
-        """The record by which all rows go first; 0: none does."""
-        self.puts: dict[Table, dict[object, Row]] = {table: {} for table in rows.TABLES}
-        self.changes: defaultdict[Kind, dict[str, Values]] = defaultdict(dict)
-
-    def take(self, effects: Iterable[Effect]) -> None:
-        """One after the other. For every record there is: 3 us for that of a trade."""
-        puts, changes = self.puts, self.changes
-        for effect in effects:
-            if isinstance(effect, Change):
-                kind, key, values = effect.kind, effect.key, effect.values
-                row = puts[kind.table].get(key)
-                if row is not None:
-                    apply(row, kind, values)
-                    continue
-                by_key = changes[kind]
-                before = by_key.get(key) if kind.adds else None
-                by_key[key] = values if before is None else tuple(map(add, before, values))
-            elif isinstance(effect, Row):
-                table = TABLE_OF[type(effect)]
-                puts[table][getattr(effect, table.key)] = effect
-            else:
-                self._forget(effect)
-
-    def _forget(self, clear: Clear) -> None:
-        """What came before is forgotten, within the batch too."""
-        self.reset = clear.seq
-        self.changes.clear()
-        for put in self.puts.values():
-            put.clear()
-        self.take(rows.first_rows())
-
-
-def apply(row: Row, kind: Kind, values: Values) -> None:
-    """Change a row that is at hand."""
-    for column, value in zip(kind.columns, values, strict=True):
-        setattr(row, column, getattr(row, column) + value if kind.adds else value)
+    if event.placed is not None:
+        effects += filled_at_once(record, event.placed, event.filled + event.placed.opens, event.price)
+    elif event.by is not None and event.reason in BY_EXIT:
+        effects += exit_filled(record, account, event.by, event.filled, event.price)
+    for order_id in event.ended:
+        effects += end(record, account, order_id, EndStatus.CANCELLED, POSITION_CLOSED)
+    return effects
 
 
 def gather(records: Sequence[Record]) -> Batch:

@@ -1,10 +1,13 @@
-"""Trades of all times, from the tables of main.db.
+"""Trades and orders of all times, and which records moved money, from the tables of main.db.
 
 An account's trades lie in an index in the order they were opened. A page of all of them is read from there. For other
 filters and orders they are looked through, up to LOOKED_AT of them; what would take more is refused.
 
 What an account's trades add up to is kept in its row of `sums`. What is asked of all of them, of the open or of the
 ended ones, liquidated or not, follows from that row; for any other filter the trades that match are summed.
+
+A statement's rows are in no table, as a record tells them alone: which records make a page is read from the account's
+index of them.
 """
 
 import sqlite3
@@ -12,17 +15,36 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from exness.core.instruments import AccountId, Asset, Side, TradeId
-from exness.runtime.ports.tables import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
+import msgspec
+
+from exness.core.events import CloseReason
+from exness.core.instruments import AccountId, Asset, OrderId, Side, TradeId
+from exness.core.trades import PLACES
+from exness.runtime.ports.tables import (
+    Analytics,
+    HistoryTooLong,
+    OrderQuery,
+    OrderRow,
+    SortBy,
+    Span,
+    StatementQuery,
+    TradeQuery,
+    TradeRow,
+)
 from exness.storage.database import Database, one_view
+from exness.storage.fold import BITS
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
 
 LOOKED_AT = 50_000
-"""Trades that one question may look at: about a tenth of a second of the reading thread."""
+"""Trades, orders or records that one question may look at: about a tenth of a second of the reading thread."""
+
+MOST_CHANGES = 100_000
+"""Of an account, within one span."""
 
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
-    client_order_id, close_reason IS 'liquidation', close_price, pnl, returned, shortfall, closed_at"""
+    client_order_id, close_reason, close_price, pnl, returned, shortfall, closed_at, net, size, commission, funding,
+    realized"""
 
 SUMS_OF = """
     SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18
@@ -39,19 +61,20 @@ MATCHES = """
     (:is_open IS NULL OR (close_reason IS NULL) = :is_open)
     AND (:asset IS NULL OR asset = :asset)
     AND (:side IS NULL OR side = :side)
-    AND (:profitable IS NULL OR (pnl > 0) = :profitable)
+    AND (:profitable IS NULL OR (close_reason IS NOT NULL AND (realized > 0) = :profitable))
     AND (:liquidated IS NULL OR (close_reason = 'liquidation') = :liquidated)"""
 
 SUMMED = f"""
     SELECT count(*), coalesce(sum(close_reason IS NULL), 0), count(close_reason),
-        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(close_reason = 'liquidation'), 0),
-        {sum_of("pnl")}
+        coalesce(sum(close_reason IS NOT NULL AND realized > 0), 0),
+        coalesce(sum(close_reason IS NOT NULL AND realized <= 0), 0), coalesce(sum(close_reason = 'liquidation'), 0),
+        {sum_of("iif(close_reason IS NULL, 0, realized)")}
     {SPAN} AND {MATCHES}"""
 
 ORDER = {
     SortBy.CREATED_AT: "created_at {way}, opened_seq {way}",
     SortBy.CLOSED_AT: "closed_at {way} NULLS LAST, opened_seq {way}",
-    SortBy.PNL: "pnl {way} NULLS LAST, opened_seq {way}",
+    SortBy.PNL: "iif(close_reason IS NULL, NULL, realized) {way} NULLS LAST, opened_seq {way}",
     SortBy.MARGIN: "margin {way}, opened_seq {way}",
     SortBy.LEVERAGE: "leverage {way}, opened_seq {way}",
 }
@@ -81,6 +104,49 @@ FIRST_PAGES = {
 
 ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
 
+_ORDER_COLUMNS = """id, account_id, asset, side, kind, net, margin, leverage, quantity, limit_price, stop_price,
+    expires_at, reserved, take_profit, stop_loss, trailing, closes, client_order_id, label, number,
+    coalesce(fired, 0), created_at, status, reason, ended_at, filled, price"""
+
+_OF_ACCOUNT = "FROM orders INDEXED BY orders_of_account WHERE account_id = :account"
+_HAS_ENDED = "status IS NOT NULL AND (:asset IS NULL OR asset = :asset)"
+
+ARE_MANY_ORDERS = f"SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} LIMIT :most + 1)"  # of constants alone  # nosec B608
+COUNTED_ORDERS = f"SELECT count(*) {_OF_ACCOUNT} AND {_HAS_ENDED}"  # of constants alone  # nosec B608
+PAGE_OF_ORDERS = (
+    f"SELECT {_ORDER_COLUMNS} FROM (SELECT * {_OF_ACCOUNT} ORDER BY number DESC LIMIT :most) "  # nosec B608
+    f"WHERE {_HAS_ENDED} LIMIT :limit OFFSET :offset"
+)
+ONE_ORDER = f"SELECT {_ORDER_COLUMNS} FROM orders WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
+ENDED_ORDERS = "SELECT orders FROM sums WHERE account_id = ?"
+
+MOVES = """
+    SELECT seq, reasons FROM
+        (SELECT * FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT :most)
+    WHERE reasons & :wanted AND (:asset IS NULL OR asset = :asset)
+    LIMIT :limit"""
+IS_FAR = (
+    "SELECT 1 FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET :most"
+)
+
+LAST_AT = "SELECT seq, at FROM account_records WHERE account_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+ARE_MANY_CHANGES = """
+    SELECT count(*) FROM (SELECT 1 FROM account_records WHERE account_id = ? AND seq > ? AND seq <= ? LIMIT ?)"""
+HELD_TRADES = """
+    SELECT opened_seq, (SELECT max(seq) FROM account_records WHERE changes = opened_seq AND seq <= :seq)
+    FROM trades INDEXED BY trades_of_account
+    WHERE account_id = :account AND created_at <= :at AND opened_seq <= :seq
+        AND (closed_seq IS NULL OR closed_seq > :seq)"""
+BEFORE_TRADES = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM trades INDEXED BY trades_of_account
+        WHERE account_id = :account AND created_at <= :at LIMIT :most)"""
+HELD_ORDERS = f"""
+    SELECT number / {PLACES}, (SELECT max(seq) FROM account_records WHERE changes = number / {PLACES} AND seq <= :seq)
+    {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} AND closes IS NULL AND (status IS NULL OR ended_seq > :seq)"""  # nosec B608
+BEFORE_ORDERS = f"""
+    SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} LIMIT :most)"""  # nosec B608
+
 Parameters = dict[str, str | int | None]
 
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
@@ -101,9 +167,30 @@ class SqliteHistory:
         row = await self._reader.run(_trade, account, trade_id)
         return None if row is None else self._row(row)
 
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        rows, total = await self._reader.run(_orders, query)
+        return [self._order_row(row) for row in rows], total
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        rows = await self._reader.run(_all, ONE_ORDER, (order_id, account))
+        return self._order_row(rows[0]) if rows else None
+
+    async def moves(self, query: StatementQuery) -> list[int]:
+        return await self._reader.run(_moves, query)
+
+    async def span(self, account: AccountId, start: int, end: int) -> Span:
+        return await self._reader.run(_span, account, start, end)
+
+    def _order_row(self, row: tuple[Any, ...]) -> OrderRow:
+        """Its columns are the fields, in order."""
+        fields = dict(zip(OrderRow.__struct_fields__, row, strict=False))
+        trailing = None if fields["trailing"] is None else msgspec.json.decode(fields["trailing"])
+        more = {"net": bool(fields["net"]), "trailing": trailing, "decimals": self._decimals[fields["asset"]]}
+        return msgspec.convert(fields | more, OrderRow)
+
     def _row(self, row: tuple[Any, ...]) -> TradeRow:
         trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
-        liquidated, close_price, pnl, returned, shortfall, closed_at = end
+        reason, close_price, pnl, returned, shortfall, closed_at, net, size, commission, funding, realized = end
         return TradeRow(
             id=TradeId(trade_id),
             account=AccountId(account),
@@ -115,13 +202,19 @@ class SqliteHistory:
             liquidation=liquidation,
             opened_at=opened_at,
             client_order=client_order,
-            liquidated=bool(liquidated),
+            liquidated=reason == CloseReason.LIQUIDATION,
             close_price=close_price,
             pnl=pnl,
             returned=returned,
             shortfall=shortfall,
             closed_at=closed_at,
             decimals=self._decimals[asset],
+            net=bool(net),
+            size=size,
+            commission=commission,
+            funding=funding,
+            realized=realized,
+            close_reason=None if reason is None else CloseReason(reason),
         )
 
 
@@ -211,3 +304,93 @@ def _summed(connection: sqlite3.Connection, walk: Parameters) -> Analytics:
 def _trade(connection: sqlite3.Connection, account: AccountId, trade_id: TradeId) -> tuple[Any, ...] | None:
     row: tuple[Any, ...] | None = connection.execute(ONE_TRADE, (trade_id, account)).fetchone()
     return row
+
+
+# --- orders ---------------------------------------------------------------------------------------------------------
+
+
+def _orders(connection: sqlite3.Connection, query: OrderQuery) -> tuple[list[tuple[Any, ...]], int]:
+    """How many have ended is kept; those of one asset are counted, if the account has not had too many."""
+    walk: Parameters = {
+        "account": query.account,
+        "asset": query.asset,
+        "most": LOOKED_AT,
+        "limit": query.limit,
+        "offset": query.offset,
+    }
+    with one_view(connection):
+        if query.asset is None:
+            kept = _all(connection, ENDED_ORDERS, (query.account,))
+            total: int = kept[0][0] if kept else 0
+        elif connection.execute(ARE_MANY_ORDERS, walk).fetchone()[0] > LOOKED_AT:
+            raise HistoryTooLong(LOOKED_AT, "orders")
+        else:
+            total = connection.execute(COUNTED_ORDERS, walk).fetchone()[0]
+        rows = connection.execute(PAGE_OF_ORDERS, walk).fetchall()
+    if len(rows) < min(query.limit, total - query.offset):
+        raise HistoryTooLong(LOOKED_AT, "orders")
+    return rows, total
+
+
+def _all(connection: sqlite3.Connection, statement: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    return connection.execute(statement, parameters).fetchall()
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+def _moves(connection: sqlite3.Connection, query: StatementQuery) -> list[int]:
+    """`reasons` tells how many rows of each record match."""
+    wanted = sum(BITS.values()) if query.reason is None else BITS[query.reason]
+    walk: Parameters = {
+        "account": query.account,
+        "before": _LATEST if query.before is None else query.before,
+        "wanted": wanted,
+        "asset": query.asset,
+        "most": LOOKED_AT,
+        "limit": query.limit,
+    }
+    seqs: list[int] = []
+    with one_view(connection):
+        rows = 0
+        for seq, reasons in connection.execute(MOVES, walk):
+            seqs.append(seq)
+            rows += (reasons & wanted).bit_count()
+            if rows >= query.limit:
+                return seqs
+        if connection.execute(IS_FAR, walk).fetchone() is not None:
+            raise HistoryTooLong(LOOKED_AT, "records")
+    return seqs
+
+
+def _span(connection: sqlite3.Connection, account: AccountId, start: int, end: int) -> Span:
+    with one_view(connection):
+        first, last = _last_at(connection, account, start), _last_at(connection, account, end)
+        changes = connection.execute(ARE_MANY_CHANGES, (account, first, last, MOST_CHANGES + 1)).fetchone()[0]
+        if changes > MOST_CHANGES:
+            raise HistoryTooLong(MOST_CHANGES, "changes")
+        walk: Parameters = {"account": account, "seq": first, "at": start, "most": MOST_CHANGES + 1}
+        for before, what in ((BEFORE_TRADES, "trades"), (BEFORE_ORDERS, "orders")):
+            if connection.execute(before, walk).fetchone()[0] > MOST_CHANGES:
+                raise HistoryTooLong(MOST_CHANGES, what)
+        held = [*connection.execute(HELD_TRADES, walk), *connection.execute(HELD_ORDERS, walk)]
+    return Span(first, last, sorted(made if changed is None else changed for made, changed in held))
+
+
+def _last_at(connection: sqlite3.Connection, account: AccountId, at: int) -> int:
+    """The account's last record of this time or before; 0: there is none. Times never fall from record to record, so
+    it is found by halving."""
+    found, low, high = 0, 1, _newest(connection, account)
+    while low <= high:
+        middle = (low + high) // 2
+        row = connection.execute(LAST_AT, (account, middle)).fetchone()
+        if row is None or row[1] <= at:
+            found, low = (found if row is None else row[0]), middle + 1
+        else:
+            high = row[0] - 1
+    return found
+
+
+def _newest(connection: sqlite3.Connection, account: AccountId) -> int:
+    row = connection.execute(LAST_AT, (account, _LATEST)).fetchone()
+    return 0 if row is None else int(row[0])

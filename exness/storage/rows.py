@@ -14,7 +14,7 @@ import msgspec
 
 from exness.core.instruments import AccountId
 
-VERSION = 7
+VERSION = 8
 """Of the tables together. Up to 5 main.db held the journal as well."""
 
 HOUSE = AccountId("house")
@@ -54,12 +54,15 @@ class Sums(Row):
     closed_pnl: int = 0
     liquidated: int = 0
     liquidated_pnl: int = 0
+    orders: int = 0
+    """That have ended."""
 
 
 class Trade(Row):
-    """`balance_after` is the account's free balance once it was open, `fingerprint` what was asked along with
+    """As it is, or was when its last part was closed; `commission`, `funding` and `realized` are the whole trade's.
+    `balance_after` is the account's free balance once it was open, `fingerprint` what was asked along with
     `client_order_id`. From `close_reason` on: its end, NULL while it is open; `close_bid` and `close_ask` are the tick
-    that set it off, NULL where its owner did."""
+    that liquidated it, NULL otherwise."""
 
     opened_seq: int
     id: str
@@ -74,6 +77,11 @@ class Trade(Row):
     client_order_id: str | None
     fingerprint: str | None
     balance_after: int
+    net: int
+    size: int
+    commission: int = 0
+    funding: int = 0
+    realized: int = 0
     close_reason: str | None = None
     close_price: int | None = None
     close_bid: int | None = None
@@ -85,11 +93,55 @@ class Trade(Row):
     closed_seq: int | None = None
 
 
+class Order(Row):
+    """An order, or an exit that is one: as it was placed, or last amended. See `ports.OrderRow`; `trailing` is JSON.
+    What only an ended one has is NULL while it waits. `kind` is NULL of a net order at the market, `fired` of what has
+    not."""
+
+    number: int
+    id: str
+    account_id: str
+    asset: str
+    side: str
+    kind: str | None
+    net: int
+    margin: int
+    leverage: int
+    quantity: int
+    limit_price: int | None
+    stop_price: int | None
+    expires_at: int | None
+    reserved: int
+    take_profit: int | None
+    stop_loss: int | None
+    trailing: str | None
+    closes: str | None
+    client_order_id: str | None
+    label: str | None
+    created_at: int
+    fired: int | None = None
+    status: str | None = None
+    reason: str | None = None
+    ended_at: int | None = None
+    ended_seq: int | None = None
+    filled: int = 0
+    price: int = 0
+
+
 class AccountRecord(Row):
-    """That a journal record is of an account: by it, an account's records are found without reading the others'."""
+    """That a journal record is of an account: by it, an account's records are found without reading the others'.
+
+    `reasons` are those of the statement's rows that it makes, a bit each (see `fold.BITS`). The rows themselves are in
+    no table: a record tells them alone. `changes` is the record that made the trade or order that this one changes,
+    NULL where it makes or ends one.
+    """
 
     account_id: str
     seq: int
+    at: int
+    reasons: int
+    asset: str | None = None
+    changes: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,9 +173,22 @@ TRADES = Table(
     more="CREATE UNIQUE INDEX trade_ids ON trades (id);\n"
     "CREATE INDEX trades_of_account ON trades (account_id, created_at)",
 )
-ACCOUNT_RECORDS = Table("account_records", AccountRecord, ("account_id", "seq"), "seq")
+ORDERS = Table(
+    "orders",
+    Order,
+    ("number",),
+    "id",
+    more="CREATE UNIQUE INDEX order_ids ON orders (id);\nCREATE INDEX orders_of_account ON orders (account_id, number)",
+)
+ACCOUNT_RECORDS = Table(
+    "account_records",
+    AccountRecord,
+    ("account_id", "seq"),
+    "seq",
+    more="CREATE INDEX changes_of ON account_records (changes, seq) WHERE changes IS NOT NULL",
+)
 
-TABLES = (USERS, BALANCES, SUMS, TRADES, ACCOUNT_RECORDS)
+TABLES = (USERS, BALANCES, SUMS, TRADES, ORDERS, ACCOUNT_RECORDS)
 TABLE_OF: dict[type[Row], Table] = {table.row: table for table in TABLES}
 
 
@@ -156,6 +221,6 @@ def _create(table: Table) -> str:
         columns.append(sql)
         if column in table.wide:
             columns.append(f"{column}_e18 INTEGER NOT NULL")
-    ending = "STRICT" if table.primary in (("opened_seq",), ("seq",)) else "STRICT, WITHOUT ROWID"
+    ending = "STRICT" if table.primary in (("opened_seq",), ("number",)) else "STRICT, WITHOUT ROWID"
     body = ", ".join([*columns, f"PRIMARY KEY ({', '.join(table.primary)})"])
     return f"CREATE TABLE {table.name} ({body}) {ending}" + (f";\n{table.more}" if table.more else "")

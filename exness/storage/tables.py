@@ -18,10 +18,11 @@ from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.tables import Watermark
 from exness.storage.batch import execute_batch
+from exness.storage.changes import Kind, Values
 from exness.storage.codec import checksum_of, decode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
 from exness.storage.files import remove
-from exness.storage.fold import Kind, Values, gather
+from exness.storage.fold import gather
 from exness.storage.journal import LAST_SEQ, SELECT_RECORD
 from exness.storage.rows import TABLES, VERSION, Row, Table, schema
 from exness.storage.wide import add, split
@@ -74,7 +75,7 @@ def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Wate
             clear(connection)
         for table, puts in batch.puts.items():
             put(connection, table, puts.values())
-        for kind, changes in batch.changes.items():
+        for kind, changes in batch.in_order():
             change(connection, kind, changes)
         connection.execute(MOVE_WATERMARK, (last.seq, checksum_of(last), batch.reset or mark.reset))
 
@@ -140,7 +141,9 @@ def _change_statement(kind: Kind) -> str:
     table, given = kind.table, (f"given.column{number}" for number in range(2, 100))
     assignments = []
     for column in kind.columns:
-        if not kind.adds:
+        if kind.first:
+            assignments.append(f"{column} = coalesce({column}, {next(given)})")
+        elif not kind.adds:
             assignments += [f"{stored} = {next(given)}" for stored in _stored_column(table, column)]
         elif column in table.wide:
             assignments.append(add(column, next(given), next(given)))

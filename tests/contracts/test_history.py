@@ -41,15 +41,17 @@ def rows_of(records: list[Record]) -> list[TradeRow]:
 def _row(opened: TradeOpened, records: list[Record]) -> TradeRow:
     trade = opened.trade
     ends = [record for record in records if isinstance(record.event, TradeClosed) and record.event.trade_id == trade.id]
-    row: dict[str, object] = {field: getattr(trade, field) for field in trade.__struct_fields__ if field != "seq"}
-    row |= {"liquidated": False, "shortfall": 0, "decimals": DECIMALS[trade.asset]}
-    row |= dict.fromkeys(("close_price", "pnl", "returned", "closed_at"))
+    fields = set(trade.__struct_fields__) & set(TradeRow.__struct_fields__)
+    row: dict[str, object] = {field: getattr(trade, field) for field in fields}
+    row |= {"liquidated": False, "shortfall": 0, "decimals": DECIMALS[trade.asset], "net": trade.net}
+    row |= dict.fromkeys(("close_price", "pnl", "returned", "closed_at", "close_reason"))
     for record in ends:
         row["closed_at"] = record.at
         match record.event:
             case TradeClosed(price=price, pnl=pnl, returned=returned) as closed:
                 row |= {"close_price": price, "pnl": pnl, "returned": returned}
                 row |= {"shortfall": closed.shortfall, "liquidated": closed.liquidated}
+                row |= {"realized": pnl, "close_reason": closed.reason}
             case _:
                 pass
     return TradeRow(**row)  # type: ignore[arg-type]

@@ -8,12 +8,13 @@ from exness.core.instruments import AccountId, TradeId
 from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
+from tests.support.history import UnaskedHistory
 from tests.support.waiting import until
 
 QUERY = TradeQuery(AccountId("ann"))
 
 
-class HeldHistory:
+class HeldHistory(UnaskedHistory):
     """A History that answers when the test lets it, or fails."""
 
     def __init__(self) -> None:

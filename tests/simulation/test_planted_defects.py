@@ -29,7 +29,8 @@ from exness.runtime.sequencer import Sequencer
 from exness.runtime.ticks import TickQueue, _mark
 from exness.runtime.writer import Writer
 from exness.storage import codec
-from exness.storage.fold import PAID, apply, gather
+from exness.storage.changes import PAID, apply
+from exness.storage.fold import gather
 from exness.storage.rows import BALANCES
 from tests.simulation.actions import make_history
 from tests.simulation.disk import SimTables

@@ -7,12 +7,13 @@ import pytest
 
 from exness.core.commands import Reset
 from exness.storage import rows
-from exness.storage.fold import COUNTED, ENDED, PAID, Change, apply, gather
+from exness.storage.changes import COUNTED, ENDED, PAID, Change, apply
+from exness.storage.fold import gather
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TRADES, VERSION, Row
 from tests.contracts.trading import batches, random_trading
 from tests.support.books import ANN, SECOND, SOL, START, close_trade, deposit, desk_with, open_trade, tick, usdc
 
-SCHEMA_OF_VERSION = {7: 2884730503}
+SCHEMA_OF_VERSION = {8: 2827577207}
 
 
 def test_tables_that_change_get_another_version() -> None:
@@ -57,7 +58,7 @@ def test_the_house_wins_what_the_trader_loses() -> None:
     desk.do(tick(SOL, "190"))
     desk.do(close_trade("o-1"))
     batch = gather(desk.records[before:])
-    ended = ("user", 190_000_000, None, None, -usdc("5"), usdc("5"), 0, START + SECOND, before + 1)
+    ended = ("user", 190_000_000, None, None, -usdc("5"), usdc("5"), 0, START + SECOND, before + 1, 0, -usdc("5"))
     assert batch.changes[ENDED] == {"o-1": ended}
     assert batch.changes[PAID] == {ANN: (usdc("5"), -usdc("10"), 0), HOUSE: (usdc("5"), 0, 0)}
 
@@ -69,7 +70,7 @@ def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
     desk.do(tick(SOL, "170"))
     batch = gather(desk.records[before:])
     price, seq = 170_000_000, before + 1
-    lost = ("liquidation", price, price, price, -usdc("10"), 0, usdc("5"), START, seq)
+    lost = ("liquidation", price, price, price, -usdc("10"), 0, usdc("5"), START, seq, 0, -usdc("10"))
     assert batch.changes[ENDED] == {"o-1": lost}
     assert batch.changes[PAID] == {ANN: (0, -usdc("10"), 0), HOUSE: (usdc("10"), 0, 0)}
     assert batch.changes[COUNTED] == {ANN: (0, 0, 0, 0, 1, -usdc("10"))}

@@ -14,8 +14,9 @@ from exness.core.events import Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports.tables import Analytics, TradeQuery
 from exness.storage import fold
+from exness.storage.changes import COUNTED, Change, Effect
 from exness.storage.files import MAIN_DB
-from exness.storage.fold import COUNTED, Change, Effect, project
+from exness.storage.fold import project
 from exness.storage.history import _trades, sums_are_kept
 from exness.storage.rows import HOUSE
 from exness.storage.sqlite import open_storage

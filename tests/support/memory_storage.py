@@ -12,16 +12,28 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, Side, TradeId
+from exness.core.events import CloseReason, EndStatus, Record
+from exness.core.instruments import AccountId, Asset, OrderId, Side, TradeId
+from exness.core.trades import PLACES, Kind, Trailing
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.listings import Listing
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
-from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow, Watermark
+from exness.runtime.ports.tables import (
+    Analytics,
+    OrderQuery,
+    OrderRow,
+    SortBy,
+    Span,
+    StatementQuery,
+    TradeQuery,
+    TradeRow,
+    Watermark,
+)
 from exness.storage import rows
+from exness.storage.changes import apply
 from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
-from exness.storage.fold import apply, gather
+from exness.storage.fold import BITS, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
 from exness.storage.rows import Table
@@ -101,7 +113,8 @@ class MemoryTables:
         self.rows: dict[Table, dict[object, TableRow]] = {}
         self._trades: defaultdict[str, list[rows.Trade]] = defaultdict(list)
         """Each account's, in the order they were opened."""
-        self._records: defaultdict[str, list[int]] = defaultdict(list)
+        self._records: defaultdict[str, list[rows.AccountRecord]] = defaultdict(list)
+        self._orders: defaultdict[str, list[rows.Order]] = defaultdict(list)
         self._clear()
         self._put(rows.first_rows())
 
@@ -116,7 +129,7 @@ class MemoryTables:
             self._clear()
         for puts in batch.puts.values():
             self._put(puts.values())
-        for kind, changes in batch.changes.items():
+        for kind, changes in batch.in_order():
             for key, values in changes.items():
                 apply(self.rows[kind.table][key], kind, values)
         self.mark = Watermark(records[-1].seq, checksum_of(records[-1]), batch.reset or self.mark.reset)
@@ -127,7 +140,7 @@ class MemoryTables:
     async def records_of(self, account: AccountId, after: int, limit: int) -> list[int]:
         if self.mark.reset > after:
             raise StorageError("the exchange was reset since")
-        seqs = self._records.get(account, [])
+        seqs = [record.seq for record in self._records.get(account, ())]
         first = bisect_right(seqs, after)
         return seqs[first : first + limit]
 
@@ -141,10 +154,47 @@ class MemoryTables:
         trade = self.rows[rows.TRADES].get(trade_id)
         return self._row(trade) if isinstance(trade, rows.Trade) and trade.account_id == account else None
 
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        ended = [order for order in self._orders.get(query.account, ()) if order.status is not None]
+        matches = [self._order_row(order) for order in ended if query.asset in (None, order.asset)][::-1]
+        return matches[query.offset : query.offset + query.limit], len(matches)
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        order = self.rows[rows.ORDERS].get(order_id)
+        return self._order_row(order) if isinstance(order, rows.Order) and order.account_id == account else None
+
+    async def moves(self, query: StatementQuery) -> list[int]:
+        seqs, found = [], 0
+        wanted = sum(BITS.values()) if query.reason is None else BITS[query.reason]
+        for record in self._records.get(query.account, [])[::-1]:
+            if (query.before is not None and record.seq >= query.before) or query.asset not in (None, record.asset):
+                continue
+            moved = (record.reasons & wanted).bit_count()
+            if moved and found < query.limit:
+                seqs.append(record.seq)
+                found += moved
+        return seqs
+
+    async def span(self, account: AccountId, start: int, end: int) -> Span:
+        records = self._records.get(account, [])
+        first = max((record.seq for record in records if record.at <= start), default=0)
+        last = max((record.seq for record in records if record.at <= end), default=0)
+        trades = [(trade.opened_seq, trade.closed_seq) for trade in self._trades.get(account, ())]
+        orders = [
+            (order.number // PLACES, order.ended_seq) for order in self._orders.get(account, ()) if order.closes is None
+        ]
+        held = [made for made, ended in trades + orders if made <= first and (ended is None or ended > first)]
+        newest = [
+            max((record.seq for record in records if record.changes == made and record.seq <= first), default=made)
+            for made in held
+        ]
+        return Span(first, last, sorted(newest))
+
     def _clear(self) -> None:
         self.rows = {table: {} for table in rows.TABLES}
         self._trades.clear()
         self._records.clear()
+        self._orders.clear()
 
     def _put(self, put: Iterable[TableRow]) -> None:
         for row in put:
@@ -153,7 +203,9 @@ class MemoryTables:
             if isinstance(row, rows.Trade):
                 self._trades[row.account_id].append(row)
             elif isinstance(row, rows.AccountRecord):
-                self._records[row.account_id].append(row.seq)
+                self._records[row.account_id].append(row)
+            elif isinstance(row, rows.Order):
+                self._orders[row.account_id].append(row)
 
     def _row(self, trade: rows.Trade) -> TradeRow:
         return TradeRow(
@@ -174,6 +226,44 @@ class MemoryTables:
             shortfall=trade.shortfall,
             closed_at=trade.closed_at,
             decimals=self.instruments[Asset(trade.asset)].decimals,
+            net=bool(trade.net),
+            size=trade.size,
+            commission=trade.commission,
+            funding=trade.funding,
+            realized=trade.realized,
+            close_reason=None if trade.close_reason is None else CloseReason(trade.close_reason),
+        )
+
+    def _order_row(self, order: rows.Order) -> OrderRow:
+        return OrderRow(
+            order_id=OrderId(order.id),
+            account=AccountId(order.account_id),
+            asset=Asset(order.asset),
+            side=Side(order.side),
+            kind=None if order.kind is None else Kind(order.kind),
+            net=bool(order.net),
+            margin=order.margin,
+            leverage=order.leverage,
+            quantity=order.quantity,
+            limit=order.limit_price,
+            stop=order.stop_price,
+            expires_at=order.expires_at,
+            reserved=order.reserved,
+            take_profit=order.take_profit,
+            stop_loss=order.stop_loss,
+            trailing=None if order.trailing is None else msgspec.json.decode(order.trailing, type=Trailing),
+            closes=None if order.closes is None else TradeId(order.closes),
+            client_order=order.client_order_id,
+            label=order.label,
+            number=order.number,
+            fired=order.fired or 0,
+            created_at=order.created_at,
+            status=None if order.status is None else EndStatus(order.status),
+            reason=order.reason,
+            ended_at=order.ended_at,
+            filled=order.filled,
+            price=order.price,
+            decimals=self.instruments[Asset(order.asset)].decimals,
         )
 
 
@@ -225,7 +315,7 @@ def _matches(query: TradeQuery, row: TradeRow) -> bool:
         query.is_open in (None, is_open)
         and query.asset in (None, row.asset)
         and query.side in (None, row.side)
-        and (query.profitable is None or (row.pnl is not None and (row.pnl > 0) == query.profitable))
+        and (query.profitable is None or (not is_open and (row.realized > 0) == query.profitable))
         and (query.liquidated is None or (not is_open and row.liquidated == query.liquidated))
         and (query.opened_from is None or row.opened_at >= query.opened_from)
         and (query.opened_to is None or row.opened_at <= query.opened_to)
@@ -235,7 +325,7 @@ def _matches(query: TradeQuery, row: TradeRow) -> bool:
 _SORT_KEY: dict[SortBy, Callable[[TradeRow], int | None]] = {
     SortBy.CREATED_AT: lambda row: row.opened_at,
     SortBy.CLOSED_AT: lambda row: row.closed_at,
-    SortBy.PNL: lambda row: row.pnl,
+    SortBy.PNL: lambda row: None if row.closed_at is None else row.realized,
     SortBy.MARGIN: lambda row: row.margin,
     SortBy.LEVERAGE: lambda row: row.leverage,
 }
@@ -250,7 +340,7 @@ def _ordered(rows: list[TradeRow], query: TradeQuery) -> list[TradeRow]:
 
 
 def _analytics(rows: list[TradeRow]) -> Analytics:
-    pnls = [row.pnl for row in rows if row.pnl is not None]
+    pnls = [row.realized for row in rows if row.closed_at is not None]
     return Analytics(
         total=len(rows),
         open=len(rows) - len(pnls),

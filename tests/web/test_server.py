@@ -16,6 +16,7 @@ from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.web.app import endpoints_of
 from exness.web.v1 import PREFIX as API
 from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged
+from tests.support.history import UnaskedHistory
 from tests.support.waiting import until
 
 PLAIN_ID = re.compile(r"[0-9a-f]{16}")
@@ -153,7 +154,7 @@ async def test_head_tells_what_get_would_without_its_body(app: App, ann: Trader)
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
-class NoCandles:
+class NoCandles(UnaskedHistory):
     """The part of a History that the tests below don't ask for."""
 
     async def candles(self, query: CandleQuery) -> list[Candle]:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from exness.core.books import NOTIONAL_UNIT
+from exness.core.ceilings import summed
 from exness.core.commands import NetOrder
 from exness.core.decide import guards
 from exness.core.decide.funds import Funds
 from exness.core.decide.opening import slipped
-from exness.core.decide.parts import TOO_SMALL, close_part, is_too_small, summed, what_closes, with_line
+from exness.core.decide.parts import TOO_SMALL, close_part, is_too_small, what_closes, with_line
 from exness.core.events import (
     CloseReason,
     EndStatus,

@@ -95,7 +95,9 @@ def _named(account: Account, rules: Rules, c: NetOrder, order: Order, events: li
     """Its first record tells what was asked, and what order it was that has been filled at once."""
     first = events[0]
     asked = asked_of(account, rules, c, order.id, len(events))
-    placed = None if c.quantity is None and c.close_position and not isinstance(first, TradeClosed) else order
+    placed = None
+    if c.quantity is not None or not c.close_position or isinstance(first, TradeClosed):
+        placed = replace(order, opens=sum(map(_opened, events)))
     match first:
         case TradeOpened() if asked is not None:
             first = replace(first, placed=placed, fingerprint=asked.fingerprint, forgets=asked.forgets)
@@ -108,6 +110,17 @@ def _named(account: Account, rules: Rules, c: NetOrder, order: Order, events: li
         case _:
             raise AssertionError(f"a net order does not begin with {first}")
     return [first, *events[1:]]
+
+
+def _opened(event: Event) -> int:
+    """The size that it has opened."""
+    match event:
+        case TradeOpened(trade):
+            return trade.size
+        case TradeIncreased():
+            return event.size
+        case _:
+            return 0
 
 
 def _order_of(state: State, rules: Rules, account: Account, c: NetOrder, at: int) -> Order:

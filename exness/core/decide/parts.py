@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from exness.core.ceilings import STORED
+from exness.core.ceilings import summed
 from exness.core.client_orders import asked_of, repeat, wrong_name
 from exness.core.commands import ChangeLeverage, ChangeMargin, CloseTrade, SetNetLeverage
 from exness.core.decide import guards
@@ -144,6 +144,9 @@ def close_part(
             by,
             None,
             tuple([each.order.id for each in trade.exits if each.order and each.order.id != by]),
+            filled=0 if by is None else part.size,
+            commission_before=trade.commission,
+            realized_before=trade.realized,
         )
     stays = replace(
         with_line(trade, left, rates),
@@ -174,11 +177,6 @@ def with_line(trade: Trade, line: Line, rates: Rates) -> Trade:
         entry, cost = trade.entry, 0
     liquidation = liquidation_price(line, rates)
     return replace(trade, size=line.size, cost=cost, entry=entry, margin=line.margin, liquidation=liquidation)
-
-
-def summed(so_far: int, more: int) -> int:
-    """A sum over the life of a trade: it ends at STORED either way."""
-    return max(-STORED, min(so_far + more, STORED))
 
 
 def without(trade: Trade, exit_: Exit) -> Trade:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from exness.core import evolve
+from exness.core.ceilings import summed
 from exness.core.commands import PriceTick
 from exness.core.decide.exits import end_exit, exit_of, fire_exit
 from exness.core.decide.funds import funds_of
 from exness.core.decide.orders import end, fire_order
-from exness.core.decide.parts import summed
 from exness.core.due import Expiry
 from exness.core.events import CloseReason, EndStatus, Event, TradeChanged, TradeClosed, TrailMoved, Why
 from exness.core.instruments import AccountId, Asset, OrderId, Side
@@ -81,6 +81,8 @@ def liquidate(state: State, rules: Rules, trade: Trade, price: Price) -> TradeCl
         covered=end_.covered,
         stop_loss=None if trade.stop_loss is None else trade.stop_loss.price,
         ended=tuple([each.order.id for each in trade.exits if each.order is not None]),
+        commission_before=trade.commission,
+        realized_before=trade.realized,
     )
 
 

@@ -6,8 +6,10 @@ from typing import Protocol
 
 import msgspec
 
-from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, Side, TradeId
+from exness.core.events import CloseReason, EndStatus, Record
+from exness.core.instruments import AccountId, Asset, OrderId, Side, TradeId
+from exness.core.statement import Reason
+from exness.core.trades import Kind, Trailing
 
 
 class Watermark(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ class SortBy(StrEnum):
 
 class TradeQuery(msgspec.Struct, frozen=True):
     """Which of an account's trades. None means any. Times are microseconds and mean when the trade was opened, both
-    ends included. `profitable` is `pnl > 0`; it and `liquidated` leave open trades out."""
+    ends included. `profitable` is `realized > 0`; it and `liquidated` leave open trades out."""
 
     account: AccountId
     is_open: bool | None = None
@@ -61,8 +63,10 @@ class TradeQuery(msgspec.Struct, frozen=True):
 
 
 class TradeRow(msgspec.Struct, frozen=True):
-    """A trade as the tables hold it. What only a closed trade has is None while it is open; `shortfall` is then 0.
-    `decimals` are its asset's, which need not be configured any more."""
+    """A trade as the tables hold it: as it is, or was when its last part was closed. What only a closed trade has is
+    None while it is open; `shortfall` is then 0. `pnl`, `returned` and `shortfall` are the last part's, `commission`,
+    `funding` and `realized` those of the whole trade so far. `decimals` are its asset's, which need not be configured
+    any more."""
 
     id: TradeId
     account: AccountId
@@ -81,11 +85,17 @@ class TradeRow(msgspec.Struct, frozen=True):
     shortfall: int
     closed_at: int | None
     decimals: int
+    net: bool
+    size: int
+    commission: int
+    funding: int
+    realized: int
+    close_reason: CloseReason | None
 
 
 class Analytics(msgspec.Struct, frozen=True):
-    """Sums over everything a TradeQuery matches, not only its page. `total_pnl` is micro-USDC over closed trades;
-    `unprofitable` are the closed trades with `pnl <= 0`."""
+    """Sums over everything a TradeQuery matches, not only its page. `total_pnl` is what closed trades have
+    realized, in micro-USDC; `unprofitable` are the closed trades of which that is not above 0."""
 
     total: int = 0
     open: int = 0
@@ -96,23 +106,108 @@ class Analytics(msgspec.Struct, frozen=True):
     total_pnl: int = 0
 
 
+class OrderQuery(msgspec.Struct, frozen=True):
+    """Which of an account's orders that have ended. None means any. Newest first."""
+
+    account: AccountId
+    asset: Asset | None = None
+    limit: int = 50
+    offset: int = 0
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    """An order, or an exit that is one, as the tables hold it: as it was placed or last amended.
+
+    An exit `closes` a trade, whose side and leverage it has; its `quantity` is the size that it closes, 0: all there
+    is. That of an order is a quantity if it is `net`, else 0: its margin x leverage counts. A net order at the market
+    has no `kind`. `filled` is the size of what it did, at `price`. `fired` is its number of the record in which it
+    fired, 0 if it did not. What only an ended one has is None while it waits.
+    """
+
+    order_id: OrderId
+    account: AccountId
+    asset: Asset
+    side: Side
+    kind: Kind | None
+    net: bool
+    margin: int
+    leverage: int
+    quantity: int
+    limit: int | None
+    stop: int | None
+    expires_at: int | None
+    reserved: int
+    take_profit: int | None
+    stop_loss: int | None
+    trailing: Trailing | None
+    closes: TradeId | None
+    client_order: str | None
+    label: str | None
+    number: int
+    fired: int
+    created_at: int
+    status: EndStatus | None
+    reason: str | None
+    ended_at: int | None
+    filled: int
+    price: int
+    decimals: int
+
+
+class StatementQuery(msgspec.Struct, frozen=True):
+    """Which rows of an account's statement: those of records before `before`. None means any."""
+
+    account: AccountId
+    reason: Reason | None = None
+    asset: Asset | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The records that an account's course over a span is worked out from.
+
+    `first` is its last one at the start of it or earlier, `last` that at the end of it; 0: there is none. `held` are
+    those that tell of what it held after `first`, trades and waiting orders: the newest of each.
+    """
+
+    first: int
+    last: int
+    held: list[int]
+
+
 class History(Protocol):
-    """Trades of all times, open and closed, as far as the tables have come."""
+    """Trades and orders of all times, and what moved an account's money, as far as the tables have come. Each raises
+    HistoryTooLong when more than a bounded number of rows would have to be looked at."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened.
-
-        Raises HistoryTooLong when more than a bounded number of trades would have to be looked at."""
+        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened."""
         ...
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """One trade of this account. Somebody else's is None, like one that does not exist."""
         ...
 
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        """One page of those that have ended, newest first by their numbers, and how many match."""
+        ...
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        """One order of this account, which may wait. Somebody else's is None, like one that does not exist."""
+        ...
+
+    async def moves(self, query: StatementQuery) -> list[int]:
+        """The records, newest first, whose rows make the page: at least `limit` rows, if there are so many."""
+        ...
+
+    async def span(self, account: AccountId, start: int, end: int) -> Span:
+        """From `start` to `end`, in microseconds."""
+        ...
+
 
 class HistoryTooLong(Exception):
-    """More than `most` trades would have to be looked at for an answer."""
+    """More than `most` trades, orders or records would have to be looked at for an answer."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"more than {most} trades would have to be looked at")
+    def __init__(self, most: int, what: str = "trades") -> None:
+        super().__init__(f"more than {most} {what} would have to be looked at")
         self.most = most

@@ -1,0 +1,25 @@
+"""A History to make another of."""
+
+from typing import NoReturn
+
+from exness.core.instruments import AccountId, OrderId
+from exness.runtime.ports.tables import OrderQuery, OrderRow, Span, StatementQuery
+
+
+class UnaskedHistory:
+    """The part of a History that a test does not ask for."""
+
+    async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
+        self._asked()
+
+    async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        self._asked()
+
+    async def moves(self, query: StatementQuery) -> list[int]:
+        self._asked()
+
+    async def span(self, account: AccountId, start: int, end: int) -> Span:
+        self._asked()
+
+    def _asked(self) -> NoReturn:
+        raise AssertionError("nobody asks for this")
