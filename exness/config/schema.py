@@ -378,7 +378,13 @@ class Config(msgspec.Struct, frozen=True):
         """What is traded: SOL, ETH, BTC, then others in the order they were configured."""
         return {
             Asset(name): Listing(
-                Asset(name), asset.decimals, asset.max_leverage, asset.name, asset.symbol, asset.image_url
+                Asset(name),
+                asset.decimals,
+                asset.max_leverage,
+                asset.name,
+                asset.symbol,
+                asset.image_url,
+                quantity_decimals=asset.quantity_decimals,
             )
             for name, asset in self.assets.items()
         }

@@ -68,10 +68,11 @@ def assemble(
     clock: Clock,
     ids: Ids,
     initial_balance: int,
+    insurance: int = 0,
     wait_for_disk: bool = True,
 ) -> Parts:
     """`tables_seq`: the tables have come that far. `wait_for_disk` False: no answer waits for the disk."""
-    rules, state, bus = engine.rules, engine.state, Bus(bounds.subscriber_queue)
+    state, bus = engine.state, Bus(bounds.subscriber_queue)
     flush = CandleFlush(candles, BoundedCandles(candle_store, bounds.read_queue), seq=state.seq)
     projector = Projector(tables, journal, seq=tables_seq, durable_seq=state.seq)
     writer = Writer(
@@ -95,7 +96,6 @@ def assemble(
     sequencer.watchers.append(candles.watch)
     sequencer.recounters.append(candles.watch)
     exchange = Exchange(
-        rules=rules,
         state=state,
         sequencer=sequencer,
         writer=writer,
@@ -110,5 +110,6 @@ def assemble(
         clock=clock,
         ids=ids,
         initial_balance=initial_balance,
+        insurance=insurance,
     )
     return Parts(exchange, sequencer, writer, projector, flush, bus, candles, state)
