@@ -3,6 +3,7 @@
 With `app`, the only module that knows the concrete classes.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -138,8 +139,12 @@ def make_guard(config: Config) -> Guard:
     return Guard(list(config.instruments().values()), settings)
 
 
-def make_rules(config: Config) -> Rules:
-    """The part of the configuration that the core decides by."""
+FundingRows = Mapping[Asset, Sequence[tuple[int, int, int]]]
+"""See `Rules.funding_rows`."""
+
+
+def make_rules(config: Config, funding: FundingRows | None = None) -> Rules:
+    """The part of the configuration that the core decides by. `funding` is what the file of funding rates says."""
     trading = config.trading
     return Rules(
         instruments=config.instruments(),
@@ -148,6 +153,13 @@ def make_rules(config: Config) -> Rules:
         max_notional_per_account=trading.max_notional_per_account,
         max_open_interest_per_asset=trading.max_open_interest_per_asset,
         client_order_ids_per_account=trading.client_order_ids_per_account,
+        max_open_orders_per_account=trading.max_open_orders_per_account,
+        max_exits_per_trade=trading.max_exits_per_trade,
+        net_leverage=trading.net_leverage,
+        trigger=trading.trigger,
+        limit_fill=trading.limit_fill,
+        rates={Asset(name): rates for name, rates in config.asset_rates.items()},
+        funding_rows=funding or {},
     )
 
 
@@ -158,13 +170,14 @@ def make_parts(
     source: Source,
     stored: CandleBatch | None = None,
     tables_seq: int = 0,
+    funding: FundingRows | None = None,
 ) -> Parts:
     """The exchange on a recovered state, its newest candles and its tables where they are, nothing running yet."""
     conductor = source.conductor
     candles = CandleBook(stored, is_replayed=conductor is not None)
     newest_us = max(recovered.books.at, stored.at if stored is not None else 0)
     parts = assemble(
-        recovered.engine(make_rules(config), config.engine.slice_liquidations),
+        recovered.engine(make_rules(config, funding), config.engine.slice_liquidations),
         make_bounds(config),
         journal=storage.journal,
         tables=storage.tables,
@@ -176,6 +189,7 @@ def make_parts(
         clock=SystemClock(not_before_us=newest_us) if conductor is None else conductor.clock,
         ids=RandomIds(),
         initial_balance=config.trading.initial_balance,
+        insurance=config.rates.insurance,
         wait_for_disk=config.storage.acknowledge == "durable",
     )
     if conductor is not None:

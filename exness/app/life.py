@@ -34,6 +34,7 @@ from exness.process.threads import Threads
 from exness.runtime.assembly import Parts
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.inbox import NotTaken
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
 from exness.runtime.ports.prices import LastRecord, ManualControl
@@ -150,8 +151,8 @@ async def _run(
     warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    source, mailer, storage, store, recovered, candles, tables_seq, last = started
-    parts = make_parts(config, storage, recovered, source, candles, tables_seq)
+    source, mailer, storage, store, recovered, candles, tables_seq, last, funding = started
+    parts = make_parts(config, storage, recovered, source, candles, tables_seq, funding)
     exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
     projector, flush = parts.projector, parts.flush
     snapshotter = parts.snapshotter(storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq)
@@ -175,6 +176,9 @@ async def _run(
         backfilling = tasks.create_task(_backfill(config, parts), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
         tasks.create_task(postman.run(), name="mail")
+        if recovered.books.seq == 0:
+            with suppress(Halted, NotTaken):  # the writer says why
+                await exchange.pay_insurance()
         await _first_prices(source, exchange, stop)
         with suppress(TablesBehind):
             await projector.reached(recovered.books.seq)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import msgspec
 
 from exness.access.ports import AuthStore, Mailer
-from exness.app.build import Source, StartError, make_mailer, make_source
+from exness.app.build import FundingRows, Source, StartError, make_mailer, make_source
 from exness.config import Config
 from exness.core.views import Books
+from exness.feeds.funding import read_funding
 from exness.process.threads import in_thread_of_its_own
 from exness.runtime.candles import CandleBatch
 from exness.runtime.flush import forget_before_reset
@@ -38,12 +39,14 @@ class Started(NamedTuple):
     tables_seq: int
     """Where the tables have come to."""
     last: LastRecord
+    funding: FundingRows
+    """What the file of funding rates says."""
 
 
 async def start(config: Config, stack: AsyncExitStack) -> Started:
     """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`.
 
-    Raises an OperatorError: StartError, StorageError or ReplayError.
+    Raises an OperatorError: StartError, StorageError, ReplayError or FundingError.
     """
     data_dir = config.storage.data_dir
     prepare(data_dir)
@@ -51,6 +54,7 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     source, mailer = make_source(config), make_mailer(config)
     if source.recording is not None:  # it is read through before anything starts
         await in_thread_of_its_own(source.recording.check)
+    funding = await _read_funding(config)
     storage, notes = await _open_storage(config, stack)
     store = await stack.enter_async_context(open_auth(data_dir))
     recovered = await recover(storage.journal, storage.snapshots)
@@ -63,7 +67,16 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     _spare_the_collector()
     tables_seq = (await storage.tables.watermark()).seq
     last = await _last_record(storage, recovered.books, candles)
-    return Started(source, mailer, storage, store, recovered, candles, tables_seq, last)
+    return Started(source, mailer, storage, store, recovered, candles, tables_seq, last, funding)
+
+
+async def _read_funding(config: Config) -> FundingRows:
+    file = config.rates.funding_file
+
+    def read() -> FundingRows:
+        return {} if file is None else read_funding(file, config.instruments())
+
+    return await in_thread_of_its_own(read)
 
 
 async def _open_storage(config: Config, stack: AsyncExitStack) -> tuple[Storage, list[str]]:

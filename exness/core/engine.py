@@ -18,7 +18,7 @@ from exness.core.commands import Command, NetOrder, OpenTrade, PassTime, PriceTi
 from exness.core.decide import DECIDE
 from exness.core.decide.ticks import Steps, pass_time, tick
 from exness.core.events import Event, ExchangeReset, ProfileSet, RatesSet, Record
-from exness.core.evolve import doubt, evolve
+from exness.core.evolve import doubt, evolve, quote
 from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
@@ -86,6 +86,14 @@ class Engine:
                 yield Done([self._apply(event, at, request, cause) for event in decision])
             else:
                 yield decision
+
+    def recall(self, tick: PriceTick, at: int) -> Iterator[list[Record] | Outcome]:
+        """Take a price that was worked off before a restart: all that it set off is done."""
+        if tick.suspect:
+            doubt(self.state, tick.asset)
+        else:
+            quote(self.state, tick, max(at, self.state.at))
+        yield Done([])
 
     def _work_off(self, steps: Steps, at: int, cause: str) -> Iterator[list[Record] | Outcome]:
         """Have everything happen that is due, one after the other, until nothing is."""

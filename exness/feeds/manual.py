@@ -11,11 +11,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from exness.core.commands import PriceTick
-from exness.core.events import TradeClosed
+from exness.core.commands import PassTime, PriceTick
 from exness.core.instruments import Asset
 from exness.core.outcomes import Done
 from exness.core.views import NewestRecord, PriceOf
+from exness.feeds.liquidations import liquidations_in
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
 from exness.runtime.ports.prices import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
 from exness.runtime.writer import Halted
@@ -105,7 +105,7 @@ class ManualFeed:
             until = self.clock.now_us() + step_us
             moved = await self._play(until)
             self.clock.advance_to(until)
-            self._changed.set()
+            self._clock_changed()
             return PriceMoved(self.clock.now_us(), moved.seq, moved.liquidated, moved.scripted)
 
     async def reset(self) -> None:
@@ -121,7 +121,12 @@ class ManualFeed:
             self.clock.run_at(speed)
         if paused is not None:
             (self.clock.pause if paused else self.clock.resume)()
+        self._clock_changed()
+
+    def _clock_changed(self) -> None:
         self._changed.set()
+        if self._driver is not None:
+            self._driver.clock_changed()
 
     async def _until_next(self) -> None:
         self._changed.clear()
@@ -131,30 +136,55 @@ class ManualFeed:
                 await self._changed.wait()
 
     async def _play(self, until: int) -> PriceMoved:
-        """Set every scripted price that is due by `until`, each at its time; the clock goes along."""
-        liquidated = scripted = 0
-        while self._script and self._script[0][0] <= until:
-            at, tick = self._script[0]
+        """Set every scripted price that is due by `until`, and have done what time brings, each at its time; the clock
+        goes along."""
+        liquidated = scripted = turns = 0
+        while (at := self._next(until)) is not None:
             self.clock.advance_to(at)
-            try:
-                liquidated += await self._set(tick, at)
-            except asyncio.CancelledError:  # while the disk is slow: it is left to be set; or half way: it will be done
-                if self._is_taken(tick, at):
-                    self._script.popleft()
-                raise
-            self._script.popleft()
-            scripted += 1
-            if scripted % _IN_A_ROW == 0:
+            if self._is_due(at):
+                liquidated += await self._perform(PassTime(), min(until, self._script[0][0] if self._script else until))
+            else:
+                liquidated += await self._set_scripted(*self._script[0])
+                scripted += 1
+            turns += 1
+            if turns % _IN_A_ROW == 0:
                 await asyncio.sleep(0)
         return self._moved(self.clock.now_us(), liquidated, scripted)
 
+    def _is_due(self, until: int) -> bool:
+        """Whether time brings something by then."""
+        assert self._driver is not None, "hold comes first"
+        due = self._driver.next_due
+        return due is not None and due <= until
+
+    def _next(self, until: int) -> int | None:
+        """When the next thing is due, by then."""
+        assert self._driver is not None, "hold comes first"
+        times = [self._script[0][0]] if self._script else []
+        times += [self._driver.next_due] if self._driver.next_due is not None else []
+        return min((at for at in times if at <= until), default=None)
+
+    async def _set_scripted(self, at: int, tick: PriceTick) -> int:
+        try:
+            liquidated = await self._set(tick, at)
+        except asyncio.CancelledError:  # while the disk is slow: it is left to be set; or half way: it will be done
+            if self._is_taken(tick, at):
+                self._script.popleft()
+            raise
+        self._script.popleft()
+        return liquidated
+
     async def _set(self, tick: PriceTick, at: int) -> int:
         """Have a price checked with all that it sets off; how many trades it liquidated."""
-        assert self._driver is not None, "hold comes first"
-        outcome = await self._driver.perform(tick, at)
-        assert isinstance(outcome, Done), "a tick is never refused"
+        liquidated = await self._perform(tick, at)
         self.counters["ticks"] += 1
-        return sum(isinstance(each.event, TradeClosed) and each.event.liquidated for each in outcome.records)
+        return liquidated
+
+    async def _perform(self, command: PriceTick | PassTime, at: int) -> int:
+        assert self._driver is not None, "hold comes first"
+        outcome = await self._driver.perform(command, at)
+        assert isinstance(outcome, Done), "a tick is never refused"
+        return await liquidations_in(outcome.records)
 
     def _is_taken(self, tick: PriceTick, at: int) -> bool:
         """Whether the engine has begun with a price, which is then done to its end."""

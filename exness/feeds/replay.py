@@ -189,8 +189,10 @@ class ReplayFeed:
         self.ended = True
 
     def hold(self, driver: EngineDriver) -> None:
-        """The engine that `conduct` plays to."""
+        """The engine that `conduct` plays to. Until it does, its clock shows when the recording begins."""
         self._driver = driver
+        if self._span is not None:
+            self.clock.advance(self._span.first_us)
 
     async def conduct(self, last: LastRecord) -> None:
         """`play`, from after the journal's last record."""

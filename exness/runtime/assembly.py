@@ -68,6 +68,7 @@ def assemble(
     clock: Clock,
     ids: Ids,
     initial_balance: int,
+    insurance: int = 0,
     wait_for_disk: bool = True,
 ) -> Parts:
     """`tables_seq`: the tables have come that far. `wait_for_disk` False: no answer waits for the disk."""
@@ -109,5 +110,6 @@ def assemble(
         clock=clock,
         ids=ids,
         initial_balance=initial_balance,
+        insurance=insurance,
     )
     return Parts(exchange, sequencer, writer, projector, flush, bus, candles, state)

@@ -34,6 +34,10 @@ class SystemClock:
     def now_us(self) -> int:
         return self._start_us + (time.monotonic_ns() - self._start_mono_ns) // 1000
 
+    def seconds_until(self, at_us: int) -> float:
+        """See `ports.Clock`."""
+        return max(0, at_us - self.now_us()) / 1_000_000
+
 
 LAST_US = 253_370_764_800 * 1_000_000
 """9999-01-01: no step leads beyond it, so that every time can be shown."""
@@ -82,10 +86,11 @@ class ManualClock:
         self._at_us = max(self._at_us, at_us)
 
     def seconds_until(self, at_us: int) -> float | None:
-        """How long it takes, in real seconds, until it shows this time by itself. None while it is paused."""
-        if self.paused:
+        """See `ports.Clock`. None while it is paused before that time."""
+        left = max(0, at_us - self.now_us())
+        if left and self.paused:
             return None
-        return max(0, at_us - self.now_us()) * SPEED_UNIT / self.speed / 1_000_000
+        return left * SPEED_UNIT / self.speed / 1_000_000
 
     def _settle(self) -> None:
         """What has run so far counts; from here on another speed may hold."""

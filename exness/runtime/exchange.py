@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import cast
 
-from exness.core.commands import Command, OpenAccount
+from exness.core.commands import Command, OpenAccount, PayInsurance, Reset
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, OrderId, TradeId
 from exness.core.outcomes import Outcome
@@ -38,7 +38,7 @@ RECORDS_AT_ONCE = 200
 
 
 class Exchange:
-    """One running exchange. `initial_balance` is micro-USDC."""
+    """One running exchange. `initial_balance` of an account and `insurance` of the house are micro-USDC."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Exchange:
         clock: Clock,
         ids: Ids,
         initial_balance: int,
+        insurance: int,
     ) -> None:
         self.feed = feed
         self.clock = clock
@@ -72,6 +73,7 @@ class Exchange:
         self._tables = tables
         self._projector = projector
         self._initial_balance = initial_balance
+        self._insurance = insurance
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
 
     @property
@@ -88,6 +90,15 @@ class Exchange:
         Raises NotTaken when it did not reach the engine, Halted when the process stopped before it was durable.
         """
         return await self._sequencer.submit(command, request)
+
+    async def start_afresh(self, request: str = "") -> Outcome:
+        """Forget everything, and pay what the house puts into its insurance in again. Raises like `do`."""
+        return await self.do(Reset(self._insurance), request)
+
+    async def pay_insurance(self) -> None:
+        """What the house puts into its insurance at the very first start. Raises NotTaken, Halted."""
+        if self._insurance:
+            await self.do(PayInsurance(self._insurance))
 
     async def account_of(self, email: str) -> AccountId:
         """The account of a signed-in user, opened with its first deposit when this is the first time.

@@ -5,6 +5,9 @@ full, or waits too long in it, is refused untouched, so "overloaded" always mean
 queue of their own and go first: between any two slices of requests, every tick that has come is checked. Whoever asked
 is answered once the events are durable; who is refused, once all is durable that the refusal shows.
 
+Time is passed before whatever comes at or after the next thing that is due, each due time with records and a
+transaction of its own, and when nothing comes, by a timer on the exchange's clock.
+
 There is one way into the engine, `_execute`, for requests, ticks and the commands of a source that owns the time. What
 is done in steps lets the loop turn between them, and is done to its end whoever goes meanwhile. A bug that is met there
 stops the exchange: the state may be half changed, so nothing more is decided on it, nothing more is written and nobody
@@ -19,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from exness.core.commands import Command, PriceTick
+from exness.core.commands import Command, PassTime, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.outcomes import Decision, Done, Outcome, decision_of
@@ -39,6 +42,10 @@ Steps = Iterator[list[Record] | Outcome]
 """See `Engine.steps`."""
 Watcher = Callable[[PriceTick, int], None]
 """Told of a tick and when the engine took it (microseconds). Must be quick."""
+
+_BETWEEN: list[Record] = []
+"""The step between two due times."""
+_SHORTEST_SLEEP_S = 0.001
 
 
 class Sequencer:
@@ -72,6 +79,8 @@ class Sequencer:
         self._broken: BaseException | None = None
         self._closing = False
         self._slow_watcher = slow_watcher
+        self._timed: int | None = None
+        """The due time that the loop sleeps towards."""
         writer.call_on_progress(self._wake.set)
         self.watchers: list[Watcher] = []
         """Called with every tick that was checked, once all that it set off is decided."""
@@ -105,14 +114,23 @@ class Sequencer:
         return decision.outcome
 
     @property
+    def rules(self) -> Rules:
+        """What is configured, and over it what was set by hand."""
+        return self._engine.rules
+
+    @property
+    def next_due(self) -> int | None:
+        """When time brings something next (microseconds)."""
+        return self._engine.state.due.next_due
+
+    def clock_changed(self) -> None:
+        """The clock was moved, or runs at another rate: what sleeps by it looks anew."""
+        self._wake.set()
+
+    @property
     def _nothing_waits(self) -> bool:
         """Whether a request may be executed where it stands: no tick and no request is before it or half done."""
         return not (self.inbox or self.ticks) and self._whole.is_set() and self._running and self._writer.has_room
-
-    @property
-    def rules(self) -> Rules:
-        """Those of now: what was set by hand goes over what is configured."""
-        return self._engine.rules
 
     def tick(self, tick: PriceTick) -> None:
         """Take a tick. Never waits, never refuses."""
@@ -125,7 +143,8 @@ class Sequencer:
 
     async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         """Execute a command at `at` (microseconds), before whatever waits: for a source that owns the time, which then
-        brings its ticks this way only. `again`: an earlier run has checked this tick, so no watcher is told of it.
+        brings its ticks this way only. `again`: an earlier run has checked this tick, so it sets nothing off and no
+        watcher is told of it.
 
         Returns once it is decided, which can be before it is durable; waits only while the writer or a slow watcher
         has no room, or a tick is half done. Once it has begun it is done to its end, also when the caller is cancelled.
@@ -151,6 +170,8 @@ class Sequencer:
         try:
             with contextlib.suppress(Halted):  # for the reason that is raised below, or that the writer has said
                 while await self._something_to_do():
+                    if self._time_has_come:
+                        await self._execute(PassTime())
                     await self._check_ticks()
                     self.inbox.refuse_overdue()
                     await self._handle_slice()
@@ -171,7 +192,8 @@ class Sequencer:
         self._wake.set()
 
     async def _something_to_do(self) -> bool:
-        """Wait for a tick, or for a request that the writer has room for. False when there will be none."""
+        """Wait for a tick, for what is due, or for a request that the writer has room for. False when there will be
+        none."""
         while self._broken is None and not (self._whole.is_set() and self._something_waits):
             if self._writer.halted or (self._closing and not self.inbox and not self.ticks):
                 return False
@@ -181,15 +203,29 @@ class Sequencer:
 
     @property
     def _something_waits(self) -> bool:
-        return bool(self.ticks) or (bool(self.inbox) and self._writer.has_room)
+        return bool(self.ticks) or (bool(self.inbox) and self._writer.has_room) or self._time_has_come
+
+    @property
+    def _time_has_come(self) -> bool:
+        """Whether something is due by a clock that runs by itself, and may be done."""
+        return self._until_due == 0 and not self._closing
+
+    @property
+    def _until_due(self) -> float | None:
+        """Seconds until something is due, if it is to be done then whatever else comes or not. None: never."""
+        due = self.next_due
+        if due is None or not self._writer.has_room or not self._whole.is_set():
+            return None
+        return self._clock.seconds_until(due)
 
     async def _pause(self) -> None:
-        """Sleep until something comes. Requests that wait for a slow disk are refused when their time is over."""
-        if not self.inbox:
-            await self._wake.wait()
-            return
+        """Sleep until something comes or is due. Requests that wait for a slow disk are refused when their time is
+        over."""
+        self._timed, until_due = self.next_due, self._until_due
+        waits = [max(until_due, _SHORTEST_SLEEP_S)] if until_due is not None else []
+        waits += [self.inbox.wait_s / 4] if self.inbox else []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.inbox.wait_s / 4):
+            async with asyncio.timeout(min(waits, default=None)):
                 await self._wake.wait()
         self.inbox.refuse_overdue()
 
@@ -240,7 +276,12 @@ class Sequencer:
         if self._writer.halted:
             raise Halted
         at = self._clock.now_us() if at is None else at
-        steps = self._engine.steps(command, at, request, cause)
+        if again and isinstance(command, PriceTick):
+            steps = self._engine.recall(command, at)
+        elif self._engine.is_due(at) and not isinstance(command, PassTime):
+            steps = self._after_time(command, at, request, cause)
+        else:
+            steps = self._engine.steps(command, at, request, cause)
         outcome = self._step(steps)
         if not isinstance(outcome, list):
             self._decided(command, at, outcome, again=again)
@@ -249,6 +290,17 @@ class Sequencer:
         rest = self._finish(command, at, steps, again=again)
         self._finishing = asyncio.create_task(rest, name="rest of a command")
         return await asyncio.shield(self._finishing)
+
+    def _after_time(self, command: Command, at: int, request: str, cause: str) -> Steps:
+        """What time has brought by then, and after it the command."""
+        while self._engine.is_due(at):
+            for step in self._engine.steps(PassTime(), at):
+                if isinstance(step, list):
+                    yield step
+                else:
+                    self._decided(PassTime(), at, step, again=False)
+            yield _BETWEEN if self._engine.is_due(at) else []
+        yield from self._engine.steps(command, at, request, cause)
 
     async def _finish(self, command: Command, at: int, steps: Steps, *, again: bool) -> Outcome:
         """Do the steps that are left, while the loop turns between them."""
@@ -259,6 +311,8 @@ class Sequencer:
                     self._decided(command, at, outcome, again=again)
                     return outcome
                 await asyncio.sleep(0)
+                if outcome is _BETWEEN and not self._writer.has_room:  # years may pass at once
+                    await self._writer.progress()
         finally:
             self._finishing = None  # what it comes to is not kept
             self._whole.set()
@@ -279,6 +333,8 @@ class Sequencer:
             self._checked(command, at)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
+        if self._timed != self._engine.state.due.next_due:
+            self._wake.set()
 
     def _checked(self, tick: PriceTick, at: int) -> None:
         self.ticks_checked += 1

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exness.core.capture import digest_of
-from exness.core.commands import Command, PriceTick
+from exness.core.commands import Command, PassTime, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
@@ -80,6 +80,13 @@ class Desk:
     def resume(self) -> Resume:
         return resume_after(self.state.at, self.records[-1].cause) if self.records else Resume()
 
+    @property
+    def next_due(self) -> int | None:
+        return self.state.due.next_due
+
+    def clock_changed(self) -> None:
+        raise AssertionError("a recording's clock does not run by itself")
+
     def passed_over(self, tick: PriceTick, at: int) -> None:
         self.seen_again.append((tick.asset, at))
 
@@ -89,10 +96,16 @@ class Desk:
     async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         if self.power is not None and len(self.records) >= self.power:
             raise Cut
-        outcome = self.engine.execute(command, at, cause=cause)
+        if again:
+            assert isinstance(command, PriceTick)
+            (outcome,) = self.engine.recall(command, at)
+        else:
+            assert isinstance(command, PassTime) or not self.engine.is_due(at)
+            outcome = self.engine.execute(command, at, cause=cause)
+        assert not isinstance(outcome, list)
         if isinstance(outcome, Done):
             self.records += outcome.records
-        if not isinstance(command, PriceTick):
+        if not isinstance(command, PriceTick | PassTime):
             self.outcomes.append(((at - T0_US) // SECOND, outcome))
         return outcome
 

@@ -23,6 +23,9 @@ class SetClock:
     def now_us(self) -> int:
         return self.now
 
+    def seconds_until(self, at_us: int) -> float | None:
+        return 0.0 if at_us <= self.now else None
+
     def advance(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)
 

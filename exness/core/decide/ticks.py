@@ -98,9 +98,10 @@ def pass_time(state: State, rules: Rules, at: int) -> Steps:
             yield [_expire(state, *due.thing)]
             continue
         price = state.price(due.asset)
-        if price is not None:
+        pays = price is not None and bool(state.markets[due.asset].trades)
+        if price is not None and pays:
             yield from _settle(state, rules, due.asset, price, due.at)
-        after = at if price is None else due.at  # without a price, what has passed is not made up
+        after = due.at if pays else at  # without a price, what has passed is not made up; without trades, it is nothing
         state.due.settle_next(due.asset, rules.rates_of(due.asset).next_settlement(after))
 
 

@@ -58,14 +58,24 @@ class EngineDriver(Protocol):
         """A view of this moment, whether or not it is durable."""
         ...
 
+    @property
+    def next_due(self) -> int | None:
+        """When time brings something next (microseconds). It is done by PassTime, and before whatever comes at or after
+        that time."""
+        ...
+
+    def clock_changed(self) -> None:
+        """Tell that the clock was moved, or runs at another rate."""
+        ...
+
     def passed_over(self, tick: PriceTick, at: int) -> None:
         """Tell of a tick that an earlier run has executed and that is not executed now. Never waits."""
         ...
 
     async def perform(self, command: Command, at: int, cause: str = "", *, again: bool = False) -> Outcome:
         """Have a command executed at `at` (microseconds), before whatever waits. Returns once it is decided, which can
-        be before it is durable. `again` marks a tick that an earlier run has executed. Raises Halted when the exchange
-        has stopped."""
+        be before it is durable. `again` marks a tick that an earlier run has executed: it sets nothing off. Raises
+        Halted when the exchange has stopped."""
         ...
 
 

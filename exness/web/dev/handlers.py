@@ -7,7 +7,7 @@ engine and into the journal like everything else, and is durable before it is an
 
 from aiohttp import web
 
-from exness.core.commands import Deposit, Reset
+from exness.core.commands import Deposit
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
@@ -130,9 +130,9 @@ async def reset(request: web.Request) -> web.StreamResponse:
     control, exchange = _let_in(request).control, _exchange(request)
     if control is not None:
         await control.reset()
-    outcome = await exchange.do(Reset(), request[REQUEST_STATE].request_id)
+    outcome = await exchange.start_afresh(request[REQUEST_STATE].request_id)
     match outcome:
-        case Done([record]):
+        case Done([record, *_]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))
         case _:
             raise AssertionError(f"a reset can't have {outcome!r}")
