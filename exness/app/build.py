@@ -259,6 +259,7 @@ def make_services(
         security_log=security_log,
         stream=make_stream_bounds(config),
         dev=Dev(control) if config.dev.control else None,
+        profile=config.trading.profile,
         access=AccessLog(logs.later) if config.log.access else None,
         requests=requests,
         loop=beside.loop,

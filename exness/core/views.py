@@ -253,6 +253,24 @@ def _quote(state: State, asset: Asset, at: int) -> Quote:
     return Quote(price, state_of(price, at))
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """The rules of now. `profile` is the one that was set by hand, if one was; `by_hand` are the assets whose rates
+    were."""
+
+    rules: Rules
+    profile: str | None
+    by_hand: frozenset[Asset]
+    seq: int
+
+
+class TermsNow(msgspec.Struct, frozen=True):
+    """What does trading cost, and who says so?"""
+
+    def answer(self, state: State, rules: Rules, at: int) -> Terms:
+        profile = None if state.profile is None else state.profile.profile
+        return Terms(rules, profile, frozenset(state.rates), state.seq)
+
+
 # --- all together -------------------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,8 @@ class Services(HttpServices):
     production: bool
     dev: Dev | None
     """None: dev control is off, and its addresses are none."""
+    profile: str
+    """The configured one; "": none."""
     loop: LoopWatch
     metrics: Metrics | None
     price_cache: BodyCache

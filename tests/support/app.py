@@ -437,6 +437,7 @@ async def running_app(
         "requests": RequestMeter(),
         "access": None,
         "dev": None,
+        "profile": "",
         "loop": LoopWatch(),
         "metrics": None,
         "price_cache": PriceCache(),

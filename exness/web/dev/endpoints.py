@@ -1,7 +1,7 @@
 """Dev control's endpoints, one row each. Where it is off there is nothing at these paths."""
 
 from exness.core.rejects import Reject
-from exness.web.dev import handlers
+from exness.web.dev import handlers, rates
 from exness.web.dev.models import (
     ClockAnswer,
     ClockBody,
@@ -16,6 +16,7 @@ from exness.web.dev.models import (
 )
 from exness.web.http.endpoint import BUSY, GET, POST, PUT, Auth, Endpoint
 from exness.web.http.weights import Budget, Weight
+from exness.web.v1.rates import RatesAnswer
 
 _TRADING = Budget.TRADE
 _DEV = Auth.DEV
@@ -51,6 +52,22 @@ ENDPOINTS = (
     Endpoint(
         POST, "/dev/reset", handlers.reset, Weight(3, budget=_TRADING),
         "Dev control: forget every account, trade and price", ResetAnswer,
+        auth=_DEV, errors=BUSY,
+    ),
+    Endpoint(
+        PUT, "/dev/rates/{asset}", rates.set_rates, Weight(3, budget=_TRADING),
+        "Dev control: change rates of an asset", rates.AssetRatesAnswer,
+        auth=_DEV, body=rates.RatesBody, example='{"taker": "0.0005", "maintenance": "0.0125"}',
+        errors=("not_found", *BUSY),
+    ),
+    Endpoint(
+        PUT, "/dev/profile", rates.set_profile, Weight(3, budget=_TRADING),
+        "Dev control: take over the rates of a venue", RatesAnswer,
+        auth=_DEV, body=rates.ProfileBody, example='{"profile": "binance"}', errors=BUSY,
+    ),
+    Endpoint(
+        GET, "/dev/house", rates.house, Weight(1, budget=_TRADING),
+        "Dev control: the accounts of the house", rates.HouseAnswer,
         auth=_DEV, errors=BUSY,
     ),
 )  # fmt: skip

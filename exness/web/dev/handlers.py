@@ -108,7 +108,7 @@ async def run_script(request: web.Request) -> web.StreamResponse:
 
 async def deposit(request: web.Request) -> web.StreamResponse:
     """POST /dev/deposit: into the account of a mail address, which is made, as at a first sign-in, if need be."""
-    _let_in(request)
+    let_in(request)
     exchange = _exchange(request)
     email, amount = deposit_of(await json_body(request))
     account = await exchange.account_of(email)
@@ -127,7 +127,7 @@ async def deposit(request: web.Request) -> web.StreamResponse:
 
 async def reset(request: web.Request) -> web.StreamResponse:
     """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
-    control, exchange = _let_in(request).control, _exchange(request)
+    control, exchange = let_in(request).control, _exchange(request)
     if control is not None:
         await control.reset()
     outcome = await exchange.start_afresh(request[REQUEST_STATE].request_id)
@@ -141,7 +141,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
 # --- who may ------------------------------------------------------------------------------------------------------
 
 
-def _let_in(request: web.Request) -> Dev:
+def let_in(request: web.Request) -> Dev:
     """Raises ApiError(local_only, forbidden_origin)."""
     services = services_of(request)
     if not _is_local(request):
@@ -153,7 +153,7 @@ def _let_in(request: web.Request) -> Dev:
 
 def _control(request: web.Request) -> ManualControl:
     """Raises ApiError(local_only, forbidden_origin, not_manual)."""
-    control = _let_in(request).control
+    control = let_in(request).control
     if control is None:
         raise ApiError("not_manual")
     return control

@@ -3,7 +3,7 @@
 from exness.core.rejects import Reject
 from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1 import PREFIX, account, exits, health, market, net, orders, signin, trades
+from exness.web.v1 import PREFIX, account, exits, health, market, net, orders, quote, rates, signin, statement, trades
 from exness.web.v1.errors import render
 from exness.web.v1.health import Health, Readiness
 from exness.web.v1.models import (
@@ -24,6 +24,7 @@ from exness.web.v1.order_models import (
     AmendOrderBody,
     CancelAllBody,
     CreateOrderBody,
+    EquityQuery,
     ExitAdded,
     NetAnswer,
     NetLeverageAnswer,
@@ -33,12 +34,19 @@ from exness.web.v1.order_models import (
     OpenOrdersQuery,
     OrderCancelled,
     OrderFilled,
+    OrderHistoryAnswer,
+    OrderHistoryQuery,
     OrderIdBody,
     OrderOpened,
     OrderPending,
     OrdersCancelled,
+    QuoteAnswer,
+    StatementQuery,
+    TradeQuoteBody,
 )
+from exness.web.v1.rates import RatesAnswer
 from exness.web.v1.requests import current_session
+from exness.web.v1.statement import EquityAnswer, StatementAnswer
 from exness.web.v1.trade_models import (
     CloseTradeBody,
     CreateTradeBody,
@@ -174,6 +182,11 @@ ENDPOINTS = (
         auth=_SESSION, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
+        GET, "/order/history", orders.history, Weight(3, 5, "of `limit`"), "Orders and exits that have ended",
+        OrderHistoryAnswer,
+        auth=_SESSION, query=OrderHistoryQuery,
+    ),
+    Endpoint(
         POST, "/net/order", net.order, Weight(3, budget=_TRADING), "Change the net position in an asset",
         OrderPending | OrderFilled,
         auth=_SESSION, fast=True,
@@ -194,6 +207,14 @@ ENDPOINTS = (
         auth=_SESSION, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
+        POST, "/trade/quote", quote.of_trade, Weight(2), "What an order would come to", QuoteAnswer,
+        auth=_SESSION, body=TradeQuoteBody, example=f"{{{_ORDER}}}",
+    ),
+    Endpoint(
+        POST, "/net/quote", quote.of_net, Weight(2), "What a net order would come to", QuoteAnswer,
+        auth=_SESSION, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
+    ),
+    Endpoint(
         GET, "/trade/open", trades.list_open, Weight(1, 16, "trades told"), "Open trades", OpenTradesAnswer,
         auth=_SESSION, fast=True, query=OpenTradesQuery,
     ),
@@ -209,7 +230,18 @@ ENDPOINTS = (
     Endpoint(
         GET, "/account", account.account, Weight(1, 64, "open trades"), "The account", AccountAnswer, auth=_SESSION
     ),
+    Endpoint(
+        GET, "/account/statement", statement.statement, Weight(3, 5, "of `limit`"), "What moved the free balance",
+        StatementAnswer,
+        auth=_SESSION, query=StatementQuery,
+    ),
+    Endpoint(
+        GET, "/account/equity", statement.equity, Weight(10, 5, "of `limit`"), "What the account was worth",
+        EquityAnswer,
+        auth=_SESSION, query=EquityQuery, errors=("range_too_large",),
+    ),
     Endpoint(GET, "/supportedAssets", market.supported_assets, Weight(1), "What can be traded", SupportedAssets),
+    Endpoint(GET, "/rates", rates.rates, Weight(3), "What trading costs, and where each figure is from", RatesAnswer),
     Endpoint(GET, "/prices", market.prices, Weight(1), "Every price", dict[str, PriceAnswer], fast=True),
     Endpoint(GET, "/prices/{asset}", market.price, Weight(1), "One price", PriceAnswer, errors=("not_found",)),
     Endpoint(

@@ -24,6 +24,7 @@ ERRORS: dict[str, tuple[int, str]] = HTTP_ERRORS | {
     Reject.AMOUNT_TOO_SMALL: (422, "This part of the trade is too small"),
     Reject.MARGIN_TOO_LOW: (422, "So much margin can't be taken from this trade"),
     Reject.ORDER_NOT_FOUND: (404, "There is no such order"),
+    "range_too_large": (422, "Too much has happened within this span to work it out; narrow it"),
     "order_already_ended": (409, "This order has ended already"),
     Reject.TRADE_NOT_FOUND: (404, "There is no such trade"),
     "trade_already_closed": (409, "This trade is already closed"),

@@ -60,7 +60,7 @@ class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
 
 
-_DATES = "YYYY-MM-DD, or RFC 3339 with a zone or, for UTC, without one"
+DATES = "YYYY-MM-DD, or RFC 3339 with a zone or, for UTC, without one"
 _SECONDS = "in seconds since 1970-01-01 UTC"
 _FirstSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin then or later, {_SECONDS}")]
 _EndSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin before then, {_SECONDS}")]

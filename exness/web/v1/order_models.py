@@ -1,13 +1,26 @@
 """What goes over the wire of orders, exits and net positions: bodies, queries, answers."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from exness.core.commands import TimeInForce
+from exness.core.statement import Reason
 from exness.core.trades import Kind
-from exness.web.v1.models import Amount, ClientOrder, Leverage, OptionalAmount, Slippage
+from exness.runtime.candles import Interval
+from exness.web.v1.models import (
+    DATES,
+    MAX_CANDLES,
+    MAX_LIMIT,
+    MAX_OFFSET,
+    Amount,
+    ClientOrder,
+    Leverage,
+    OptionalAmount,
+    Pagination,
+    Slippage,
+)
 from exness.web.v1.trade_models import OpenedData, OpenTradeRow, TradeShown, Trailed, TrailingStop, Type
 
 _TimeInForce = Annotated[str, Meta(extra_json_schema={"enum": [each.value for each in TimeInForce]})] | UnsetType | None
@@ -138,6 +151,32 @@ class OpenOrdersQuery(msgspec.Struct, frozen=True):
     asset: str | UnsetType = UNSET
 
 
+class OrderHistoryQuery(msgspec.Struct, frozen=True):
+    """GET /order/history: those that have ended, newest first."""
+
+    asset: str | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
+
+
+class StatementQuery(msgspec.Struct, frozen=True):
+    """GET /account/statement. `before` is a `seq`, which is left out."""
+
+    reason: Annotated[str, Meta(extra_json_schema={"enum": [each.value for each in Reason]})] | UnsetType = UNSET
+    asset: str | UnsetType = UNSET
+    before: Annotated[int, Meta(ge=0, le=2**53)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
+
+
+class EquityQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """GET /account/equity: at the ends of candles from `startTime` to `endTime`."""
+
+    interval: Annotated[str, Meta(extra_json_schema={"enum": [each.value for each in Interval]})]
+    start_time: Annotated[str, Meta(description=DATES)] | UnsetType = UNSET
+    end_time: Annotated[str, Meta(description=DATES)] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MAX_CANDLES)] | UnsetType = UNSET
+
+
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
@@ -163,6 +202,23 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     trailing_stop: Trailed | None
     closes: str | UnsetType = UNSET
     created_at: str
+
+
+class OrderHistoryRow(OrderRow, frozen=True, kw_only=True, rename="camel"):
+    """`status` is filled, cancelled, expired or refused, `reason` why; `filledQuantity` was filled at
+    `averagePrice`."""
+
+    status: str
+    reason: str | None
+    ended_at: str
+    filled_quantity: str
+    average_price: str | None
+
+
+class OrderHistoryAnswer(msgspec.Struct, frozen=True):
+    success: bool
+    data: list[OrderHistoryRow]
+    pagination: Pagination
 
 
 class OpenOrdersAnswer(msgspec.Struct, frozen=True):
@@ -240,7 +296,7 @@ class QuoteRefusal(msgspec.Struct, frozen=True):
 
     code: str
     message: str
-    details: object = UNSET
+    details: Any | UnsetType = UNSET
 
 
 class QuoteAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,5 +1,7 @@
 """Orders that wait: placed, amended, cancelled, listed."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
 from msgspec import UNSET
 
@@ -17,13 +19,18 @@ from exness.core.events import (
     TradeOpened,
     TradeReduced,
 )
-from exness.core.instruments import Asset
+from exness.core.instruments import Asset, Instrument, TradeId
 from exness.core.money import format_scaled, format_usdc
 from exness.core.rules import Rules
 from exness.core.views import BalanceOf, Holdings, HoldingsOf
+from exness.runtime.ports.tables import HistoryTooLong
+from exness.runtime.ports.tables import OrderRow as Row
+from exness.web.http.errors import FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.format import iso, leverage_out
+from exness.web.v1.models import Pagination
 from exness.web.v1.named_bodies import amend_order, cancel_orders, named_in, order_named
 from exness.web.v1.opening_bodies import place_order
 from exness.web.v1.order_models import (
@@ -31,15 +38,27 @@ from exness.web.v1.order_models import (
     OpenOrdersAnswer,
     OrderCancelled,
     OrderFilled,
+    OrderHistoryAnswer,
+    OrderHistoryRow,
     OrderOpened,
     OrderPending,
     OrderRow,
     OrdersCancelled,
 )
 from exness.web.v1.outcomes import held, instrument_of, records_of
-from exness.web.v1.parse import of_asset
+from exness.web.v1.parse import of_asset, order_history_query
 from exness.web.v1.requests import json_body, signed_in
-from exness.web.v1.shown import exit_named, exit_row, opened, order_row, trade_shown
+from exness.web.v1.shown import (
+    OPPOSITE,
+    exit_named,
+    exit_row,
+    opened,
+    order_row,
+    price_out,
+    quantity_out,
+    trade_shown,
+    trailed,
+)
 
 Placed = OrderPending | OrderOpened | OrderFilled
 Fill = TradeOpened | TradeIncreased | TradeReduced | TradeClosed
@@ -116,6 +135,70 @@ async def list_open(request: web.Request) -> web.StreamResponse:
     rows = rows_of(holdings, exchange.rules, asset)
     charge_rows(request, len(rows))
     return answer(OpenOrdersAnswer(success=True, data=rows))
+
+
+async def history(request: web.Request) -> web.StreamResponse:
+    """GET /order/history: of those that have ended."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    query = order_history_query(account, request.query, exchange.rules)
+    charge_rows(request, query.limit)
+    try:
+        rows, total = await exchange.orders(query)
+    except HistoryTooLong as long:
+        what = f"more than {long.most:,} orders would have to be looked at: ask for a smaller offset"
+        raise InvalidRequest([FieldError("offset", what)]) from long
+    more = query.offset + len(rows) < total
+    entries: dict[TradeId, int] = {}
+    for trade_id in {row.closes for row in rows if row.closes is not None and not row.net}:
+        trade = await exchange.trade(account, trade_id)
+        entries[trade_id] = 0 if trade is None else trade.entry
+    return answer(
+        OrderHistoryAnswer(
+            success=True,
+            data=[_history_row(row, exchange.rules, entries) for row in rows],
+            pagination=Pagination(total, query.limit, query.offset, has_more=more),
+        )
+    )
+
+
+def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> OrderHistoryRow:
+    """Its asset need not be configured any more. `entries`: of the trades that exits close."""
+    instrument = rules.instruments.get(row.asset) or Instrument(row.asset, row.decimals, 0)
+    price = row.limit or row.stop or row.price if row.closes is None else entries.get(row.closes, 0)
+
+    def quantity(size: int) -> str | None:
+        return quantity_out(size, price, instrument, net=row.net) if price or row.net else None
+
+    is_exit, size = row.closes is not None, row.quantity
+    if not (is_exit or row.net):
+        size = row.margin * row.leverage
+    assert row.status is not None, "it has ended"
+    assert row.ended_at is not None, "it has ended"
+    return OrderHistoryRow(
+        order_id=row.order_id,
+        client_order_id=row.client_order or UNSET,
+        asset=row.asset,
+        type=(OPPOSITE[row.side] if is_exit else row.side).value,
+        kind="market" if row.kind is None else row.kind.value,
+        margin=None if is_exit or row.net else format_usdc(row.margin),
+        leverage=None if is_exit else leverage_out(row.leverage),
+        quantity=quantity(size) if size else None,
+        limit_price=price_out(row.limit, instrument),
+        stop_price=price_out(row.stop, instrument),
+        expires_at=None if row.expires_at is None else iso(row.expires_at),
+        reserved=format_usdc(row.reserved),
+        take_profit=price_out(row.take_profit, instrument),
+        stop_loss=price_out(row.stop_loss, instrument),
+        trailing_stop=trailed(row.trailing, instrument),
+        closes=row.closes or UNSET,
+        created_at=iso(row.created_at),
+        status=row.status.value,
+        reason=row.reason or None,
+        ended_at=iso(row.ended_at),
+        filled_quantity=quantity(row.filled) or quantity_out(0, 1, instrument, net=True),
+        average_price=price_out(row.price or None, instrument),
+    )
 
 
 def rows_of(holdings: Holdings, rules: Rules, asset: Asset | None = None) -> list[OrderRow]:

@@ -1,7 +1,7 @@
 """From what a command came to, to what is told of it: its records, or why there are none."""
 
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, Instrument, TradeId
+from exness.core.instruments import AccountId, Asset, Instrument, OrderId, TradeId
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal, Reject
@@ -23,7 +23,7 @@ async def records_of(outcome: Outcome, exchange: Exchange, account: AccountId, n
         case Refusal(Reject.TRADE_NOT_FOUND):
             raise await trade_gone(exchange, account, TradeId(named))
         case Refusal(Reject.ORDER_NOT_FOUND):
-            raise ApiError(Reject.ORDER_NOT_FOUND)
+            raise await order_gone(exchange, account, OrderId(named))
         case Refusal():
             raise refused(outcome, exchange.rules)
 
@@ -53,3 +53,12 @@ async def trade_gone(exchange: Exchange, account: AccountId, trade_id: TradeId) 
             "closedAt": iso(row.closed_at),
         },
     )
+
+
+async def order_gone(exchange: Exchange, account: AccountId, order_id: OrderId) -> ApiError:
+    """The same of an order."""
+    row = await exchange.order(account, order_id)
+    if row is None or row.status is None:
+        return ApiError(Reject.ORDER_NOT_FOUND)
+    details = {"orderId": row.order_id, "status": row.status.value, "reason": row.reason}
+    return ApiError("order_already_ended", details=details)

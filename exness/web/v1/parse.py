@@ -8,9 +8,10 @@ import msgspec
 
 from exness.core.instruments import AccountId, Asset, Side
 from exness.core.rules import Rules
+from exness.core.statement import Reason
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports.tables import SortBy, TradeQuery
+from exness.runtime.ports.tables import OrderQuery, SortBy, StatementQuery, TradeQuery
 from exness.web.v1.bodies import Problems, asset_named, email_address, present, read_body
 from exness.web.v1.models import (
     MAX_CANDLES,
@@ -23,7 +24,8 @@ from exness.web.v1.models import (
     LinkQuery,
     names,
 )
-from exness.web.v1.order_models import OpenOrdersQuery
+from exness.web.v1.order_models import EquityQuery, OpenOrdersQuery, OrderHistoryQuery
+from exness.web.v1.order_models import StatementQuery as StatementParameters
 from exness.web.v1.trade_models import HistoryQuery, OpenTradesQuery
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
@@ -105,6 +107,58 @@ def of_asset(query: Query, rules: Rules) -> Asset | None:
     asset = asset_named(query.get("asset"), rules, problems)
     problems.raise_if_any()
     return asset
+
+
+def order_history_query(account: AccountId, query: Query, rules: Rules) -> OrderQuery:
+    """The query of /order/history. Raises InvalidRequest."""
+    problems = Problems()
+    _known_parameters(query, OrderHistoryQuery, problems)
+    checked = OrderQuery(
+        account,
+        asset_named(query.get("asset"), rules, problems),
+        _whole(query, "limit", 50, 1, MAX_LIMIT, problems),
+        _whole(query, "offset", 0, 0, MAX_OFFSET, problems),
+    )
+    problems.raise_if_any()
+    return checked
+
+
+def statement_query(account: AccountId, query: Query, rules: Rules) -> StatementQuery:
+    """The query of /account/statement. Raises InvalidRequest."""
+    problems = Problems()
+    _known_parameters(query, StatementParameters, problems)
+    checked = StatementQuery(
+        account,
+        _one_of(query, "reason", {each.value: each for each in Reason}, problems),
+        asset_named(query.get("asset"), rules, problems),
+        _whole(query, "before", 0, 0, 10**15, problems) if "before" in query else None,
+        _whole(query, "limit", 100, 1, MAX_LIMIT, problems),
+    )
+    problems.raise_if_any()
+    return checked
+
+
+class CourseQuery(msgspec.Struct, frozen=True):
+    """Of which ends of candles an account's equity is asked. Microseconds."""
+
+    interval: Interval
+    start: int | None
+    end: int | None
+    limit: int
+
+
+def equity_query(query: Query) -> CourseQuery:
+    """The query of /account/equity. Raises InvalidRequest."""
+    problems = Problems()
+    _known_parameters(query, EquityQuery, problems)
+    if "interval" not in query:
+        problems.malformed("interval", "interval is required")
+    interval = _one_of(query, "interval", {each.value: each for each in Interval}, problems)
+    start = _moment(query, "startTime", problems, end_of_day=False)
+    end = _moment(query, "endTime", problems, end_of_day=True)
+    limit = _whole(query, "limit", 500, 1, MAX_CANDLES, problems)
+    problems.raise_if_any()
+    return CourseQuery(present(interval), start, end, limit)
 
 
 def klines_query(query: Query, rules: Rules) -> CandleQuery:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.instruments import Side
 from exness.web.v1.models import (
+    DATES,
     MAX_LIMIT,
     MAX_OFFSET,
     MAX_OPEN,
@@ -19,7 +20,6 @@ from exness.web.v1.models import (
     Slippage,
 )
 
-_DATES = "YYYY-MM-DD, or RFC 3339 with a zone or, for UTC, without one"
 Type = Annotated[str, Meta(extra_json_schema={"enum": [side.value for side in Side]})]
 OrderId = Annotated[str, Meta(max_length=64)]
 
@@ -114,9 +114,9 @@ class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
     trade_type: Literal["long", "short"] | UnsetType = UNSET
     profitable: Literal["true", "false"] | UnsetType = UNSET
     liquidated: Literal["true", "false"] | UnsetType = UNSET
-    from_date: Annotated[str, Meta(description=f"Trades that were opened then or later: {_DATES}")] | UnsetType = UNSET
+    from_date: Annotated[str, Meta(description=f"Trades that were opened then or later: {DATES}")] | UnsetType = UNSET
     to_date: (
-        Annotated[str, Meta(description=f"Trades that were opened then or earlier: {_DATES}; a date is all of its day")]
+        Annotated[str, Meta(description=f"Trades that were opened then or earlier: {DATES}; a date is all of its day")]
         | UnsetType
     ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
@@ -302,6 +302,13 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     created_at: str
     closed_at: str | None
     duration_seconds: float | None
+    net: bool
+    quantity: str
+    notional: str
+    commission: str
+    funding: str
+    realized_pnl: str
+    close_reason: str | None
 
 
 class AnalyticsAnswer(msgspec.Struct, frozen=True, rename="camel"):

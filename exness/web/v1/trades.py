@@ -5,7 +5,10 @@ from msgspec import UNSET
 
 from exness.core import margin
 from exness.core.events import TradeClosed, TradeOpened, TradeReduced
+from exness.core.instruments import LEVERAGE_UNIT, Instrument
+from exness.core.line import net_unit
 from exness.core.money import format_scaled, format_usdc
+from exness.core.rules import Rules
 from exness.core.views import HoldingsOf
 from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import FieldError, InvalidRequest
@@ -21,7 +24,7 @@ from exness.web.v1.opening_bodies import create_order
 from exness.web.v1.outcomes import records_of
 from exness.web.v1.parse import OpenQuery, history_query, open_query
 from exness.web.v1.requests import json_body, signed_in
-from exness.web.v1.shown import closed, opened
+from exness.web.v1.shown import closed, opened, quantity_out
 from exness.web.v1.trade_models import AnalyticsAnswer, CloseTradeBody, HistoryAnswer, HistoryRow, TradeCreated
 
 
@@ -76,16 +79,16 @@ async def history(request: web.Request) -> web.StreamResponse:
     except HistoryTooLong as long:
         what = f"more than {long.most:,} trades would have to be looked at: narrow the span with fromDate and toDate"
         raise InvalidRequest([FieldError("fromDate", what)]) from long
-    return answer(_history(query, rows, analytics))
+    return answer(_history(query, rows, analytics, exchange.rules))
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics) -> HistoryAnswer:
+def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics, rules: Rules) -> HistoryAnswer:
     return HistoryAnswer(
         success=True,
-        data=[_history_row(row) for row in rows],
+        data=[_history_row(row, rules) for row in rows],
         analytics=AnalyticsAnswer(
             total_trades=sums.total,
             open_trades=sums.open,
@@ -104,8 +107,16 @@ def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics) -> Histor
     )
 
 
-def _history_row(row: TradeRow) -> HistoryRow:
+def _entry_notional(row: TradeRow, instrument: Instrument) -> int:
+    """Rounded up. Of a net position, at its average entry."""
+    unit = net_unit(instrument.decimals, instrument.quantity_places) if row.net else None
+    return -(-row.size // LEVERAGE_UNIT) if unit is None else -(-row.size * row.entry // unit)
+
+
+def _history_row(row: TradeRow, rules: Rules) -> HistoryRow:
+    """Its asset need not be configured any more."""
     decimals = row.decimals
+    instrument = rules.instruments.get(row.asset) or Instrument(row.asset, decimals, 0)
     entry = format_scaled(row.entry, decimals)
     return HistoryRow(
         order_id=row.id,
@@ -126,4 +137,11 @@ def _history_row(row: TradeRow) -> HistoryRow:
         created_at=iso(row.opened_at),
         closed_at=iso(row.closed_at) if row.closed_at is not None else None,
         duration_seconds=(row.closed_at - row.opened_at) / 1_000_000 if row.closed_at is not None else None,
+        net=row.net,
+        quantity=quantity_out(row.size, row.entry, instrument, net=row.net),
+        notional=format_usdc(_entry_notional(row, instrument)),
+        commission=format_usdc(row.commission),
+        funding=format_usdc(row.funding),
+        realized_pnl=format_usdc(row.realized),
+        close_reason=row.close_reason.value if row.close_reason is not None else None,
     )

@@ -53,6 +53,10 @@ ORDERS = Scene(
         get("/order/open", by="ann"),
         post("cancelled", "/order/cancel", {"orderId": "<both>"}, by="ann", hears={"ann": 2}),
         post("no such order", "/order/cancel", {"orderId": "unknown"}, by="ann"),
+        post("it has been cancelled", "/order/cancel", {"orderId": "<both>"}, by="ann"),
+        get("/order/history", by="ann"),
+        get("/order/history?limit=1&offset=1&asset=SOL", by="ann"),
+        get("/order/history?limit=0", by="ann"),
         _place("one more", "more", limitPrice=190, hears={"ann": 2}),
         post("all are cancelled", "/order/cancelAll", {}, by="ann", hears={"ann": 2}),
         post("none is left", "/order/cancelAll", {"asset": "SOL"}, by="ann"),
@@ -175,4 +179,37 @@ NET = Scene(
     ],
 )
 
-SCENES = [ORDERS, EXITS, NET]
+MONEY = Scene(
+    name="quotes-rates-statement",
+    users=("ann",),
+    in_memory=True,
+    steps=[
+        get("/rates", "everything is free"),
+        Ask(title="commission", method="PUT", path="/dev/rates/SOL", body={"taker": "0.001", "maintenance": "0.01"}),
+        Ask(title="no rate", method="PUT", path="/dev/rates/SOL", body={"taker": 1}),
+        Ask(title="no asset", method="PUT", path="/dev/rates/DOGE", body={"taker": 0}),
+        Ask(title="no change", method="PUT", path="/dev/rates/SOL", body={}),
+        post("a trade", "/trade/quote", body(), by="ann"),
+        post("an order", "/trade/quote", body(limitPrice=190, stopLoss=180), by="ann"),
+        post("more than there is", "/trade/quote", body(margin=5000), by="ann"),
+        post("a body that is none", "/trade/quote", body(margin=0), by="ann"),
+        post("a net order", "/net/quote", {"asset": "SOL", "side": "sell", "quantity": 2}, by="ann"),
+        post("nothing to close", "/net/quote", {"asset": "SOL", "side": "sell", "closePosition": True}, by="ann"),
+        create("a trade", keep="long"),
+        _place("an order", "waiting", limitPrice=190),
+        close("long"),
+        get("/dev/house", "the house has the commissions"),
+        get("/account/statement", by="ann"),
+        get("/account/statement?reason=commission&limit=1", by="ann"),
+        get("/account/statement?before=3", by="ann"),
+        get("/account/statement?reason=none", by="ann"),
+        clock("minutes pass", step=150),
+        get("/account/equity?interval=1m", by="ann"),
+        get("/account/equity", by="ann"),
+        Ask(title="a profile", method="PUT", path="/dev/profile", body={"profile": "binance"}),
+        Ask(title="no profile", method="PUT", path="/dev/profile", body={"profile": "moon"}),
+        get("/rates", "of a venue, by hand"),
+    ],
+)
+
+SCENES = [ORDERS, EXITS, NET, MONEY]
