@@ -165,10 +165,11 @@ async def history(request: web.Request) -> web.StreamResponse:
 def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> OrderHistoryRow:
     """Its asset need not be configured any more. `entries`: of the trades that exits close."""
     instrument = rules.instruments.get(row.asset) or Instrument(row.asset, row.decimals, 0)
-    price = row.limit or row.stop or row.price if row.closes is None else entries.get(row.closes, 0)
+    entry = None if row.closes is None else entries.get(row.closes, 0)
 
-    def quantity(size: int) -> str | None:
-        return quantity_out(size, price, instrument, net=row.net) if price or row.net else None
+    def quantity(size: int, price: int) -> str | None:
+        at = price if entry is None else entry
+        return quantity_out(size, at, instrument, net=row.net) if size and (at or row.net) else None
 
     is_exit, size = row.closes is not None, row.quantity
     if not (is_exit or row.net):
@@ -183,7 +184,7 @@ def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> Orde
         kind="market" if row.kind is None else row.kind.value,
         margin=None if is_exit or row.net else format_usdc(row.margin),
         leverage=None if is_exit else leverage_out(row.leverage),
-        quantity=quantity(size) if size else None,
+        quantity=quantity(size, row.limit or row.stop or row.price),
         limit_price=price_out(row.limit, instrument),
         stop_price=price_out(row.stop, instrument),
         expires_at=None if row.expires_at is None else iso(row.expires_at),
@@ -196,7 +197,7 @@ def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> Orde
         status=row.status.value,
         reason=row.reason or None,
         ended_at=iso(row.ended_at),
-        filled_quantity=quantity(row.filled) or quantity_out(0, 1, instrument, net=True),
+        filled_quantity=quantity(row.filled, row.price) or quantity_out(0, 1, instrument, net=True),
         average_price=price_out(row.price or None, instrument),
     )
 
