@@ -12,6 +12,7 @@ import msgspec
 from exness.core import margin
 from exness.core.books import NOTIONAL_UNIT
 from exness.core.capture import digest_of
+from exness.core.decide.net import leverage_of
 from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, Execution, OrderId, TradeId
 from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
@@ -114,6 +115,10 @@ class Holdings(msgspec.Struct, frozen=True):
     rates: dict[Asset, Rates]
     levels: dict[OrderId | TradeId, int]
     """What sets trailing stops off by now: by the id of the exit, or of the trade whose own it is."""
+
+    def net_leverage(self, rules: Rules, asset: Asset) -> int:
+        """That of its net positions in an asset, hundredths."""
+        return leverage_of(rules, self.owner, asset)
 
     def standing(self, trade: Trade) -> Standing:
         """How one of the trades stands. 1 us: whoever has thousands lets the loop turn in between."""

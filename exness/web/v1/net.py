@@ -3,7 +3,6 @@
 from aiohttp import web
 from msgspec import Raw
 
-from exness.core.decide.net import leverage_of
 from exness.core.events import NetLeverageSet, TradeChanged
 from exness.core.views import HoldingsOf
 from exness.web.http.request import REQUEST_STATE, charge_rows
@@ -62,6 +61,6 @@ async def list_all(request: web.Request) -> web.StreamResponse:
         shown: Raw | None = None
         if trade is not None:
             shown = row_of(trade, holdings.standing(trade), holdings, exchange.rules)
-        leverage = leverage_of(exchange.rules, holdings.owner, each)
+        leverage = holdings.net_leverage(exchange.rules, each)
         rows.append({"asset": each, "leverage": leverage_out(leverage), "trade": shown})
     return answer({"success": True, "data": rows})
