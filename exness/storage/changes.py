@@ -43,7 +43,17 @@ Effect = Row | Change | Clear
 """A row is put as it is."""
 
 PAID = Kind(BALANCES, "free", "locked", "deposited", adds=True)
-COUNTED = Kind(SUMS, "opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl", adds=True)
+COUNTED = Kind(
+    SUMS,
+    "opened",
+    "closed",
+    "profitable",
+    "closed_pnl",
+    "liquidated",
+    "liquidated_profitable",
+    "liquidated_pnl",
+    adds=True,
+)
 ORDERS_COUNTED = Kind(SUMS, "orders", adds=True)
 CHANGED = Kind(
     *(TRADES, "margin", "leverage", "entry_price", "liquidation_price", "size"),

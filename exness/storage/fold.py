@@ -148,7 +148,7 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             commission=fee,
         ),
         _pay(trade.account, -trade.margin - fee, trade.margin),
-        Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0)),
+        Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0, 0)),
         rows.AccountRecord(
             trade.account, record.seq, record.at, _MARGIN | _COMMISSION if fee else _MARGIN, trade.asset
         ),
@@ -173,14 +173,14 @@ def _closed(record: Record, event: TradeClosed) -> list[Effect]:
         realized = summed(event.realized_before, pnl)
     reasons = _MARGIN | _PNL if pnl else _MARGIN
     if event.liquidated:
-        counted = (0, 0, 0, 0, 1, realized)
+        counted = (0, 0, 0, 0, 1, int(realized > 0), realized)
         if fee:
             reasons |= BITS[Reason.LIQUIDATION_FEE]
         if event.forfeited:
             reasons |= BITS[Reason.FORFEIT]
         commission = event.commission_before
     else:
-        counted = (0, 1, int(realized > 0), realized, 0, 0)
+        counted = (0, 1, int(realized > 0), realized, 0, 0, 0)
         if fee:
             reasons |= _COMMISSION
         commission = summed(event.commission_before, fee)

@@ -31,7 +31,7 @@ POSITION_CLOSED = "position_closed"
 def of_order(record: Record, event: OrderPlaced | OrderAmended | OrderTriggered | OrderEnded) -> list[Effect]:
     match event:
         case OrderPlaced(order):
-            return [_order_row(order)]
+            return [order_row(order)]
         case OrderAmended(order):
             prices = order.limit, order.stop, order.expires_at, order.reserved
             own = order.take_profit, order.stop_loss, _json(order.trailing_stop)
@@ -67,7 +67,7 @@ def _exit(record: Record, event: TradeChanged, order_id: str) -> list[Effect]:
     assert exit_.order is not None
     if event.why is Why.TRIGGERED:
         return [Change(FIRED, order_id, (exit_.order.fired,))]
-    row = _exit_row(event.trade, exit_)
+    row = exit_row(event.trade, exit_)
     if exit_.number // PLACES == record.seq:
         return [row]
     return [Change(AMENDED, order_id, tuple([getattr(row, column) for column in AMENDED.columns]))]
@@ -82,7 +82,7 @@ def exit_filled(record: Record, account: str, order_id: str, size: int, price: i
 
 def filled_at_once(record: Record, order: Order, size: int, price: int) -> list[Effect]:
     """A net order that never waited."""
-    row = _order_row(order)
+    row = order_row(order)
     row.status, row.reason, row.ended_at, row.ended_seq = EndStatus.FILLED.value, "", record.at, record.seq
     row.filled, row.price, row.fired = size, price, order.number
     return [row, Change(ORDERS_COUNTED, order.account, (1,))]
@@ -97,7 +97,7 @@ def end(
     ]
 
 
-def _order_row(order: Order) -> rows.Order:
+def order_row(order: Order) -> rows.Order:
     return rows.Order(
         number=order.number,
         id=order.id,
@@ -123,7 +123,7 @@ def _order_row(order: Order) -> rows.Order:
     )
 
 
-def _exit_row(trade: Trade, exit_: Exit) -> rows.Order:
+def exit_row(trade: Trade, exit_: Exit) -> rows.Order:
     order = exit_.order
     assert order is not None
     limit, stop = order.limit, exit_.price or None

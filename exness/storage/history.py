@@ -47,7 +47,8 @@ COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquida
     realized"""
 
 SUMS_OF = """
-    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18
+    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_profitable,
+        liquidated_pnl, liquidated_pnl_e18
     FROM sums WHERE account_id = ?"""
 
 SPAN = """
@@ -269,27 +270,27 @@ def _kept(connection: sqlite3.Connection, account: AccountId) -> Sums:
     row = connection.execute(SUMS_OF, (account,)).fetchone()
     if row is None:
         return Sums(account)
-    opened, closed, profitable, won, won_e18, liquidated, lost, lost_e18 = row
-    return Sums(account, opened, closed, profitable, joined(won, won_e18), liquidated, joined(lost, lost_e18))
+    opened, closed, profitable, won, won_e18, liquidated, some, lost, lost_e18 = row
+    return Sums(account, opened, closed, profitable, joined(won, won_e18), liquidated, some, joined(lost, lost_e18))
 
 
 def of_kept(query: TradeQuery, sums: Sums) -> Analytics:
     """Every trade is open, closed or liquidated: the sums of those kinds that the query takes."""
     still_open = sums.opened - sums.closed - sums.liquidated
     closed, profitable, won = sums.closed, sums.profitable, sums.closed_pnl
-    liquidated, lost = sums.liquidated, sums.liquidated_pnl
+    liquidated, gained, lost = sums.liquidated, sums.liquidated_profitable, sums.liquidated_pnl
     if query.is_open is False or query.liquidated is not None:
         still_open = 0
     if query.is_open or query.liquidated:
         closed = profitable = won = 0
     if query.is_open or query.liquidated is False:
-        liquidated = lost = 0
+        liquidated = gained = lost = 0
     return Analytics(
         total=still_open + closed + liquidated,
         open=still_open,
         closed=closed + liquidated,
-        profitable=profitable,
-        unprofitable=closed - profitable + liquidated,
+        profitable=profitable + gained,
+        unprofitable=closed - profitable + liquidated - gained,
         liquidated=liquidated,
         total_pnl=won + lost,
     )

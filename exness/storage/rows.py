@@ -45,7 +45,8 @@ class Balance(Row):
 
 class Sums(Row):
     """What an account's trades sum up to, so that asking for it reads one row however many there are. `closed` are
-    those that were not liquidated, `profitable` of these have pnl > 0."""
+    those that were not liquidated; `profitable` of these, and `liquidated_profitable` of the others, have realized more
+    than 0, as a trade can by its parts and be liquidated at last."""
 
     account_id: str
     opened: int = 0
@@ -53,6 +54,7 @@ class Sums(Row):
     profitable: int = 0
     closed_pnl: int = 0
     liquidated: int = 0
+    liquidated_profitable: int = 0
     liquidated_pnl: int = 0
     orders: int = 0
     """That have ended."""

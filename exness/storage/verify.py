@@ -33,6 +33,7 @@ from exness.core.instruments import AccountId, Asset, TradeId
 from exness.core.line import Line, bankruptcy_price, is_reached, settle
 from exness.core.margin import mark_price, most_pnl
 from exness.core.state import State
+from exness.core.statement import Reason, entries
 from exness.core.trades import Trade
 from exness.runtime.ports.journal import JournalDamaged
 from exness.runtime.ports.snapshots import SnapshotDamaged
@@ -98,6 +99,7 @@ class _Check:
         self._last_seq = 0
         self._tables = tables
         self._snapshots = {stored.seq: stored for stored in snapshots}
+        self._statements: dict[AccountId, _Statement] = {}
         self._tick: tuple[Asset, int, int] | None = None
         """Asset, time and mark of the tick whose liquidations are being read."""
 
@@ -141,8 +143,28 @@ class _Check:
             evolve(self.state, record)
         except (AssertionError, KeyError) as misfit:
             raise Difference(record.seq, f"it does not fit the state before it: {misfit}") from misfit
+        if isinstance(record.event, AccountEvent):
+            self._check_statement(record, record.event)
         self._tables.check(self.state)
         self._check_snapshot()
+
+    def _check_statement(self, record: Record, event: AccountEvent) -> None:
+        """All rows of an account's statement add up to its balance, those of margin to minus what is locked, those of
+        reserve to minus what is reserved."""
+        rows = self._statements.setdefault(event.account, _Statement())
+        for reason, amount in entries(event):
+            rows.free += amount
+            if reason is Reason.MARGIN:
+                rows.margin += amount
+            elif reason is Reason.RESERVE:
+                rows.reserve += amount
+        account = self.state.accounts[event.account]
+        _same(
+            record,
+            "the statement's rows (all, margin, reserve)",
+            (rows.free, rows.margin, rows.reserve),
+            (account.free, -account.locked, -account.reserved),
+        )
 
     # --- arithmetic -----------------------------------------------------------------------------------------------
 
@@ -151,6 +173,7 @@ class _Check:
         event = record.event
         if isinstance(event, ExchangeReset):
             self.report = Report(snapshots=self.report.snapshots)
+            self._statements.clear()
         elif isinstance(event, AccountEvent):
             self._check_figures(record, event)
 
@@ -164,6 +187,7 @@ class _Check:
                 self.report.trades_opened += 1
                 _same(record, "opening record", (trade.seq, trade.opened_at), (record.seq, record.at))
                 _check_trade(record, trade)
+                _same(record, "ids forgotten for none", bool(event.forgets and not event.fingerprint), False)
                 if not trade.net:
                     _same(record, "size", trade.size, trade.margin * trade.leverage)
             case TradeClosed():
@@ -200,6 +224,9 @@ class _Check:
         else:
             self.report.trades_closed += 1
         _same(record, "asset and margin", (event.asset, event.margin), (trade.asset, trade.margin))
+        before = event.commission_before, event.realized_before
+        _same(record, "commission and gains before", before, (trade.commission, trade.realized))
+        _same(record, "filled", event.filled, 0 if event.by is None else trade.size)
         self._check_end(record, event, trade.line)
 
     def _check_end(self, record: Record, event: TradeClosed | TradeReduced, part: Line) -> None:
@@ -282,6 +309,14 @@ class _Check:
             audit(self.state)
         except AssertionError as error:
             raise Difference(self.state.seq, str(error)) from error
+
+
+class _Statement(msgspec.Struct):
+    """Sums of an account's rows."""
+
+    free: int = 0
+    margin: int = 0
+    reserve: int = 0
 
 
 def _restored(stored: StoredSnapshot) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """Holds every row of the tables against the journal: the tables are made once more, elsewhere, and compared row by row.
 
-What both make with the same fold could be wrong in both. So the balances are also held against the state, to which the
-same records led another way, and the sums against the trades.
+What both make with the same fold could be wrong in both. So the balances, the open trades and the waiting orders are
+also held against the state, to which the same records led another way, and the sums against the trades and orders.
 """
 
 import sqlite3
@@ -13,21 +13,34 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from exness.core.state import State
+import msgspec
+
+from exness.core.state import Account, State
+from exness.storage.fold_orders import exit_row, order_row
 from exness.storage.offline import DatabaseEmpty, open_offline
 from exness.storage.rebuild import fill
-from exness.storage.rows import HOUSE, TABLES, VERSION, Table
+from exness.storage.rows import HOUSE, ORDERS, TABLES, VERSION, Table
 from exness.storage.tables import MAIN, select_watermark, stored_columns
 from exness.storage.wide import joined, sum_of, summed
 
 ADDED_UP = f"""
-    SELECT account_id, count(*), total(close_reason <> 'liquidation'), total(close_reason <> 'liquidation' AND pnl > 0),
-        {sum_of("iif(close_reason <> 'liquidation', pnl, 0)")},
-        total(close_reason = 'liquidation'), {sum_of("iif(close_reason = 'liquidation', pnl, 0)")}
+    SELECT account_id, count(*), total(close_reason <> 'liquidation'),
+        total(close_reason <> 'liquidation' AND realized > 0),
+        {sum_of("iif(close_reason <> 'liquidation', realized, 0)")},
+        total(close_reason = 'liquidation'), total(close_reason = 'liquidation' AND realized > 0),
+        {sum_of("iif(close_reason = 'liquidation', realized, 0)")}
     FROM trades GROUP BY account_id"""  # of constants alone  # nosec B608
 SUMS_OF = """
-    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18
+    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_profitable,
+        liquidated_pnl, liquidated_pnl_e18
     FROM sums WHERE account_id = ?"""
+ENDED_ORDERS = """
+    SELECT account_id, orders, (SELECT count(status) FROM orders WHERE orders.account_id = sums.account_id) FROM sums"""
+OPEN_TRADES = """
+    SELECT opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
+        client_order_id, net, size, commission, funding, realized
+    FROM trades WHERE close_reason IS NULL ORDER BY opened_seq"""
+WAITING = f"SELECT {', '.join(ORDERS.columns)} FROM orders WHERE status IS NULL ORDER BY number"  # nosec B608
 BALANCE = "SELECT free, free_e18, locked FROM balances WHERE account_id = ?"
 
 
@@ -75,6 +88,8 @@ class TableCheck:
         for account in state.account_list:
             self._check_balance(account.id, account.free, account.locked + account.reserved)
         self._check_sums()
+        self._check_open(state)
+        self._check_waiting(state)
         self._check_balance(HOUSE, state.house.total, 0)
         self.checked = self._at
 
@@ -89,12 +104,43 @@ class TableCheck:
     def _check_sums(self) -> None:
         """Accounts without a trade have sums of 0, which the comparison has seen."""
         assert self._main is not None
-        what = "opened, closed, profitable, its pnl, liquidated, its pnl"
-        for account, opened, closed, gains, won, won_low, liquidated, lost, lost_low in self._main.execute(ADDED_UP):
+        what = "opened, closed, profitable, its pnl, liquidated, profitable, its pnl"
+        for account, *added in self._main.execute(ADDED_UP):
+            opened, closed, gains, won, won_low, liquidated, gained, lost, lost_low = added
             row = self._main.execute(SUMS_OF, (account,)).fetchone()
-            found = row and (*row[:3], joined(*row[3:5]), row[5], joined(*row[6:]))
-            right = opened, closed, gains, summed(won, won_low), liquidated, summed(lost, lost_low)
+            found = row and (*row[:3], joined(*row[3:5]), *row[5:7], joined(*row[7:]))
+            right = opened, closed, gains, summed(won, won_low), liquidated, gained, summed(lost, lost_low)
             equal(self._at, f"sums of {account} ({what})", found, right)
+
+        for account, kept, counted in self._main.execute(ENDED_ORDERS):
+            equal(self._at, f"orders of {account} that have ended", kept, counted)
+
+    def _check_open(self, state: State) -> None:
+        assert self._main is not None
+        trades = [trade for account in state.account_list for trade in account.trades.values()]
+        expected = [
+            (
+                *(trade.seq, trade.id, trade.account, trade.asset, trade.side, trade.margin, trade.leverage),
+                *(trade.entry, trade.liquidation, trade.opened_at, trade.client_order),
+                *(trade.net, trade.size, trade.commission, trade.funding, trade.realized),
+            )
+            for trade in sorted(trades, key=lambda trade: trade.seq)
+        ]
+        for found, right in zip_longest(self._main.execute(OPEN_TRADES), expected):
+            equal(self._at, "an open trade", found, right)
+
+    def _check_waiting(self, state: State) -> None:
+        """What has fired was a stop-limit, and waits as a limit since: its row shows it as it was placed."""
+        assert self._main is not None
+        rows = (row for account in state.account_list for row in _waiting(account))
+        waiting = sorted(rows, key=lambda row: row[0])
+        for found, right in zip_longest(self._main.execute(WAITING), waiting):
+            if found is not None and right is not None and found[_FIRED] is not None:
+                found = tuple(
+                    each if column in ("kind", "stop_price") else value
+                    for column, value, each in zip(ORDERS.columns, found, right, strict=True)
+                )
+            equal(self._at, "an order that waits", found, right)
 
     def _check_balance(self, account: str, free: int, locked: int) -> None:
         assert self._main is not None
@@ -102,6 +148,23 @@ class TableCheck:
         if row is not None:
             row = joined(row[0], row[1]), row[2]
         equal(self._at, f"balance of {account} (free, locked)", row, (free, locked))
+
+
+_FIRED = ORDERS.columns.index("fired")
+
+
+def _waiting(account: Account) -> Iterator[tuple[Any, ...]]:
+    """Rows of an account's orders and of its exits that are orders."""
+    for order in account.orders.values():
+        row = order_row(order)
+        row.fired = order.fired or None
+        yield msgspec.structs.astuple(row)
+    for trade in account.trades.values():
+        for exit_ in trade.exits:
+            assert exit_.order is not None
+            row = exit_row(trade, exit_)
+            row.fired = exit_.order.fired or None
+            yield msgspec.structs.astuple(row)
 
 
 def _values(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,13 +9,15 @@ import pytest
 from exness.core.commands import Deposit, PriceTick, Reset
 from exness.core.instruments import AccountId
 from exness.core.outcomes import Done
+from exness.core.statement import Reason
 from exness.core.views import AllPrices, BalanceOf, NewestRecord
 from exness.runtime.bus import FellBehind
+from exness.runtime.candles import Interval
 from exness.runtime.exchange import READS_AT_ONCE, Exchange
 from exness.runtime.ports.journal import StorageError
-from exness.runtime.ports.tables import TradeQuery
+from exness.runtime.ports.tables import StatementQuery, TradeQuery
 from tests.support.app import App, running_app
-from tests.support.books import SOL, tick, usdc
+from tests.support.books import SOL, close_trade, open_trade, tick, usdc
 from tests.support.waiting import until
 
 
@@ -199,3 +201,56 @@ async def test_who_watches_is_told_of_every_tick_until_it_has_enough(app: App) -
         await app.quote(SOL, "201")
     await app.quote(SOL, "202")
     assert told == [tick(SOL, "201")]
+
+
+# --- statement and equity -----------------------------------------------------------------------------------------
+
+
+async def test_a_statement_is_read_page_by_page_and_no_page_ends_within_a_record(app: App) -> None:
+    exchange = app.exchange
+    account = await exchange.account_of("ann@example.com")
+    await pay_in(exchange, account, 3)
+    opened = await exchange.do(open_trade("o-1", SOL, margin="100", account=account))
+    assert isinstance(opened, Done)
+    assert isinstance(await exchange.do(close_trade("o-1", account)), Done)
+    whole = await exchange.statement(StatementQuery(account, limit=500))
+    assert [(row.reason, row.amount, row.order_id, row.asset) for row in whole] == [
+        ("margin", usdc("100"), "o-1", SOL),
+        ("margin", -usdc("100"), "o-1", SOL),
+        *[("deposit", usdc("1"), None, None)] * 3,
+        ("deposit", usdc("5000"), None, None),
+    ]
+    assert [row.balance for row in whole] == [usdc(text) for text in ("5003", "4903", "5003", "5002", "5001", "5000")]
+    pages, before = [], None
+    while page := await exchange.statement(StatementQuery(account, before=before, limit=4)):
+        pages.append(len(page))
+        before = page[-1].seq
+    assert pages == [4, 2]
+    deposits = await exchange.statement(StatementQuery(account, reason=Reason.DEPOSIT, limit=2))
+    assert [row.seq for row in deposits] == [whole[2].seq, whole[3].seq]
+    assert await exchange.statement(StatementQuery(AccountId("nobody"))) == []
+
+
+async def test_equity_follows_an_account_from_its_opening_with_candles_from_before_the_span(app: App) -> None:
+    exchange, minute = app.exchange, 60 * 1_000_000
+    account = await exchange.account_of("ann@example.com")
+    assert isinstance(await exchange.do(open_trade("o-1", SOL, margin="100", leverage="10", account=account)), Done)
+    first = app.clock.now_us() // minute * minute + minute
+    price = app.state.price(SOL)
+    assert price is not None
+    for more in (2, 1, 3):
+        app.clock.advance(60)
+        mark = price.mark * (100 + more) // 100
+        await exchange.do(PriceTick(SOL, mark, mark, 10**12))
+    app.clock.advance(300)
+    rows = await exchange.equity(account, None, None, Interval.M1, 500)
+    assert rows[0].at == first
+    assert [row.at - first for row in rows] == [number * minute for number in range(len(rows))]
+    assert [row.unrealized for row in rows[:3]] == [0, usdc("20"), usdc("10")]
+    assert {row.unrealized for row in rows[3:]} == {usdc("30")}
+    assert {(row.balance, row.locked, row.reserved) for row in rows} == {(usdc("4900"), usdc("100"), 0)}
+    assert {row.equity - row.unrealized for row in rows} == {usdc("5000")}
+    assert await exchange.equity(account, None, None, Interval.M1, 2) == rows[-2:]
+    assert await exchange.equity(account, rows[2].at, rows[4].at, Interval.M1, 2) == rows[2:4]
+    assert await exchange.equity(account, None, first - 1, Interval.M1, 5) == []
+    assert await exchange.equity(AccountId("nobody"), None, None, Interval.M1, 5) == []

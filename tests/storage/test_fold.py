@@ -13,7 +13,7 @@ from exness.storage.rows import BALANCES, HOUSE, SUMS, TRADES, VERSION, Row
 from tests.contracts.trading import batches, random_trading
 from tests.support.books import ANN, SECOND, SOL, START, close_trade, deposit, desk_with, open_trade, tick, usdc
 
-SCHEMA_OF_VERSION = {8: 2827577207}
+SCHEMA_OF_VERSION = {8: 3934818166}
 
 
 def test_tables_that_change_get_another_version() -> None:
@@ -47,7 +47,7 @@ def test_a_gain_counts_as_profitable_and_none_does_not() -> None:
     desk.do(tick(SOL, "201"))
     desk.do(close_trade("up"))
     desk.do(close_trade("up too"))
-    assert gather(desk.records[before:]).changes[COUNTED] == {ANN: (0, 3, 2, usdc("1"), 0, 0)}
+    assert gather(desk.records[before:]).changes[COUNTED] == {ANN: (0, 3, 2, usdc("1"), 0, 0, 0)}
 
 
 def test_the_house_wins_what_the_trader_loses() -> None:
@@ -73,7 +73,7 @@ def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
     lost = ("liquidation", price, price, price, -usdc("10"), 0, usdc("5"), START, seq, 0, -usdc("10"))
     assert batch.changes[ENDED] == {"o-1": lost}
     assert batch.changes[PAID] == {ANN: (0, -usdc("10"), 0), HOUSE: (usdc("10"), 0, 0)}
-    assert batch.changes[COUNTED] == {ANN: (0, 0, 0, 0, 1, -usdc("10"))}
+    assert batch.changes[COUNTED] == {ANN: (0, 0, 0, 0, 1, 0, -usdc("10"))}
 
 
 def test_a_reset_forgets_what_came_before_it_in_its_own_batch_too() -> None:

@@ -317,8 +317,8 @@ TABLES = {
     "close_reason IS NULL)",
     "trades: the newest is gone": "DELETE FROM trades WHERE opened_seq = (SELECT max(opened_seq) FROM trades)",
     "trades: one too many": "INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, "
-    "entry_price, liquidation_price, created_at, balance_after, shortfall) "
-    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 0)",
+    "entry_price, liquidation_price, created_at, balance_after, shortfall, net, size, commission, funding, realized) "
+    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 0, 0, 100, 0, 0, 0)",
     "trades: an open one shows a pnl": "UPDATE trades SET pnl = 1 WHERE close_reason IS NULL",
     "trades: an open one shows a shortfall": "UPDATE trades SET shortfall = 1 WHERE close_reason IS NULL",
     "trades: an open one shows an end": "UPDATE trades SET closed_at = 1 WHERE close_reason IS NULL",
@@ -330,6 +330,10 @@ TABLES = {
     "WHERE close_reason = 'liquidation'",
     "account_records: one is gone": "DELETE FROM account_records WHERE seq = 7",
     "account_records: one is somebody else's": "UPDATE account_records SET account_id = 'x' WHERE seq = 7",
+    **{
+        f"account_records: {column}": f"UPDATE account_records SET {column} = {new} WHERE seq = 7"
+        for column, new in {"at": "at + 1", "reasons": "reasons + 1", "asset": "'x'", "changes": "7"}.items()
+    },
     "watermark: another checksum": "UPDATE watermark SET checksum = checksum + 1",
     "watermark: a reset": "UPDATE watermark SET reset = 1",
     **{
@@ -348,6 +352,11 @@ TABLES = {
             "client_order_id": "coalesce(client_order_id, '') || 'x'",
             "fingerprint": "coalesce(fingerprint, '') || 'x'",
             "balance_after": "balance_after + 1",
+            "net": "1 - net",
+            "size": "size + 1",
+            "commission": "commission + 1",
+            "funding": "funding + 1",
+            "realized": "realized + 1",
         }.items()
     },
     **{
