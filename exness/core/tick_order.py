@@ -70,8 +70,9 @@ LIQUIDATION: Final = 0
 TRAILING: Final = 4
 LIQUIDATIONS: Final = range(2)
 """The rows of liquidations."""
-_EXITS = {Kind.STOP_LOSS: 2, Kind.TRAILING_STOP: TRAILING, Kind.TAKE_PROFIT: 6, Kind.LIMIT: 8}
-_LIMIT_ORDERS, _STOP_ORDERS = 10, 12
+EXIT_ROWS: Final = {Kind.STOP_LOSS: 2, Kind.TRAILING_STOP: TRAILING, Kind.TAKE_PROFIT: 6, Kind.LIMIT: 8}
+ORDER_ROWS: Final = {Kind.LIMIT: 10, Kind.STOP: 12}
+"""The first of the two rows of each kind."""
 _LOOKS = tuple(row.look.value for row in ROWS)
 
 Prices = tuple[int, ...]
@@ -80,12 +81,12 @@ Prices = tuple[int, ...]
 
 def row_of_exit(exit_: Exit, side: Side) -> int:
     """Where an exit of a trade of this side waits."""
-    return _EXITS[exit_.kind] + (side is _SHORT)
+    return EXIT_ROWS[exit_.kind] + (side is _SHORT)
 
 
 def row_of_order(order: Order) -> int:
     """Where an order waits."""
-    return (_LIMIT_ORDERS if order.stop is None else _STOP_ORDERS) + (order.side is _SHORT)
+    return ORDER_ROWS[Kind.LIMIT if order.stop is None else Kind.STOP] + (order.side is _SHORT)
 
 
 def sells_at(execution: Execution, price: Price) -> int:
@@ -126,7 +127,7 @@ def looked_at(rules: Rules, price: Price) -> Prices:
 def exit_is_reached(kind: Kind, side: Side, level: int, price: int) -> bool:
     """Whether an exit of this kind, of a trade of this side, is set off by the price that it looks at. Touching is
     reaching."""
-    return _is_reached(ROWS[_EXITS[kind] + (side is _SHORT)].direction, level, price)
+    return _is_reached(ROWS[EXIT_ROWS[kind] + (side is _SHORT)].direction, level, price)
 
 
 def order_is_reached(order: Order, price: int) -> bool:

@@ -19,8 +19,8 @@ from exness.core.prices import Price, PriceState, state_of
 from exness.core.rates import FREE, Rates
 from exness.core.rules import Rules
 from exness.core.state import NOTHING, Account, State
-from exness.core.tick_order import closes_at
-from exness.core.trades import Exit, Order, Trade
+from exness.core.tick_order import EXIT_ROWS, ORDER_ROWS, closes_at
+from exness.core.trades import Exit, Kind, Order, Trade
 
 
 class View(Protocol):
@@ -348,6 +348,29 @@ def books_of(state: State) -> Books:
             for asset, market in state.markets.items()
         },
     )
+
+
+class WaitingByKind(msgspec.Struct, frozen=True):
+    """How many orders wait to open, and exits to close, over all assets and by kind. An order that has a stop is one of
+    kind stop until that is reached, whatever its limit."""
+
+    orders: dict[Kind, int]
+    exits: dict[Kind, int]
+    seq: int = 0
+
+
+class AllWaiting(msgspec.Struct, frozen=True):
+    """What waits for a price?"""
+
+    def answer(self, state: State, rules: Rules, at: int) -> WaitingByKind:
+        return WaitingByKind(_waiting(state, ORDER_ROWS), _waiting(state, EXIT_ROWS), state.seq)
+
+
+def _waiting(state: State, rows: dict[Kind, int]) -> dict[Kind, int]:
+    markets = state.markets.values()
+    return {
+        kind: sum(len(market.rows[row]) + len(market.rows[row + 1]) for market in markets) for kind, row in rows.items()
+    }
 
 
 class StateDigest(msgspec.Struct, frozen=True):

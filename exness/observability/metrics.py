@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_UNIT
 from exness.core.prices import PriceState
-from exness.core.views import AllBooks, AllPrices, Books, Prices
+from exness.core.views import AllBooks, AllPrices, AllWaiting, Books, Prices, WaitingByKind
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import Histogram, LoopWatch
 from exness.runtime.recovery import Recovered
@@ -116,6 +116,7 @@ class _Exchange(Collector):
         exchange = self._watched.exchange
         self._vitals = exchange.vitals()
         self._books, self._prices = exchange.look(AllBooks()), exchange.look(AllPrices())
+        self._waiting = exchange.look(AllWaiting())
 
     def collect(self) -> Iterator[Metric]:
         watched = self._watched
@@ -125,6 +126,7 @@ class _Exchange(Collector):
         yield from _writer(watched, self._vitals)
         yield from _told_prices(watched.exchange, self._prices)
         yield from _told_books(self._books)
+        yield from _told_waiting(self._waiting)
         yield from _snapshots(watched)
         yield from _loop(watched.loop)
 
@@ -211,22 +213,37 @@ _BY_STATE = ["asset", "state"]
 def _told_books(books: Books) -> Iterator[Metric]:
     yield _plain("accounts", "Accounts", books.accounts)
     yield _plain("open_trades", "Open trades", books.open_trades)
-    money = _gauge("books_usdc", "Sums over all accounts: free + locked + house = deposits", "sum")
+    money = _gauge("books_usdc", "Sums over all accounts: deposits are the sum of all others", "sum")
     for name, micro in (
         ("free", books.free),
         ("locked", books.locked),
+        ("reserved", books.reserved),
         ("house_pnl", books.house_pnl),
+        ("house_commission", books.commission),
+        ("house_funding", books.funding),
+        ("house_insurance", books.insurance),
         ("deposits", books.deposits),
     ):
         money.add_metric([name], micro / USDC_UNIT)
     yield money
-    yield _total("shortfall_usdc", "What losses exceeded margins by, since the first day", books.shortfall / USDC_UNIT)
+    yield _total("shortfall_usdc", "Losses beyond margins that no insurance covered", books.shortfall / USDC_UNIT)
     interest = _gauge("open_interest_usdc", "Notional of open trades", "asset")
     exposure = _gauge("exposure_usdc", "Notional of longs less that of shorts", "asset")
     for asset, market in books.markets.items():
         interest.add_metric([asset], market.open_interest / LEVERAGE_UNIT / USDC_UNIT)
         exposure.add_metric([asset], market.exposure / LEVERAGE_UNIT / USDC_UNIT)
     yield from (interest, exposure)
+
+
+def _told_waiting(waiting: WaitingByKind) -> Iterator[Metric]:
+    for name, what, counted in (
+        ("orders_waiting", "Orders that wait to open, by kind", waiting.orders),
+        ("exits_waiting", "Exits that wait to close, by kind", waiting.exits),
+    ):
+        gauge = _gauge(name, what, "kind")
+        for kind, count in counted.items():
+            gauge.add_metric([kind.value], count)
+        yield gauge
 
 
 def _snapshots(watched: Watched) -> Iterator[Metric]:

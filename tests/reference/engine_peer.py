@@ -12,6 +12,7 @@ from exness.core.commands import TimeInForce
 from exness.core.engine import Engine
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, LimitFill, OrderId, Side, Trigger
 from exness.core.outcomes import Done, Repeated
+from exness.core.outcomes import Outcome as EngineOutcome
 from exness.core.rates import Basis, FundingSource, Rates, Residual, Tier
 from exness.core.rejects import Reached, Refusal, Reject
 from exness.core.rules import Rules
@@ -211,16 +212,22 @@ class EnginePeer:
             told += self._all_of(c.PassTime())[0]
         if isinstance(command, r.PassTime):
             return Outcome(told)
-        events, refusal, repeated = self._all_of(self._translated(command))
+        events, refusal, repeated = self._all_of(self.translated(command))
         audit(self.state)
+        return self.answer(command, told + events, refusal, repeated)
+
+    def answer(
+        self, command: r.Command, told: list[Told], refusal: Refused | None, repeated: tuple[int, int] | None
+    ) -> Outcome:
+        """What came of it, in the reckoning's words."""
         name = getattr(command, "client_order", None)
         if name is not None and refusal is None and repeated is None:
             self.asked[getattr(command, "account", ""), name] = getattr(command, "order", None)
         if refusal is not None and refusal.code == "client_order_id_conflict":
             refusal = Refused(refusal.code, order=self.asked[getattr(command, "account", ""), name or ""])
-        return Outcome(told + events, refusal, repeated)
+        return Outcome(told, refusal, repeated)
 
-    def _translated(self, command: r.Command) -> c.Command:
+    def translated(self, command: r.Command) -> c.Command:
         match command:
             case r.AmendOrder():
                 account = self.state.accounts.get(command.account)  # type: ignore[call-overload]
@@ -249,17 +256,12 @@ class EnginePeer:
 
     def _all_of(self, command: c.Command) -> tuple[list[Told], Refused | None, tuple[int, int] | None]:
         outcome = self.engine.execute(command, self.at)
-        match outcome:
-            case Refusal():
-                return [], _refused(outcome), None
-            case Repeated(seen):
-                return [], None, (seen.seq, seen.last)
-            case Done(records):
-                return [self._told(record) for record in records], None, None
+        told = [self.told(record) for record in outcome.records] if isinstance(outcome, Done) else []
+        return told, *answered(outcome)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
-    def _told(self, record: e.Record) -> Told:
+    def told(self, record: e.Record) -> Told:
         event = record.event
         fields = self._fields(event)
         if "event" not in fields:
@@ -419,6 +421,17 @@ class EnginePeer:
             "fired": None if order is None or not order.fired else order.fired,
             "level": it.price if it.trailing is None else market.trailing_level(trade, it),
         }
+
+
+def answered(outcome: EngineOutcome) -> tuple[Refused | None, tuple[int, int] | None]:
+    """The refusal, and the records that are repeated."""
+    match outcome:
+        case Refusal():
+            return _refused(outcome), None
+        case Repeated(seen):
+            return None, (seen.seq, seen.last)
+        case Done():
+            return None, None
 
 
 class _Any:

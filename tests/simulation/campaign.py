@@ -21,6 +21,7 @@ import msgspec
 from tests.simulation.actions import History, make_history
 from tests.simulation.paths import PATHS, never_reached
 from tests.simulation.shrink import shrink
+from tests.simulation.stories import OF_A_STORY, tell_seed
 from tests.simulation.watch import Broken
 from tests.simulation.world import LENGTH, simulate, simulate_seed
 
@@ -28,7 +29,7 @@ BAR_WIDTH = 30
 
 
 class Result(msgspec.Struct):
-    """What one seed came to; `broken` and `why` when a promise did not hold."""
+    """What one seed came to, the world and the story of it; `broken` and `why` when a promise did not hold."""
 
     seed: int
     counters: Counter[str]
@@ -59,10 +60,11 @@ def _parser() -> argparse.ArgumentParser:
 def _one(seed: int, length: int, trace: bool, shrink_s: float) -> int:
     try:
         report = simulate_seed(seed, length, print if trace else lambda line: None)
+        counters = report.counters + tell_seed(seed)
     except Broken as broken:
         _explain(Result(seed, Counter(), broken=broken.what, why=str(broken)), length, shrink_s)
         return 1
-    _print_counters(report.counters)
+    _print_counters(counters)
     print(f"seed {seed}: every promise held; {report.virtual_s:.3f} virtual seconds, trace {report.fingerprint}")
     return 0
 
@@ -97,17 +99,21 @@ def _results(seeds: Iterable[int], length: int, jobs: int) -> Iterator[Result]:
 def run_one(seed: int, length: int) -> Result:
     try:
         report = simulate_seed(seed, length)
+        counters = report.counters + tell_seed(seed)
     except Broken as broken:
         return Result(seed, Counter(), broken=broken.what, why=str(broken))
     except BaseException as error:
         error.add_note(f"simulating seed {seed}")
         raise
-    return Result(seed, report.counters, report.virtual_s)
+    return Result(seed, counters, report.virtual_s)
 
 
 def _explain(result: Result, length: int, shrink_s: float) -> None:
     """The failing seed and the shortest history found."""
     print(f"\nseed {result.seed} FAILED: {result.why}")
+    if result.broken == OF_A_STORY:
+        print(f"again: make sim SEED={result.seed}")
+        return
     print("shrinking ...", file=sys.stderr)
     history = shrink(make_history(result.seed, length), result.broken, shrink_s)
     print(f"the shortest history found has {len(history.actions)} actions:")

@@ -71,6 +71,13 @@ PATHS = (
     "snapshot of another journal refused",
     *(f"snapshots: {decay}" for decay in Decay if decay is not Decay.NONE),
     "damage refused",
+    "stories' commands",
+    "funding paid",
+    "done by the timer",
+    "records lost",
+    "crashes with orders waiting",
+    "crashes with trailing stops",
+    "crashes between a settlement and what came after it",
 )
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 
 from tests.simulation.paths import never_reached
+from tests.simulation.stories import tell_seed
 from tests.simulation.world import simulate_seed
 
 CHUNK = 25
@@ -23,12 +24,24 @@ def test_every_promise_holds_in_random_worlds(first: int) -> None:
         simulate_seed(seed)
 
 
+@pytest.mark.parametrize("first", range(0, 4 * CHUNK, CHUNK))
+def test_every_story_comes_to_what_the_rule_book_says_whatever_crashes_in_it(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        print(f"seed {seed}")
+        tell_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [3, 16])
+def test_one_story_is_one_run(seed: int) -> None:
+    assert tell_seed(seed) == tell_seed(seed)
+
+
 def test_every_path_is_taken() -> None:
     counters, seed = Counter[str](), 100_000
     while missing := never_reached(counters):
         assert seed < 100_600, f"never reached: {missing}"
         print(f"seed {seed}")
-        counters += simulate_seed(seed).counters
+        counters += simulate_seed(seed).counters + tell_seed(seed)
         seed += 1
     print(f"all of it within {seed - 100_000} seeds")
 

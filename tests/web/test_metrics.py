@@ -9,18 +9,24 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exness.app.build import file_sizes
 from exness.core.capture import digest_of
+from exness.core.commands import AddExit, Command, PayInsurance, PlaceOrder, SetExits
+from exness.core.instruments import OrderId, TradeId
+from exness.core.outcomes import Done
+from exness.core.rates import Rates
+from exness.core.trades import Kind, Trailing
 from exness.observability.metrics import Metrics, RequestMeter, Watched
 from exness.runtime.meters import LoopWatch
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.web.http.client_ip import ClientIps
 from tests.support.app import API, App, Stores, assert_error, running_app
-from tests.support.books import SOL
+from tests.support.books import LONG, SOL, make_rules, price_of, usdc
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -67,6 +73,39 @@ def test_a_log_that_vanishes_while_it_is_looked_at_is_left_out(tmp_path: Path, m
     assert not (tmp_path / "main.db-wal").exists()
     monkeypatch.undo()
     assert file_sizes(tmp_path / "nothing") == {}
+
+
+async def test_what_waits_for_a_price_is_counted_by_kind_and_what_it_reserves_and_costs_is_told() -> None:
+    rates = {SOL: Rates(taker=1_000_000)}
+    rules = msgspec.structs.replace(make_rules(), rates=rates)
+    async with measured_app(rules=rules) as app:
+        await app.quote(SOL, "200")
+        ann = app.trader("ann")
+        opened = await ann.create(margin="100", leverage="1")
+        account = app.state.by_email["ann@example.com"]
+        low, high = price_of(SOL, "150"), price_of(SOL, "250")
+        trade = TradeId(opened["orderId"])
+        trail = Trailing(distance=low)
+        asked: list[Command] = [
+            PlaceOrder(account, OrderId("a"), SOL, LONG, usdc("10"), 100, limit=low),
+            PlaceOrder(account, OrderId("b"), SOL, LONG, usdc("10"), 100, stop=high),
+            PlaceOrder(account, OrderId("c"), SOL, LONG, usdc("10"), 100, stop=high, limit=high),
+            SetExits(account, trade, take_profit=high, stop_loss=low, trailing_stop=trail),
+            AddExit(account, trade, OrderId("d"), Kind.LIMIT, high, percent=5000),
+            PayInsurance(usdc("7")),
+        ]
+        for command in asked:
+            assert isinstance(await app.exchange.do(command), Done)
+        samples = await scrape(app)
+    assert {kind: value(samples, "orders_waiting", kind=kind) for kind in ("limit", "stop")} == {"limit": 1, "stop": 2}
+    exits = {kind: value(samples, "exits_waiting", kind=kind) for kind in ("limit", "stop_loss", "trailing_stop")}
+    assert exits == {"limit": 1, "stop_loss": 1, "trailing_stop": 1}
+    assert value(samples, "exits_waiting", kind="take_profit") == 1
+    sums = ("free", "locked", "reserved", "house_pnl", "house_commission", "house_funding", "house_insurance")
+    told = {name: value(samples, "books_usdc", sum=name) for name in sums}
+    expected = dict(zip(sums, (4868.7, 100, 30.3, 0, 1, 0, 7), strict=True))
+    assert told == pytest.approx(expected)
+    assert sum(told.values()) == pytest.approx(value(samples, "books_usdc", sum="deposits"))
 
 
 async def scrape(app: App) -> Samples:
