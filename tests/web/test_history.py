@@ -14,6 +14,7 @@ from tests.support.books import BTC, ETH, SOL
 ROW_KEYS = {
     "orderId", "asset", "type", "margin", "leverage", "entryPrice", "liquidationPrice", "openPrice", "closePrice",
     "pnl", "pnlPercentage", "status", "liquidated", "shortfall", "createdAt", "closedAt", "durationSeconds",
+    "net", "quantity", "notional", "commission", "funding", "realizedPnl", "closeReason",
 }  # fmt: skip
 
 
@@ -103,6 +104,13 @@ async def test_a_closed_trade_is_told_whole(ann: Trader) -> None:
         "createdAt": "2026-01-31T09:15:02.123456Z",
         "closedAt": "2026-01-31T09:15:06.123456Z",
         "durationSeconds": "4.0",
+        "net": False,
+        "quantity": "5.000",
+        "notional": "1000.000000",
+        "commission": "0.000000",
+        "funding": "0.000000",
+        "realizedPnl": "50.000000",
+        "closeReason": "user",
     }
 
 
@@ -121,8 +129,8 @@ async def test_a_liquidated_trade_is_told_with_its_shortfall(ann: Trader) -> Non
 async def test_an_open_trade_has_nothing_yet_of_what_only_an_end_brings(ann: Trader) -> None:
     open_trade = await row(ann, "f")
     assert open_trade.keys() == ROW_KEYS | {"clientOrderId"}
-    ends = ("closePrice", "pnl", "pnlPercentage", "closedAt", "durationSeconds")
-    assert [open_trade[name] for name in ends] == [None] * 5
+    ends = ("closePrice", "pnl", "pnlPercentage", "closedAt", "durationSeconds", "closeReason")
+    assert [open_trade[name] for name in ends] == [None] * 6
     assert (open_trade["status"], open_trade["liquidated"], open_trade["shortfall"]) == ("open", False, "0.000000")
     assert (open_trade["leverage"], open_trade["liquidationPrice"]) == (5, "80800.0000")
 
