@@ -166,7 +166,7 @@ def document(version: str, *, public_url: str = "") -> dict[str, Any]:
         "info": {
             "title": "exness stream",
             "version": version,
-            "description": "Prices, candles, and one's own trades and balance as they change.",
+            "description": "Prices, candles, and one's own trades, orders and balance as they change.",
         },
         "defaultContentType": "application/json",
         "servers": {
