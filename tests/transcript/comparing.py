@@ -69,6 +69,8 @@ def _holds(now: Any, before: Any) -> bool:
             return set(parts) <= set(more)
         case dict(), dict():
             return all(name in now and _holds(now[name], value) for name, value in before.items())
+        case [str(), *_], [str(), *_]:  # names
+            return set(before) <= set(now)
         case list(), list():
             pairs = zip(now, before, strict=False)
             return len(now) == len(before) and all(_holds(*pair) for pair in pairs)
