@@ -12,7 +12,20 @@ from exness.core.instruments import TradeId
 from exness.runtime.ports.tables import HistoryTooLong, SortBy, TradeQuery
 from exness.storage import history
 from exness.storage.files import MAIN_DB
-from exness.storage.history import FIRST_PAGES, IS_LONG, ONE_TRADE, PAGES, SUMMED
+from exness.storage.history import (
+    ARE_MANY_ORDERS,
+    COUNTED_ORDERS,
+    FIRST_PAGES,
+    HELD_ORDERS,
+    HELD_TRADES,
+    IS_FAR,
+    IS_LONG,
+    MOVES,
+    ONE_TRADE,
+    PAGE_OF_ORDERS,
+    PAGES,
+    SUMMED,
+)
 from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import TRADERS, random_trading
@@ -65,6 +78,24 @@ async def test_the_sums_and_a_single_trade_come_by_index(connection: sqlite3.Con
     ]
     (step,) = plan(connection, ONE_TRADE, ("order", "account"))
     assert step == "SEARCH trades USING INDEX trade_ids (id=?)"
+
+
+async def test_orders_and_moves_come_by_the_accounts_index_without_sorting(connection: sqlite3.Connection) -> None:
+    walk: dict[str, str | int | None] = {
+        "account": ANN,
+        "asset": None,
+        "most": 5,
+        "limit": 5,
+        "offset": 0,
+        "before": 9,
+        "wanted": 255,
+        "seq": 9,
+        "at": 9,
+    }
+    for statement in (PAGE_OF_ORDERS, COUNTED_ORDERS, ARE_MANY_ORDERS, MOVES, IS_FAR, HELD_TRADES, HELD_ORDERS):
+        steps = plan(connection, statement, walk)
+        assert not [step for step in steps if step.startswith(("SCAN trades", "SCAN orders", "SCAN account"))], steps
+        assert not [step for step in steps if "TEMP B-TREE" in step or "MATERIALIZE" in step], steps
 
 
 async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -> None:
