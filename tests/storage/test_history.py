@@ -9,10 +9,24 @@ from pathlib import Path
 import pytest
 
 from exness.core.instruments import TradeId
-from exness.runtime.ports.tables import HistoryTooLong, SortBy, TradeQuery
+from exness.core.statement import Reason
+from exness.runtime.ports.tables import HistoryTooLong, SortBy, Span, StatementQuery, TradeQuery
 from exness.storage import history
 from exness.storage.files import MAIN_DB
-from exness.storage.history import FIRST_PAGES, IS_LONG, ONE_TRADE, PAGES, SUMMED
+from exness.storage.history import (
+    ARE_MANY_ORDERS,
+    COUNTED_ORDERS,
+    FIRST_PAGES,
+    HELD_ORDERS,
+    HELD_TRADES,
+    IS_FAR,
+    IS_LONG,
+    MOVES,
+    ONE_TRADE,
+    PAGE_OF_ORDERS,
+    PAGES,
+    SUMMED,
+)
 from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import TRADERS, random_trading
@@ -65,6 +79,24 @@ async def test_the_sums_and_a_single_trade_come_by_index(connection: sqlite3.Con
     ]
     (step,) = plan(connection, ONE_TRADE, ("order", "account"))
     assert step == "SEARCH trades USING INDEX trade_ids (id=?)"
+
+
+async def test_orders_and_moves_come_by_the_accounts_index_without_sorting(connection: sqlite3.Connection) -> None:
+    walk: dict[str, str | int | None] = {
+        "account": ANN,
+        "asset": None,
+        "most": 5,
+        "limit": 5,
+        "offset": 0,
+        "before": 9,
+        "wanted": 255,
+        "seq": 9,
+        "at": 9,
+    }
+    for statement in (PAGE_OF_ORDERS, COUNTED_ORDERS, ARE_MANY_ORDERS, MOVES, IS_FAR, HELD_TRADES, HELD_ORDERS):
+        steps = plan(connection, statement, walk)
+        assert not [step for step in steps if step.startswith(("SCAN trades", "SCAN orders", "SCAN account"))], steps
+        assert not [step for step in steps if "TEMP B-TREE" in step or "MATERIALIZE" in step], steps
 
 
 async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -> None:
@@ -143,3 +175,28 @@ async def test_what_would_look_at_too_many_trades_is_refused_and_everything_else
         for query in refused:
             with pytest.raises(HistoryTooLong, match="more than 20 trades"):
                 await storage.history.trades(query)
+
+
+async def test_what_would_look_at_too_many_records_or_changes_is_refused_and_a_page_near_its_start_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "LOOKED_AT", 20)
+    monkeypatch.setattr(history, "MOST_CHANGES", 65)
+    desk = long_history(30)
+    start, end = desk.state.accounts[ANN].opened_at, desk.at
+    seq = desk.state.seq
+    async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        await write_all(storage, desk.records)
+        assert await storage.history.moves(StatementQuery(ANN, limit=10)) == list(range(seq, seq - 10, -1))
+        assert await storage.history.moves(StatementQuery(ANN, Reason.DEPOSIT, before=15)) == [1]
+        for query in (StatementQuery(ANN, Reason.DEPOSIT, limit=1), StatementQuery(ANN, limit=21)):
+            with pytest.raises(HistoryTooLong, match="more than 20 records"):
+                await storage.history.moves(query)
+        assert await storage.history.span(ANN, start, end) == Span(2, seq, [2])
+        monkeypatch.setattr(history, "MOST_CHANGES", 59)
+        with pytest.raises(HistoryTooLong, match="more than 59 changes"):
+            await storage.history.span(ANN, start, end)
+        assert (await storage.history.span(ANN, start + 1_000_000, end)).held == [2]
+        monkeypatch.setattr(history, "MOST_CHANGES", 20)
+        with pytest.raises(HistoryTooLong, match="more than 20 trades"):
+            await storage.history.span(ANN, end, end)

@@ -44,6 +44,10 @@ DECIMALS: Span = (0, 12)
 BYTES: Span = (0, 2**48)
 """SQLite's largest file."""
 
+SIZE: Span = (1, MOST_SIZE)
+SUM: Span = (-STORED, STORED)
+NUMBER: Span = (0, 16 * SEQ[1] + 15)
+
 _TRADE = {"margin": MARGIN, "leverage": LEVERAGE}
 
 COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
@@ -61,8 +65,10 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "closed_pnl": LOW,
             "closed_pnl_e18": HIGH,
             "liquidated": COUNT,
+            "liquidated_profitable": COUNT,
             "liquidated_pnl": LOW,
             "liquidated_pnl_e18": HIGH,
+            "orders": COUNT,
         },
         "trades": {
             **_TRADE,
@@ -79,8 +85,23 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "shortfall": SHORTFALL,
             "closed_at": TIME,
             "closed_seq": SEQ,
+            "net": FLAG,
+            "size": SIZE,
+            **dict.fromkeys(("commission", "funding", "realized"), SUM),
         },
-        "account_records": {"seq": SEQ},
+        "orders": {
+            **dict.fromkeys(("number", "fired"), NUMBER),
+            "net": FLAG,
+            **dict.fromkeys(("margin", "reserved"), HELD),
+            "leverage": LEVERAGE,
+            "quantity": (0, MOST_SIZE),
+            **dict.fromkeys(("limit_price", "stop_price", "take_profit", "stop_loss"), PRICE),
+            **dict.fromkeys(("expires_at", "created_at", "ended_at"), TIME),
+            "ended_seq": SEQ,
+            "filled": (0, STORED),  # what it reduces and what it opens, 2^62 each at most, and one of them less
+            "price": (0, MOST_PRICE),
+        },
+        "account_records": {"seq": SEQ, "at": TIME, "reasons": (0, 255), "changes": SEQ},
         "watermark": {"one": (1, 1), "seq": SEQ, "checksum": CRC, "reset": SEQ},
     },
     "market": {
@@ -105,9 +126,6 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     },
 }
 
-SIZE: Span = (1, MOST_SIZE)
-SUM: Span = (-STORED, STORED)
-NUMBER: Span = (0, 16 * SEQ[1] + 15)
 PART: Span = (0, MOST_HELD)
 """Of a margin: a part of next to nothing can release none."""
 _RATE = (-(10**8), 10**8)
