@@ -112,7 +112,7 @@ def test_a_table_is_read_whatever_tool_wrote_it_and_whatever_its_name_ends_in(
 def _without_line(order: RecordedTick | ScriptedOrder) -> object:
     if not isinstance(order, ScriptedOrder):
         return order
-    return order.row, order.time_us, order.email, order.name, order.open
+    return order.row, order.time_us, order.email, order.do, order.name, order.asked
 
 
 def zipped(rows: list[list[str]]) -> bytes:

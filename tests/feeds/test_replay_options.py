@@ -290,7 +290,10 @@ BAD_LINES: list[tuple[str, str]] = [
     ("2024-08-05T00:00:01Z,ann@example.com,open,a,SOL,long,1,1,", "has 9 fields instead of 10"),
     ("yesterday,ann@example.com,open,a,SOL,long,1,1,,", "time must be a date like 2024-08-05 or a time like"),
     ("2024-08-05,x,open,a,SOL,long,1,1,,", "account: this is no mail address like you@example.com"),
-    ("2024-08-05,ann@example.com,buy,a,SOL,long,1,1,,", "do must be open or close"),
+    (
+        "2024-08-05,ann@example.com,buy,a,SOL,long,1,1,,",
+        "do must be open, close, order, cancel, cancel_all, amend, exits, exit, margin, leverage, net, ",
+    ),
     ("2024-08-05,ann@example.com,open,,SOL,long,1,1,,", "order must be a name"),
     (
         "2024-08-05,ann@example.com,open,a,DOGE,long,1,1,,",
