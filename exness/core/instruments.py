@@ -43,3 +43,20 @@ class Instrument(msgspec.Struct, frozen=True):
     """Decimals of its prices: a price of 201.5 at 6 decimals is 201500000."""
     max_leverage: int
     """Hundredths: 10000 is 100x."""
+
+
+class Trigger(StrEnum):
+    """Which price sets stops, take profits and trailing stops off."""
+
+    SIDE = "side"
+    """The side of the book that the close or the opening would be at."""
+    MARK = "mark"
+
+
+class LimitFill(StrEnum):
+    """What a limit order that waited is filled at."""
+
+    BETTER = "better"
+    """The tick's price: the limit, or better."""
+    LIMIT = "limit"
+    """Exactly the limit, as in a book."""
