@@ -42,7 +42,7 @@ class Twin:
 def picture_of(book: Book) -> Picture:
     return {
         "seq": book.seq,
-        "newest": book.newest,
+        "at": book.at,
         "accounts": {each.id: _account(book, each) for each in book.accounts.values()},
         "trades": {each.id: _trade(each) for each in book.trades.values()},
         "orders": {each.id: _order(each) for each in book.orders.values()},

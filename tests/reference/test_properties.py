@@ -131,7 +131,7 @@ def test_added_and_taken_margin_leaves_the_trade_as_it_was(
     done(exchange, c.ChangeMargin("ann", "t", -amount))
     after = picture_of(exchange.book)
     assert after["seq"] == before["seq"] + 2
-    assert {**after, "seq": 0, "newest": 0} == {**before, "seq": 0, "newest": 0}
+    assert {**after, "seq": 0, "at": 0} == {**before, "seq": 0, "at": 0}
 
 
 @given(writers())
@@ -139,7 +139,7 @@ def test_added_and_taken_margin_leaves_the_trade_as_it_was(
 def test_placed_and_cancelled_leaves_the_account_as_it_was(writer: Writer) -> None:
     for _ in writer.write(20):
         pass
-    exchange, at = writer.exchange, max(writer.at, writer.exchange.book.newest)
+    exchange, at = writer.exchange, max(writer.at, writer.exchange.book.at)
     exchange.execute(c.PassTime(), at)
     before = picture_of(exchange.book)
     command = c.PlaceOrder("ann", "new", "BTC", "long", 1_000_000, 100, stop=10**15)
@@ -148,7 +148,7 @@ def test_placed_and_cancelled_leaves_the_account_as_it_was(writer: Writer) -> No
         if exchange.execute(each, at).refusal is None:
             done(exchange, c.CancelOrder("ann", "new"), at)
             after = picture_of(exchange.book)
-            assert {**after, "seq": 0, "newest": 0} == {**before, "seq": 0, "newest": 0}
+            assert {**after, "seq": 0, "at": 0} == {**before, "seq": 0, "at": 0}
 
 
 FILLS = st.lists(st.tuples(st.sampled_from(("buy", "sell")), st.integers(1, 400), st.integers(-25, 25)), max_size=12)

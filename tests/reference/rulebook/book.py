@@ -179,14 +179,13 @@ class House:
 
 
 class Book:
-    """`seq` numbers the records, `newest` is the time of the last one, before which none is. `at` is the time of
-    what is being done; settlements up to `settled` are done."""
+    """`seq` numbers the records, `at` is the time of the newest one or of the newest command, whichever is later."""
 
     def __init__(self, rules: Rules, *, checked: bool = False) -> None:
         self.checked = checked
         self.configured = self.rules = rules
         self.seq = 0
-        self.at = self.newest = self.settled = 0
+        self.at = 0
         self.accounts: dict[str, Account] = {}
         self.trades: dict[str, Trade] = {}
         self.orders: dict[str, Order] = {}
@@ -199,7 +198,6 @@ class Book:
     def tell(self, event: str, **fields: Any) -> int:
         """One more record. What it changes has been changed already; its rows are made from it alone."""
         self.seq += 1
-        self.newest = self.at
         told = {"event": event, "seq": self.seq, "at": self.at, **fields}
         self.events.append(told)
         account = self.accounts.get(fields.get("account", ""))

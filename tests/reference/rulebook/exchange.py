@@ -17,13 +17,13 @@ class Exchange:
 
     def __init__(self, rules: Rules, start: int = 0, *, checked: bool = False) -> None:
         self.book = Book(rules, checked=checked)
-        self.book.at = self.book.newest = self.book.settled = start
+        self.book.at = start
 
     def execute(self, command: Command, at: int) -> Outcome:
         """What came of it. What time brings comes first, also before a command that is refused."""
         book = self.book
         book.events = []
-        ticks.pass_time(book, max(at, book.newest))
+        ticks.pass_time(book, max(at, book.at))
         first = book.seq + 1
         try:
             used = self._used(command)

@@ -28,7 +28,7 @@ def pass_time(book: Book, to: int) -> None:
     for at, _, _, name, do in sorted(due, key=lambda each: each[:4]):
         book.at = at
         do(name)
-    book.at, book.settled = to, max(to, book.settled)
+    book.at = to
 
 
 def _expire(book: Book, name: str) -> None:
@@ -45,7 +45,7 @@ def _settlements(book: Book, asset: str, to: int) -> range:
     rates = book.rates(asset)
     if rates.funding_interval == 0:
         return range(0)
-    passed = (book.settled - rates.funding_offset) // rates.funding_interval
+    passed = (book.at - rates.funding_offset) // rates.funding_interval
     return range(rates.funding_offset + (passed + 1) * rates.funding_interval, to + 1, rates.funding_interval)
 
 
