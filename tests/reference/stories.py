@@ -444,12 +444,17 @@ def _profile(w: Writer) -> Command:
 
 
 def _account(w: Writer) -> Command:
-    name = w.rng.choice(("ann", "dan"))
+    name = w.rng.choice((*ACCOUNTS, "dan"))
     return c.OpenAccount(name, f"{name}@example.com", 1_000_000_000)
 
 
 def _house(w: Writer) -> Command:
     return c.DepositHouse(1_000_000)
+
+
+def _afresh(w: Writer) -> Command | None:
+    command: Command | None = w.maybe(0.2, lambda: c.StartAfresh(w.rng.choice((0, 1_000))))
+    return command
 
 
 KINDS_AND_WEIGHTS: dict[Callable[[Writer], Command | None], int] = {
@@ -473,6 +478,7 @@ KINDS_AND_WEIGHTS: dict[Callable[[Writer], Command | None], int] = {
     _profile: 1,
     _account: 1,
     _house: 1,
+    _afresh: 1,
 }
 KINDS = list(KINDS_AND_WEIGHTS)
 WEIGHTS = list(KINDS_AND_WEIGHTS.values())

@@ -28,6 +28,7 @@ EVENTS = {
     "order_triggered",
     "profile_set",
     "rates_set",
+    "started_afresh",
     "trade_changed exits",
     "trade_changed funding",
     "trade_changed leverage",
