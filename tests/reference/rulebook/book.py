@@ -215,6 +215,7 @@ class Book:
         return self.accounts[name]
 
     def trade(self, account: str, order: str) -> Trade:
+        """An account that is not there has none."""
         trade = self.trades.get(order)
         if trade is None or trade.account != account:
             raise Refused("trade_not_found")
