@@ -294,6 +294,10 @@ class Book:
     def reserved(self, account: str) -> int:
         return sum(each.reserved for each in self.orders_of(account))
 
+    def room(self, account: str) -> int:
+        """What it can still come to hold."""
+        return formulas.MOST - self.accounts[account].free - self.locked(account) - self.reserved(account)
+
     def notional_of(self, order: Order) -> Fraction:
         """What it would open."""
         if order.margin is not None:

@@ -50,7 +50,7 @@ def close_part(
 ) -> int:
     """Its record's number."""
     part, left = what_closes(book, trade, size, price.mark)
-    settled = formulas.close(part, at, rate)
+    settled = formulas.close(part, at, rate, book.room(trade.account))
     account = book.account(trade.account)
     account.free += settled.returned
     book.house.pnl -= settled.pnl

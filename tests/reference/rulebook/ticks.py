@@ -61,7 +61,7 @@ def _settle(book: Book, asset: str) -> None:
 
 
 def _pay(book: Book, trade: Trade, mark: int, rate: int) -> None:
-    paid, unpaid = formulas.funding(trade.position, mark, rate)
+    paid, unpaid = formulas.funding(trade.position, mark, rate, book.room(trade.account))
     if paid == 0 and unpaid == 0:
         return
     trade.position = replace(trade.position, margin=trade.position.margin - paid)
@@ -116,7 +116,7 @@ def _nearest(rising: bool, level: int) -> int:
 
 
 def _liquidate(book: Book, trade: Trade, price: Price) -> None:
-    settled = formulas.liquidate(trade.position, price.mark, book.rates(trade.asset))
+    settled = formulas.liquidate(trade.position, price.mark, book.rates(trade.asset), book.room(trade.account))
     account, house = book.account(trade.account), book.house
     account.free += settled.returned
     house.pnl -= settled.pnl
