@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.reference.choices import LIFE, RATES, SECOND, START
 from tests.reference.lockstep import picture_of
 from tests.reference.rulebook import commands as c
 from tests.reference.rulebook import formulas, quotes, statement
@@ -19,7 +20,7 @@ from tests.reference.rulebook.commands import Command, Outcome, Trailing
 from tests.reference.rulebook.exchange import Exchange
 from tests.reference.rulebook.formulas import Position
 from tests.reference.rulebook.rules import AssetRules, Rates, Rules, Tier
-from tests.reference.stories import LIFE, RATES, SECOND, START, Writer, seeded, writers
+from tests.reference.stories import Writer, seeded, writers
 from tests.reference.watching import Watch
 from tests.support.lanes import examples, mostly_slow
 
