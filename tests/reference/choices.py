@@ -64,18 +64,19 @@ RATES: tuple[Rates, ...] = (
 @dataclass(frozen=True)
 class Theme:
     """What a story is mostly about: the kinds of commands that come `more` often, how likely a trailing stop is, and
-    how far a tick goes, in thousandths of the price."""
+    how far a tick goes, in thousandths of the price. Where it is calm, leverage is low and stops are far away."""
 
     more: tuple[str, ...] = ()
     trailing: float = 0.15
+    is_calm: bool = False
     moves: tuple[int, ...] = (10, 20, 30, 50, 120, 400)
 
 
 THEMES = (
     Theme(),
     Theme(),
-    Theme(("open", "exits"), trailing=0.9, moves=(0, 1, 2, 3, 5, 8, 20)),
-    Theme(("net", "exit"), moves=(1, 5, 10, 20, 50)),
+    Theme(("open", "exits"), trailing=0.9, is_calm=True, moves=(0, 1, 3, 8, 20, 40)),
+    Theme(("net", "exit"), is_calm=True, moves=(1, 5, 10, 20, 50)),
     Theme(("order", "amend", "cancel"), moves=(1, 5, 10, 20, 50)),
     Theme(("time", "margin", "leverage", "close", "rates"), moves=(1, 5, 10, 20)),
 )
@@ -182,13 +183,17 @@ class Choices:
         return self.rng.choice((small, usual, usual, 100_000_000, 0 if self.rng.random() < 0.05 else usual))
 
     def leverage(self) -> int:
+        if self.theme.is_calm and self.rng.random() < 0.8:
+            return self.rng.choice((100, 150, 200, 300))
         return self.rng.choice((100, 150, 500, 500, 1_000, 1_733, 4_099, 10_000, self.rng.randint(99, 10_001)))
 
     def trailing(self, asset: str) -> Trailing:
         activation = self.maybe(0.3, lambda: self.near(asset))
         if self.rng.random() < 0.5:
-            return Trailing(distance=max(1, self.near(asset) // self.rng.choice((20, 50, 200))), activation=activation)
-        return Trailing(percent=self.rng.choice((1, 50, 100, 300, 9_999)), activation=activation)
+            nearness = (4, 7, 10, 20) if self.theme.is_calm else (20, 50, 200)
+            return Trailing(distance=max(1, self.near(asset) // self.rng.choice(nearness)), activation=activation)
+        percents = (500, 1_000, 1_500, 3_000) if self.theme.is_calm else (1, 50, 100, 300, 9_999)
+        return Trailing(percent=self.rng.choice(percents), activation=activation)
 
     def exits(self, asset: str, side: str, chance: float) -> dict[str, Any]:
         return {
@@ -202,9 +207,13 @@ class Choices:
         kind = self.rng.choice(("limit", "limit", "stop", "both", "both"))
         tif = self.rng.choice((None, None, None, None, "gtc", "ioc", "gtt"))
         likely = {None: 0.2, "gtt": 0.95}.get(tif, 0.05)
+        limit = self.maybe(kind == "limit", lambda: self.beyond(asset, up=side == "short"))
+        stop = self.maybe(kind != "limit", lambda: self.beyond(asset, up=side == "long"))
+        if kind == "both":
+            limit = max(1, stop + self.rng.choice((-1, 0, 1, 3)) * stop // 200)  # ticks often jump past it
         return {
-            "limit": self.maybe(kind != "stop", lambda: self.beyond(asset, up=(side == "short") is (kind == "limit"))),
-            "stop": self.maybe(kind != "limit", lambda: self.beyond(asset, up=side == "long")),
+            "limit": limit,
+            "stop": stop,
             "tif": tif,
             "expires_at": self.maybe(likely, lambda: self.at + self.rng.randint(0, 40) * SECOND),
             "post_only": self.rng.random() < 0.15,

@@ -21,7 +21,7 @@ from tests.reference.rulebook.commands import Command, Outcome
 
 def _tick(w: Choices) -> Command:
     asset = w.asset()
-    mark = w.near(asset) if w.rng.random() < 0.4 else w.moved(asset)
+    mark = w.near(asset) if w.rng.random() < (0.05 if w.theme.is_calm else 0.4) else w.moved(asset)
     spread = w.rng.choice((0, 0, 0, 1, mark // 200, mark // 20, mark // 5))
     w.at += w.rng.choice((0, 0, SECOND // 3, SECOND, 5 * SECOND))
     suspect = w.rng.random() < 0.02
@@ -64,17 +64,20 @@ def _order(w: Choices) -> Command:
 
 
 def _net(w: Choices) -> Command:
-    """Also what reduces, by less and by more than there is."""
-    asset, account = w.asset(), w.who()
-    side, held = w.rng.choice(("buy", "sell")), w.exchange.book.net_trade(account, asset)
-    unit, price = w.exchange.book.asset(asset).net_unit, w.near(asset)
-    quantity = max(1, w.margin() * w.rng.choice((1, 1, 5)) * unit // price)
-    if held is not None and w.rng.random() < 0.6:
+    """Also what grows a position, and what reduces one, by less and by more than there is."""
+    book, asset, account = w.exchange.book, w.asset(), w.who()
+    holders = [each.account for each in book.trades.values() if each.is_net and each.asset == asset]
+    if holders and w.rng.random() < 0.6:
+        account = w.rng.choice(holders)
+    held, side, unit = book.net_trade(account, asset), w.rng.choice(("buy", "sell")), book.asset(asset).net_unit
+    quantity = max(1, w.margin() * w.rng.choice((1, 1, 5)) * unit // w.near(asset))
+    only = w.rng.random() < (0.05 if held is None else 0.45)
+    if held is not None and (only or w.rng.random() < 0.5):
         side = "sell" if held.side == "long" else "buy"
         quantity = max(1, w.rng.choice((held.position.size, held.position.size // 3, held.position.size * 2)))
     waiting = w.waiting(asset, "long" if side == "buy" else "short") if w.rng.random() < 0.6 else {}
     more: dict[str, Any] = {"quantity": quantity}
-    if w.rng.random() < (0.5 if held is not None else 0.05):
+    if only:
         more = {"close_position": True} if w.rng.random() < 0.3 else {"quantity": quantity, "reduce_only": True}
         if waiting.get("stop") is not None:
             more["kind"] = w.rng.choice((None, None, "take_profit", "stop_loss"))
@@ -97,6 +100,7 @@ def _close(w: Choices) -> Command | None:
     if trade is None:
         return None
     part = w.part(trade) if w.rng.random() < 0.7 else {}
+    part |= w.part(trade) if w.rng.random() < 0.03 else {}
     return c.CloseTrade(w.owner(trade.account), trade.id, client_order=w.client_order(), **part)
 
 
