@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exness import __version__, upkeep
 from exness.config import Config, ConfigError, UsageError, config_file, load, resolve
-from exness.config.flags import add_flags, flags_of
+from exness.config.flags import Help, HelpWithTables, add_flags, flags_of
 from exness.feeds.scenarios import table
 from exness.mockvenue.faults import Fault, FaultError, parse_fault
 from exness.mockvenue.faults import table as fault_table
@@ -183,7 +183,7 @@ def _command(
         help=summary,
         description=description,
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter if epilog else argparse.HelpFormatter,
+        formatter_class=HelpWithTables if epilog else Help,
         allow_abbrev=False,
     )
     command.set_defaults(run=run, is_server=is_server)
@@ -292,20 +292,21 @@ def _fail_group(group: BaseExceptionGroup[BaseException]) -> int:
 
 def _token(options: argparse.Namespace) -> int:
     config = _load(options)
-    from exness.app import life
-    from exness.runtime.emails import AddressError, normalised
+    from exness.access.emails import AddressError, normalised
+    from exness.app import tokens
+    from exness.runtime.ports.journal import StorageError
 
     try:
         email = normalised(options.email)
         if options.revoke:
-            life.revoke_sessions(config, email)
+            tokens.revoke_sessions(config, email)
             say(f"every session of {email} is ended; it can sign in again")
         else:
-            (token,) = life.issue_tokens(config, [email])
+            (token,) = tokens.issue_tokens(config, [email])
             return deliver(token)
     except AddressError as error:
         return fail(f"{options.email[:100]!r}: {error}", code=2)
-    except life.StorageError as error:
+    except StorageError as error:
         return fail(str(error))
     return 0
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from exness.core.money import format_usdc
 from exness.process.output import fail, say
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 
 if TYPE_CHECKING:
     from exness.storage.verify import Report

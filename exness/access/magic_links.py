@@ -7,8 +7,8 @@ asks for whom: for an address that gets no mail a link is made all the same, and
 import hashlib
 import secrets
 
+from exness.access.ports import AuthStore, Link, LinkMails
 from exness.runtime.clock import WallClock
-from exness.runtime.ports import AuthStore, Link, LinkMails
 
 SIGNUP = "signup"
 SIGNIN = "signin"

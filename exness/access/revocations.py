@@ -3,9 +3,9 @@
 import asyncio
 import time
 
+from exness.access.ports import AuthStore
 from exness.access.sessions import Session, Sessions
 from exness.runtime.clock import WallClock
-from exness.runtime.ports import AuthStore
 
 LOOK_S = 0.01
 """How often, at most, it is looked whether another process ended sessions: a look costs as much as a decision."""

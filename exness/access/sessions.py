@@ -16,8 +16,8 @@ from typing import Any
 import jwt
 import msgspec
 
+from exness.access.ports import Revocations
 from exness.runtime.clock import WallClock
-from exness.runtime.ports import Revocations
 
 ISSUER = "exness"
 SESSION = "exness-session"

@@ -7,10 +7,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from exness import __version__
+from exness.access.ports import Mailer
 from exness.config import Config
 from exness.core.views import AllBooks
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Mailer
 from exness.runtime.recovery import Recovered
 from exness.web.http.listening import Listening
 from exness.web.v1 import PREFIX

@@ -3,13 +3,15 @@
 With `app`, the only module that knows the concrete classes.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from exness import __version__
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
@@ -33,7 +35,7 @@ from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock, WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, Conductor, Mailer, ManualControl, PriceFeed, PriceSource
+from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, PriceSource
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
@@ -55,6 +57,15 @@ class StartError(Exception):
     """The exchange can't start. The message is one sentence for the operator."""
 
 
+@contextmanager
+def start_errors(*kinds: type[Exception]) -> Iterator[None]:
+    """Such an error becomes a StartError."""
+    try:
+        yield
+    except kinds as error:
+        raise StartError(str(error)) from error
+
+
 def make_sessions(config: Config, clock: WallClock) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
     data_dir, auth = config.storage.data_dir, config.auth
@@ -67,15 +78,13 @@ def make_sessions(config: Config, clock: WallClock) -> Sessions:
 def make_mailer(config: Config) -> Mailer:
     """The configured way for mails to leave. Raises StartError."""
     auth = config.auth
-    try:
+    with start_errors(ValueError):
         if auth.resend_api_key:
             return ResendMailer(auth.resend_api_key, auth.mail_from)
         if auth.smtp_url:
             return SmtpMailer(auth.smtp_url, auth.mail_from)
         folder = config.storage.data_dir / OUTBOX
         return OutboxMailer(folder, auth.mail_from, log_links=not config.server.production)
-    except ValueError as error:
-        raise StartError(str(error)) from error
 
 
 class Source(NamedTuple):
@@ -119,10 +128,8 @@ def make_source(config: Config) -> Source:
                 orders=settings.orders,
                 initial_balance=config.trading.initial_balance,
             )
-            try:
+            with start_errors(ReplayError):
                 replay = ReplayFeed(settings.replay_files, instruments, life_us, settings.speed, options, guard=guard)
-            except ReplayError as error:
-                raise StartError(str(error)) from error
             if replay.owns_time:
                 return Source(replay, conductor=replay, recording=replay)
             return Source(replay, replay, recording=replay)

@@ -1,71 +1,53 @@
-"""The life of a server: recovers, starts, serves, drains, stops.
+"""The life of a server: serves, drains, stops, once `start` is through.
 
-With `build`, which makes the parts, the only module that knows the concrete classes. Start: directory and lock,
-storage, recovery, writer and engine, feed, port. Stop is the same the other way round, so that whatever was taken is
-answered and on disk before the end.
+With `build`, which makes the parts, and `start` the only modules that know the concrete classes. Stop is the start the
+other way round, so that whatever was taken is answered and on disk before the end.
 """
 
 import asyncio
-import gc
-import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
 from aiohttp import web
 
-from exness.access.magic_links import SIGNUP, MagicLinks
+from exness.access.magic_links import MagicLinks
+from exness.access.ports import AuthStore
 from exness.app.banner import banner
 from exness.app.build import (
     Source,
     StartError,
-    make_mailer,
     make_metrics,
     make_parts,
     make_services,
-    make_sessions,
-    make_source,
 )
+from exness.app.start import Started, start
 from exness.config import Config
-from exness.core.views import AllPrices, Books, DigestOfAll, NewestRecord
+from exness.core.views import AllPrices, DigestOfAll, NewestRecord
 from exness.feeds.backfill import Backfill
-from exness.feeds.replay import ReplayError, ReplayFeed
-from exness.mail.messages import link_mail
+from exness.feeds.replay import ReplayFeed
+from exness.mail.links import PostedLinks
 from exness.mail.postman import Postman
 from exness.observability.metrics import Metrics
 from exness.process.signals import Stop
+from exness.process.sockets import allow_connections, why_not_listening
+from exness.process.stopping import stop_event
+from exness.process.threads import Threads
 from exness.runtime.assembly import Parts
-from exness.runtime.candles import CandleBatch
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
-from exness.runtime.flush import forget_before_reset
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import (
-    AuthStore,
-    Journal,
-    JournalDamaged,
-    LastRecord,
-    Mail,
-    Mailer,
-    ManualControl,
-    StorageError,
-)
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.prices import LastRecord, ManualControl
 from exness.runtime.projector import TablesBehind
-from exness.runtime.recovery import Recovered, recover, what_to_do
-from exness.runtime.sockets import allow_connections, why_not_listening
-from exness.runtime.stopping import stop_event
-from exness.runtime.threads import Threads, in_thread_of_its_own
+from exness.runtime.recovery import Recovered, what_to_do
 from exness.runtime.writer import Halted
-from exness.storage.auth import open_auth
-from exness.storage.datadir import locked, prepare
-from exness.storage.snapshots import SnapshotStoreDamaged
-from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
 from exness.web.app import make_runner
 from exness.web.http.listening import Listening, bind
 from exness.web.services import Services
@@ -81,97 +63,6 @@ FIRST_PRICES_S = 0.5
 SWITCH_INTERVAL_S = 0.000_1
 """How long a busy loop keeps Python's lock from the threads that write. At the usual 5 ms a loop that never idles
 starves the journal: one append then took up to 21 s, at 0.1 ms at most 0.1 s."""
-
-GC_THRESHOLDS = (10_000, 20, 10)
-"""Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
-less often. At everything it looks when what has grown old since is a quarter of it, as always: closed connections are
-cycles, and would else stay for good."""
-
-MAIL_DELAY_S = 0.05
-"""A mail waits this long, and up to twice as long."""
-MAILS_WAITING = 1000
-
-DAY_US = 86_400_000_000
-
-
-def issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
-    """A session token for each mail address; an account is made when one is first used. Raises StorageError."""
-    prepare(config.storage.data_dir)
-    return asyncio.run(_issue_tokens(config, emails))
-
-
-def revoke_sessions(config: Config, email: str) -> None:
-    """End every session of a mail address that was issued up to now, in a running server too. Raises StorageError."""
-    prepare(config.storage.data_dir)
-    asyncio.run(_revoke_sessions(config, email))
-
-
-def _spare_the_collector() -> None:
-    """What is there now stays: it is never looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-async def _issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
-    sessions = make_sessions(config, WallClock())
-    async with open_auth(config.storage.data_dir) as store:
-        sessions.learn(await store.revocations(sessions.generation))
-    return [sessions.issue(email) for email in emails]
-
-
-async def _revoke_sessions(config: Config, email: str) -> None:
-    now = WallClock().wall_us()
-    async with open_auth(config.storage.data_dir) as store:
-        await store.end_sessions_of(email, now, now + config.auth.session_days * DAY_US)
-
-
-class _LinkMails:
-    """Implements `ports.LinkMails`. `base_url` is asked when it is needed: the port may be known only then.
-
-    A mail is handed on a random moment after it was asked for. Its sending takes time on the machine, and were that
-    spent right when the answer goes out, the answer would tell by its own time who has an account.
-    """
-
-    def __init__(self, postman: Postman, base_url: Callable[[], str], minutes: int) -> None:
-        self._postman = postman
-        self._base_url = base_url
-        self._minutes = minutes
-        self._waiting: dict[Mail, asyncio.TimerHandle] = {}
-
-    def write(self, purpose: str, email: str, token: str) -> Mail:
-        link = f"{self._base_url()}{PREFIX}/signin/post?token={token}"
-        return link_mail("signup" if purpose == SIGNUP else "signin", email, link, self._minutes)
-
-    def post(self, mail: Mail) -> bool:
-        if len(self._waiting) >= MAILS_WAITING:
-            return False
-        delay_s = MAIL_DELAY_S * (1 + secrets.randbelow(1000) / 1000)
-        self._waiting[mail] = asyncio.get_running_loop().call_later(delay_s, self._hand_on, mail)
-        return True
-
-    def hand_on_all(self) -> None:
-        """At the end nobody waits any more."""
-        for mail in list(self._waiting):
-            self._waiting[mail].cancel()
-            self._hand_on(mail)
-
-    def _hand_on(self, mail: Mail) -> None:
-        del self._waiting[mail]
-        self._postman.post(mail)
-
-
-class _Started(NamedTuple):
-    """What is there once the start is through, all of it open."""
-
-    source: Source
-    mailer: Mailer
-    storage: Storage
-    store: AuthStore
-    recovered: Recovered
-    candles: CandleBatch
-    tables_seq: int
-    """Where the tables have come to."""
 
 
 async def serve(
@@ -191,31 +82,11 @@ async def serve(
     """
     with stop_event(stop) as stopping:
         async with AsyncExitStack() as stack:
-            started = await _or_stop(_start(config, stack), stopping)
+            started = await _or_stop(start(config, stack), stopping)
             if started is not None:
                 await _run(config, started, say, stopping, config_file, warnings)
     if started is None:
         _log.info("stopped before it was open")
-
-
-async def _start(config: Config, stack: AsyncExitStack) -> _Started:
-    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`."""
-    data_dir = config.storage.data_dir
-    prepare(data_dir)
-    stack.enter_context(locked(data_dir))
-    source, mailer = make_source(config), make_mailer(config)
-    await _check_recording(source)
-    storage, notes = await stack.enter_async_context(_storage(config))
-    store = await stack.enter_async_context(open_auth(data_dir))
-    recovered = await recover(storage.journal, storage.snapshots)
-    recovered.notes[:0] = notes
-    _check_assets(recovered.books, config)
-    await forget_before_reset(storage.journal, storage.candles)
-    candles = await storage.candles.newest_candles()
-    _check_time(max(recovered.books.at, candles.at), source)
-    _spare_the_collector()
-    tables_seq = (await storage.tables.watermark()).seq
-    return _Started(source, mailer, storage, store, recovered, candles, tables_seq)
 
 
 async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
@@ -236,50 +107,6 @@ async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T
     finally:
         working.cancel()
         stopped.cancel()
-
-
-@asynccontextmanager
-async def _storage(config: Config) -> AsyncIterator[tuple[Storage, list[str]]]:
-    """Both databases, and what was wrong with them. A snapshots.db that is none is moved aside: nothing is lost."""
-    data_dir, notes = config.storage.data_dir, []
-    async with AsyncExitStack() as stack:
-        for _ in range(2):
-            opening = open_storage(data_dir, config.instruments(), snapshots_kept=config.storage.snapshots_kept)
-            try:
-                storage = await stack.enter_async_context(opening)
-                break
-            except SnapshotStoreDamaged as damage:
-                notes.append(f"{damage}; it is now {set_snapshots_aside(data_dir).name}")
-        else:
-            raise StorageError(f"{data_dir} can't hold a snapshots.db that can be read")
-        yield storage, notes
-
-
-async def _check_recording(source: Source) -> None:
-    """A recording is read through before anything starts. Raises StartError for the first line that can't be played."""
-    if source.recording is None:
-        return
-    try:
-        await in_thread_of_its_own(source.recording.check)
-    except ReplayError as error:
-        raise StartError(str(error)) from error
-
-
-def _check_time(newest_us: int, source: Source) -> None:
-    """A recording that sets the clock can't be played on top of what came later. Raises StartError."""
-    try:
-        if source.recording is not None:
-            source.recording.refuse_newer(newest_us)
-    except ReplayError as error:
-        raise StartError(str(error)) from error
-
-
-async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:
-    """Where a source that owns the time goes on: after it, and after the candles that are kept."""
-    request = ""
-    async for records in storage.journal.read(after=max(0, books.seq - 1)):
-        request = records[-1].request
-    return LastRecord(books.at, request, min((each.at for each in candles.counted), default=0))
 
 
 async def _check_covered(journal: Journal, recovered: Recovered) -> None:
@@ -326,14 +153,14 @@ def _replay_summary(recording: ReplayFeed, exchange: Exchange, seconds: float) -
 
 async def _run(
     config: Config,
-    started: _Started,
+    started: Started,
     say: Callable[[str], None],
     stop: asyncio.Event,
     config_file: Path | None,
     warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    source, mailer, storage, store, recovered, candles, tables_seq = started
+    source, mailer, storage, store, recovered, candles, tables_seq, last = started
     parts = make_parts(config, storage, recovered, source, candles, tables_seq)
     exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
     projector, flush = parts.projector, parts.flush
@@ -341,7 +168,6 @@ async def _run(
     postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
     loop = LoopWatch()
     opened = asyncio.Event()
-    last = await _last_record(storage, recovered.books, candles)
 
     def replayed(seconds: float) -> None:
         assert source.recording is not None, "nothing else ends"
@@ -375,11 +201,8 @@ async def _run(
                 await stop.wait()
                 _log.info("stopping: answering what is in flight")
         await postman.drain(config.server.shutdown_timeout_s)
-        feeding.cancel()
-        backfilling.cancel()
-        snapshotting.cancel()
-        watching.cancel()
-        checking.cancel()
+        for task in (feeding, backfilling, snapshotting, watching, checking):
+            task.cancel()
         sequencer.close()
         await sequencing
         writer.close()
@@ -405,10 +228,10 @@ async def _listening(
     """Serve HTTP; yields where. Leaving stops accepting and waits for what is in flight. Raises StartError."""
     listening: Listening
 
-    def base_url() -> str:
-        return config.server.public_url or listening.url
+    def page_url() -> str:
+        return f"{config.server.public_url or listening.url}{PREFIX}/signin/post"
 
-    mails = _LinkMails(postman, base_url, config.auth.link_minutes)
+    mails = PostedLinks(postman, page_url, config.auth.link_minutes)
     clock = WallClock()
     magic_links = MagicLinks(store, mails, clock, minutes=config.auth.link_minutes)
     services = make_services(config, exchange, control, store, magic_links, clock, loop)
@@ -439,16 +262,6 @@ async def _first_prices(source: Source, exchange: Exchange, stop: asyncio.Event)
         await asyncio.sleep(0.005)
 
 
-def _check_assets(books: Books, config: Config) -> None:
-    """Refuse to run without an asset in which trades are open: they could be neither liquidated nor closed."""
-    for asset, market in books.markets.items():
-        if market.open_trades and asset not in config.instruments():
-            raise StartError(
-                f"{market.open_trades} trades are open in {asset}, which is not configured: "
-                f"add [assets.{asset}] to the configuration again"
-            )
-
-
 def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Path | None = None) -> None:
     """`serve` on uvloop where it installs."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -474,4 +287,4 @@ def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Pat
         runner.run(serve(config, say, stop, config_file, warnings=warnings))
 
 
-__all__ = ["StartError", "StorageError", "issue_tokens", "revoke_sessions", "run", "serve"]
+__all__ = ["StartError", "StorageError", "run", "serve"]

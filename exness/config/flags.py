@@ -18,7 +18,19 @@ def add_flags(parser: argparse._ActionsContainer, *settings: str) -> None:
     for name in settings or _FLAGS:
         row = _FLAGS[name]
         assert row.flag is not None
-        parser.add_argument(row.flag.name, dest=name, default=None, help=_help(row), **_form(row))
+        parser.add_argument(row.flag.name, dest=name, default=None, help=row.key, **_form(row))
+
+
+class Help(argparse.HelpFormatter):
+    """What a flag does is in its setting's explanation, which is looked up only when it is shown."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        row = _FLAGS.get(action.dest)
+        return super()._get_help_string(action) if row is None else _help(row)
+
+
+class HelpWithTables(Help, argparse.RawDescriptionHelpFormatter):
+    """The same, with an epilog as it stands."""
 
 
 def flags_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from msgspec.structs import force_setattr
 
 from exness.core.books import lock
 from exness.core.events import Trade
-from exness.core.instruments import AccountId, OrderId, Side
-from exness.core.state import NOTHING, Account, SeenOrder, State
+from exness.core.instruments import AccountId, Side
+from exness.core.plain import DECODERS, FORMAT, PlainAccount
+from exness.core.state import NOTHING, Account, State
 
 
 class Header(msgspec.Struct, frozen=True):
     """The part of the state that is no account. Money is micro-USDC.
 
     `journal` ties a stored picture to the journal it is of: what `ports.Journal.fingerprint` says of its `seq`. None
-    before it is stored, and in snapshots of 0.1.0.
+    before it is stored, and in snapshots of 0.1.0. `format` is the form of its accounts (see `plain`).
     """
 
     seq: int
@@ -31,6 +32,7 @@ class Header(msgspec.Struct, frozen=True):
     deposits: int
     shortfall: int
     journal: int | None = None
+    format: int = FORMAT
 
 
 class _PlainHeader(msgspec.Struct, frozen=True):
@@ -44,48 +46,11 @@ class _PlainHeader(msgspec.Struct, frozen=True):
     deposits: int | str
     shortfall: int | str
     journal: int | None = None
-
-
-class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """An account without what follows from its trades: sums are made again, and can be larger than msgpack holds."""
-
-    id: AccountId
-    email: str
-    opened_at: int
-    free: int
-    seq: int
-    trades: list[Trade]
-    seen: dict[str, SeenOrder]
-
-
-class _StoredOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A SeenOrder as it is stored. In snapshots of 0.1.0 its whole trade stands in place of the trade's id, and the
-    balance behind it."""
-
-    fingerprint: str
-    order: OrderId | Trade
-    seq: int
-
-    def seen(self) -> SeenOrder:
-        if isinstance(self.order, Trade):
-            return SeenOrder(self.fingerprint, self.order.order, self.order.seq)
-        return SeenOrder(self.fingerprint, self.order, self.seq)
-
-
-class _StoredAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A PlainAccount as it is stored, by this version or an older one."""
-
-    id: AccountId
-    email: str
-    opened_at: int
-    free: int
-    seq: int
-    trades: list[Trade]
-    seen: dict[str, _StoredOrder]
+    format: int = 1
+    """Which was not written at first."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_account = msgspec.msgpack.Decoder(_StoredAccount).decode
 _decode_header = msgspec.msgpack.Decoder(_PlainHeader).decode
 _LONG = Side.LONG  # to look it up for every trade would take 80 ns each
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
@@ -128,13 +93,16 @@ def encode_header(header: Header) -> bytes:
             _plain(header.deposits),
             _plain(header.shortfall),
             header.journal,
+            header.format,
         )
     )
 
 
 def decode_header(encoded: bytes) -> Header:
-    """The header back from its plain form. Raises msgspec.DecodeError for bytes that are none."""
+    """The header back from its plain form. Raises msgspec.DecodeError for bytes that are none, or of a later form."""
     plain = _decode_header(encoded)
+    if plain.format not in DECODERS:
+        raise msgspec.DecodeError(f"its format {plain.format} is unknown")
     return Header(
         plain.seq,
         plain.at,
@@ -143,6 +111,7 @@ def decode_header(encoded: bytes) -> Header:
         _sum_of(plain.deposits),
         _sum_of(plain.shortfall),
         plain.journal,
+        plain.format,
     )
 
 
@@ -234,11 +203,12 @@ class Restorer:
     def __init__(self, header: Header) -> None:
         self._header = header
         self._state = State()
+        self._decode = DECODERS[header.format]
 
     def add(self, encoded: bytes) -> None:
         """Add the next account."""
         state = self._state
-        plain = _decode_account(encoded)
+        plain = self._decode(encoded)
         account = Account(
             id=plain.id,
             number=len(state.account_list),
@@ -246,8 +216,8 @@ class Restorer:
             opened_at=plain.opened_at,
             free=plain.free,
             seq=plain.seq,
-            trades={trade.order: trade for trade in plain.trades} or NOTHING,
-            seen={name: stored.seen() for name, stored in plain.seen.items()} or NOTHING,
+            trades={trade.id: trade for trade in plain.trades} or NOTHING,
+            seen=plain.seen or NOTHING,
         )
         lock(state, account, plain.trades)
         for trade in plain.trades:

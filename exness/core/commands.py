@@ -6,7 +6,7 @@ Money is micro-USDC, prices are scaled by their asset's decimals, leverage and s
 
 import msgspec
 
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 
 
 class OpenAccount(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +32,7 @@ class OpenTrade(msgspec.Struct, frozen=True, gc=False):
     """
 
     account: AccountId
-    order: OrderId
+    trade_id: TradeId
     asset: Asset
     side: Side
     margin: int
@@ -47,10 +47,10 @@ class CloseTrade(msgspec.Struct, frozen=True, gc=False):
     """Close an open trade of this account at the current price. Refused: TRADE_NOT_FOUND, PRICE_UNAVAILABLE."""
 
     account: AccountId
-    order: OrderId
+    trade_id: TradeId
 
 
-class StartAfresh(msgspec.Struct, frozen=True, gc=False):
+class Reset(msgspec.Struct, frozen=True, gc=False):
     """Forget every account, trade and price, as if nothing had happened. Never refused."""
 
 
@@ -75,4 +75,4 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     marks: int = 1
 
 
-Command = OpenAccount | Deposit | OpenTrade | CloseTrade | StartAfresh | PriceTick
+Command = OpenAccount | Deposit | OpenTrade | CloseTrade | Reset | PriceTick

@@ -3,17 +3,20 @@
 Guards come in the order in which API.md lists the errors; then arithmetic; then the events.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from exness.core import margin
 from exness.core.client_orders import fingerprint, forgotten, is_repeat
-from exness.core.commands import CloseTrade, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.events import (
     AccountOpened,
+    CloseReason,
     Deposited,
     Event,
-    StartedAfresh,
+    ExchangeReset,
     Trade,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.core.instruments import LEVERAGE_UNIT, Asset, Execution, Instrument, Side
@@ -53,8 +56,8 @@ def decide_deposit(state: State, rules: Rules, command: Deposit, at: int) -> lis
     return refusal or [Deposited(account.id, command.amount, account.free + command.amount)]
 
 
-def decide_afresh(state: State, rules: Rules, command: StartAfresh, at: int) -> list[Event] | Refusal:
-    return [StartedAfresh()]
+def decide_reset(state: State, rules: Rules, command: Reset, at: int) -> list[Event] | Refusal:
+    return [ExchangeReset()]
 
 
 def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list[Event] | Refusal | Repeated:
@@ -82,7 +85,7 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
     if command.margin > account.free:
         return Refusal(Reject.INSUFFICIENT_MARGIN, TooLittle(command.margin, account.free))
     trade = Trade(
-        order=command.order,
+        id=command.trade_id,
         account=account.id,
         asset=command.asset,
         side=command.side,
@@ -102,27 +105,14 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
 
 def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> list[Event] | Refusal:
     account = state.accounts.get(command.account)
-    trade = account.trades.get(command.order) if account is not None else None
+    trade = account.trades.get(command.trade_id) if account is not None else None
     if account is None or trade is None:
         return Refusal(Reject.TRADE_NOT_FOUND)
     price = state.fresh_price(trade.asset, at)
     if price is None:
         return price_refusal(state, trade.asset, at)
     exit_ = execution_price(rules.execution, price, trade.side, opening=False)
-    settled = close_of(account, trade, exit_)
-    return [
-        TradeClosed(
-            order=trade.order,
-            account=account.id,
-            asset=trade.asset,
-            price=exit_,
-            margin=trade.margin,
-            pnl=settled.pnl,
-            returned=settled.returned,
-            balance=account.free + settled.returned,
-            shortfall=settled.shortfall,
-        )
-    ]
+    return [_closed(account, trade, CloseReason.USER, exit_, close_of(account, trade, exit_))]
 
 
 def close_of(account: Account, trade: Trade, price: int) -> margin.Settlement:
@@ -130,23 +120,38 @@ def close_of(account: Account, trade: Trade, price: int) -> margin.Settlement:
     return margin.settle(trade, price, margin.most_pnl(account.free, account.locked, trade.margin))
 
 
-def next_liquidation(state: State, tick: PriceTick, mark: int) -> TradeLiquidated | None:
+def next_liquidation(state: State, tick: PriceTick, mark: int) -> TradeClosed | None:
     """The next trade this tick liquidates, or None: longs first, then shorts, each nearest price first, then in the
     order they were opened. The caller applies it and asks again."""
     market = state.markets[tick.asset]
     trade = market.longs.first_due(mark) or market.shorts.first_due(mark)
     if trade is None:
         return None
-    return TradeLiquidated(
-        order=trade.order,
-        account=trade.account,
+    account = state.accounts[trade.account]
+    return _closed(account, trade, CloseReason.LIQUIDATION, mark, margin.settle(trade, mark), tick)
+
+
+def _closed(
+    account: Account,
+    trade: Trade,
+    reason: CloseReason,
+    price: int,
+    settled: margin.Settlement,
+    tick: PriceTick | None = None,
+) -> TradeClosed:
+    return TradeClosed(
+        trade_id=trade.id,
+        account=account.id,
         asset=trade.asset,
-        mark=mark,
-        bid=tick.bid,
-        ask=tick.ask,
+        reason=reason,
+        price=price,
         margin=trade.margin,
-        shortfall=margin.settle(trade, mark).shortfall,
-        balance=state.accounts[trade.account].free,
+        pnl=settled.pnl,
+        returned=settled.returned,
+        balance=account.free + settled.returned,
+        shortfall=settled.shortfall,
+        bid=tick.bid if tick is not None else None,
+        ask=tick.ask if tick is not None else None,
     )
 
 
@@ -172,7 +177,7 @@ def price_refusal(state: State, asset: Asset, at: int) -> Refusal:
 
 def _repeat(seen: SeenOrder, command: OpenTrade, instrument: Instrument | None) -> Refusal | Repeated:
     if not is_repeat(seen, command, instrument):
-        return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(seen.order))
+        return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(seen.trade_id))
     return Repeated(seen)
 
 
@@ -228,3 +233,13 @@ def _refuse_position(state: State, rules: Rules, account: Account, command: Open
 def _over_notional(limit: Limit, allowed: int, would_be: int) -> Refusal:
     """`would_be` is in hundredths of a micro-USDC."""
     return Refusal(Reject.POSITION_LIMIT, OverLimit(limit, allowed, -(-would_be // LEVERAGE_UNIT)))
+
+
+DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]] = {
+    OpenAccount: decide_account,
+    Deposit: decide_deposit,
+    OpenTrade: decide_open,
+    CloseTrade: decide_close,
+    Reset: decide_reset,
+}
+"""Who decides what: every command but a tick, which has no decision of its own."""

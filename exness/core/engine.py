@@ -10,38 +10,18 @@ A tick that sets very many trades off is done in steps: as long as `Done.more`, 
 again, and nothing else in between. All its records belong in one transaction.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import msgspec
 
 from exness.core import margin
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
-from exness.core.decide import (
-    decide_account,
-    decide_afresh,
-    decide_close,
-    decide_deposit,
-    decide_open,
-    next_liquidation,
-    opening_price,
-)
+from exness.core.commands import Command, OpenTrade, PriceTick
+from exness.core.decide import DECIDE, next_liquidation, opening_price
 from exness.core.events import Event, Record
 from exness.core.evolve import doubt, evolve, quote
-from exness.core.outcomes import Done, Outcome, Repeated
-from exness.core.rejects import Refusal
+from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
 
 __all__ = ["Done", "Engine", "Outcome"]
-
-_DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]] = {
-    OpenAccount: decide_account,
-    Deposit: decide_deposit,
-    OpenTrade: decide_open,
-    CloseTrade: decide_close,
-    StartAfresh: decide_afresh,
-}
 
 
 class Engine:
@@ -65,7 +45,7 @@ class Engine:
         at = max(at, self.state.at)
         if isinstance(command, PriceTick):
             return self._tick(command, at)
-        decision = _DECIDE[type(command)](self.state, self.rules, command, at)
+        decision = DECIDE[type(command)](self.state, self.rules, command, at)
         if not isinstance(decision, list):
             return decision
         return Done([self._apply(event, at, request) for event in decision])

@@ -2,19 +2,22 @@
 
 Units as in `commands`. Every event that moves money carries the account's free balance after it, so the
 answer to a request can be given again, word for word, from its record alone.
+
+A journal holds events of every release: whoever changes what a field means, or takes one away, adds the step that lifts
+what is stored (`storage.upcasters`). A new field may do with a default only where that is the truth of all before it.
 """
 
 from enum import StrEnum
 
 import msgspec
 
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An open trade. `seq` is the journal record that opened it; `liquidation` is the price that closes it."""
 
-    order: OrderId
+    id: TradeId
     account: AccountId
     asset: Asset
     side: Side
@@ -31,6 +34,10 @@ class AccountOpened(msgspec.Struct, frozen=True, gc=False, tag="account_opened")
     account: AccountId
     email: str
     deposit: int
+
+    @property
+    def balance(self) -> int:
+        return self.deposit
 
 
 class Deposited(msgspec.Struct, frozen=True, gc=False, tag="deposited"):
@@ -56,82 +63,58 @@ class TradeOpened(msgspec.Struct, frozen=True, gc=False, tag="trade_opened", omi
         return self.trade.account
 
 
-class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed"):
-    """Closed by its owner: `returned = margin + pnl` goes back to the free balance. `pnl` is that of the formula, or
-    what the account could hold if that is less (see `ceilings`).
+class CloseReason(StrEnum):
+    """What ended a trade."""
 
-    At the touch the price can lie beyond the liquidation price: `shortfall` is what the loss exceeded the margin by.
+    USER = "user"
+    LIQUIDATION = "liquidation"
+
+
+class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed", omit_defaults=True):
+    """The end of a trade, for whatever reason: `returned = margin + pnl` goes back to the free balance. `pnl` is that
+    of the formula, or what the account could hold if that is less (see `ceilings`), and never below `-margin`:
+    `shortfall` is what the loss exceeded the margin by.
+
+    `bid` and `ask` are the tick that set it off, None where its owner did. A liquidation is at their mark.
     """
 
-    order: OrderId
+    trade_id: TradeId
     account: AccountId
     asset: Asset
+    reason: CloseReason
     price: int
     margin: int
     pnl: int
     returned: int
     balance: int
     shortfall: int = 0
-
-
-class TradeLiquidated(msgspec.Struct, frozen=True, gc=False, tag="trade_liquidated"):
-    """Closed by a tick at or through the liquidation price: the margin is lost, `shortfall` is what the loss exceeded
-    it by. `bid`, `ask` and their `mark` are the tick that did it."""
-
-    order: OrderId
-    account: AccountId
-    asset: Asset
-    mark: int
-    bid: int
-    ask: int
-    margin: int
-    shortfall: int
-    balance: int
+    bid: int | None = None
+    ask: int | None = None
 
     @property
-    def pnl(self) -> int:
-        """`-margin`: a liquidated trade loses exactly its margin."""
-        return -self.margin
+    def liquidated(self) -> bool:
+        return self.reason is CloseReason.LIQUIDATION
 
 
-class StartedAfresh(msgspec.Struct, frozen=True, gc=False, tag="started_afresh"):
+class ExchangeReset(msgspec.Struct, frozen=True, gc=False, tag="exchange_reset"):
     """Everything before it is forgotten: accounts, trades, the house's pnl, prices. Only `seq` and time go on."""
 
 
-Event = AccountOpened | Deposited | TradeOpened | TradeClosed | TradeLiquidated | StartedAfresh
-TradeEvent = TradeOpened | TradeClosed | TradeLiquidated
+AccountEvent = AccountOpened | Deposited | TradeOpened | TradeClosed
+"""What happens to one account: it names it, as `account`, and its free balance after it, as `balance`."""
+
+Event = AccountEvent | ExchangeReset
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One journal record. `seq` counts from 1 without a hole; `at` is microseconds since the epoch, never falling.
 
-    `request` is the X-Request-ID that asked for it, empty when nobody did.
+    `cause` is what brought it about and where its source goes on: `http:` and the id of the command, `replay:` and the
+    row of the file; empty where nothing goes on from it. `request` is the X-Request-ID of whoever asked.
     """
 
     seq: int
     at: int
     event: Event
     request: str = ""
-
-
-class TradeStatus(StrEnum):
-    NEW = "new"
-    OPEN = "open"
-    CLOSED = "closed"
-    LIQUIDATED = "liquidated"
-
-
-LIFE_CYCLE: dict[tuple[TradeStatus, type[TradeEvent]], TradeStatus] = {
-    (TradeStatus.NEW, TradeOpened): TradeStatus.OPEN,
-    (TradeStatus.OPEN, TradeClosed): TradeStatus.CLOSED,
-    (TradeStatus.OPEN, TradeLiquidated): TradeStatus.LIQUIDATED,
-}
-"""A trade's whole life. What is not in the table does not happen: closed and liquidated are final."""
-
-
-def next_status(status: TradeStatus, event: type[TradeEvent]) -> TradeStatus:
-    """Where `event` takes a trade from `status`. What is not in the life-cycle is a bug: it stops the process."""
-    following = LIFE_CYCLE.get((status, event))
-    if following is None:
-        raise AssertionError(f"a trade that is {status} can't have {event.__name__}")
-    return following
+    cause: str = ""

@@ -5,7 +5,7 @@ balance) is a bug or damage, and stops the process.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -17,16 +17,13 @@ from exness.core.events import (
     AccountOpened,
     Deposited,
     Event,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     Trade,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
-    TradeStatus,
-    next_status,
 )
-from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.instruments import AccountId, Asset, TradeId
 from exness.core.prices import Price
 from exness.core.state import NOTHING, Account, BooksError, SeenOrder, State
 
@@ -87,43 +84,36 @@ def _deposited(state: State, record: Record, event: Deposited) -> None:
 def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
     trade = event.trade
     account = _touch(state, trade.account, record.seq)
-    next_status(_status(account, trade.order), TradeOpened)
+    if trade.id in account.trades:
+        raise AssertionError(f"trade {trade.id} is opened twice")
     _pay(state, account, -trade.margin, event.balance)
-    _trades_of(account)[trade.order] = trade
+    _trades_of(account)[trade.id] = trade
     lock(state, account, (trade,))
     state.markets[trade.asset].index(trade.side).add(trade)
     if trade.client_order is not None:
         seen = _seen_of(account)
         for forgotten in event.forgets:
             del seen[forgotten]
-        seen[trade.client_order] = SeenOrder(event.fingerprint, trade.order, record.seq)
+        seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, record.seq)
 
 
 def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
-    _end_trade(state, record, event, event.returned, event.pnl)
-    state.shortfall += event.shortfall
-
-
-def _trade_liquidated(state: State, record: Record, event: TradeLiquidated) -> None:
-    _end_trade(state, record, event, 0, -event.margin)
-    state.shortfall += event.shortfall
-
-
-def _started_afresh(state: State, record: Record, event: StartedAfresh) -> None:
-    state.clear()
-
-
-def _end_trade(state: State, record: Record, event: TradeClosed | TradeLiquidated, returned: int, pnl: int) -> None:
     account = _touch(state, event.account, record.seq)
-    next_status(_status(account, event.order), type(event))
+    if event.trade_id not in account.trades:
+        raise AssertionError(f"trade {event.trade_id} is closed and is not open")
     trades = _trades_of(account)
-    trade = trades.pop(event.order)
+    trade = trades.pop(event.trade_id)
     if not trades:
         account.trades = NOTHING
     lock(state, account, (trade,), -1)
     state.markets[trade.asset].index(trade.side).remove(trade)
-    _pay(state, account, returned, event.balance)
-    state.house_pnl -= pnl
+    _pay(state, account, event.returned, event.balance)
+    state.house_pnl -= event.pnl
+    state.shortfall += event.shortfall
+
+
+def _exchange_reset(state: State, record: Record, event: ExchangeReset) -> None:
+    state.clear()
 
 
 def _touch(state: State, account_id: AccountId, seq: int) -> Account:
@@ -135,7 +125,7 @@ def _touch(state: State, account_id: AccountId, seq: int) -> Account:
     return account
 
 
-def _trades_of(account: Account) -> dict[OrderId, Trade]:
+def _trades_of(account: Account) -> dict[TradeId, Trade]:
     """Its open trades, to change them."""
     if not isinstance(account.trades, dict):
         account.trades = {}
@@ -147,10 +137,6 @@ def _seen_of(account: Account) -> dict[str, SeenOrder]:
     if not isinstance(account.seen, dict):
         account.seen = {}
     return account.seen
-
-
-def _status(account: Account, order: OrderId) -> TradeStatus:
-    return TradeStatus.OPEN if order in account.trades else TradeStatus.NEW
 
 
 def _pay(state: State, account: Account, amount: int, balance: int) -> None:
@@ -166,6 +152,6 @@ _APPLY: dict[type[Event], Callable[[State, Record, Any], None]] = {
     Deposited: _deposited,
     TradeOpened: _trade_opened,
     TradeClosed: _trade_closed,
-    TradeLiquidated: _trade_liquidated,
-    StartedAfresh: _started_afresh,
+    ExchangeReset: _exchange_reset,
 }
+assert _APPLY.keys() == set(get_args(Event)), "every event changes the state in its own way"

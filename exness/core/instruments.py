@@ -6,7 +6,7 @@ from typing import NewType
 import msgspec
 
 AccountId = NewType("AccountId", str)
-OrderId = NewType("OrderId", str)
+TradeId = NewType("TradeId", str)
 Asset = NewType("Asset", str)
 
 LEVERAGE_DECIMALS = 2

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from exness.core.instruments import Asset, OrderId
+from exness.core.instruments import Asset, TradeId
 from exness.core.prices import PriceState
 
 
@@ -58,9 +58,9 @@ class OutOfRange(msgspec.Struct, frozen=True):
 
 
 class UsedBefore(msgspec.Struct, frozen=True):
-    """CLIENT_ORDER_ID_CONFLICT: the id names `order`, which was something else."""
+    """CLIENT_ORDER_ID_CONFLICT: the id names `trade_id`, which was something else."""
 
-    order: OrderId
+    trade_id: TradeId
 
 
 class NoPrice(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.core.margin import notional
 from exness.core.prices import Price, PriceState, state_of
 from exness.core.triggers import TriggerIndex
@@ -22,7 +22,7 @@ class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A client order id that was used: what was asked, which trade came of it, and in which record."""
 
     fingerprint: str
-    order: OrderId
+    trade_id: TradeId
     seq: int
 
 
@@ -48,7 +48,7 @@ class Account(msgspec.Struct, gc=False):
     locked: int = 0
     notional: int = 0
     seq: int = 0
-    trades: Mapping[OrderId, Trade] = NOTHING
+    trades: Mapping[TradeId, Trade] = NOTHING
     seen: Mapping[str, SeenOrder] = NOTHING
     """By client order id, oldest first."""
 

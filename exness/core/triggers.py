@@ -75,7 +75,7 @@ class TriggerIndex:
         chunk = self._chunks[at] if at < len(self._chunks) else []
         place = bisect_left(chunk, entry)
         if place == len(chunk) or chunk[place] != entry:
-            raise AssertionError(f"trade {trade.order} is not listed at {trade.liquidation}")
+            raise AssertionError(f"trade {trade.id} is not listed at {trade.liquidation}")
         del self._trades[trade.seq]
         del chunk[place]
         if chunk:

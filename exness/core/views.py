@@ -112,7 +112,10 @@ class Holdings(msgspec.Struct, frozen=True):
         if self.at > price.fresh_until:
             return Standing(price.mark, unrealized, None, True)
         exit_ = execution_price(self.execution, price, trade.side, opening=False)
-        return Standing(price.mark, unrealized, close_of(self.owner, trade, exit_).pnl, False)
+        if exit_ != price.mark:
+            return Standing(price.mark, unrealized, close_of(self.owner, trade, exit_).pnl, False)
+        most = margin.most_pnl(self.owner.free, self.owner.locked, trade.margin)  # `close_of`, in half the time
+        return Standing(price.mark, unrealized, max(-trade.margin, min(unrealized, most)), False)
 
 
 class HoldingsOf(msgspec.Struct, frozen=True, gc=False):

@@ -16,7 +16,7 @@ from exness.core.instruments import Asset
 from exness.core.outcomes import Done
 from exness.core.views import NewestRecord, PriceOf
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
-from exness.runtime.ports import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
+from exness.runtime.ports.prices import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
 from exness.runtime.writer import Halted
 
 _IN_A_ROW = 50
@@ -107,7 +107,7 @@ class ManualFeed:
             self._changed.set()
             return PriceMoved(self.clock.now_us(), moved.seq, moved.liquidated, moved.scripted)
 
-    async def start_afresh(self) -> None:
+    async def reset(self) -> None:
         """See `ports.ManualControl`."""
         async with self._one_at_a_time:
             self._script.clear()

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import msgspec
 
+from exness.access.emails import AddressError, normalised
 from exness.core.commands import CloseTrade, Command, OpenTrade
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, Side
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, Side, TradeId
 from exness.core.money import USDC_DECIMALS, AmountError, format_hundredths, parse_scaled
 from exness.core.rejects import Figure, OutOfRange
 from exness.core.rules import SLIPPAGE, out_of_range
 from exness.feeds.ohlc import shown
 from exness.feeds.recording import ReplayError
-from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import parse_time
 from exness.runtime.texts import TextError, open_table
 
@@ -54,10 +54,10 @@ class ScriptedOrder(msgspec.Struct, frozen=True, gc=False):
     """Where in the file it is."""
 
     def command(self, account: AccountId) -> Command:
-        order = OrderId(_id("order", f"{self.email}/{self.name}"))
+        trade_id = TradeId(_id("order", f"{self.email}/{self.name}"))
         if self.open is None:
-            return CloseTrade(account, order)
-        return msgspec.structs.replace(self.open, account=account, order=order)
+            return CloseTrade(account, trade_id)
+        return msgspec.structs.replace(self.open, account=account, trade_id=trade_id)
 
     @property
     def new_account(self) -> AccountId:
@@ -148,7 +148,7 @@ def _open(name: str, fields: Mapping[str, str], known: Mapping[Asset, Instrument
         raise _BadRow(_sentence(wrong, fields))
     return OpenTrade(
         account=AccountId(""),
-        order=OrderId(""),
+        trade_id=TradeId(""),
         asset=instrument.asset,
         side=Side(fields["type"]),
         margin=margin,

@@ -35,7 +35,7 @@ from exness.feeds.recording import RecordedTick, ReplayError
 from exness.feeds.union import Union
 from exness.runtime.listings import Listing
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import EngineDriver, LastRecord
+from exness.runtime.ports.prices import EngineDriver, LastRecord
 
 __all__ = ["RecordingClock", "ReplayError", "ReplayFeed", "ReplayOptions", "Resume", "resume_after"]
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Literal
 from urllib.parse import urlsplit
 
-from exness.runtime.ports import Mail
+from exness.access.ports import Mail
 
 Purpose = Literal["signup", "signin"]
 

@@ -10,8 +10,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 
-from exness.runtime.emails import AddressError, checked
-from exness.runtime.ports import Mail, MailError
+from exness.access.emails import AddressError, checked
+from exness.access.ports import Mail, MailError
 
 _LONGEST_LINE = 998
 """Octets in a line, RFC 5322 section 2.1.1."""

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import structlog
 
+from exness.access.emails import masked
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
-from exness.runtime.masking import masked
-from exness.runtime.ports import Mail, MailError
 
 KEPT = 1000
 _DRAFT = ".draft"

@@ -15,8 +15,8 @@ from pathlib import Path
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random_exponential
 
-from exness.runtime.masking import masked
-from exness.runtime.ports import Mail, Mailer, MailError
+from exness.access.emails import masked
+from exness.access.ports import Mail, Mailer, MailError
 
 HELD = 1000
 AT_ONCE = 4

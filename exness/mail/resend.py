@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import checked_subject, fingerprint, parse_sender, recipient
-from exness.runtime.ports import Mail, MailError
 
 BASE_URL = "https://api.resend.com"
 TIMEOUT_S = 15.0

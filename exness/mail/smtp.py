@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiosmtplib
 
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
-from exness.runtime.ports import Mail, MailError
 
 STEP_TIMEOUT_S = 10.0
 """For connecting and for each answer of the server."""

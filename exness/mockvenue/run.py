@@ -10,9 +10,9 @@ from exness.feeds.simulated import SimulatedFeed
 from exness.mockvenue.faults import Fault
 from exness.mockvenue.server import HOST, Venue
 from exness.process.signals import Stop
-from exness.runtime.sockets import why_not_listening
-from exness.runtime.stopping import stop_event
-from exness.runtime.threads import in_thread_of_its_own
+from exness.process.sockets import why_not_listening
+from exness.process.stopping import stop_event
+from exness.process.threads import in_thread_of_its_own
 
 __all__ = ["VenueError", "run"]
 

@@ -173,9 +173,9 @@ def _writer(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
     yield _histogram("commit_seconds", "One commit of the journal", vitals.commit_s)
     yield _histogram("commit_records", "Journal records in one commit", vitals.commit_records)
     yield _plain("commit_stuck_seconds", "How long the commit under way has taken", vitals.stuck_s)
-    events = _counter("events", "Journal records on disk since the start, by kind", "kind")
-    for kind, count in list(vitals.events.items()):
-        events.add_metric([str(kind.__struct_config__.tag)], count)
+    events = _counter("events", "Journal records on disk since the start, by kind and reason", "kind", "reason")
+    for (kind, reason), count in list(vitals.events.items()):
+        events.add_metric([str(kind.__struct_config__.tag), reason], count)
     yield events
     yield _plain("journal_seq", "Newest journal record on disk", vitals.durable_seq)
     behind_s = vitals.tables_behind_s
@@ -252,8 +252,8 @@ def _gauge(name: str, what: str, label: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(PREFIX + name, what, labels=[label])
 
 
-def _counter(name: str, what: str, label: str) -> CounterMetricFamily:
-    return CounterMetricFamily(PREFIX + name, what, labels=[label])
+def _counter(name: str, what: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(PREFIX + name, what, labels=labels)
 
 
 def _plain(name: str, what: str, value: float) -> Metric:

@@ -1,1 +1,1 @@
-"""The process itself: its signals and its standard streams."""
+"""The process itself: its signals, standard streams, threads and sockets."""

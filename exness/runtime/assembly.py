@@ -10,7 +10,12 @@ from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
 from exness.runtime.exchange import Exchange
 from exness.runtime.flush import CandleFlush
-from exness.runtime.ports import CandleStore, Clock, History, Ids, Journal, PriceSource, Snapshots, Tables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.clock import Clock, Ids
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.prices import PriceSource
+from exness.runtime.ports.snapshots import Snapshots
+from exness.runtime.ports.tables import History, Tables
 from exness.runtime.projector import Projector
 from exness.runtime.reads import BoundedCandles, BoundedHistory
 from exness.runtime.sequencer import Sequencer

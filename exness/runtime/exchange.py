@@ -11,7 +11,7 @@ from typing import cast
 
 from exness.core.commands import Command, OpenAccount
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.instruments import AccountId, Asset, TradeId
 from exness.core.outcomes import Outcome
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
@@ -20,7 +20,10 @@ from exness.core.views import Question, last_record_of
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBook, CandleQuery, Interval
 from exness.runtime.flush import CandleFlush
-from exness.runtime.ports import Analytics, Clock, Ids, Journal, PriceSource, Tables, TradeQuery, TradeRow, V
+from exness.runtime.ports.clock import Clock, Ids
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.prices import PriceSource, V
+from exness.runtime.ports.tables import Analytics, Tables, TradeQuery, TradeRow
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Busy, NotTaken, Sequencer, Watcher
@@ -138,10 +141,10 @@ class Exchange:
         await self._in_tables(query.account)
         return await self._history.trades(query)
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """See `History.trade`, and `trades`."""
         await self._in_tables(account)
-        return await self._history.trade(account, order)
+        return await self._history.trade(account, trade_id)
 
     async def record(self, seq: int) -> Record:
         """A record that has been made, once it is on disk. Raises Halted, JournalDamaged."""

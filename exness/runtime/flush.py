@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from exness.core.events import Record, StartedAfresh
+from exness.core.events import ExchangeReset, Record
 from exness.runtime.candles import Candle, CandleBatch, CandleBook, CandleQuery
-from exness.runtime.ports import CandleStore, Journal
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal
 
 _log = structlog.get_logger("exness.runtime.flush")
 
@@ -26,7 +27,7 @@ async def forget_before_reset(journal: Journal, store: CandleStore) -> None:
     if not 0 < heard < last_seq:
         return
     async for records in journal.read(heard):
-        if any(isinstance(record.event, StartedAfresh) for record in records):
+        if any(isinstance(record.event, ExchangeReset) for record in records):
             await store.write(CandleBatch([], []), last_seq, forget=True)
             return
 
@@ -68,7 +69,7 @@ class CandleFlush:
     def take(self, records: Sequence[Record]) -> None:
         """Records that are on disk now."""
         self._seq = records[-1].seq
-        if any(isinstance(record.event, StartedAfresh) for record in records):
+        if any(isinstance(record.event, ExchangeReset) for record in records):
             self._book.forget()
             self._batch = None
             self._resets += 1

@@ -18,7 +18,8 @@ import structlog
 
 from exness.core.events import Record
 from exness.runtime.meters import Histogram
-from exness.runtime.ports import Journal, JournalDamaged, StorageError, Tables
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.tables import Tables
 from exness.runtime.watermark import Watermark
 
 _log = structlog.get_logger("exness.runtime.projector")
@@ -27,8 +28,9 @@ BATCH = 2_000
 """Records that go into one transaction."""
 MOST_IN_MEMORY = 50_000
 """Records that may wait here; beyond it they are dropped, and read from the journal when their turn comes."""
-GATHER_S = 0.03
-"""How long records are gathered for one transaction when nobody waits for the tables."""
+GATHER_S = 0.1
+"""How long records are gathered for one transaction when nobody waits for the tables. A record in one of 300 takes
+22 us of processor time, in one of 100 it takes 32."""
 RETRY_S = 1.0
 WAIT_S = 2.0
 """How long a reader waits for the tables, and a start, before it opens the port with some way to go."""

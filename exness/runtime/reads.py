@@ -1,8 +1,9 @@
 """A bound in front of what is read from disk: when too many reads wait, the next one is refused at once."""
 
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, CandleStore, History, TradeQuery, TradeRow
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.tables import Analytics, History, TradeQuery, TradeRow
 from exness.runtime.sequencer import Busy, NotTaken
 
 
@@ -37,9 +38,9 @@ class BoundedHistory(_Bounded):
         with self:
             return await self._history.trades(query)
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         with self:
-            return await self._history.trade(account, order)
+            return await self._history.trade(account, trade_id)
 
 
 class BoundedCandles(_Bounded):

@@ -21,11 +21,13 @@ from exness.core.capture import Header, Restorer, digest_of
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.evolve import evolve
+from exness.core.plain import FORMAT
 from exness.core.rules import Rules
 from exness.core.state import State
 from exness.core.views import Books, books_of
 from exness.runtime.moments import show_moment
-from exness.runtime.ports import Journal, JournalDamaged, SnapshotDamaged, Snapshots, StorageError
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, Snapshots
 
 _log = structlog.get_logger("exness.runtime.recovery")
 
@@ -119,7 +121,7 @@ async def _newest_snapshot(
     journal: Journal, snapshots: Snapshots, last_seq: int, notes: list[str]
 ) -> tuple[State, str]:
     """The state it holds and the digest that its bytes were held against, which is that of an older form, and so not
-    given, in snapshots of 0.1.0; an empty state when there is none."""
+    given, in snapshots of an older format; an empty state when there is none."""
     for info in await snapshots.infos():
         if info.seq > last_seq:
             notes.append(
@@ -129,7 +131,7 @@ async def _newest_snapshot(
         try:
             header = await snapshots.header(info.seq)
             await _refuse_other_journal(journal, header)
-            return await _load(snapshots, info.seq), "" if header.journal is None else info.digest
+            return await _load(snapshots, info.seq), info.digest if header.format == FORMAT else ""
         except (SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
             notes.append(f"snapshot {info.seq} is damaged ({damage}); the one before it was used")
     return State(), ""

@@ -30,7 +30,8 @@ from exness.core.rejects import Refusal, Reject
 from exness.core.state import State
 from exness.core.views import Question
 from exness.runtime.meters import Histogram
-from exness.runtime.ports import Backpressure, Clock, V
+from exness.runtime.ports.clock import Clock
+from exness.runtime.ports.prices import Backpressure, V
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
 

@@ -13,7 +13,7 @@ import structlog
 
 from exness.core.capture import Capture
 from exness.core.state import State
-from exness.runtime.ports import SnapshotInfo, Snapshots
+from exness.runtime.ports.snapshots import SnapshotInfo, Snapshots
 from exness.runtime.writer import Halted, Writer
 
 _log = structlog.get_logger("exness.runtime.snapshots")

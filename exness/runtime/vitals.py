@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exness.core.events import Event
 from exness.runtime.bus import Bus
 from exness.runtime.meters import Histogram
 from exness.runtime.projector import Projector
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Sequencer
-from exness.runtime.writer import Writer
+from exness.runtime.writer import Kind, Writer
 
 
 class Vitals(msgspec.Struct, frozen=True):
@@ -30,7 +29,7 @@ class Vitals(msgspec.Struct, frozen=True):
     ack_s: Histogram
     commit_s: Histogram
     commit_records: Histogram
-    events: Mapping[type[Event], int]
+    events: Mapping[Kind, int]
     tables_behind_s: Histogram
     tables_seq: int
     tables_failed: int

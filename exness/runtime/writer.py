@@ -12,11 +12,14 @@ from collections.abc import Callable, Sequence
 
 from exness.core.events import Event, Record
 from exness.runtime.meters import BATCHES, Histogram
-from exness.runtime.ports import Journal, StorageError
+from exness.runtime.ports.journal import Journal, StorageError
 from exness.runtime.watermark import Watermark
 
 COUNTED_PER_TURN = 10_000
 """Records counted before the loop gets a turn: about a millisecond."""
+
+Kind = tuple[type[Event], str]
+"""Of an event, and its reason where it has one."""
 
 
 class Halted(Exception):
@@ -61,7 +64,7 @@ class Writer:
         self.commit_s = Histogram()
         self.batches = Histogram(BATCHES)
         self.largest_batch = 0
-        self.events: Counter[type[Event]] = Counter()
+        self.events: Counter[Kind] = Counter()
         """Durable records since the start, by what they tell."""
         self._commit_began_s: float | None = None
 
@@ -174,18 +177,15 @@ class Writer:
     async def _commit(self, records: list[Record]) -> None:
         if records[0].seq != self.durable_seq + 1:
             raise StorageError(f"record {records[0].seq} does not follow {self.durable_seq} on disk")
-        kinds = await _kinds_of(records)
-        if self.halted:
-            return
         self.commit_s.note(await self._append(records))
         self.batches.note(len(records))
-        self.events.update(kinds)
         self._queued -= len(records)
         self.largest_batch = max(self.largest_batch, len(records))
         self._mark.move(records[-1].seq)
         for follower in self._followers:
             follower(records)
         self._made_progress()
+        await self._count(records)
 
     def _made_progress(self) -> None:
         self._progressed.set()
@@ -200,6 +200,13 @@ class Writer:
         self._commit_began_s = None
         return time.monotonic() - began_s
 
+    async def _count(self, records: list[Record]) -> None:
+        """By what they tell. The loop turns between very many."""
+        for number, record in enumerate(records, 1):
+            self.events[type(record.event), getattr(record.event, "reason", "")] += 1
+            if number % COUNTED_PER_TURN == 0:
+                await asyncio.sleep(0)
+
     def halt(self) -> None:
         """Write nothing more, and tell nobody that anything more is on disk: whoever waits hears Halted. A commit that
         is under way may still end up there."""
@@ -211,13 +218,3 @@ class Writer:
         self._mark.end(Halted)
         self._arrived.set()
         self._made_progress()
-
-
-async def _kinds_of(records: Sequence[Record]) -> Counter[type[Event]]:
-    """How many events there are of each kind. The loop turns between very many."""
-    kinds: Counter[type[Event]] = Counter()
-    for first in range(0, len(records), COUNTED_PER_TURN):
-        if first:
-            await asyncio.sleep(0)
-        kinds.update([type(record.event) for record in records[first : first + COUNTED_PER_TURN]])
-    return kinds

@@ -1,1 +1,1 @@
-"""Journal, tables, history and snapshots on disk (SQLite) and in memory, behind the ports of `runtime.ports`."""
+"""Journal, tables, history and snapshots on disk (SQLite), behind the ports of `runtime.ports`."""

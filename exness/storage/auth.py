@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from exness.runtime.ports import Link, Revocations, StorageError
+from exness.access.ports import Link, Revocations
+from exness.runtime.ports.journal import StorageError
 from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
 
 AUTH = Schema("auth", 0x65786175)
@@ -76,7 +77,7 @@ def end_everything(data_dir: Path) -> None:
 
 
 class SqliteAuth:
-    """Implements `ports.AuthStore`."""
+    """Implements `access.ports.AuthStore`."""
 
     def __init__(self, database: Database, changed_file: Path, links_kept: int, ended_kept: int) -> None:
         self._database = database
@@ -171,60 +172,3 @@ def _revocations(connection: sqlite3.Connection, after: int) -> Revocations:
         sessions = dict(connection.execute(SELECT_SESSIONS, (after,)).fetchall())
         addresses = dict(connection.execute(SELECT_ADDRESSES, (after,)).fetchall())
     return Revocations(issuer, generation, oldest, sessions, addresses)
-
-
-class MemoryAuth:
-    """The same in memory, for tests."""
-
-    def __init__(self, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT) -> None:
-        self.links: dict[bytes, Link] = {}
-        self._links_kept = links_kept
-        self._ended_kept = ended_kept
-        self._generation = self._oldest = 0
-        self._ended: dict[tuple[str, str], tuple[int, int]] = {}
-        """Generation and `until`, of ("session", id) or ("address", email)."""
-        self._changed = True
-
-    async def put_link(self, link: Link) -> None:
-        self.links = {
-            token: old
-            for token, old in self.links.items()
-            if old.email != link.email and old.expires_at > link.created_at
-        }
-        self.links[link.token_hash] = link
-        for token in list(self.links)[: -self._links_kept]:
-            del self.links[token]
-
-    async def find_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
-        link = self.links.get(token_hash)
-        if link is None or link.purpose not in purposes or link.expires_at <= now:
-            return None
-        return link if link.created_at - now <= link.expires_at - link.created_at else None
-
-    async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
-        link = await self.find_link(token_hash, purposes, now)
-        return self.links.pop(token_hash) if link is not None else None
-
-    async def end_session(self, session_id: str, now: int, until: int) -> None:
-        self._end(("session", session_id), now, until)
-
-    async def end_sessions_of(self, email: str, now: int, until: int) -> None:
-        self._end(("address", email), now, until)
-        self._changed = True
-
-    def _end(self, what: tuple[str, str], now: int, until: int) -> None:
-        self._generation += 1
-        self._ended[what] = (self._generation, until)
-        expired = [generation for generation, until in self._ended.values() if until <= now]
-        self._oldest = max(self._oldest, self._generation - self._ended_kept, *expired)
-        self._ended = {key: ended for key, ended in self._ended.items() if ended[0] > self._oldest}
-
-    async def revocations(self, after: int) -> Revocations:
-        self._changed = False
-        news = {key: ended[0] for key, ended in self._ended.items() if ended[0] > after}
-        sessions = {name: generation for (kind, name), generation in news.items() if kind == "session"}
-        addresses = {name: generation for (kind, name), generation in news.items() if kind == "address"}
-        return Revocations("", self._generation, self._oldest, sessions, addresses)
-
-    def changed(self) -> bool:
-        return self._changed

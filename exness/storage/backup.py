@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.auth import end_everything
 from exness.storage.database import check_ours, explain, transaction
 from exness.storage.datadir import flush, locked, prepare

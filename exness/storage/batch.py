@@ -9,7 +9,10 @@ A statement is prepared for its number of rows and kept, so a large batch is cut
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+
+from exness.storage.database import transaction
 
 ROWS = "{rows}"
 """Where a statement takes its rows: `(?, ?), (?, ?), ...`."""
@@ -18,6 +21,8 @@ MOST_ROWS = 512
 """In one statement. SQLite binds up to 32,766 values; a row of ours has at most 20."""
 WHOLE = 64
 """Up to so many rows go into one statement of exactly their number; more are cut into 512, 256, 128, 64, the rest."""
+
+LARGER = (MOST_ROWS, 256, 128)
 
 SIZES = WHOLE + 3
 """That many there are."""
@@ -34,11 +39,17 @@ def execute_batch(connection: sqlite3.Connection, statement: str, rows: Sequence
     return changed
 
 
+def whole(connection: sqlite3.Connection, rows: Sequence[object]) -> AbstractContextManager[None]:
+    """In it, `execute_batch` writes all of these rows or none: what is one statement needs no transaction around it,
+    and so asks for Python's lock once instead of three times."""
+    return nullcontext() if not rows or _size(len(rows)) == len(rows) else transaction(connection)
+
+
 def _size(rows: int) -> int:
     """How many of these rows the next statement takes."""
     if rows <= WHOLE:
         return rows
-    return next(size for size in (MOST_ROWS, 256, 128, WHOLE) if size <= rows)
+    return next(size for size in (*LARGER, WHOLE) if size <= rows)
 
 
 @cache

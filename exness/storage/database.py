@@ -16,7 +16,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import aiosqlite
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 
 P = ParamSpec("P")
 T = TypeVar("T")

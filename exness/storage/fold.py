@@ -5,41 +5,63 @@ Amounts come from what each event says happened, never from the balance it repor
 their own, and `verify` can hold them against the state.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from operator import add
+from typing import assert_never
 
 import msgspec
 
 from exness.core.events import (
     AccountOpened,
     Deposited,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.storage import rows
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TABLE_OF, TRADES, Row, Table
 
+Values = tuple[int | str | None, ...]
+
+
+class Kind:
+    """A kind of change: these columns of a row of `table` are set, or, with `adds`, added to. Told from others by
+    identity."""
+
+    __slots__ = ("adds", "columns", "table")
+
+    def __init__(self, table: Table, *columns: str, adds: bool) -> None:
+        self.table = table
+        self.columns = columns
+        self.adds = adds
+
 
 class Change(msgspec.Struct, gc=False):
-    """Of the row of `table` whose key is `key`, some columns are set and some added to."""
+    """The row of `kind.table` whose key is `key` changes by `values`, one for each of the kind's columns."""
 
-    table: Table
+    kind: Kind
     key: str
-    set: dict[str, int | str]
-    add: dict[str, int]
+    values: Values
 
 
 class Clear(msgspec.Struct, gc=False):
-    """All rows go; see `rows.first_rows` for what is there then."""
+    """All rows go, by record `seq`; see `rows.first_rows` for what is there then."""
+
+    seq: int
 
 
 Effect = Row | Change | Clear
 """A row is put as it is."""
 
-CLEAR: Final = Clear()
+PAID = Kind(BALANCES, "free", "locked", "deposited", adds=True)
+COUNTED = Kind(SUMS, "opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl", adds=True)
+ENDED = Kind(
+    *(TRADES, "close_reason", "close_price", "close_bid", "close_ask", "pnl", "returned", "shortfall"),
+    *("closed_at", "closed_seq"),
+    adds=False,
+)
 
 
 def project(record: Record) -> list[Effect]:
@@ -50,8 +72,6 @@ def project(record: Record) -> list[Effect]:
             return _opened(record, event)
         case TradeClosed():
             return _closed(record, event)
-        case TradeLiquidated():
-            return _liquidated(record, event)
         case AccountOpened(account, email, deposit):
             return [
                 rows.User(account, email, record.at, record.seq),
@@ -61,22 +81,17 @@ def project(record: Record) -> list[Effect]:
             ]
         case Deposited(account, amount):
             return [
-                Change(BALANCES, account, {}, {"free": amount, "locked": 0, "deposited": amount}),
+                Change(PAID, account, (amount, 0, amount)),
                 rows.AccountRecord(account, record.seq),
             ]
-        case StartedAfresh():
-            return [CLEAR]
+        case ExchangeReset():
+            return [Clear(record.seq)]
         case _:
             assert_never(event)
 
 
 def _pay(account: str, free: int, locked: int) -> Change:
-    return Change(BALANCES, account, {}, {"free": free, "locked": locked, "deposited": 0})
-
-
-def _sum(account: str, *, opened: int = 0, closed: int = 0, profitable: int = 0, closed_pnl: int = 0) -> Change:
-    sums = {"opened": opened, "closed": closed, "profitable": profitable, "closed_pnl": closed_pnl}
-    return Change(SUMS, account, {}, {**sums, "liquidated": 0, "liquidated_pnl": 0})
+    return Change(PAID, account, (free, locked, 0))
 
 
 def _opened(record: Record, event: TradeOpened) -> list[Effect]:
@@ -84,7 +99,7 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
     return [
         rows.Trade(
             opened_seq=trade.seq,
-            id=trade.order,
+            id=trade.id,
             account_id=trade.account,
             asset=trade.asset,
             side=trade.side.value,
@@ -98,108 +113,71 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             balance_after=event.balance,
         ),
         _pay(trade.account, -trade.margin, trade.margin),
-        _sum(trade.account, opened=1),
+        Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0)),
         rows.AccountRecord(trade.account, record.seq),
     ]
 
 
 def _closed(record: Record, event: TradeClosed) -> list[Effect]:
-    pnl = event.pnl
+    account, pnl = event.account, event.pnl
+    if event.liquidated:
+        counted = (0, 0, 0, 0, 1, pnl)
+    else:
+        counted = (0, 1, int(pnl > 0), pnl, 0, 0)
+    ended = (event.reason.value, event.price, event.bid, event.ask, pnl, event.returned, event.shortfall)
     return [
-        _end(record, event.order, "closed", event.price, pnl, event.returned, event.shortfall),
-        _pay(event.account, event.returned, -event.margin),
+        Change(ENDED, event.trade_id, (*ended, record.at, record.seq)),
+        _pay(account, event.returned, -event.margin),
         _pay(HOUSE, -pnl, 0),
-        _sum(event.account, closed=1, profitable=int(pnl > 0), closed_pnl=pnl),
-        rows.AccountRecord(event.account, record.seq),
+        Change(COUNTED, account, counted),
+        rows.AccountRecord(account, record.seq),
     ]
-
-
-def _liquidated(record: Record, event: TradeLiquidated) -> list[Effect]:
-    pnl = event.pnl
-    sums = dict.fromkeys(("opened", "closed", "profitable", "closed_pnl"), 0)
-    return [
-        _end(record, event.order, "liquidated", event.mark, pnl, 0, event.shortfall),
-        rows.Liquidation(
-            seq=record.seq,
-            trade_id=event.order,
-            account_id=event.account,
-            mark=event.mark,
-            bid=event.bid,
-            ask=event.ask,
-            pnl=pnl,
-            shortfall=event.shortfall,
-            at=record.at,
-        ),
-        _pay(event.account, 0, -event.margin),
-        _pay(HOUSE, -pnl, 0),
-        Change(SUMS, event.account, {}, {**sums, "liquidated": 1, "liquidated_pnl": pnl}),
-        rows.AccountRecord(event.account, record.seq),
-    ]
-
-
-def _end(record: Record, trade: str, status: str, price: int, pnl: int, returned: int, shortfall: int) -> Change:
-    ended: dict[str, int | str] = {
-        "status": status,
-        "close_price": price,
-        "pnl": pnl,
-        "returned": returned,
-        "shortfall": shortfall,
-        "closed_at": record.at,
-        "closed_seq": record.seq,
-    }
-    return Change(TRADES, trade, ended, {})
 
 
 class Batch:
-    """What many effects come to: rows to put and rows to change, each once, by table."""
+    """What many effects come to: rows to put by table, and changes by kind, each row once. By key, in the order they
+    came. What is put is no longer changed: the changes are in it."""
 
-    __slots__ = ("changes", "clear", "puts")
+    __slots__ = ("changes", "puts", "reset")
 
     def __init__(self) -> None:
-        self.clear = False
-        """All rows go first."""
-        self.puts: dict[Table, dict[object, Row]] = {}
-        """By key, in the order they came."""
-        self.changes: dict[Table, dict[object, Change]] = {}
-
-    def _forget(self) -> None:
-        """What came before is forgotten, within the batch too."""
-        self.clear = True
-        self.puts.clear()
-        self.changes.clear()
-        self.take(rows.first_rows())
+        self.reset = 0
+        """The record by which all rows go first; 0: none does."""
+        self.puts: dict[Table, dict[object, Row]] = {table: {} for table in rows.TABLES}
+        self.changes: defaultdict[Kind, dict[str, Values]] = defaultdict(dict)
 
     def take(self, effects: Iterable[Effect]) -> None:
+        """One after the other. For every record there is: 3 us for that of a trade."""
+        puts, changes = self.puts, self.changes
         for effect in effects:
-            if isinstance(effect, Row):
+            if isinstance(effect, Change):
+                kind, key, values = effect.kind, effect.key, effect.values
+                row = puts[kind.table].get(key)
+                if row is not None:
+                    apply(row, kind, values)
+                    continue
+                by_key = changes[kind]
+                before = by_key.get(key) if kind.adds else None
+                by_key[key] = values if before is None else tuple(map(add, before, values))
+            elif isinstance(effect, Row):
                 table = TABLE_OF[type(effect)]
-                self.puts.setdefault(table, {})[getattr(effect, table.key)] = effect
-            elif isinstance(effect, Change):
-                self._change(effect)
+                puts[table][getattr(effect, table.key)] = effect
             else:
-                self._forget()
+                self._forget(effect)
 
-    def _change(self, change: Change) -> None:
-        put = self.puts.get(change.table, {}).get(change.key)
-        if put is not None:
-            apply(put, change)
-            return
-        changes = self.changes.setdefault(change.table, {})
-        before = changes.get(change.key)
-        if before is None:
-            changes[change.key] = change
-            return
-        before.set.update(change.set)
-        for column, amount in change.add.items():
-            before.add[column] += amount
+    def _forget(self, clear: Clear) -> None:
+        """What came before is forgotten, within the batch too."""
+        self.reset = clear.seq
+        self.changes.clear()
+        for put in self.puts.values():
+            put.clear()
+        self.take(rows.first_rows())
 
 
-def apply(row: Row, change: Change) -> None:
+def apply(row: Row, kind: Kind, values: Values) -> None:
     """Change a row that is at hand."""
-    for column, value in change.set.items():
-        setattr(row, column, value)
-    for column, amount in change.add.items():
-        setattr(row, column, getattr(row, column) + amount)
+    for column, value in zip(kind.columns, values, strict=True):
+        setattr(row, column, getattr(row, column) + value if kind.adds else value)
 
 
 def gather(records: Sequence[Record]) -> Batch:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from exness.core.instruments import AccountId, Asset, OrderId, Side
-from exness.runtime.ports import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
+from exness.core.instruments import AccountId, Asset, Side, TradeId
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
 from exness.storage.database import Database, one_view
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
@@ -22,7 +22,7 @@ LOOKED_AT = 50_000
 """Trades that one question may look at: about a tenth of a second of the reading thread."""
 
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
-    client_order_id, status = 'liquidated', close_price, pnl, returned, shortfall, closed_at"""
+    client_order_id, close_reason IS 'liquidation', close_price, pnl, returned, shortfall, closed_at"""
 
 SUMS_OF = """
     SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18
@@ -36,15 +36,15 @@ IS_LONG = f"SELECT count(*) FROM (SELECT 1 {SPAN} LIMIT :most + 1)"  # of consta
 
 # One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL.
 MATCHES = """
-    (:is_open IS NULL OR (status = 'open') = :is_open)
+    (:is_open IS NULL OR (close_reason IS NULL) = :is_open)
     AND (:asset IS NULL OR asset = :asset)
     AND (:side IS NULL OR side = :side)
     AND (:profitable IS NULL OR (pnl > 0) = :profitable)
-    AND (:liquidated IS NULL OR (status <> 'open' AND (status = 'liquidated') = :liquidated))"""
+    AND (:liquidated IS NULL OR (close_reason = 'liquidation') = :liquidated)"""
 
 SUMMED = f"""
-    SELECT count(*), coalesce(sum(status = 'open'), 0), coalesce(sum(status <> 'open'), 0),
-        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(status = 'liquidated'), 0),
+    SELECT count(*), coalesce(sum(close_reason IS NULL), 0), count(close_reason),
+        coalesce(sum(pnl > 0), 0), coalesce(sum(pnl <= 0), 0), coalesce(sum(close_reason = 'liquidation'), 0),
         {sum_of("pnl")}
     {SPAN} AND {MATCHES}"""
 
@@ -97,16 +97,16 @@ class SqliteHistory:
         rows, sums = await self._reader.run(_trades, query)
         return [self._row(row) for row in rows], sums
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
-        row = await self._reader.run(_trade, account, order)
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
+        row = await self._reader.run(_trade, account, trade_id)
         return None if row is None else self._row(row)
 
     def _row(self, row: tuple[Any, ...]) -> TradeRow:
         """From a row of COLUMNS."""
-        order, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
+        trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
         liquidated, close_price, pnl, returned, shortfall, closed_at = end
         return TradeRow(
-            order=OrderId(order),
+            id=TradeId(trade_id),
             account=AccountId(account),
             asset=Asset(asset),
             side=Side(side),
@@ -209,6 +209,6 @@ def _summed(connection: sqlite3.Connection, walk: Parameters) -> Analytics:
     return Analytics(total, still_open, closed, profitable, unprofitable, liquidated, summed(high, low))
 
 
-def _trade(connection: sqlite3.Connection, account: AccountId, order: OrderId) -> tuple[Any, ...] | None:
-    row: tuple[Any, ...] | None = connection.execute(ONE_TRADE, (order, account)).fetchone()
+def _trade(connection: sqlite3.Connection, account: AccountId, trade_id: TradeId) -> tuple[Any, ...] | None:
+    row: tuple[Any, ...] | None = connection.execute(ONE_TRADE, (trade_id, account)).fetchone()
     return row

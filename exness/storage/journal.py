@@ -6,21 +6,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exness.core.events import Record
-from exness.runtime.ports import JournalDamaged, StorageError
-from exness.storage.batch import execute_batch
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.storage.batch import execute_batch, whole
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint
-from exness.storage.database import Database, DatabaseDamaged, Schema, explain, transaction
+from exness.storage.database import Database, DatabaseDamaged, Schema, explain
 
 JOURNAL = Schema("journal", 0x65786D6A)
 
 RECORDS_PER_READ = 2_000
 
-INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum) VALUES {rows}"
+INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum, version, cause) VALUES {rows}"
 
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal"
 
 # Texts come as bytes: damaged ones need not be UTF-8.
-_COLUMNS = "seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum"
+_COLUMNS = """seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum, version,
+    CAST(cause AS BLOB)"""
 SELECT_RECORDS = f"SELECT {_COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # of constants  # nosec B608
 SELECT_RECORD = f"SELECT {_COLUMNS} FROM journal WHERE seq = ?"  # of constants  # nosec B608
 SELECT_CHECKSUMS = "SELECT checksum FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq"
@@ -76,7 +77,7 @@ class SqliteJournal:
         try:
             check_row_of_seq(self._last, records)
             rows = [encode(record) for record in records]
-            with transaction(connection):
+            with whole(connection, rows):
                 execute_batch(connection, INSERT_RECORD, rows)
         except BaseException as error:
             self._failed = True

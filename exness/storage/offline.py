@@ -6,7 +6,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from exness.core.capture import Digest, Header
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.database import Schema, check_ours, explain
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from exness.storage.journal import JOURNAL
@@ -20,6 +21,10 @@ LOG_HEADER_BYTES = 32
 """Of a write-ahead log, before its first frame: https://www.sqlite.org/fileformat.html#the_write_ahead_log"""
 
 HAS_JOURNAL = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'journal'"
+JOURNAL_COLUMNS = "SELECT name FROM pragma_table_info('journal')"
+OLD_COLUMNS = {"seq", "at", "kind", "payload", "request", "checksum"}
+OLD_JOURNAL = "CREATE TEMP VIEW journal AS SELECT *, 1 AS version, '' AS cause FROM main.journal"
+"""What stands in the place of a journal from before it had these columns: the connection's own, and not on the disk."""
 
 
 class DatabaseEmpty(StorageError):
@@ -37,6 +42,8 @@ def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
         ):
             if check_ours(connection, path, schema) == 0:
                 raise DatabaseEmpty(f"{path} is empty")
+            if {name for (name,) in connection.execute(JOURNAL_COLUMNS)} == OLD_COLUMNS:
+                connection.execute(OLD_JOURNAL)
             yield connection
     except sqlite3.Error as error:
         raise explain(path, error) from error

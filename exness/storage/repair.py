@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from exness.runtime.ports import JournalDamaged
+from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.codec import decode
 from exness.storage.database import SNAPSHOTS, Schema, explain, prepare, transaction
 from exness.storage.datadir import flush
@@ -65,7 +65,7 @@ def _row(journal: sqlite3.Connection, seq: int) -> dict[str, str] | None:
     row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
     if row is None:
         return None
-    names = ("seq", "at", "kind", "payload", "request", "checksum")
+    names = ("seq", "at", "kind", "payload", "request", "checksum", "version", "cause")
     texts = (each.decode("utf-8", "backslashreplace") if isinstance(each, bytes) else str(each) for each in row)
     return dict(zip(names, (text[:SHOWN] for text in texts), strict=True))
 

@@ -5,14 +5,16 @@ the epoch, UTC. Whoever changes a struct, or what `fold` makes of an event, rais
 anew from the journal at the next start.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from types import NoneType
-from typing import NamedTuple, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 import msgspec
 
 from exness.core.instruments import AccountId
 
-VERSION = 6
+VERSION = 7
 """Of the tables together. Up to 5 main.db held the journal as well."""
 
 HOUSE = AccountId("house")
@@ -41,7 +43,7 @@ class Balance(Row):
 
 class Sums(Row):
     """What an account's trades sum up to, so that asking for it reads one row however many there are. `closed` are
-    those that their owner closed, `profitable` of these have pnl > 0."""
+    those that were not liquidated, `profitable` of these have pnl > 0."""
 
     account_id: str
     opened: int = 0
@@ -54,7 +56,8 @@ class Sums(Row):
 
 class Trade(Row):
     """`balance_after` is the account's free balance once it was open, `fingerprint` what was asked along with
-    `client_order_id`. From `close_price` on: its end, NULL while it is open."""
+    `client_order_id`. From `close_reason` on: its end, NULL while it is open; `close_bid` and `close_ask` are the tick
+    that set it off, NULL where its owner did."""
 
     opened_seq: int
     id: str
@@ -69,27 +72,15 @@ class Trade(Row):
     client_order_id: str | None
     fingerprint: str | None
     balance_after: int
-    status: str = "open"
+    close_reason: str | None = None
     close_price: int | None = None
+    close_bid: int | None = None
+    close_ask: int | None = None
     pnl: int | None = None
     returned: int | None = None
     shortfall: int = 0
     closed_at: int | None = None
     closed_seq: int | None = None
-
-
-class Liquidation(Row):
-    """The tick that ended a trade. What the trade was is in its own row."""
-
-    seq: int
-    trade_id: str
-    account_id: str
-    mark: int
-    bid: int
-    ask: int
-    pnl: int
-    shortfall: int
-    at: int
 
 
 class AccountRecord(Row):
@@ -99,9 +90,10 @@ class AccountRecord(Row):
     seq: int
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Table:
     """`primary` are the columns of its primary key, `key` is the one that changes name a row by. A column in `wide` can
-    outgrow 64 bits and is stored as two (see `wide`)."""
+    outgrow 64 bits and is stored as two (see `wide`). Tables are told apart by identity."""
 
     name: str
     row: type[Row]
@@ -111,7 +103,7 @@ class Table(NamedTuple):
     more: str = ""
     """SQL after the columns' types: further constraints and indexes."""
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         return self.row.__struct_fields__
 
@@ -127,10 +119,9 @@ TRADES = Table(
     more="CREATE UNIQUE INDEX trade_ids ON trades (id);\n"
     "CREATE INDEX trades_of_account ON trades (account_id, created_at)",
 )
-LIQUIDATIONS = Table("liquidations", Liquidation, ("seq",), "seq")
 ACCOUNT_RECORDS = Table("account_records", AccountRecord, ("account_id", "seq"), "seq")
 
-TABLES = (USERS, BALANCES, SUMS, TRADES, LIQUIDATIONS, ACCOUNT_RECORDS)
+TABLES = (USERS, BALANCES, SUMS, TRADES, ACCOUNT_RECORDS)
 TABLE_OF: dict[type[Row], Table] = {table.row: table for table in TABLES}
 
 

@@ -12,7 +12,7 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 import msgspec
 
 from exness.core.capture import Digest, Header, decode_header, encode_header
-from exness.runtime.ports import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.storage.database import Database, DatabaseDamaged
 
 P = ParamSpec("P")

@@ -11,7 +11,7 @@ import structlog
 
 from exness.core.instruments import Asset
 from exness.runtime.listings import Listing
-from exness.runtime.ports import SnapshotDamaged
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.database import (
     SNAPSHOTS,
     DatabaseDamaged,
@@ -35,7 +35,7 @@ SELECT_DECIMALS = "SELECT decimals FROM assets WHERE symbol = ?"
 HAS_TRADES = """
     SELECT EXISTS (
         SELECT 1 FROM journal
-        WHERE seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind = 'started_afresh')
+        WHERE seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind IN ('exchange_reset', 'started_afresh'))
             AND kind = 'trade_opened' AND json_valid(payload) AND payload ->> '$.trade.asset' = ?
     )"""
 """It reads the whole journal: asked only when decimals have changed."""

@@ -5,22 +5,23 @@ another journal, of another version, or ahead of the journal are made anew.
 """
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
 from exness.core.events import Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, StorageError, Watermark
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.tables import Watermark
 from exness.storage.batch import execute_batch
 from exness.storage.codec import check_row, encode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
 from exness.storage.files import remove
-from exness.storage.fold import Change, gather
+from exness.storage.fold import Kind, Values, gather
 from exness.storage.journal import LAST_SEQ, SELECT_RECORD
 from exness.storage.rows import TABLES, VERSION, Row, Table, schema
 from exness.storage.wide import add, split
@@ -30,6 +31,10 @@ MAIN = Schema("main", 0x65786D6E, "NORMAL", schema(), VERSION)
 SELECT_WATERMARK = "SELECT seq, checksum, reset FROM watermark"
 MOVE_WATERMARK = "UPDATE watermark SET seq = ?, checksum = ?, reset = ?"
 RECORDS_OF = "SELECT seq FROM account_records WHERE account_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+
+Stored = tuple[object, ...]
+"""A row, or some of its columns, as SQLite gets it."""
 
 
 class SqliteTables:
@@ -64,16 +69,14 @@ def write(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
 def _write(connection: sqlite3.Connection, records: Sequence[Record], mark: Watermark) -> None:
     batch = gather(records)
     last = records[-1]
-    reset = max((r.seq for r in records if r.event.__struct_config__.tag == "started_afresh"), default=mark.reset)
     with transaction(connection):
-        if batch.clear:
+        if batch.reset:
             clear(connection)
-        for table in TABLES:
-            if puts := batch.puts.get(table):
-                put(connection, table, puts.values())
-        for table, changes in batch.changes.items():
-            change(connection, table, changes.values())
-        connection.execute(MOVE_WATERMARK, (last.seq, encode(last)[5], reset))
+        for table, puts in batch.puts.items():
+            put(connection, table, puts.values())
+        for kind, changes in batch.changes.items():
+            change(connection, kind, changes)
+        connection.execute(MOVE_WATERMARK, (last.seq, encode(last)[5], batch.reset or mark.reset))
 
 
 def clear(connection: sqlite3.Connection) -> None:
@@ -85,17 +88,11 @@ def put(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> No
     execute_batch(connection, _put_statement(table), [_values(table, row) for row in rows])
 
 
-def change(connection: sqlite3.Connection, table: Table, changes: Iterable[Change]) -> None:
+def change(connection: sqlite3.Connection, kind: Kind, changes: Mapping[str, Values]) -> None:
     """Each must find its row; if not, tables and journal disagree and nothing is written."""
-    kinds: defaultdict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[object, ...]]] = defaultdict(list)
-    for each in changes:
-        values: list[object] = [each.key, *each.set.values()]
-        for column, amount in each.add.items():
-            values += split(amount) if column in table.wide else (amount,)
-        kinds[tuple(each.set), tuple(each.add)].append(tuple(values))
-    for (set_columns, add_columns), rows in kinds.items():
-        if execute_batch(connection, _change_statement(table, set_columns, add_columns), rows) != len(rows):
-            raise StorageError(f"a row of {table.name} that the journal changes is not there: run `exness rebuild`")
+    rows = [(key, *_stored(kind.table, kind.columns, values)) for key, values in changes.items()]
+    if execute_batch(connection, _change_statement(kind), rows) != len(rows):
+        raise StorageError(f"a row of {kind.table.name} that the journal changes is not there: run `exness rebuild`")
 
 
 def select_watermark(connection: sqlite3.Connection) -> Watermark:
@@ -108,22 +105,27 @@ def _records_of(connection: sqlite3.Connection, account: AccountId, after: int, 
     return [seq for (seq,) in connection.execute(RECORDS_OF, (account, after, limit))]
 
 
-def _values(table: Table, row: Row) -> tuple[object, ...]:
+def _values(table: Table, row: Row) -> Stored:
+    return _stored(table, table.columns, msgspec.structs.astuple(row))
+
+
+def _stored(table: Table, columns: Sequence[str], values: Stored) -> Stored:
+    """Values of these columns as they are stored, wide ones as two."""
     if not table.wide:
-        return msgspec.structs.astuple(row)
-    values: list[object] = []
-    for column in table.columns:
-        value = getattr(row, column)
-        values += split(value) if column in table.wide else (value,)
-    return tuple(values)
+        return values
+    stored: list[object] = []
+    for column, value in zip(columns, values, strict=True):
+        stored += split(cast(int, value)) if column in table.wide else (value,)
+    return tuple(stored)
 
 
 @cache
 def stored_columns(table: Table) -> tuple[str, ...]:
-    columns: list[str] = []
-    for column in table.columns:
-        columns += (column, f"{column}_e18") if column in table.wide else (column,)
-    return tuple(columns)
+    return tuple(stored for column in table.columns for stored in _stored_column(table, column))
+
+
+def _stored_column(table: Table, column: str) -> tuple[str, ...]:
+    return (column, f"{column}_e18") if column in table.wide else (column,)
 
 
 @cache
@@ -133,12 +135,14 @@ def _put_statement(table: Table) -> str:
 
 
 @cache
-def _change_statement(table: Table, set_columns: tuple[str, ...], add_columns: tuple[str, ...]) -> str:
-    """Its rows are the key, the columns that are set, and those that are added to, wide ones as two."""
-    given = (f"given.column{number}" for number in range(2, 100))
-    assignments = [f"{column} = {next(given)}" for column in set_columns]
-    for column in add_columns:
-        if column in table.wide:
+def _change_statement(kind: Kind) -> str:
+    """Its rows are the key and the columns, wide ones as two."""
+    table, given = kind.table, (f"given.column{number}" for number in range(2, 100))
+    assignments = []
+    for column in kind.columns:
+        if not kind.adds:
+            assignments += [f"{stored} = {next(given)}" for stored in _stored_column(table, column)]
+        elif column in table.wide:
             assignments.append(add(column, next(given), next(given)))
         else:
             assignments.append(f"{column} = {column} + {next(given)}")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.database import DatabaseRefused, Schema, explain, prepare, transaction
 from exness.storage.datadir import flush
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, remove
@@ -31,8 +31,8 @@ TELL_EVERY = 25
 
 HAS_CANDLES = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'candles'"
 COPY_RECORDS = """
-    INSERT INTO journal (seq, at, kind, payload, request, checksum)
-    SELECT seq, at, kind, payload, request, checksum FROM old.journal WHERE seq > ? ORDER BY seq LIMIT ?"""
+    INSERT INTO journal ({columns}) SELECT {columns} FROM old.journal WHERE seq > ? ORDER BY seq LIMIT ?"""
+OLD_COLUMNS = "SELECT group_concat(name, ', ') FROM pragma_table_info('journal', 'old')"
 COPY_ASSETS = """
     INSERT OR REPLACE INTO assets (symbol, name, decimals, venue_symbol, image_url, max_leverage)
     SELECT symbol, name, decimals, venue_symbol, image_url, max_leverage FROM old.assets"""
@@ -133,11 +133,12 @@ def _copy_records(source: Path, uri: str, part: Path) -> Iterator[str]:
     with closing(_opened(part, JOURNAL, uri)) as connection:
         last_seq = connection.execute("SELECT coalesce(max(seq), 0) FROM old.journal").fetchone()[0]
         yield "journal.db.part is begun"
+        copy = COPY_RECORDS.format(columns=connection.execute(OLD_COLUMNS).fetchone()[0])
         after = -1
         while (at := connection.execute(LAST_SEQ).fetchone()[0]) != after:
             after = at
             with transaction(connection):
-                connection.execute(COPY_RECORDS, (after, ROWS_AT_ONCE))
+                connection.execute(copy, (after, ROWS_AT_ONCE))
             yield f"{after:,} of {last_seq:,} records"
         with transaction(connection):
             connection.execute(COPY_ASSETS)

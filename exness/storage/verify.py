@@ -21,17 +21,17 @@ from exness.core.decide import close_of
 from exness.core.events import (
     AccountOpened,
     Deposited,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     Trade,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
 from exness.core.state import State, audit
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged
+from exness.runtime.ports.journal import JournalDamaged
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.codec import FINGERPRINTED, decode, fingerprint
 from exness.storage.database import SNAPSHOTS
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
@@ -46,8 +46,8 @@ Progress = Callable[[int, int], None]
 
 
 class Report(msgspec.Struct):
-    """What was checked, and found to agree. Users, trades and liquidations are those since the exchange last started
-    afresh."""
+    """What was checked, and found to agree. Users, trades and liquidations are those since the exchange was last
+    reset."""
 
     records: int = 0
     snapshots: int = 0
@@ -157,12 +157,8 @@ class _Check:
                 self.report.trades_opened += 1
                 self._check_opened(record, event.trade)
             case TradeClosed():
-                self.report.trades_closed += 1
                 self._check_closed(record, event)
-            case TradeLiquidated():
-                self.report.liquidations += 1
-                self._check_liquidated(record, event)
-            case StartedAfresh():
+            case ExchangeReset():
                 self.report = Report(snapshots=self.report.snapshots)
             case _:
                 assert_never(event)
@@ -175,6 +171,11 @@ class _Check:
 
     def _check_closed(self, record: Record, event: TradeClosed) -> None:
         trade = self._open_trade(record, event)
+        if event.liquidated:
+            self.report.liquidations += 1
+            self._check_due(record, event, trade)
+        else:
+            self.report.trades_closed += 1
         settled = margin.settle(trade, event.price)
         if event.pnl != settled.pnl:  # more than the account can hold; versions before that ceiling paid all there was
             settled = close_of(self.state.accounts[event.account], trade, event.price)
@@ -185,25 +186,20 @@ class _Check:
             (trade.asset, trade.margin, settled.pnl, settled.returned, settled.shortfall),
         )
 
-    def _check_liquidated(self, record: Record, event: TradeLiquidated) -> None:
-        trade = self._open_trade(record, event)
-        _same(record, "mark of bid and ask", event.mark, margin.mark_price(event.bid, event.ask))
-        if not margin.is_due(trade.side, trade.liquidation, event.mark):
+    def _check_due(self, record: Record, event: TradeClosed, trade: Trade) -> None:
+        if event.bid is None or event.ask is None:
+            raise Difference(record.seq, f"trade {trade.id} was liquidated without a tick")
+        _same(record, "mark of bid and ask", event.price, margin.mark_price(event.bid, event.ask))
+        if not margin.is_due(trade.side, trade.liquidation, event.price):
             raise Difference(
-                record.seq, f"trade {trade.order} was liquidated at {event.mark}, before its price {trade.liquidation}"
+                record.seq, f"trade {trade.id} was liquidated at {event.price}, before its price {trade.liquidation}"
             )
-        _same(
-            record,
-            "asset, margin and shortfall",
-            (event.asset, event.margin, event.shortfall),
-            (trade.asset, trade.margin, margin.settle(trade, event.mark).shortfall),
-        )
 
-    def _open_trade(self, record: Record, event: TradeClosed | TradeLiquidated) -> Trade:
+    def _open_trade(self, record: Record, event: TradeClosed) -> Trade:
         account = self.state.accounts.get(event.account)
-        trade = account.trades.get(event.order) if account is not None else None
+        trade = account.trades.get(event.trade_id) if account is not None else None
         if trade is None:
-            raise Difference(record.seq, f"trade {event.order} is not open")
+            raise Difference(record.seq, f"trade {event.trade_id} is not open")
         return trade
 
     # --- ticks ----------------------------------------------------------------------------------------------------
@@ -211,7 +207,9 @@ class _Check:
     def _follow_tick(self, record: Record) -> None:
         """Liquidations of one tick follow each other; after the last of them nothing may be due at its mark."""
         event = record.event
-        tick = (event.asset, record.at, event.mark) if isinstance(event, TradeLiquidated) else None
+        tick = None
+        if isinstance(event, TradeClosed) and event.liquidated:
+            tick = (event.asset, record.at, event.price)
         if tick != self._tick:
             self._end_tick()
             self._tick = tick
@@ -224,7 +222,7 @@ class _Check:
         market = self.state.markets[asset]
         overdue = market.longs.first_due(mark) or market.shorts.first_due(mark)
         if overdue is not None:
-            raise Difference(self.state.seq, f"trade {overdue.order} was due at {mark} and was not liquidated")
+            raise Difference(self.state.seq, f"trade {overdue.id} was due at {mark} and was not liquidated")
 
     # --- snapshots ------------------------------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ from exness.storage.tables import MAIN, select_watermark, stored_columns
 from exness.storage.wide import joined, sum_of, summed
 
 ADDED_UP = f"""
-    SELECT account_id, count(*), sum(status = 'closed'), sum(status = 'closed' AND pnl > 0),
-        {sum_of("iif(status = 'closed', pnl, 0)")},
-        sum(status = 'liquidated'), {sum_of("iif(status = 'liquidated', pnl, 0)")}
+    SELECT account_id, count(*), total(close_reason <> 'liquidation'), total(close_reason <> 'liquidation' AND pnl > 0),
+        {sum_of("iif(close_reason <> 'liquidation', pnl, 0)")},
+        total(close_reason = 'liquidation'), {sum_of("iif(close_reason = 'liquidation', pnl, 0)")}
     FROM trades GROUP BY account_id"""  # of constants alone  # nosec B608
 SUMS_OF = """
     SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_pnl, liquidated_pnl_e18

@@ -17,7 +17,7 @@ from exness.observability.metrics import Metrics
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import ManualControl
+from exness.runtime.ports.prices import ManualControl
 from exness.web.http.request import REQUEST_STATE, HttpServices
 
 

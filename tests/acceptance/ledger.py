@@ -88,8 +88,8 @@ def assert_tables_agree(server: Server) -> None:
     assert books_balance(server.data_dir)
     events = read_tables(
         server.data_dir,
-        "SELECT kind = 'trade_opened', coalesce(payload ->> '$.trade.order', payload ->> 'order') FROM journal "
-        "WHERE kind IN ('trade_opened', 'trade_closed', 'trade_liquidated')",
+        "SELECT kind = 'trade_opened', coalesce(payload ->> '$.trade.id', payload ->> 'trade_id') FROM journal "
+        "WHERE kind IN ('trade_opened', 'trade_closed')",
     )
     repeated = [event for event, count in Counter(events).items() if count > 1]
     assert not repeated

@@ -22,7 +22,7 @@ from exness.config import Config, load
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
 from exness.core.events import Record, TradeOpened
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.core.state import State
 from exness.runtime.assembly import Parts
 from exness.runtime.exchange import Exchange
@@ -98,7 +98,7 @@ def history(engine: Engine, trades: int, per_account: int) -> Iterator[Record]:
 def random_order(chance: random.Random, account: AccountId, number: int) -> OpenTrade:
     return OpenTrade(
         account=account,
-        order=OrderId(f"{number:032x}"),
+        trade_id=TradeId(f"{number:032x}"),
         asset=chance.choice(tuple(PRICES)),
         side=chance.choice((Side.LONG, Side.SHORT)),
         margin=chance.randint(1_000_000, 20_000_000),
@@ -179,12 +179,12 @@ async def trade(
         account = chance.choice(accounts)
         order = random_order(chance, account, 0)
         opened = await exchange.do(
-            OpenTrade(account, OrderId(exchange.ids.new()), order.asset, order.side, 1_000_000, order.leverage)
+            OpenTrade(account, TradeId(exchange.ids.new()), order.asset, order.side, 1_000_000, order.leverage)
         )
         assert isinstance(opened, Done), opened
         event = opened.records[0].event
         assert isinstance(event, TradeOpened)
-        await exchange.do(CloseTrade(account, event.trade.order))
+        await exchange.do(CloseTrade(account, event.trade.id))
         commands[0] += 2
 
 

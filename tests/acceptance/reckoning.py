@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from exness.core.commands import CloseTrade, Command, OpenAccount, OpenTrade, PriceTick
-from exness.core.events import Event, TradeClosed, TradeLiquidated, TradeOpened
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.events import Event, TradeClosed, TradeOpened
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from tests.reference.twin import Twin, liquidation_price
-from tests.support.books import make_rules
+from tests.support.books import is_liquidation, make_rules
 from tests.support.process import Server
 from tests.support.recorded import DECIMALS, Tick, decimal_text
 
@@ -88,9 +88,9 @@ class Reckoning:
 
     def tick(self, tick: Tick) -> None:
         for event in self._told(PriceTick(Asset(tick.asset), tick.bid, tick.ask, 1)):
-            assert isinstance(event, TradeLiquidated)
-            position = self._by_order[event.order]
-            position.end = End(event.mark, event.pnl, event.shortfall, tick)
+            assert is_liquidation(event)
+            position = self._by_order[event.trade_id]
+            position.end = End(event.price, event.pnl, event.shortfall, tick)
             self.liquidated.append(position)
 
     def open(self, positions: list[Position]) -> None:
@@ -99,7 +99,7 @@ class Reckoning:
             account = AccountId(position.user)
             if account not in self.twin.wallets:
                 self._told(OpenAccount(account, position.user, self.initial_balance))
-            order, asset, side = OrderId(position.order), Asset(position.asset), Side(position.side)
+            order, asset, side = TradeId(position.order), Asset(position.asset), Side(position.side)
             leverage = int(position.leverage * 100)
             (event,) = self._told(OpenTrade(account, order, asset, side, position.margin, leverage))
             assert isinstance(event, TradeOpened)
@@ -111,7 +111,7 @@ class Reckoning:
     def close(self, position: Position) -> None:
         """Close it unless a tick was faster."""
         if position.end is None:
-            (event,) = self._told(CloseTrade(AccountId(position.user), OrderId(position.order)))
+            (event,) = self._told(CloseTrade(AccountId(position.user), TradeId(position.order)))
             assert isinstance(event, TradeClosed)
             position.end = End(event.price, event.pnl)
 
@@ -177,7 +177,7 @@ def books_balance(data_dir: Path) -> bool:
         "coalesce(min(free) FILTER (WHERE account_id <> 'house'), 0) FROM balances",
     )
     free, locked, deposited, house, least = sums
-    ((margins,),) = read_tables(data_dir, "SELECT coalesce(sum(margin), 0) FROM trades WHERE status = 'open'")
+    ((margins,),) = read_tables(data_dir, "SELECT coalesce(sum(margin), 0) FROM trades WHERE close_reason IS NULL")
     return bool(free + locked + house == deposited and locked == margins and least >= 0)
 
 
@@ -202,16 +202,13 @@ def assert_as_reckoned(reckoning: Reckoning, data_dir: Path) -> None:
         if each.end is not None and each.end.tick is not None
     ]
     of_trade = "asset, side, margin, entry_price, liquidation_price"
-    of_end = "mark, bid, ask, ended.pnl, ended.shortfall"
-    query = (
-        f"SELECT trade_id, {of_trade}, {of_end} FROM liquidations AS ended JOIN trades ON trades.id = trade_id "
-        "ORDER BY ended.seq"
-    )
+    of_end = "close_price, close_bid, close_ask, pnl, shortfall"
+    query = f"SELECT id, {of_trade}, {of_end} FROM trades WHERE close_reason = 'liquidation' ORDER BY closed_seq"
     assert_same(read_tables(data_dir, query), expected)
     journal = read_tables(
         data_dir,
-        "SELECT payload ->> 'order', payload ->> 'mark', payload ->> 'bid', payload ->> 'ask', "
-        "payload ->> 'shortfall', at FROM journal WHERE kind = 'trade_liquidated' ORDER BY seq",
+        "SELECT payload ->> 'trade_id', payload ->> 'price', payload ->> 'bid', payload ->> 'ask', "
+        "coalesce(payload ->> 'shortfall', 0), at FROM journal WHERE payload ->> 'reason' = 'liquidation' ORDER BY seq",
     )
     assert_same([row[:5] for row in journal], [(row[0], *row[6:9], row[10]) for row in expected])
     _assert_time_order(reckoning, [row[5] for row in journal])
@@ -247,9 +244,7 @@ def _assert_time_order(reckoning: Reckoning, times: list[int]) -> None:
 
 def opened_seqs(data_dir: Path) -> dict[str, int]:
     """Where the journal has each trade's opening: the order among requests that were sent at once."""
-    return dict(
-        read_tables(data_dir, "SELECT payload ->> '$.trade.order', seq FROM journal WHERE kind = 'trade_opened'")
-    )
+    return dict(read_tables(data_dir, "SELECT payload ->> '$.trade.id', seq FROM journal WHERE kind = 'trade_opened'"))
 
 
 async def assert_history_as_reckoned(server: Server, reckoning: Reckoning, tokens: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ KILLED_AT = (0.2, 0.35, 0.6)
 
 ORDERS = "time,account,do,order,asset,type,margin,leverage"
 CANDLES = "SELECT asset, interval, start, open, high, low, close, volume, trades FROM candles WHERE NOT backfilled"
-LIQUIDATIONS = "SELECT asset, at, mark FROM liquidations JOIN trades ON trades.id = trade_id"
+LIQUIDATIONS = "SELECT asset, closed_at, close_price FROM trades WHERE close_reason = 'liquidation'"
 
 
 def recordings() -> list[Path]:

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exness.app.life import issue_tokens
+from exness.app.tokens import issue_tokens
 from exness.config import load
 from exness.storage.backup import backup
 from exness.storage.files import JOURNAL_DB

@@ -8,7 +8,7 @@ import msgspec
 from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.core.rules import Rules
 from tests.support.books import START, make_engine, make_rules
 
@@ -68,7 +68,7 @@ def tick(asset: Asset, millionths: int) -> PriceTick:
 def order(chance: random.Random, account: AccountId, number: int) -> OpenTrade:
     return OpenTrade(
         account=account,
-        order=order_id(number),
+        trade_id=order_id(number),
         asset=chance.choice(tuple(PRICES)),
         side=chance.choice(SIDES),
         margin=chance.randint(*MARGIN),
@@ -81,9 +81,9 @@ def account_id(number: int) -> AccountId:
     return AccountId(f"a{number:031}")
 
 
-def order_id(number: int) -> OrderId:
+def order_id(number: int) -> TradeId:
     """As long as a real one."""
-    return OrderId(f"{number:032x}")
+    return TradeId(f"{number:032x}")
 
 
 def do(engine: Engine, command: OpenAccount | OpenTrade | CloseTrade | PriceTick, at: int = 0) -> list[Record]:

@@ -141,7 +141,7 @@ class _Day:
         opens = msgspec.structs.replace(opens, leverage=leverage, client_order=client_order)
         outcome = await self._parts.sequencer.perform(opens, at)
         assert isinstance(outcome, Done), outcome
-        self._held.append((second + HELD_S, CloseTrade(opens.account, opens.order)))
+        self._held.append((second + HELD_S, CloseTrade(opens.account, opens.trade_id)))
 
     async def _sample(self) -> dict[str, int]:
         await self._parts.exchange.all_on_disk()

@@ -68,7 +68,7 @@ def pairs(count: int, rounds: int) -> list[float]:
         commands = list[Command]()
         for number in range(count):
             opens = order(chance, account_id(number % accounts), 10**12 + number)
-            commands += [opens, CloseTrade(opens.account, opens.order)]
+            commands += [opens, CloseTrade(opens.account, opens.trade_id)]
         _settle()
         rates.append(count / seconds_of(engine, commands))
     return rates
@@ -115,12 +115,12 @@ def liquidate(engine: Engine, k: int) -> tuple[float, float]:
             spent = _tick_ns(engine, PriceTick(SOL, group[-1].liquidation, group[-1].liquidation, LIFE_US))
             ticking.append(spent / (before - engine.state.open_trades))
         else:
-            closes = [CloseTrade(trade.account, trade.order) for trade in group]
+            closes = [CloseTrade(trade.account, trade.id) for trade in group]
             closing.append(seconds_of(engine, closes) * 1e9 / k)
     for group in groups:
         for number, trade in enumerate(group):
             do(engine, tick(SOL, number * 7919 % 1000 - 500))  # so that few have the same liquidation price
-            do(engine, OpenTrade(trade.account, trade.order, SOL, trade.side, trade.margin, trade.leverage))
+            do(engine, OpenTrade(trade.account, trade.id, SOL, trade.side, trade.margin, trade.leverage))
     wander(engine, 0)
     return statistics.median(ticking), statistics.median(closing)
 

@@ -18,12 +18,12 @@ from exness.core.commands import PriceTick
 from exness.core.state import State
 from exness.feeds.decode import Ignored, decode_frame
 from exness.runtime.recovery import Recovered
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import Storage
 from tests.bench.books import engine_with
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.flood import frames as encoded
 from tests.bench.running import Progress, Settings, in_child, line_of, load_cores, python, started_on
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 
 OPEN_TRADES = 1_000
 TIMEOUT_S = 60.0

@@ -20,9 +20,9 @@ import msgspec
 import uvloop
 
 from exness.config import load
-from exness.core.capture import PlainAccount
 from exness.core.commands import CloseTrade, OpenAccount
 from exness.core.events import Record
+from exness.core.plain import PlainAccount
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Writer
@@ -152,5 +152,5 @@ def _coming_and_going(events: int) -> Iterator[Record]:
     while made < events:
         opens = order(chance, account_id(made % ACCOUNTS), made)
         yield from do(engine, opens)
-        yield from do(engine, CloseTrade(opens.account, opens.order))
+        yield from do(engine, CloseTrade(opens.account, opens.trade_id))
         made += 2

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from tqdm import tqdm
 
-from exness.app.life import issue_tokens
+from exness.app.tokens import issue_tokens
 from exness.config import load
 from tests.bench.load import Plan, Run
 from tests.support.process import ROOT, UNLIMITED, Server

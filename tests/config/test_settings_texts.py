@@ -8,7 +8,7 @@ import pytest
 
 from exness.config import Config, ConfigError, UsageError, load, resolve
 from exness.config.definition import _docstrings, explanations
-from exness.config.flags import add_flags, flags_of
+from exness.config.flags import Help, add_flags, flags_of
 from exness.config.kinds import BOOLEAN, ListOf
 from exness.config.load import MOST_PROBLEMS
 from exness.config.schema import ROWS, ServerConfig
@@ -203,7 +203,7 @@ FLAGS = {f"{section}.{key}": row for section, rows in ROWS.items() for key, row 
 def test_a_flag_sets_its_setting_and_explains_it(name: str) -> None:
     row = FLAGS[name]
     assert row.flag is not None
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(formatter_class=Help)
     add_flags(parser)
     value = row.kind.write(row.default).strip('"[]') or "2024-08-05"
     given = [row.flag.name] if row.kind is BOOLEAN else [row.flag.name, value]

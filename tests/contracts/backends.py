@@ -8,12 +8,15 @@ from pathlib import Path
 import msgspec
 
 from exness.core.events import Record
-from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.snapshots import Snapshots
+from exness.runtime.ports.tables import History, Tables
 from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import open_storage
 from tests.contracts.trading import batches
 from tests.support.books import LISTINGS
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 
 INSTRUMENTS = LISTINGS
 KEPT = 3
@@ -47,8 +50,8 @@ async def memory_backend(_: Path) -> AsyncIterator[Stored]:
     journal, snapshots = MemoryJournal(), MemorySnapshots(KEPT)
 
     def damage_record(seq: int) -> None:
-        number, at, kind, payload, request, checksum = journal.rows[seq - 1]
-        journal.rows[seq - 1] = (number, at, kind, payload.replace("a", "b", 1), request, checksum)
+        row = journal.rows[seq - 1]
+        journal.rows[seq - 1] = (*row[:3], row[3].replace("a", "b", 1), *row[4:])
 
     def lose_record(seq: int) -> None:
         del journal.rows[seq - 1]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import AuthStore, Link, Revocations
-from exness.storage.auth import MemoryAuth, open_auth
+from exness.access.ports import AuthStore, Link, Revocations
+from exness.storage.auth import open_auth
+from tests.support.memory_auth import MemoryAuth
 
 KEPT = 3
 """Links."""

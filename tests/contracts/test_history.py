@@ -6,10 +6,10 @@ from itertools import product
 import msgspec
 import pytest
 
-from exness.core.commands import StartAfresh
-from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
-from exness.core.instruments import AccountId, OrderId
-from exness.runtime.ports import Analytics, SortBy, TradeQuery, TradeRow
+from exness.core.commands import Reset
+from exness.core.events import Record, TradeClosed, TradeOpened
+from exness.core.instruments import AccountId, TradeId
+from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, random_trading
 from tests.support.books import (
@@ -40,21 +40,16 @@ def rows_of(records: list[Record]) -> list[TradeRow]:
 
 def _row(opened: TradeOpened, records: list[Record]) -> TradeRow:
     trade = opened.trade
-    ends = [
-        record
-        for record in records
-        if isinstance(record.event, TradeClosed | TradeLiquidated) and record.event.order == trade.order
-    ]
+    ends = [record for record in records if isinstance(record.event, TradeClosed) and record.event.trade_id == trade.id]
     row: dict[str, object] = {field: getattr(trade, field) for field in trade.__struct_fields__ if field != "seq"}
     row |= {"liquidated": False, "shortfall": 0, "decimals": DECIMALS[trade.asset]}
     row |= dict.fromkeys(("close_price", "pnl", "returned", "closed_at"))
     for record in ends:
         row["closed_at"] = record.at
         match record.event:
-            case TradeClosed(price=price, pnl=pnl, returned=returned):
+            case TradeClosed(price=price, pnl=pnl, returned=returned) as closed:
                 row |= {"close_price": price, "pnl": pnl, "returned": returned}
-            case TradeLiquidated(mark=mark, margin=margin, shortfall=shortfall):
-                row |= {"close_price": mark, "pnl": -margin, "returned": 0, "shortfall": shortfall, "liquidated": True}
+                row |= {"shortfall": closed.shortfall, "liquidated": closed.liquidated}
             case _:
                 pass
     return TradeRow(**row)  # type: ignore[arg-type]
@@ -163,7 +158,7 @@ async def test_the_times_of_a_query_include_both_ends(stored: Stored) -> None:
     await stored.fill(desk.records)
     query = TradeQuery(ANN, opened_from=START + SECOND, opened_to=START + SECOND)
     rows, _ = await stored.history.trades(query)
-    assert [row.order for row in rows] == ["o-1"]
+    assert [row.id for row in rows] == ["o-1"]
     rows, _ = await stored.history.trades(msgspec.structs.replace(query, opened_to=START + SECOND - 1))
     assert rows == []
 
@@ -174,7 +169,7 @@ async def test_a_trade_closed_at_no_gain_counts_as_unprofitable(stored: Stored) 
     desk.do(close_trade("flat"))
     await stored.fill(desk.records)
     rows, sums = await stored.history.trades(TradeQuery(ANN, profitable=False))
-    assert [row.order for row in rows] == ["flat"]
+    assert [row.id for row in rows] == ["flat"]
     assert sums == Analytics(total=1, closed=1, unprofitable=1)
 
 
@@ -184,7 +179,7 @@ async def test_a_liquidated_trade_shows_the_tick_that_did_it_and_what_the_house_
     desk.at += SECOND
     desk.do(tick(SOL, "150"))
     await stored.fill(desk.records)
-    row = await stored.history.trade(ANN, OrderId("o-1"))
+    row = await stored.history.trade(ANN, TradeId("o-1"))
     assert row is not None
     assert (row.liquidated, row.close_price, row.closed_at) == (True, 150_000_000, START + SECOND)
     assert (row.pnl, row.returned, row.shortfall) == (-usdc("10"), 0, usdc("240"))
@@ -196,13 +191,13 @@ async def test_nobody_sees_another_ones_trades(stored: Stored) -> None:
     rows = rows_of(desk.records)
     for row in rows:
         other = BOB if row.account == ANN else ANN
-        assert await stored.history.trade(row.account, row.order) == row
-        assert await stored.history.trade(other, row.order) is None
+        assert await stored.history.trade(row.account, row.id) == row
+        assert await stored.history.trade(other, row.id) is None
     for account in (ANN, BOB):
         page, sums = await stored.history.trades(TradeQuery(account))
         assert {row.account for row in page} == {account}
         assert sums.total == len(page)
-    assert await stored.history.trade(ANN, OrderId("no-such-order")) is None
+    assert await stored.history.trade(ANN, TradeId("no-such-order")) is None
 
 
 @pytest.mark.parametrize("name", ["nobody", "", "' OR 1=1 --", "%", "house"])
@@ -217,11 +212,11 @@ async def test_history_shows_a_trade_once_its_record_is_written_and_its_end_once
     written = len(desk.records)
     await stored.fill(desk.records)
     desk.do(close_trade("o-1"))
-    row = await stored.history.trade(ANN, OrderId("o-1"))
+    row = await stored.history.trade(ANN, TradeId("o-1"))
     assert row is not None
     assert (row.closed_at, row.client_order) == (None, "mine")
     await stored.fill(desk.records[written:])
-    row = await stored.history.trade(ANN, OrderId("o-1"))
+    row = await stored.history.trade(ANN, TradeId("o-1"))
     assert row is not None
     assert row.closed_at == desk.at
 
@@ -231,7 +226,7 @@ async def test_a_fresh_start_leaves_an_empty_history_under_the_ids_of_before(sto
     await stored.fill(desk.records)
     assert (await stored.history.trades(TradeQuery(ANN)))[1].total > 0
     written = len(desk.records)
-    desk.do(StartAfresh())
+    desk.do(Reset())
     desk.do(open_account(ANN))
     await stored.fill(desk.records[written:])
     for account in (ANN, BOB):

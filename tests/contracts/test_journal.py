@@ -5,19 +5,19 @@ import asyncio
 import msgspec
 import pytest
 
-from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage import journal as journal_module
-from exness.storage import memory as memory_module
 from exness.storage.codec import encode, fingerprint
 from exness.storage.journal import RECORDS_PER_READ
-from exness.storage.memory import MemoryJournal
 from tests.contracts.backends import Stored
 from tests.contracts.trading import append_all, random_trading, read_all
+from tests.support import memory_storage as memory_module
 from tests.support.books import ANN, assert_books_balance, known_history
+from tests.support.memory_storage import MemoryJournal
 
-ALL_KINDS = {AccountOpened, Deposited, TradeOpened, TradeClosed, TradeLiquidated}
+ALL_KINDS = {AccountOpened, Deposited, TradeOpened, TradeClosed}
 
 
 async def test_what_is_appended_is_read_back_to_the_last_field(stored: Stored) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from exness.core.capture import Restorer, digest_of
 from exness.core.state import State
-from exness.runtime.ports import SnapshotDamaged, SnapshotInfo, Snapshots
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo, Snapshots
 from tests.contracts.backends import KEPT, Stored
 from tests.contracts.trading import picture, random_trading
 from tests.support.books import ANN, Desk, assert_books_balance, deposit, desk_with, known_history

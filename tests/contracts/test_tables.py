@@ -3,9 +3,10 @@
 import pytest
 
 from exness.core.capture import digest_of
-from exness.core.commands import StartAfresh
+from exness.core.commands import Reset
 from exness.core.instruments import AccountId
-from exness.runtime.ports import StorageError, Watermark
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.tables import Watermark
 from exness.storage.codec import encode
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, batches, random_trading
@@ -46,7 +47,7 @@ async def test_an_accounts_records_are_found_in_order_and_page_by_page(stored: S
 
 async def test_what_was_forgotten_since_is_said_and_not_left_out(stored: Stored) -> None:
     desk = desk_with(ANN)
-    desk.do(StartAfresh())
+    desk.do(Reset())
     desk.do(open_account(ANN))
     await stored.fill(desk.records)
     reset = desk.state.seq - 1

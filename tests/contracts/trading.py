@@ -7,9 +7,9 @@ from exness.core.capture import Capture, Header
 from exness.core.commands import CloseTrade, OpenTrade, PriceTick
 from exness.core.engine import Done
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.instruments import AccountId, Asset, TradeId
 from exness.core.state import State
-from exness.runtime.ports import Journal
+from exness.runtime.ports.journal import Journal
 from tests.support.books import (
     BTC,
     ETH,
@@ -62,7 +62,7 @@ def _random_order(rng: random.Random, trader: AccountId, step: int) -> OpenTrade
     client_order = f"mine-{step}" if rng.random() < 0.3 else None
     return OpenTrade(
         account=trader,
-        order=OrderId(f"{rng.getrandbits(64):016x}"),
+        trade_id=TradeId(f"{rng.getrandbits(64):016x}"),
         asset=rng.choice((SOL, ETH, BTC)),
         side=rng.choice((LONG, SHORT)),
         margin=rng.choice((1_000_000, 25_000_000, 100_000_000, rng.randrange(1, 10**9))),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.rules import Rules
 from tests.support.books import BTC, PRICE_LIFE, SECOND, SOL, START, make_rules
 
@@ -104,7 +104,7 @@ def _commands(scale: int, steps: list[tuple[Any, ...]]) -> History:
                 back, by_a_stranger = rest
                 order = orders[-1 - back % len(orders)]
                 account = ACCOUNTS[(ACCOUNTS.index(order.account) + by_a_stranger) % 2]
-                history.append((CloseTrade(account, order.order), at))
+                history.append((CloseTrade(account, order.trade_id), at))
     return history
 
 
@@ -130,7 +130,7 @@ def _open(
 ) -> OpenTrade:
     return OpenTrade(
         account=ACCOUNTS[who],
-        order=OrderId(f"o-{number}"),
+        trade_id=TradeId(f"o-{number}"),
         asset=asset,
         side=side,
         margin=margin,

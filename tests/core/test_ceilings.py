@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from exness.core import capture, rules
 from exness.core.capture import decode_header, digest_of, encode_header, header_of
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.decide import close_of
 from exness.core.engine import Done
-from exness.core.events import TradeClosed, TradeLiquidated
+from exness.core.events import TradeClosed
 from exness.core.evolve import evolve
-from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.money import MAX_SCALED, AmountError, parse_saturated
 from exness.core.prices import PriceState
 from exness.core.rejects import DueAtOnce, Figure, NoPrice, OutOfRange, Refusal, Reject
@@ -34,6 +34,7 @@ from tests.support.books import (
     assert_books_balance,
     close_trade,
     desk_with,
+    is_liquidation,
     make_rules,
     open_trade,
     tick,
@@ -224,7 +225,7 @@ def test_what_the_mark_would_liquidate_is_never_opened_and_what_is_opened_is_not
     desk = desk_with(rules=TOUCH)
     quote = PriceTick(asset, 10**8 + 1, 10**8 + 1 + 2 * half, PRICE_LIFE)
     desk.do(quote)
-    outcome = desk.ask(OpenTrade(ANN, OrderId("t"), asset, side, usdc("1"), leverage))
+    outcome = desk.ask(OpenTrade(ANN, TradeId("t"), asset, side, usdc("1"), leverage))
     if isinstance(outcome, Done):
         assert desk.do(quote) == []
     else:
@@ -292,7 +293,7 @@ def test_a_loss_without_measure_is_liquidated_and_its_shortfall_ends_at_64_bits(
     desk.do(tick(SOL, "0.000001"))
     desk.open(open_trade("t", side=SHORT, margin="5000", leverage="1"))
     (record,) = desk.do(PriceTick(SOL, MOST_PRICE, MOST_PRICE, PRICE_LIFE))
-    assert isinstance(record.event, TradeLiquidated)
+    assert is_liquidation(record.event)
     assert (record.event.shortfall, record.event.balance) == (STORED, 0)
     assert_record_is_within(record)
     assert_books_balance(desk.state)
@@ -449,4 +450,4 @@ def test_the_journal_of_the_wild_is_replayed_to_the_same_state() -> None:
         evolve(state, record)
     assert digest_of(state) == digest_of(wild.desk.state)
     assert WIDE_RULES.max_notional_per_account > 10**30
-    assert any(isinstance(command, StartAfresh | CloseTrade) for command in wild.asked)
+    assert any(isinstance(command, Reset | CloseTrade) for command in wild.asked)

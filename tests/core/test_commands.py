@@ -6,7 +6,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from tests.support.books import BOB, SOL, close_trade, deposit, open_account, open_trade, tick
 
 ONE_OF_EACH: list[Command] = [
@@ -14,13 +14,13 @@ ONE_OF_EACH: list[Command] = [
     deposit(BOB, "1"),
     open_trade("t", slippage=100, expected="200", client_order="mine"),
     close_trade("t"),
-    StartAfresh(),
+    Reset(),
     tick(SOL, "199", "201"),
 ]
 
 
 def test_there_are_six_things_to_ask() -> None:
-    assert set(get_args(Command)) == {OpenAccount, Deposit, OpenTrade, CloseTrade, StartAfresh, PriceTick}
+    assert set(get_args(Command)) == {OpenAccount, Deposit, OpenTrade, CloseTrade, Reset, PriceTick}
     assert {type(command) for command in ONE_OF_EACH} == set(get_args(Command))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from exness.core.capture import digest_of
 from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open, next_liquidation
-from exness.core.events import TradeLiquidated
+from exness.core.events import TradeClosed
 from exness.core.rejects import OverLimit, Reject
 from tests.core.orders import named
 from tests.support.books import (
@@ -38,7 +38,7 @@ def test_a_decision_writes_nothing() -> None:
     assert isinstance(decide_deposit(state, rules, deposit(ANN, "1"), at), list)
     assert isinstance(decide_open(state, rules, open_trade("u"), at), list)
     assert isinstance(decide_close(state, rules, close_trade("t"), at), list)
-    assert isinstance(next_liquidation(state, tick(SOL, "1"), usdc("1")), TradeLiquidated)
+    assert isinstance(next_liquidation(state, tick(SOL, "1"), usdc("1")), TradeClosed)
     assert (digest_of(state), state.seq) == before
     assert_books_balance(state)
 

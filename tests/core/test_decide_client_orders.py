@@ -9,7 +9,7 @@ import pytest
 from exness.core.commands import OpenTrade
 from exness.core.events import Record
 from exness.core.evolve import evolve
-from exness.core.instruments import OrderId
+from exness.core.instruments import TradeId
 from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal, Reject, UsedBefore
 from exness.core.state import SeenOrder
@@ -43,7 +43,7 @@ def test_a_repeated_client_order_id_gives_the_first_answer_and_no_second_trade()
     assert (trade.client_order, opened.fingerprint, opened.forgets) == ("mine", ASKED, ())
     desk.do(deposit(ANN, "100"))
     desk.do(tick(SOL, "300"))
-    assert desk.repeated(named("another id")) == Repeated(SeenOrder(ASKED, OrderId("t"), trade.seq))
+    assert desk.repeated(named("another id")) == Repeated(SeenOrder(ASKED, TradeId("t"), trade.seq))
     assert desk.records[trade.seq - 1].event == opened, "the first answer stands there"
     assert list(desk.state.accounts[ANN].trades) == ["t"]
     assert_books_balance(desk.state)
@@ -58,7 +58,7 @@ def test_the_first_answer_is_given_after_the_trade_has_ended_too(end: Callable[[
     end(desk)
     assert desk.state.open_trades == 0
     first = desk.repeated(named("u")).seen
-    assert first == SeenOrder(ASKED, OrderId("t"), opened.trade.seq)
+    assert first == SeenOrder(ASKED, TradeId("t"), opened.trade.seq)
     assert desk.records[first.seq - 1].event == opened
     assert desk.state.open_trades == 0
     assert_books_balance(desk.state)
@@ -68,18 +68,18 @@ def test_the_first_answer_is_given_whatever_would_be_refused_now() -> None:
     desk = desk_with(rules=make_rules(max_open_trades=1))
     desk.open(named("t", margin="5000"))
     desk.at += 3600 * SECOND
-    assert desk.repeated(named("u", margin="5000")).seen.order == "t"
+    assert desk.repeated(named("u", margin="5000")).seen.trade_id == "t"
     assert_books_balance(desk.state)
 
 
 def test_a_known_client_order_id_with_another_body_is_a_conflict_that_names_the_first_order() -> None:
     desk = desk_with()
     desk.open(named("t"))
-    conflict = Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(OrderId("t")))
+    conflict = Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(TradeId("t")))
     assert desk.refused(named("u", margin="11")) == conflict
     desk.do(close_trade("t"))
     assert desk.refused(named("u", margin="11")) == conflict
-    assert desk.repeated(named("u")).seen.order == "t"
+    assert desk.repeated(named("u")).seen.trade_id == "t"
     assert_books_balance(desk.state)
 
 
@@ -113,10 +113,10 @@ def test_a_full_window_forgets_the_oldest_and_only_then_allows_a_second_trade() 
     assert desk.opened(named("t1", client_order="a")).forgets == ()
     assert desk.opened(named("t2", client_order="b")).forgets == ()
     desk.open(open_trade("t3"))  # without an id nothing is forgotten
-    assert desk.repeated(named("u", client_order="a")).seen.order == "t1"
+    assert desk.repeated(named("u", client_order="a")).seen.trade_id == "t1"
     assert desk.opened(named("t4", client_order="c")).forgets == ("a",)
     assert list(desk.state.accounts[ANN].seen) == ["b", "c"]
-    assert desk.repeated(named("u", client_order="b")).seen.order == "t2"
+    assert desk.repeated(named("u", client_order="b")).seen.trade_id == "t2"
     assert desk.opened(named("t5", client_order="a")).forgets == ("b",)
     assert list(desk.state.accounts[ANN].trades) == ["t1", "t2", "t3", "t4", "t5"]
     assert_books_balance(desk.state)
@@ -152,7 +152,7 @@ def test_a_request_that_differs_in_one_thing_is_another_one(asked: dict[str, Any
     for other in ONE_THING:
         command = open_trade("u", client_order="mine", **other)
         if other == asked:
-            assert desk.repeated(command).seen.order == "t"
+            assert desk.repeated(command).seen.trade_id == "t"
         else:
             assert desk.refused(command).reject is Reject.CLIENT_ORDER_ID_CONFLICT
     assert_books_balance(desk.state)
@@ -166,7 +166,7 @@ def test_the_price_that_was_seen_when_it_had_to_wait_is_no_part_of_what_is_asked
     again = desk.engine.seen(command)
     assert again != command
     assert isinstance(again, OpenTrade)
-    assert desk.repeated(again).seen.order == "t"
+    assert desk.repeated(again).seen.trade_id == "t"
 
 
 BTC_SCRIPT = "asset=BTC,type=short,margin=10.50,leverage=2.5,slippage=50,expectedPrice=100000.5"
@@ -184,9 +184,9 @@ def test_an_order_that_a_replay_of_the_first_release_made_is_still_met_again(sto
     evolved = desk_with(ANN)
     evolve(evolved.state, Record(2, desk.at, msgspec.structs.replace(opened, fingerprint=stored)))
     evolved.do(tick(BTC, "100000"))
-    assert evolved.repeated(command).seen == SeenOrder(stored, OrderId("t"), 2)
+    assert evolved.repeated(command).seen == SeenOrder(stored, TradeId("t"), 2)
     more = msgspec.structs.replace(command, margin=command.margin + 1)
-    assert evolved.refused(more) == Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(OrderId("t")))
+    assert evolved.refused(more) == Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(TradeId("t")))
     assert_books_balance(evolved.state)
 
 
@@ -196,8 +196,8 @@ def test_a_fingerprint_that_nobody_makes_any_more_is_a_conflict() -> None:
     for stored in ("", "body", "asset=SOL,type=long,margin=11,leverage=10,slippage=,expectedPrice="):
         other = desk_with()
         evolve(other.state, Record(2, other.at, msgspec.structs.replace(opened, fingerprint=stored)))
-        assert other.refused(named("u")).figures == UsedBefore(OrderId("t"))
+        assert other.refused(named("u")).figures == UsedBefore(TradeId("t"))
     removed = desk_with()
     evolve(removed.state, Record(2, removed.at, msgspec.structs.replace(opened, fingerprint=SCRIPTED[0][0])))
     removed.engine.rules = msgspec.structs.replace(removed.engine.rules, instruments={})
-    assert removed.refused(named("u")).figures == UsedBefore(OrderId("t")), "its asset is not configured any more"
+    assert removed.refused(named("u")).figures == UsedBefore(TradeId("t")), "its asset is not configured any more"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from exness.core.events import Record, TradeClosed
-from exness.core.instruments import AccountId, OrderId, Side
+from exness.core.events import CloseReason, Record, TradeClosed
+from exness.core.instruments import AccountId, Side, TradeId
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from tests.core.orders import TOUCH
@@ -44,9 +44,10 @@ def test_a_trade_is_closed_with_its_pnl(rules: Rules, side: Side, price: str, pn
     (record,) = desk.do(close_trade("t"))
     returned = usdc("10") + usdc(pnl)
     closed = TradeClosed(
-        order=OrderId("t"),
+        trade_id=TradeId("t"),
         account=ANN,
         asset=SOL,
+        reason=CloseReason.USER,
         price=usdc(price),
         margin=usdc("10"),
         pnl=usdc(pnl),

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from exness.core.events import Record, Trade, TradeOpened
-from exness.core.instruments import Asset, OrderId, Side
+from exness.core.instruments import Asset, Side, TradeId
 from exness.core.rejects import Refusal, Reject, Slipped, TooLittle
 from exness.core.rules import Rules
 from tests.core.orders import TOUCH
@@ -46,7 +46,7 @@ def test_a_trade_is_opened_with_all_that_is_known_of_it(rules: Rules, side: Side
     desk.at += 5
     (record,) = desk.do(open_trade("t", SOL, side, margin="12.5", leverage="10"))
     trade = Trade(
-        order=OrderId("t"),
+        id=TradeId("t"),
         account=ANN,
         asset=SOL,
         side=side,

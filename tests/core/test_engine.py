@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
-from exness.core.events import Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import CloseReason, Record, TradeClosed, TradeOpened
 from exness.core.evolve import evolve
-from exness.core.instruments import Execution, OrderId, Side
+from exness.core.instruments import Execution, Side, TradeId
 from exness.core.rules import Rules
 from tests.core.histories import History, all_rules, histories, play
 from tests.reference.twin import Twin, execute_both
@@ -30,6 +30,7 @@ from tests.support.books import (
     deposit,
     desk_with,
     events_of,
+    is_liquidation,
     make_engine,
     make_rules,
     open_account,
@@ -42,7 +43,9 @@ from tests.support.lanes import examples
 
 def orders_of(records: list[Record]) -> list[str]:
     """The orders that records liquidated; they must hold nothing else."""
-    return [event.order for event in events_of(TradeLiquidated, records)]
+    events = events_of(TradeClosed, records)
+    assert all(event.liquidated for event in events)
+    return [event.trade_id for event in events]
 
 
 def test_a_command_is_done_with_one_record_that_says_who_asked_and_when() -> None:
@@ -92,16 +95,19 @@ def test_a_trade_is_liquidated_at_exactly_its_price_and_not_one_unit_before(
     assert record == Record(
         seq=3,
         at=START + SECOND,
-        event=TradeLiquidated(
-            order=trade.order,
+        event=TradeClosed(
+            trade_id=trade.id,
             account=ANN,
             asset=SOL,
-            mark=trade.liquidation,
+            reason=CloseReason.LIQUIDATION,
+            price=trade.liquidation,
+            margin=usdc("10"),
+            pnl=-usdc("10"),
+            returned=0,
+            balance=usdc("4990"),
+            shortfall=0,
             bid=trade.liquidation,
             ask=trade.liquidation,
-            margin=usdc("10"),
-            shortfall=0,
-            balance=usdc("4990"),
         ),
     )
     state = desk.state
@@ -122,8 +128,8 @@ def test_a_gap_through_the_price_closes_at_the_tick_and_books_what_the_loss_exce
     desk.open(open_trade("t", SOL, side, margin="10", leverage="10"))
     (record,) = desk.do(tick(SOL, mark))
     event = record.event
-    assert isinstance(event, TradeLiquidated)
-    assert (event.mark, event.pnl, event.shortfall) == (usdc(mark), -usdc("10"), usdc(shortfall))
+    assert is_liquidation(event)
+    assert (event.price, event.pnl, event.shortfall) == (usdc(mark), -usdc("10"), usdc(shortfall))
     assert event.balance == desk.state.accounts[ANN].free == usdc("4990")
     assert (desk.state.house_pnl, desk.state.shortfall) == (usdc("10"), usdc(shortfall))
     assert_books_balance(desk.state)
@@ -133,10 +139,10 @@ def test_shortfalls_add_up_and_are_rounded_against_the_trader() -> None:
     desk = desk_with()
     desk.open(open_trade("a", SOL, LONG, margin="11.5", leverage="40.99"))
     desk.open(open_trade("b", SOL, LONG, margin="10", leverage="10"))
-    first, second = events_of(TradeLiquidated, desk.do(tick(SOL, "179.999999")))
+    first, second = events_of(TradeClosed, desk.do(tick(SOL, "179.999999")))
     # 11.5 x 40.99 x 20.000001 / 200 = 47.13850235...; the loss is rounded up.
-    assert (first.order, first.shortfall) == ("a", usdc("35.638503"))
-    assert (second.order, second.shortfall) == ("b", 1)
+    assert (first.trade_id, first.shortfall) == ("a", usdc("35.638503"))
+    assert (second.trade_id, second.shortfall) == ("b", 1)
     assert desk.state.shortfall == usdc("35.638504")
     assert_books_balance(desk.state)
 
@@ -165,8 +171,8 @@ def test_liquidation_triggers_on_the_mark_whatever_the_touch_is() -> None:
     desk.open(open_trade("short", SOL, SHORT, leverage="10"))
     assert desk.do(tick(SOL, "170", "190.000002")) == []  # mark 180.000001, bid far below
     assert desk.do(tick(SOL, "210", "229.999998")) == []  # mark 219.999999, ask far above
-    (event,) = events_of(TradeLiquidated, desk.do(tick(SOL, "170", "190.000001")))  # mark 180.0000005, half-even 180
-    assert (event.order, event.mark, event.bid, event.ask) == (
+    (event,) = events_of(TradeClosed, desk.do(tick(SOL, "170", "190.000001")))  # mark 180.0000005, half-even 180
+    assert (event.trade_id, event.price, event.bid, event.ask) == (
         "long",
         180_000_000,
         170_000_000,
@@ -239,7 +245,7 @@ def test_longs_come_before_shorts() -> None:
     desk = desk_with()
     long = desk.open(open_trade("long", SOL, LONG, leverage="10"))
     changed = {"side": SHORT, "entry": usdc("100"), "liquidation": usdc("110"), "seq": 3}
-    short = msgspec.structs.replace(long, order=OrderId("short"), **changed)
+    short = msgspec.structs.replace(long, id=TradeId("short"), **changed)
     evolve(desk.state, Record(3, START, TradeOpened(short, usdc("4980"))))
     assert orders_of(desk.do(tick(SOL, "150"))) == ["long", "short"]
     assert desk.state.accounts[ANN].free == usdc("4980")
@@ -335,9 +341,10 @@ def test_a_whole_life_ends_in_the_free_balance_to_the_last_unit() -> None:
     closed = desk.do(close_trade("t"))[0].event
     # 300 x (100000 - 98765.4322) / 100000 = 3.7037034
     assert closed == TradeClosed(
-        order=OrderId("t"),
+        trade_id=TradeId("t"),
         account=ANN,
         asset=BTC,
+        reason=CloseReason.USER,
         price=987_654_322,
         margin=usdc("100"),
         pnl=usdc("3.703703"),

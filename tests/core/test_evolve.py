@@ -11,15 +11,15 @@ from exness.core.capture import digest_of
 from exness.core.engine import Engine
 from exness.core.events import (
     AccountOpened,
+    CloseReason,
     Deposited,
     Event,
     Record,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.core.evolve import evolve, quote
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, TradeId
 from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice
 from exness.core.rules import Rules
@@ -58,9 +58,11 @@ def _at_work() -> Desk:
 
 OPENED = _at_work().records[2].event
 assert isinstance(OPENED, TradeOpened)
-CLOSED = TradeClosed(OrderId("t"), ANN, SOL, usdc("202"), usdc("10"), usdc("1"), usdc("11"), usdc("5001"))
-LIQUIDATED = TradeLiquidated(
-    OrderId("t"), ANN, SOL, usdc("180"), usdc("180"), usdc("180"), usdc("10"), shortfall=0, balance=usdc("4990")
+CLOSED = TradeClosed(
+    TradeId("t"), ANN, SOL, CloseReason.USER, usdc("202"), usdc("10"), usdc("1"), usdc("11"), usdc("5001")
+)
+LIQUIDATED = replace(
+    CLOSED, reason=CloseReason.LIQUIDATION, price=usdc("180"), pnl=-usdc("10"), returned=0, balance=usdc("4990")
 )
 
 
@@ -93,13 +95,13 @@ def test_a_record_that_is_older_than_the_last_is_damage() -> None:
         (replace(CLOSED, balance=usdc("5000")), BooksError, "account ann has 5001000000, its event says 5000000000"),
         (replace(LIQUIDATED, balance=0), BooksError, "account ann has 4990000000, its event says 0"),
         (
-            TradeOpened(replace(OPENED.trade, order="u", seq=4), usdc("4990")),
+            TradeOpened(replace(OPENED.trade, id="u", seq=4), usdc("4990")),
             BooksError,
             "account ann has 4980000000, its event says 4990000000",
         ),
         # A balance below 0.
         (
-            TradeOpened(replace(OPENED.trade, order="u", seq=4, margin=usdc("4991")), -usdc("1")),
+            TradeOpened(replace(OPENED.trade, id="u", seq=4, margin=usdc("4991")), -usdc("1")),
             BooksError,
             "account ann has -1000000, its event says -1000000",
         ),
@@ -107,12 +109,12 @@ def test_a_record_that_is_older_than_the_last_is_damage() -> None:
         # Sums that do not meet.
         (replace(CLOSED, pnl=usdc("2")), BooksError, "books do not balance at seq 4"),
         (replace(CLOSED, returned=usdc("12"), balance=usdc("5002")), BooksError, "books do not balance at seq 4"),
-        (replace(LIQUIDATED, margin=usdc("9")), BooksError, "books do not balance at seq 4"),
+        (replace(LIQUIDATED, pnl=-usdc("9")), BooksError, "books do not balance at seq 4"),
         # What a trade's life has no room for.
-        (OPENED, AssertionError, "a trade that is open can't have TradeOpened"),
-        (replace(CLOSED, order="u"), AssertionError, "a trade that is new can't have TradeClosed"),
-        (replace(CLOSED, account=BOB), AssertionError, "a trade that is new can't have TradeClosed"),
-        (replace(LIQUIDATED, order="u"), AssertionError, "a trade that is new can't have TradeLiquidated"),
+        (OPENED, AssertionError, "trade t is opened twice"),
+        (replace(CLOSED, trade_id="u"), AssertionError, "trade u is closed and is not open"),
+        (replace(CLOSED, account=BOB), AssertionError, "trade t is closed and is not open"),
+        (replace(LIQUIDATED, trade_id="u"), AssertionError, "trade u is closed and is not open"),
         # Accounts that are not there, or are already.
         (Deposited(AccountId("cid"), 1, 1), KeyError, "'cid'"),
         (replace(CLOSED, account=AccountId("cid")), KeyError, "'cid'"),
@@ -122,7 +124,7 @@ def test_a_record_that_is_older_than_the_last_is_damage() -> None:
         (AccountOpened(AccountId("cid"), "ann@example.com", 0), AssertionError, "account cid is opened twice"),
         # A client order id to forget that is not remembered.
         (
-            TradeOpened(replace(OPENED.trade, order="u", seq=4, client_order="x"), usdc("4980"), "", ("gone",)),
+            TradeOpened(replace(OPENED.trade, id="u", seq=4, client_order="x"), usdc("4980"), "", ("gone",)),
             KeyError,
             "'gone'",
         ),
@@ -145,7 +147,7 @@ def test_a_trade_ends_once(end: Event, again: Event) -> None:
     assert_books_balance(state)
     with pytest.raises(AssertionError) as bug:
         evolve(state, Record(5, START, again))
-    assert str(bug.value) == f"a trade that is new can't have {type(again).__name__}"
+    assert str(bug.value) == "trade t is closed and is not open"
 
 
 def test_a_record_sets_number_and_time() -> None:
@@ -172,7 +174,7 @@ def test_an_event_forgets_the_client_order_ids_it_names_and_no_others() -> None:
     # Whatever the window is configured to when it is replayed: a replay knows no rules.
     state = _at_work().state
     assert isinstance(OPENED, TradeOpened)
-    trade = replace(OPENED.trade, order="u", seq=4, client_order="next")
+    trade = replace(OPENED.trade, id="u", seq=4, client_order="next")
     evolve(state, Record(4, START, TradeOpened(trade, usdc("4980"), "body", forgets=("mine",))))
     assert list(state.accounts[ANN].seen) == ["next"]
     assert_books_balance(state)
@@ -196,9 +198,7 @@ def test_a_price_is_taken_without_a_record_and_replaces_the_one_before() -> None
         lambda state: evolve(state, Record(4, START, Deposited(ANN, 1, usdc("4990") + 1))),
         lambda state: evolve(state, Record(4, START, CLOSED)),
         lambda state: evolve(state, Record(4, START, LIQUIDATED)),
-        lambda state: evolve(
-            state, Record(4, START, TradeOpened(replace(OPENED.trade, order="u", seq=4), usdc("4980")))
-        ),
+        lambda state: evolve(state, Record(4, START, TradeOpened(replace(OPENED.trade, id="u", seq=4), usdc("4980")))),
     ],
     ids=["deposit", "close", "liquidate", "open"],
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exness.core import margin
 from exness.core.ceilings import STORED
 from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from tests.reference.twin import gain
 from tests.support.books import BTC, LONG, SHORT, SOL, hundredths, price_of, usdc
 
@@ -175,7 +175,7 @@ def test_a_long_at_1x_is_never_reached(amount: int, entry: int, mark: int) -> No
 def test_a_trade_ends_with_what_the_price_has_made_of_its_margin_and_a_shortfall_beyond_it(
     side: Side, amount: int, leverage: int, entry: int, mark: int
 ) -> None:
-    trade = Trade(OrderId("t"), AccountId("ann"), Asset("SOL"), side, amount, leverage, entry, 0, 0, 1)
+    trade = Trade(TradeId("t"), AccountId("ann"), Asset("SOL"), side, amount, leverage, entry, 0, 0, 1)
     gain = math.floor(exact_gain(side, amount, leverage, entry, mark))
     pnl = max(-amount, min(gain, STORED))
     settled = margin.settle(trade, mark)

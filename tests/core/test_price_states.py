@@ -5,7 +5,7 @@ import msgspec
 from exness.core.capture import digest_of
 from exness.core.commands import PriceTick
 from exness.core.engine import Done
-from exness.core.instruments import OrderId
+from exness.core.instruments import TradeId
 from exness.core.prices import PriceState
 from exness.core.rejects import NoPrice, Refusal, Reject
 from exness.core.state import State
@@ -79,7 +79,7 @@ def test_the_next_price_ends_a_suspicion() -> None:
     desk.do(tick(SOL, "260"))
     assert desk.state.price_state(SOL, desk.at) is PriceState.LIVE
     desk.open(open_trade("t"))
-    assert desk.state.accounts[ANN].trades[OrderId("t")].entry == usdc("260")
+    assert desk.state.accounts[ANN].trades[TradeId("t")].entry == usdc("260")
     assert_books_balance(desk.state)
 
 

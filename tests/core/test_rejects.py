@@ -5,7 +5,7 @@ from typing import get_args
 
 import msgspec
 
-from exness.core.instruments import Asset, OrderId
+from exness.core.instruments import Asset, TradeId
 from exness.core.prices import PriceState
 from exness.core.rejects import Figure, Figures, Limit, Refusal, Reject, TooLittle
 
@@ -34,6 +34,6 @@ def test_a_refusal_is_a_value_with_its_figures() -> None:
 
 def test_what_a_refusal_tells_is_integers_and_names_and_no_text_for_people() -> None:
     """Decimal points, JSON names and sentences are for whoever answers."""
-    allowed = {int, int | None, Asset, Asset | None, OrderId, Figure, Limit, PriceState}
+    allowed = {int, int | None, Asset, Asset | None, TradeId, Figure, Limit, PriceState}
     for figures in get_args(Figures):
         assert {field.type for field in msgspec.structs.fields(figures)} <= allowed

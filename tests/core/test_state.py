@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from exness.core.instruments import OrderId
+from exness.core.instruments import TradeId
 from exness.core.state import NOTHING, BooksError, State, audit
 from tests.support.books import (
     ANN,
@@ -102,7 +102,7 @@ def _off_by_one(owner: Callable[[State], object], name: str) -> Callable[[State]
 
 def _forget_trade(state: State) -> None:
     market = state.market(SOL)
-    market.longs.remove(state.accounts[ANN].trades[OrderId("o-1")])
+    market.longs.remove(state.accounts[ANN].trades[TradeId("o-1")])
 
 
 def _owe(state: State) -> None:

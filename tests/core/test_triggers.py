@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exness.core import margin, triggers
 from exness.core.events import Trade
-from exness.core.instruments import OrderId, Side
+from exness.core.instruments import Side, TradeId
 from exness.core.triggers import TriggerIndex
 from tests.support.books import ANN, LONG, SHORT, SOL
 from tests.support.lanes import examples
@@ -25,7 +25,7 @@ operations = st.lists(
 
 
 def trade(seq: int, liquidation: int, side: Side = LONG) -> Trade:
-    return Trade(OrderId(f"t{seq}"), ANN, SOL, side, 1, 100, liquidation, liquidation, 0, seq)
+    return Trade(TradeId(f"t{seq}"), ANN, SOL, side, 1, 100, liquidation, liquidation, 0, seq)
 
 
 def in_order(trades: list[Trade]) -> list[Trade]:

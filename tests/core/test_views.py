@@ -112,8 +112,8 @@ def test_holdings_are_in_the_order_they_were_opened_and_can_be_of_one_asset() ->
     desk = desk_with(ANN)
     for order, asset in (("c", SOL), ("a", ETH), ("b", SOL)):
         desk.open(open_trade(order, asset))
-    assert [trade.order for trade in see(desk, HoldingsOf(ANN)).trades] == ["c", "a", "b"]
-    assert [trade.order for trade in see(desk, HoldingsOf(ANN, SOL)).trades] == ["c", "b"]
+    assert [trade.id for trade in see(desk, HoldingsOf(ANN)).trades] == ["c", "a", "b"]
+    assert [trade.id for trade in see(desk, HoldingsOf(ANN, SOL)).trades] == ["c", "b"]
     assert see(desk, HoldingsOf(ANN, BTC)).trades == []
     assert see(desk, HoldingsOf(ANN, SOL)).owner.locked == usdc("30"), "of all trades: a gain ends at what may be held"
 

@@ -5,7 +5,7 @@ import sys
 
 from exness.__main__ import main
 from exness.core import engine
-from exness.core.events import Record, TradeLiquidated, TradeOpened
+from exness.core.events import Record, TradeClosed, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.state import State
 
@@ -17,7 +17,7 @@ def half(state: State, record: Record) -> None:
         case TradeOpened(trade) if trade.margin == SIGN:
             state.accounts[trade.account].free -= trade.margin
             raise AssertionError("this bug was planted by a test")
-        case TradeLiquidated() as event if event.mark == SIGN:
+        case TradeClosed() as event if event.liquidated and event.price == SIGN:
             state.free += 1
             raise AssertionError("this bug was planted by a test")
     evolve(state, record)

@@ -20,7 +20,7 @@ import pytest
 
 from exness.core.events import AccountOpened, Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.files import JOURNAL_DB
 from tests.faults.trading import SNAPSHOTS_NEVER, TRADERS, WAIT_S, Body, Books, acknowledged, signed_in, verified
 from tests.support.app import Stores, running_app

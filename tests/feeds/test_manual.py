@@ -10,12 +10,12 @@ import pytest
 
 from exness.core.commands import Command, PriceTick
 from exness.core.engine import Done
-from exness.core.events import Record, TradeLiquidated
+from exness.core.events import Record
 from exness.core.instruments import Asset
 from exness.core.prices import PriceState
 from exness.feeds.manual import ManualFeed
 from exness.runtime.clock import LAST_US
-from exness.runtime.ports import LastRecord, OutOfTime, ScriptedPrice
+from exness.runtime.ports.prices import LastRecord, OutOfTime, ScriptedPrice
 from tests.runtime.running import Running
 from tests.support.books import (
     ANN,
@@ -26,6 +26,7 @@ from tests.support.books import (
     SHORT,
     SOL,
     assert_books_balance,
+    is_liquidation,
     open_account,
     open_trade,
     price_of,
@@ -119,7 +120,7 @@ async def test_what_a_price_sets_off_is_decided_when_it_is_set_and_not_one_unit_
         assert it.running.state.open_trades == 1
         assert await it.price(SOL, "180") == 1
         assert it.running.state.open_trades == 0
-        assert isinstance((await it.records())[-1].event, TradeLiquidated)
+        assert is_liquidation((await it.records())[-1].event)
 
 
 async def test_no_guard_doubts_a_leap_or_a_wide_book() -> None:
@@ -138,7 +139,7 @@ async def test_a_tick_that_sets_off_more_than_one_step_of_the_engine_is_still_on
         await it.do(open_account(), *(open_trade(f"t{number}", SOL) for number in range(7)))
         assert await it.price(SOL, "100") == 7
         records = (await it.records())[-7:]
-        assert all(isinstance(record.event, TradeLiquidated) for record in records)
+        assert all(is_liquidation(record.event) for record in records)
         assert len({record.at for record in records}) == 1
         assert [record.seq for record in records] in it.running.journal.batches, "one transaction"
 
@@ -227,11 +228,11 @@ async def test_a_new_script_takes_the_place_of_the_old_one_and_an_empty_one_ends
         assert (it.state_of(SOL), it.feed.script_left) == (PriceState.DOWN, 0)
 
 
-async def test_starting_afresh_forgets_the_script_and_lets_the_clock_run() -> None:
+async def test_a_reset_forgets_the_script_and_lets_the_clock_run() -> None:
     async with manual() as it:
         await it.feed.run_script(script((1, SOL, "150")))
         await it.feed.set_clock(None, 5000, 0)
-        await it.feed.start_afresh()
+        await it.feed.reset()
         assert (it.feed.script_left, it.feed.paused, it.feed.speed) == (0, False, 1000)
         assert it.feed.now_us() >= it.start
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from exness.core.capture import digest_of
 from exness.core.commands import Command, PriceTick
 from exness.core.engine import Done, Engine, Outcome
-from exness.core.events import Record, TradeLiquidated, TradeOpened
+from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Asset
 from exness.core.prices import PriceState
@@ -23,9 +23,9 @@ from exness.core.views import Question
 from exness.feeds.guard import Guard, GuardSettings, JumpRule
 from exness.feeds.recording import CANDLE_HEADER, QUOTE_HEADER, ReplayError
 from exness.feeds.replay import ReplayFeed, ReplayOptions, Resume, resume_after
-from exness.runtime.ports import V
+from exness.runtime.ports.prices import V
 from tests.feeds.helpers import INSTRUMENTS, LIFE_US, SOL, T0_US, HeldPacer, since_t0
-from tests.support.books import assert_books_balance
+from tests.support.books import assert_books_balance, is_liquidation
 
 SECOND = 1_000_000
 ORDERS_HEADER = "time,account,do,order,asset,type,margin,leverage,slippage,expectedPrice"
@@ -353,7 +353,7 @@ async def test_every_run_ends_in_the_same_state_at_any_speed(tmp_path: Path) -> 
         desk = Desk()
         feed = await play(desk, files, speed, orders=script)
         digests.add((digest_of(desk.state), desk.state.at, feed.liquidations, feed.orders_done, feed.orders_refused))
-        liquidated = sum(isinstance(record.event, TradeLiquidated) for record in desk.records)
+        liquidated = sum(is_liquidation(record.event) for record in desk.records)
     assert len(digests) == 1
     assert liquidated > 20
 

@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from exness.access.ports import Mail
 from exness.mail.messages import link_mail
-from exness.runtime.ports import Mail
 
 USER, PASSWORD = "exness", "p@ss:w/rd?ü"
 USER_IN_URL = "exness:p%40ss%3Aw%2Frd%3F%C3%BC"

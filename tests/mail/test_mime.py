@@ -6,8 +6,8 @@ from email.message import EmailMessage
 import msgspec
 import pytest
 
+from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, fingerprint, parse_sender, recipient
-from exness.runtime.ports import Mail, MailError
 from tests.mail.servers import LINK, SENDER, YUKI, as_parsed, assert_no_secret, mail_to, parts
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

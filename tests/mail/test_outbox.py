@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from exness.access.ports import MailError
 from exness.mail.outbox import OutboxMailer
-from exness.runtime.ports import MailError
 from tests.mail.servers import LINK, SENDER, YUKI, as_parsed, assert_no_secret, mail_to, parts
 
 NAME = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{32}\.eml")

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
+from exness.access.ports import Mail, MailError
 from exness.mail.postman import Postman
 from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
-from exness.runtime.ports import Mail, MailError
 from tests.mail.servers import SENDER, assert_no_secret, mail_to, refusal, resend_server, smtp_server
 from tests.support.waiting import WAIT_S, until
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
+from exness.access.ports import MailError
 from exness.mail.mime import fingerprint
 from exness.mail.resend import BASE_URL, MAX_ANSWER_BYTES, ResendMailer
-from exness.runtime.ports import MailError
 from tests.mail.servers import SENDER, YUKI, ResendServer, assert_no_secret, mail_to, refusal, resend_server
 from tests.mail.test_mime import HOSTILE_ADDRESSES
 

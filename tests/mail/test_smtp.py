@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from exness.access.ports import MailError
 from exness.mail.mime import fingerprint
 from exness.mail.smtp import SmtpMailer
-from exness.runtime.ports import MailError
 from tests.mail.servers import (
     LINK,
     PASSWORD,

@@ -11,17 +11,17 @@ import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.engine import Done, Engine
 from exness.core.events import (
     AccountOpened,
+    CloseReason,
     Deposited,
     Event,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     Trade,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.core.instruments import Asset
@@ -147,8 +147,8 @@ class Twin:
                 return Prediction(self._close(command, at))
             case PriceTick():
                 return self._tick(command, at)
-            case StartAfresh():
-                raise AssertionError("no world starts afresh")
+            case Reset():
+                raise AssertionError("no world is reset")
 
     def _join(self, command: OpenAccount) -> list[Event] | Refusal:
         if command.account in self.wallets or any(command.email == each.email for each in self.wallets.values()):
@@ -168,7 +168,7 @@ class Twin:
             first = wallet.seen[command.client_order]
             if first.fingerprint == _asked(command):
                 return Repeated(first)
-            return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(first.order))
+            return Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(first.trade_id))
         refusal = self._no_price(command.asset, at) or self._doubted_price(command.asset, at)
         if refusal:
             return refusal
@@ -197,7 +197,7 @@ class Twin:
         leverage = Fraction(command.leverage, 100)
         entry_scaled = int(entry * self._units(command.asset))
         trade = Trade(
-            order=command.order,
+            id=command.trade_id,
             account=command.account,
             asset=command.asset,
             side=command.side,
@@ -268,7 +268,7 @@ class Twin:
         return None
 
     def _close(self, command: CloseTrade, at: int) -> list[Event] | Refusal:
-        lot = self.lots.get(command.order)
+        lot = self.lots.get(command.trade_id)
         if lot is None or lot.trade.account != command.account:
             return Refusal(Reject.TRADE_NOT_FOUND)
         trade = lot.trade
@@ -284,9 +284,10 @@ class Twin:
         returned = trade.margin + pnl
         return [
             TradeClosed(
-                order=trade.order,
+                trade_id=trade.id,
                 account=trade.account,
                 asset=trade.asset,
+                reason=CloseReason.USER,
                 price=int(price * self._units(trade.asset)),
                 margin=trade.margin,
                 pnl=pnl,
@@ -319,17 +320,20 @@ class Twin:
         shorts.sort(key=lambda each: (each.trade.liquidation, each.trade.seq))
         return longs + shorts
 
-    def _liquidation(self, lot: Lot, tick: PriceTick, mark: Fraction) -> TradeLiquidated:
-        return TradeLiquidated(
-            order=lot.trade.order,
+    def _liquidation(self, lot: Lot, tick: PriceTick, mark: Fraction) -> TradeClosed:
+        return TradeClosed(
+            trade_id=lot.trade.id,
             account=lot.trade.account,
             asset=tick.asset,
-            mark=int(mark * self._units(tick.asset)),
-            bid=tick.bid,
-            ask=tick.ask,
+            reason=CloseReason.LIQUIDATION,
+            price=int(mark * self._units(tick.asset)),
             margin=lot.trade.margin,
+            pnl=-lot.trade.margin,
+            returned=0,
             shortfall=math.ceil(-lot.gain(mark) * MICRO) - lot.trade.margin,
             balance=self._balance(lot.trade.account, 0),
+            bid=tick.bid,
+            ask=tick.ask,
         )
 
     def _mark(self, tick: PriceTick) -> Fraction:
@@ -369,26 +373,23 @@ class Twin:
             case TradeOpened():
                 self._opened(event)
             case TradeClosed():
-                self._ended(event.order, Fraction(event.pnl, MICRO))
+                self._ended(event.trade_id, Fraction(event.pnl, MICRO))
                 self.shortfall += Fraction(event.shortfall, MICRO)
-            case TradeLiquidated():
-                self._ended(event.order, -Fraction(event.margin, MICRO))
-                self.shortfall += Fraction(event.shortfall, MICRO)
-            case StartedAfresh():
-                raise AssertionError("no world starts afresh")
+            case ExchangeReset():
+                raise AssertionError("no world is reset")
         assert self._balances(), "the twin's own books do not balance"
 
     def _opened(self, event: TradeOpened) -> None:
         trade = event.trade
         entry = Fraction(trade.entry, self._units(trade.asset))
         lot = Lot(trade, Fraction(trade.margin, MICRO), Fraction(trade.leverage, 100), entry)
-        self.lots[trade.order] = lot
+        self.lots[trade.id] = lot
         self._pay(trade.account, -lot.margin)
         if trade.client_order is not None:
             seen = self.wallets[trade.account].seen
             for forgotten in event.forgets:
                 del seen[forgotten]
-            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.order, trade.seq)
+            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, trade.seq)
 
     def _ended(self, order: str, pnl: Fraction) -> None:
         lot = self.lots.pop(order)

@@ -11,10 +11,10 @@ from exness.core.events import Record
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.core.state import State
-from exness.runtime.ports import Clock
-from exness.storage.memory import MemoryJournal
+from exness.runtime.ports.clock import Clock
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, make_engine, open_account, tick
 from tests.support.exchange import SetClock, make_parts
+from tests.support.memory_storage import MemoryJournal
 from tests.support.waiting import until
 
 

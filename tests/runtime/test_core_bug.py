@@ -17,9 +17,9 @@ from exness.core.engine import Done
 from exness.runtime.sequencer import Busy, NotTaken
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
-from exness.storage.memory import MemorySnapshots
 from tests.runtime.running import Running, running
 from tests.support.books import ANN, BOB, ETH, SOL, START, close_trade, deposit, open_account, open_trade, tick
+from tests.support.memory_storage import MemorySnapshots
 from tests.support.planted import WHAT, PlantedBug
 from tests.support.waiting import WAIT_S, until
 

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from exness.core.events import Deposited, Record, StartedAfresh
+from exness.core.events import Deposited, ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.runtime import flush
 from exness.runtime.candles import CandleBatch, CandleBook, CandleQuery, Counted, Interval
 from exness.runtime.flush import CandleFlush, forget_before_reset
-from exness.storage.memory import MemoryCandles, MemoryJournal
 from tests.support.books import BTC, SECOND, SOL, START, tick
+from tests.support.memory_storage import MemoryCandles, MemoryJournal
 from tests.support.waiting import until
 
 NEVER_S = 3600.0
@@ -25,7 +25,7 @@ def deposited(seq: int) -> Record:
 
 
 def reset(seq: int) -> Record:
-    return Record(seq, START + seq, StartedAfresh())
+    return Record(seq, START + seq, ExchangeReset())
 
 
 class Desk:

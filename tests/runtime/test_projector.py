@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 
 from exness.core.events import Record
 from exness.runtime import projector
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.projector import Projector, TablesBehind
 from exness.storage.fold import gather
-from exness.storage.memory import MemoryJournal, MemoryTables
 from exness.storage.rows import TRADES
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, random_trading
+from tests.support.memory_storage import MemoryJournal, MemoryTables
 from tests.support.waiting import until
 
 DESK = random_trading(4)
@@ -191,8 +191,8 @@ async def test_who_waits_for_tables_that_do_not_come_is_refused_after_a_while(mo
 async def test_a_damaged_record_that_it_needs_ends_it() -> None:
     desk = Desk(in_journal=ALL)
     await desk.journal.append(DESK.records)
-    number, at, kind, payload, request, checksum = desk.journal.rows[20]
-    desk.journal.rows[20] = (number, at, kind, payload, request, checksum ^ 1)
+    row = desk.journal.rows[20]
+    desk.journal.rows[20] = (*row[:5], row[5] ^ 1, *row[6:])
     with pytest.raises(JournalDamaged, match="record 21 is damaged"):
         await asyncio.wait_for(desk.projector.run(), 10)
     assert desk.tables.mark.seq <= 20

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from exness.core.instruments import AccountId, OrderId
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.core.instruments import AccountId, TradeId
+from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Busy, NotTaken
 from tests.support.waiting import until
@@ -25,7 +25,7 @@ class HeldHistory:
         await self._wait()
         return [], Analytics(total=7)
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
         await self._wait()
         return None
 
@@ -41,10 +41,10 @@ async def test_a_read_beyond_the_bound_is_refused_at_once_whichever_kind_it_is()
     history = BoundedHistory(held, 2)
     waiting: list[asyncio.Task[object]] = [
         asyncio.create_task(history.trades(QUERY)),
-        asyncio.create_task(history.trade(AccountId("ann"), OrderId("t"))),
+        asyncio.create_task(history.trade(AccountId("ann"), TradeId("t"))),
     ]
     await until(lambda: held.asked == 2)
-    for late in (history.trades(QUERY), history.trade(AccountId("ann"), OrderId("t"))):
+    for late in (history.trades(QUERY), history.trade(AccountId("ann"), TradeId("t"))):
         with pytest.raises(NotTaken) as refusal:
             await late
         assert refusal.value.why is Busy.OVERLOADED

@@ -11,9 +11,9 @@ from exness.core.engine import Done
 from exness.core.events import Record
 from exness.core.state import State
 from exness.runtime import recovery
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
-from exness.storage.memory import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.contracts.trading import random_trading
 from tests.support.books import (
     BOB,
@@ -29,6 +29,7 @@ from tests.support.books import (
     open_trade,
     tick,
 )
+from tests.support.memory_storage import MemoryJournal, MemorySnapshot, MemorySnapshots
 from tests.support.states import replayed
 
 
@@ -171,8 +172,8 @@ async def test_when_every_snapshot_is_damaged_the_journal_alone_is_enough() -> N
 
 
 def damage_row(journal: MemoryJournal, seq: int) -> None:
-    number, at, kind, payload, request, checksum = journal.rows[seq - 1]
-    journal.rows[seq - 1] = (number, at, kind, payload[:-1] + " ", request, checksum)
+    row = journal.rows[seq - 1]
+    journal.rows[seq - 1] = (*row[:3], row[3][:-1] + " ", *row[4:])
 
 
 @pytest.mark.parametrize("covered", [False, True], ids=["replayed", "under a snapshot"])
@@ -438,7 +439,7 @@ async def test_proof_of_loss_is_seen_before_a_damaged_last_record() -> None:
 async def test_damage_in_the_journal_is_named_as_damage_and_not_as_another_journal() -> None:
     desk = known_history()
     journal, snapshots = await journal_of(desk), await snapshots_of(desk, 8)
-    number, at, kind, payload, request, checksum = journal.rows[3]
-    journal.rows[3] = (number, at, kind, payload, request, checksum ^ 1)
+    row = journal.rows[3]
+    journal.rows[3] = (*row[:5], row[5] ^ 1, *row[6:])
     with pytest.raises(StorageError, match="record 4 is damaged"):
         await recover(journal, snapshots)

@@ -6,7 +6,6 @@ import pytest
 
 from exness.core.commands import OpenTrade
 from exness.core.engine import Done
-from exness.core.events import TradeLiquidated
 from exness.core.instruments import Asset
 from exness.core.rejects import Refusal, Reject, TooLittle
 from exness.core.state import BooksError
@@ -24,6 +23,7 @@ from tests.support.books import (
     close_trade,
     deposit,
     digest_and_interest,
+    is_liquidation,
     make_rules,
     open_account,
     open_trade,
@@ -244,7 +244,7 @@ async def test_a_cascade_is_done_in_steps_with_turns_for_the_loop_nothing_in_bet
         assert cascade in exchange.journal.batches
         assert min(outcome.records[0].seq for outcome in outcomes if isinstance(outcome, Done)) == first + 95
         events = [record.event async for records in exchange.journal.read(first - 1) for record in records][:95]
-        assert all(isinstance(event, TradeLiquidated) for event in events)
+        assert all(is_liquidation(event) for event in events)
 
 
 # --- not taken ----------------------------------------------------------------------------------------------------

@@ -12,13 +12,14 @@ from exness.core.capture import Header, digest_of
 from exness.core.instruments import AccountId
 from exness.core.state import State
 from exness.runtime import snapshots as snapshots_module
-from exness.runtime.ports import SnapshotDraft, SnapshotInfo, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDraft, SnapshotInfo
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Halted
-from exness.storage.memory import MemoryDraft, MemoryJournal, MemorySnapshots
 from tests.runtime.running import Running, running
 from tests.support.books import ANN, SOL, close_trade, deposit, open_account, open_trade, tick
+from tests.support.memory_storage import MemoryDraft, MemoryJournal, MemorySnapshots
 from tests.support.waiting import until
 
 

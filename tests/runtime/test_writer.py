@@ -8,7 +8,7 @@ import pytest
 from exness.core.events import Deposited, Record
 from exness.core.instruments import AccountId
 from exness.runtime.bus import Bus
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.writer import Halted, Writer
 from tests.runtime.running import NotingJournal
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ from random import Random
 import msgspec
 
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade
-from exness.core.instruments import AccountId, Asset, Execution, Instrument, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Instrument, Side, TradeId
 from exness.core.rules import Rules
 from tests.simulation.disk import CommitFault, Decay, Outage
 
@@ -186,8 +186,8 @@ class _Author:
         self._price = dict(self._scale)
         self._opens: list[OpenTrade] = []
         self._named: list[OpenTrade] = []
-        self._seen_at: dict[OrderId, int] = {}
-        self._closed: set[OrderId] = set()
+        self._seen_at: dict[TradeId, int] = {}
+        self._closed: set[TradeId] = set()
         self._orders = 0
         # How troubled this world is: some have no crash at all, some hardly anything else.
         self._trouble = random.choice((0.0, 0.5, 1.0, 3.0))
@@ -273,7 +273,7 @@ class _Author:
     def _open(self) -> list[Action]:
         command = self._new_order()
         self._opens.append(command)
-        self._seen_at[command.order] = self._price[command.asset]
+        self._seen_at[command.trade_id] = self._price[command.asset]
         if command.client_order is not None:
             self._named.append(command)
         return [self._ask(command)]
@@ -283,17 +283,17 @@ class _Author:
         if not self._named:
             return self._open()
         first = self._random.choice(self._named[-6:])
-        return [self._ask(msgspec.structs.replace(first, order=self._new_id()))]
+        return [self._ask(msgspec.structs.replace(first, trade_id=self._new_id()))]
 
     def _close(self) -> list[Action]:
         random = self._random
         if not self._opens or random.random() < 0.03:
-            return [self._ask(CloseTrade(random.choice(self._accounts), OrderId("unknown")))]
-        fresh = [trade for trade in self._opens[-15:] if trade.order not in self._closed]
+            return [self._ask(CloseTrade(random.choice(self._accounts), TradeId("unknown")))]
+        fresh = [trade for trade in self._opens[-15:] if trade.trade_id not in self._closed]
         trade = random.choice(fresh if fresh and random.random() < 0.8 else self._opens)
-        self._closed.add(trade.order)
+        self._closed.add(trade.trade_id)
         account = random.choice(self._accounts) if random.random() < 0.1 else trade.account
-        return [self._ask(CloseTrade(account, trade.order))]
+        return [self._ask(CloseTrade(account, trade.trade_id))]
 
     def _ask(self, command: Command) -> Ask:
         random = self._random
@@ -309,7 +309,7 @@ class _Author:
             expected = max(1, self._price[asset] * random.choice((70, 99, 100, 101, 130)) // 100)
         command = OpenTrade(
             account=random.choice(self._accounts),
-            order=self._new_id(),
+            trade_id=self._new_id(),
             asset=asset,
             side=random.choice(tuple(Side)),
             margin=self._margin(),
@@ -321,12 +321,12 @@ class _Author:
             command = msgspec.structs.replace(command, **NONSENSE[self._orders % len(NONSENSE)])
         if random.random() > 0.35:
             return command
-        name = random.choice(("c1", "c2", "c3", "c4", f"c-{command.order}"))
+        name = random.choice(("c1", "c2", "c3", "c4", f"c-{command.trade_id}"))
         return msgspec.structs.replace(command, client_order=name)
 
-    def _new_id(self) -> OrderId:
+    def _new_id(self) -> TradeId:
         self._orders += 1
-        return OrderId(f"o{self._orders}")
+        return TradeId(f"o{self._orders}")
 
     def _margin(self) -> int:
         random = self._random
@@ -366,7 +366,7 @@ class _Author:
         if not self._opens:
             return self._tick()
         trade = random.choice(self._opens[-8:])
-        entry = self._seen_at[trade.order]
+        entry = self._seen_at[trade.trade_id]
         distance = -(-entry * 100 // trade.leverage)
         if trade.side is Side.LONG:
             distance = -distance

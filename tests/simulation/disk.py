@@ -16,9 +16,11 @@ import msgspec
 from exness.core.capture import Digest, Header
 from exness.core.events import Record
 from exness.core.instruments import AccountId
-from exness.runtime.ports import JournalDamaged, SnapshotDamaged, SnapshotInfo, StorageError, Watermark
-from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
-from exness.storage.memory import MemoryTables
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.tables import Watermark
+from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
+from tests.support.memory_storage import MemoryTables
 
 
 class Outage(StrEnum):
@@ -156,22 +158,28 @@ class Disk:
 
 def damaged(row: Row, random: Random) -> Row:
     """One field of the row, not as it was written."""
-    seq, at, kind, payload, request, checksum = row
-    match random.randrange(6):
+    seq, at, kind, payload, request, checksum, version, cause = row
+    match random.randrange(8):
         case 0:
-            return seq, at ^ (1 << random.randrange(40)), kind, payload, request, checksum
+            return seq, at ^ (1 << random.randrange(40)), kind, payload, request, checksum, version, cause
         case 1:
-            return seq, at, kind[:-1], payload, request, checksum
+            return seq, at, kind[:-1], payload, request, checksum, version, cause
         case 2:
-            return seq, at, kind, payload[: random.randrange(len(payload))], request, checksum
+            cut = payload[: random.randrange(len(payload))]
+            return seq, at, kind, cut, request, checksum, version, cause
         case 3:
-            return seq, at, kind, payload, request + "!", checksum
+            return seq, at, kind, payload, request + "!", checksum, version, cause
         case 4:
-            return seq, at, kind, payload, request, checksum ^ (1 << random.randrange(32))
+            return seq, at, kind, payload, request, checksum ^ (1 << random.randrange(32)), version, cause
+        case 5:
+            return seq, at, kind, payload, request, checksum, version ^ 1, cause
+        case 6:
+            return seq, at, kind, payload, request, checksum, version, cause + "!"
         case _:
             place = random.randrange(len(payload))
             other = chr((ord(payload[place]) - 31) % 95 + 32)
-            return seq, at, kind, payload[:place] + other + payload[place + 1 :], request, checksum
+            changed = payload[:place] + other + payload[place + 1 :]
+            return seq, at, kind, changed, request, checksum, version, cause
 
 
 def spoil(snapshot: Snapshot, random: Random) -> None:
@@ -296,8 +304,7 @@ def tables_of(rows: Sequence[Row]) -> MemoryTables:
 
 
 def decode_row(row: Row) -> Record:
-    seq, at, kind, payload, request, checksum = row
-    return decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum))
+    return decode(as_read(row))
 
 
 class SimSnapshots:

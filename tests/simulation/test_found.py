@@ -10,7 +10,6 @@ from exness.core.state import State
 from exness.core.views import BalanceOf
 from exness.runtime.clock import SystemClock
 from exness.runtime.ticks import TickQueue
-from exness.storage.memory import MemoryJournal
 from tests.simulation.loop import SimLoop
 from tests.support.books import (
     ANN,
@@ -25,6 +24,7 @@ from tests.support.books import (
     tick,
 )
 from tests.support.exchange import make_parts
+from tests.support.memory_storage import MemoryJournal
 
 
 def test_the_last_accepted_price_is_not_shed_for_the_suspect_one_behind_it() -> None:

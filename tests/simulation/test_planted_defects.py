@@ -20,13 +20,14 @@ from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
 from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import StorageError, V
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.prices import V
 from exness.runtime.projector import Projector
 from exness.runtime.sequencer import Busy, Sequencer, _refuse
 from exness.runtime.ticks import TickQueue, _mark
 from exness.runtime.writer import Writer
 from exness.storage import codec
-from exness.storage.fold import apply, gather
+from exness.storage.fold import PAID, apply, gather
 from exness.storage.rows import BALANCES
 from tests.simulation.actions import make_history
 from tests.simulation.disk import SimTables
@@ -191,7 +192,7 @@ def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
             return real(state, rules, command, at)  # type: ignore[arg-type]
         return outcome
 
-    patch.setitem(engine._DECIDE, OpenTrade, twice)
+    patch.setitem(decide.DECIDE, OpenTrade, twice)
 
 
 @defect
@@ -282,7 +283,7 @@ def a_failed_commit_and_on_it_goes(patch: Patch) -> None:
 @defect
 def a_checksum_that_nobody_looks_at(patch: Patch) -> None:
     real = codec.checksum
-    patch.setattr(codec, "checksum", lambda *fields: real(0, 0, b"", b"", b""))
+    patch.setattr(codec, "checksum", lambda *fields: real(0, 0, b"", b"", b"", 1, b""))
 
 
 @defect
@@ -334,8 +335,8 @@ def tables_that_count_a_batch_twice_after_a_failure(patch: Patch) -> None:
         try:
             await write(self, records)
         except StorageError:
-            for change in gather(records).changes.get(BALANCES, {}).values():
-                apply(self._disk.tables.rows[BALANCES][change.key], change)
+            for account, values in gather(records).changes[PAID].items():
+                apply(self._disk.tables.rows[BALANCES][account], PAID, values)
             raise
 
     patch.setattr(SimTables, "write", again)

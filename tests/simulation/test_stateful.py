@@ -9,9 +9,9 @@ from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, Open
 from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
-from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.state import State, audit
-from exness.storage.codec import decode, encode
+from exness.storage.codec import as_read, decode, encode
 from tests.reference.twin import PRICE_LIFE_US, Twin, execute_both
 from tests.simulation.actions import SECOND
 from tests.support.books import make_rules
@@ -76,12 +76,12 @@ class Exchange(RuleBasedStateMachine):
         slippage: int | None,
     ) -> None:
         self.orders += 1
-        order = OrderId(f"o{self.orders}")
+        order = TradeId(f"o{self.orders}")
         self.ask(OpenTrade(account, order, asset, side, margin, leverage, slippage, None, name))
 
     @rule(account=st.sampled_from(ACCOUNTS), back=st.integers(0, 5))
     def close(self, account: AccountId, back: int) -> None:
-        self.ask(CloseTrade(account, OrderId(f"o{self.orders - back}")))
+        self.ask(CloseTrade(account, TradeId(f"o{self.orders - back}")))
 
     @rule(account=st.sampled_from(ACCOUNTS), amount=st.integers(1, 1000 * SECOND))
     def deposit(self, account: AccountId, amount: int) -> None:
@@ -124,8 +124,8 @@ class Exchange(RuleBasedStateMachine):
         rows = [encode(record) for record in self.journal[:kept]]
         del self.journal[kept:]
         state = self._restored()
-        for seq, at, kind, payload, request, checksum in rows[state.seq :]:
-            evolve(state, decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum)))
+        for row in rows[state.seq :]:
+            evolve(state, decode(as_read(row)))
         self.durable = kept
         self.twin = Twin.after(self.journal, self.engine.rules, self.twin.step)
         self.engine = Engine(self.engine.rules, state, self.twin.step)
@@ -151,7 +151,7 @@ class Exchange(RuleBasedStateMachine):
 
     @invariant()
     def every_order_is_opened_once(self) -> None:
-        opened = [record.event.trade.order for record in self.journal if isinstance(record.event, TradeOpened)]
+        opened = [record.event.trade.id for record in self.journal if isinstance(record.event, TradeOpened)]
         assert len(opened) == len(set(opened))
 
 

@@ -18,10 +18,9 @@ from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import (
     AccountOpened,
     Deposited,
+    ExchangeReset,
     Record,
-    StartedAfresh,
     TradeClosed,
-    TradeLiquidated,
     TradeOpened,
 )
 from exness.core.instruments import AccountId, Asset
@@ -29,11 +28,11 @@ from exness.core.outcomes import Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
 from exness.core.state import BooksError, State, audit
-from exness.runtime.ports import SnapshotDamaged, StorageError
+from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Busy
 from exness.storage.codec import Row, encode
-from exness.storage.memory import MemoryTables
 from exness.storage.rows import BALANCES, HOUSE
 from tests.reference.twin import Prediction, Twin
 from tests.simulation.actions import Bounds
@@ -48,6 +47,8 @@ from tests.simulation.disk import (
     tables_of,
 )
 from tests.simulation.loop import run_alone
+from tests.support.books import is_liquidation
+from tests.support.memory_storage import MemoryTables
 
 _NOTES = {"snapshot ": "snapshot fallback"}
 """What recovery says of what was not as it should be, by a sign of it."""
@@ -200,9 +201,9 @@ class Watch:
         if more:
             self.reached("tick done in steps")
             return
-        overdue = [lot.trade.order for lot in self.twin.due(tick)]
+        overdue = [lot.trade.id for lot in self.twin.due(tick)]
         self.check(not overdue, "nothing is overdue after a tick", overdue)
-        known = [trade.order for account in state.account_list for trade in account.trades.values()]
+        known = [trade.id for account in state.account_list for trade in account.trades.values()]
         self.check(len(known) == len(self.twin.lots), "the open trades are what they must be", known)
 
     def _no_tick_waits_for_long(self) -> None:
@@ -220,7 +221,7 @@ class Watch:
             return
         last: dict[Asset, PriceTick] = {}
         for tick, seq, _ in self._offered:
-            missed = [lot.trade.order for lot in self.twin.due(tick) if lot.trade.seq <= seq]
+            missed = [lot.trade.id for lot in self.twin.due(tick) if lot.trade.seq <= seq]
             self.check(not missed, "no tick is missed", f"{tick} would have liquidated {missed}")
             if not tick.suspect:
                 last[tick.asset] = tick
@@ -264,15 +265,15 @@ class Watch:
             case TradeOpened() as event:
                 self.counters["trades opened"] += 1
                 self.counters["client order ids forgotten"] += len(event.forgets)
-            case TradeClosed() as event:
+            case TradeClosed() as event if not event.liquidated:
                 self.counters["trades closed"] += 1
                 self.counters["trades closed with everything lost"] += event.pnl == -event.margin
                 self.counters["trades closed with a shortfall"] += event.shortfall > 0
-            case TradeLiquidated() as event:
+            case TradeClosed() as event:
                 self.counters["trades liquidated"] += 1
                 self.counters["liquidated with a shortfall"] += event.shortfall > 0
                 self.counters["liquidated without a shortfall"] += event.shortfall == 0
-            case AccountOpened() | Deposited() | StartedAfresh():
+            case AccountOpened() | Deposited() | ExchangeReset():
                 pass
 
     # --- disk -----------------------------------------------------------------------------------------------------
@@ -335,8 +336,8 @@ class Watch:
                 first = self._log[seen.seq - 1]
                 assert isinstance(command, OpenTrade)
                 told = isinstance(first.event, TradeOpened) and first.event.trade
-                named = told and (told.order, told.account, told.client_order)
-                asked = (seen.order, command.account, command.client_order)
+                named = told and (told.id, told.account, told.client_order)
+                asked = (seen.trade_id, command.account, command.client_order)
                 self.check(named == asked, "a repeat gets the first answer", seen)
                 self._promise(first)
             case Refusal():
@@ -498,4 +499,4 @@ def _is_whole(snapshot: Snapshot) -> bool:
 
 def _orders(outcome: Outcome) -> list[str]:
     assert isinstance(outcome, Done), outcome
-    return [record.event.order for record in outcome.records if isinstance(record.event, TradeLiquidated)]
+    return [record.event.trade_id for record in outcome.records if is_liquidation(record.event)]

@@ -23,7 +23,7 @@ from exness.core.instruments import AccountId, Asset
 from exness.core.views import BalanceOf
 from exness.runtime import clock, projector, snapshots
 from exness.runtime.bus import FellBehind
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import NotTaken
 from exness.runtime.writer import Halted

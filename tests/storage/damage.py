@@ -1,24 +1,32 @@
 """Data directories made by the real engine, and what can befall them."""
 
 import hashlib
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import msgspec
+
+from exness.core.capture import decode_header, encode_header
 from exness.core.events import Record
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import Snapshots
-from exness.storage.codec import Row, encode
-from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB
+from exness.runtime.ports.snapshots import Snapshots
+from exness.storage.codec import Row, decode, encode
+from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
+from exness.storage.journal import SELECT_RECORDS
 from exness.storage.sqlite import Storage, open_storage
 from exness.storage.verify import Report, verify_directory
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, picture
 
-REPLACE = "REPLACE INTO journal (seq, at, kind, payload, request, checksum) VALUES (?, ?, ?, ?, ?, ?)"
+REPLACE = (
+    "REPLACE INTO journal (seq, at, kind, payload, request, checksum, version, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 async def make_directory(data_dir: Path, records: Sequence[Record], snapshots_at: Sequence[int] = ()) -> None:
@@ -64,21 +72,55 @@ PRAGMA user_version = 5;
 """A main.db of before journal.db, as far as anything of it is read."""
 
 
+def old_row(record: Record) -> tuple[int, int, str, str, str, int]:
+    """A record as 0.1.0 wrote it, read off its rows and not off our upcasters."""
+    event = msgspec.to_builtins(record.event)
+    kind = event["type"]
+    if kind == "trade_opened":
+        event["trade"] = {"order": event["trade"].pop("id"), **event["trade"]}
+    elif kind == "trade_closed":
+        event["order"] = event.pop("trade_id")
+        event.setdefault("shortfall", 0)
+        if event.pop("reason") == "liquidation":
+            kind = event["type"] = "trade_liquidated"
+            event["mark"] = event.pop("price")
+            del event["pnl"], event["returned"]
+    elif kind == "exchange_reset":
+        kind = event["type"] = "started_afresh"
+    payload = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+    spelled = f"{record.seq} {record.at} {kind} {len(record.request.encode())} {record.request}{payload}"
+    return record.seq, record.at, kind, payload, record.request, crc32(spelled.encode())
+
+
 def make_older(data_dir: Path) -> None:
     """Turn a stopped exchange's directory into one that a version before journal.db left, with all of it in main.db."""
     old = data_dir / "old.db"
     with closing(sqlite3.connect(old, isolation_level=None)) as connection:
         connection.executescript(OLD_MAIN)
         connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        for database, tables in ((JOURNAL_DB, ("journal", "assets")), (MARKET_DB, ("candles", "counted"))):
+        with closing(sqlite3.connect(data_dir / JOURNAL_DB)) as journal:
+            rows = [old_row(decode(row)) for row in journal.execute(SELECT_RECORDS, (0, -1))]
+        connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", rows)
+        for database, tables in ((JOURNAL_DB, ("assets",)), (MARKET_DB, ("candles", "counted"))):
             connection.execute("ATTACH DATABASE ? AS new", (str(data_dir / database),))
             for table in tables:
                 connection.execute(f"INSERT INTO main.{table} SELECT * FROM new.{table}")
             connection.execute("DETACH DATABASE new")
+    if (data_dir / SNAPSHOTS_DB).exists():
+        _untie_snapshots(data_dir)
     for database in (JOURNAL_DB, MARKET_DB, MAIN_DB):
         for file in data_dir.glob(f"{database}*"):
             file.unlink()
     old.rename(data_dir / MAIN_DB)
+
+
+def _untie_snapshots(data_dir: Path) -> None:
+    """Snapshots of 0.1.0 did not say which journal they are of."""
+    with tampering(data_dir / SNAPSHOTS_DB) as connection:
+        for seq, header, digest, chunks, size, _ in connection.execute("SELECT * FROM snapshots").fetchall():
+            untied = encode_header(msgspec.structs.replace(decode_header(header), journal=None))
+            checksum = crc32(b"%d %d %d %s %s" % (seq, chunks, size, digest.encode(), untied))
+            connection.execute("UPDATE snapshots SET header = ?, checksum = ? WHERE seq = ?", (untied, checksum, seq))
 
 
 def checked(data_dir: Path) -> Report:
@@ -125,7 +167,7 @@ def row_of(data_dir: Path, seq: int) -> Row:
 
 def flip_in_record(data_dir: Path, seq: int, column: str, place: float = 0.5) -> None:
     """One bit of one column of a record."""
-    columns = ("seq", "at", "kind", "payload", "request", "checksum")
+    columns = ("seq", "at", "kind", "payload", "request", "checksum", "version", "cause")
     value = row_of(data_dir, seq)[columns.index(column)]
     tamper(data_dir / JOURNAL_DB, f"UPDATE journal SET {column} = ? WHERE seq = ?", flip_bit(value, place), seq)
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from exness.core.commands import CloseTrade, Command, OpenTrade, PriceTick
 from exness.core.engine import Done
 from exness.core.events import Record
-from exness.core.instruments import AccountId, Asset, OrderId
+from exness.core.instruments import AccountId, Asset, TradeId
 from exness.storage.files import MAIN_DB
 from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
@@ -44,7 +44,7 @@ class Market:
         self.engine = make_engine(make_rules(client_order_ids=REMEMBERED))
         self._random = random.Random(seed)
         self._prices = dict(PRICES)
-        self._orders: list[tuple[AccountId, OrderId]] = []
+        self._orders: list[tuple[AccountId, TradeId]] = []
         self._number = 0
 
     def records(self) -> Iterator[list[Record]]:
@@ -80,12 +80,12 @@ class Market:
             self._orders[place], self._orders[-1] = self._orders[-1], self._orders[place]
             return CloseTrade(*self._orders.pop())
         account = AccountId(f"account-{self._random.randrange(ACCOUNTS)}")
-        order = OrderId(f"{self._random.getrandbits(128):032x}")
+        order = TradeId(f"{self._random.getrandbits(128):032x}")
         self._orders.append((account, order))
         client_order = f"client-{self._number}" if self._number % 3 == 0 else None
         return OpenTrade(
             account=account,
-            order=order,
+            trade_id=order,
             asset=self._random.choice((SOL, ETH, BTC)),
             side=self._random.choice((LONG, SHORT)),
             margin=self._random.randrange(1_000_000, 20_000_000),

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from exness.core.events import AccountOpened, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountOpened, ExchangeReset, Record, TradeOpened
 from exness.core.state import State
 from exness.storage import rows as row_types
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from tests.contracts.backends import with_own_connection
+from tests.support.books import is_close, is_liquidation
 
 Rows = list[tuple[object, ...]]
 
@@ -43,10 +44,10 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     )
     fields = "opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at"
     assert rows(
-        data_dir, f"SELECT {fields}, client_order_id FROM trades WHERE status = 'open' ORDER BY opened_seq"
+        data_dir, f"SELECT {fields}, client_order_id FROM trades WHERE close_reason IS NULL ORDER BY opened_seq"
     ) == [
         (
-            *(t.seq, t.order, t.account, t.asset, t.side, t.margin, t.leverage, t.entry, t.liquidation),
+            *(t.seq, t.id, t.account, t.asset, t.side, t.margin, t.leverage, t.entry, t.liquidation),
             *(t.opened_at, t.client_order),
         )
         for t in trades
@@ -61,23 +62,19 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
     assert_sums_are(data_dir, records)
     records_of = "SELECT seq, account_id FROM account_records ORDER BY seq"
     assert rows(data_dir, records_of) == [
-        (r.seq, r.event.account) for r in records if not isinstance(r.event, StartedAfresh)
+        (r.seq, r.event.account) for r in records if not isinstance(r.event, ExchangeReset)
     ]
 
 
 def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record]) -> None:
-    made = {r.event.trade.order: r.event.trade for r in records if isinstance(r.event, TradeOpened)}
-    liquidated = [(r, r.event, made[r.event.order]) for r in records if isinstance(r.event, TradeLiquidated)]
-    assert rows(data_dir, "SELECT * FROM liquidations ORDER BY seq") == [
-        (
-            *(r.seq, t.order, t.account),
-            *(e.mark, e.bid, e.ask, -t.margin, e.shortfall, r.at),
-        )
-        for r, e, t in liquidated
+    made = {r.event.trade.id: r.event.trade for r in records if isinstance(r.event, TradeOpened)}
+    liquidated = [(r, r.event, made[r.event.trade_id]) for r in records if is_liquidation(r.event)]
+    ended = "closed_seq, id, account_id, close_price, close_bid, close_ask, pnl, shortfall, closed_at"
+    assert rows(data_dir, f"SELECT {ended} FROM trades WHERE close_reason = 'liquidation' ORDER BY closed_seq") == [
+        (*(r.seq, t.id, t.account), *(e.price, e.bid, e.ask, -t.margin, e.shortfall, r.at)) for r, e, t in liquidated
     ]
-    assert rows(data_dir, "SELECT coalesce(sum(shortfall), 0) FROM liquidations") == [(state.shortfall,)]
+    assert rows(data_dir, "SELECT sum(shortfall) FROM trades") == [(state.shortfall if made else None,)]
     assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house_pnl)]
-    assert rows(data_dir, "SELECT count(*) FROM trades WHERE status = 'liquidated'") == [(len(liquidated),)]
 
 
 def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
@@ -86,8 +83,8 @@ def assert_sums_are(data_dir: Path, records: list[Record]) -> None:
     sums = "opened, closed, profitable, closed_pnl, liquidated, liquidated_pnl"
     for account, *found in rows(data_dir, f"SELECT account_id, {sums} FROM sums"):
         opened = [e for e in events if isinstance(e, TradeOpened) and e.account == account]
-        closed = [e for e in events if isinstance(e, TradeClosed) and e.account == account]
-        liquidated = [e for e in events if isinstance(e, TradeLiquidated) and e.account == account]
+        closed = [e for e in events if is_close(e) and e.account == account]
+        liquidated = [e for e in events if is_liquidation(e) and e.account == account]
         gains = [e for e in closed if e.pnl > 0]
         assert found == [
             *(len(opened), len(closed), len(gains), sum(e.pnl for e in closed)),

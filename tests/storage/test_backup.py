@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from exness.core.capture import digest_of
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage import backup as backups
 from exness.storage.auth import AUTH_DB
 from exness.storage.backup import backup, restore

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exness.storage.batch import MOST_ROWS, SIZES, WHOLE, _size, execute_batch
+from exness.storage.batch import MOST_ROWS, SIZES, WHOLE, _size, execute_batch, whole
 
 INSERT = "INSERT INTO things (id, name) VALUES {rows}"
 RENAME = "UPDATE things SET name = given.column2 FROM (VALUES {rows}) AS given WHERE things.id = given.column1"
@@ -36,6 +36,15 @@ def test_an_update_counts_the_rows_it_found(things: sqlite3.Connection) -> None:
 def test_a_row_that_breaks_a_rule_is_refused(things: sqlite3.Connection) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         execute_batch(things, INSERT, [(1, "the same"), (2, "the same")])
+
+
+@pytest.mark.parametrize("rows", [1, WHOLE, WHOLE + 1, 128, MOST_ROWS, MOST_ROWS + 1])
+def test_a_batch_that_fails_at_its_last_row_leaves_nothing(things: sqlite3.Connection, rows: int) -> None:
+    given_rows = [(number, f"thing {number}") for number in range(rows - 1)]
+    with pytest.raises(sqlite3.IntegrityError), whole(things, range(rows)):
+        execute_batch(things, INSERT, [*given_rows, (rows, None)])
+    assert things.execute("SELECT count(*) FROM things").fetchone() == (0,)
+    assert not things.in_transaction
 
 
 @given(st.integers(min_value=1, max_value=5000))

@@ -18,21 +18,20 @@ from msgspec.structs import replace
 from exness.core import decide, margin
 from exness.core.capture import digest_of
 from exness.core.ceilings import MOST_HELD, STORED
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.events import Record, TradeClosed
 from exness.core.evolve import evolve
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, TradeId
 from exness.core.rejects import Reject
 from exness.core.rules import Bounds
 from exness.core.state import State
-from exness.runtime.ports import SortBy, TradeQuery
+from exness.runtime.ports.tables import SortBy, TradeQuery
 from exness.runtime.recovery import recover
 from exness.storage.auth import AUTH
 from exness.storage.database import SNAPSHOTS, Schema, migrations
 from exness.storage.files import MAIN_DB
 from exness.storage.journal import JOURNAL
 from exness.storage.market import MARKET
-from exness.storage.memory import MemoryTables
 from exness.storage.sqlite import open_storage
 from exness.storage.tables import MAIN
 from exness.storage.wide import WIDE, add, joined, split, sum_of, summed
@@ -42,6 +41,7 @@ from tests.storage.damage import checked, make_directory, make_older, save
 from tests.storage.tables import rows
 from tests.support.books import LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance
 from tests.support.ceilings import COLUMNS, COUNT, HIGH, assert_columns_are_within, integer_columns
+from tests.support.memory_storage import MemoryTables
 from tests.support.wild import TRADERS, WIDE_RULES, Wild, wild_commands
 
 EVERY_QUERY = [
@@ -141,7 +141,7 @@ def test_whatever_is_asked_fits_the_tables(commands: list[Command]) -> None:
 
 async def test_a_reset_of_full_tables_leaves_nothing_of_them(tmp_path: Path) -> None:
     wild = Wild.extreme(rounds=3)
-    wild.do(StartAfresh())
+    wild.do(Reset())
     await assert_holds(tmp_path, wild.desk.records)
     house = "SELECT free, free_e18, deposited, deposited_e18 FROM balances WHERE account_id = 'house'"
     assert rows(tmp_path, house) == [(0, 0, 0, 0)]
@@ -205,17 +205,17 @@ def desk_of_a_version_without_ceilings() -> Desk:
         desk.do(OpenAccount(RICH, "rich@example.com", 9 * unit))
         for number in range(4):
             price(desk, 1_000_000)
-            desk.do(OpenTrade(RICH, OrderId(f"lost-{number}"), SOL, SHORT, 5 * unit, 10_000))
+            desk.do(OpenTrade(RICH, TradeId(f"lost-{number}"), SOL, SHORT, 5 * unit, 10_000))
             price(desk, 1_010_000)
             price(desk, 1_000_000)
-            desk.do(OpenTrade(RICH, OrderId(f"won-{number}"), SOL, LONG, unit // 20, 10_000))
+            desk.do(OpenTrade(RICH, TradeId(f"won-{number}"), SOL, LONG, unit // 20, 10_000))
             price(desk, 2_000_000)
-            desk.do(CloseTrade(RICH, OrderId(f"won-{number}")))
+            desk.do(CloseTrade(RICH, TradeId(f"won-{number}")))
         price(desk, 1_000_000)
-        desk.do(OpenTrade(RICH, OrderId("open"), SOL, LONG, 8 * unit, 100))
-        desk.do(OpenTrade(RICH, OrderId("won"), SOL, LONG, 7 * unit // 100, 10_000))
+        desk.do(OpenTrade(RICH, TradeId("open"), SOL, LONG, 8 * unit, 100))
+        desk.do(OpenTrade(RICH, TradeId("won"), SOL, LONG, 7 * unit // 100, 10_000))
         price(desk, 2_000_000)
-        desk.do(CloseTrade(RICH, OrderId("won")))
+        desk.do(CloseTrade(RICH, TradeId("won")))
     return desk
 
 
@@ -238,7 +238,7 @@ async def test_a_directory_of_figures_above_todays_ceilings_is_read_converted_an
         written = len(desk.records)
         assert desk.refused(Deposit(RICH, 1)).reject is Reject.AMOUNT_OUT_OF_RANGE
         price(desk, 1_000_000)  # where the open trade has neither won nor lost, but its margin no longer fits
-        (record,) = desk.do(CloseTrade(RICH, OrderId("open")))
+        (record,) = desk.do(CloseTrade(RICH, TradeId("open")))
         assert isinstance(record.event, TradeClosed)
         assert (record.event.balance, account.free, account.locked) == (STORED, STORED, 0)
         assert_books_balance(desk.state)

@@ -6,20 +6,14 @@ from typing import get_args
 import pytest
 
 from exness.core.events import Event
-from exness.runtime.ports import JournalDamaged
-from exness.storage.codec import KINDS, RawRow, Row, checksum, decode, encode
+from exness.runtime.ports.journal import JournalDamaged
+from exness.storage.codec import KINDS, RawRow, as_read, checksum, decode, encode
 from tests.contracts.trading import random_trading
 from tests.support.books import known_history
 
 
 def raw_rows() -> list[RawRow]:
     return [as_read(encode(record)) for record in known_history().records]
-
-
-def as_read(row: Row) -> RawRow:
-    """A row as SQLite hands it back."""
-    seq, at, kind, payload, request, stored = row
-    return seq, at, kind.encode(), payload.encode(), request.encode(), stored
 
 
 def test_every_event_has_a_kind_and_it_is_its_tag() -> None:
@@ -34,7 +28,7 @@ def test_every_record_comes_back_as_it_was() -> None:
 
 
 def test_a_payload_is_json_with_names_that_speak_for_themselves() -> None:
-    payloads = [json.loads(payload) for *_, payload, _, _ in map(encode, known_history().records)]
+    payloads = [json.loads(payload) for _, _, _, payload, *_ in map(encode, known_history().records)]
     assert payloads[0] == {
         "type": "account_opened",
         "account": "ann",
@@ -67,7 +61,7 @@ def _flips(value: object) -> list[object]:
 
 
 @pytest.mark.parametrize("value", [None, 1.5, "text", b"bytes"])
-@pytest.mark.parametrize("column", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("column", [1, 2, 3, 4, 5, 6, 7])
 def test_a_value_of_another_type_is_found(column: int, value: object) -> None:
     row = raw_rows()[0]
     with pytest.raises(JournalDamaged, match="record 1 is damaged"):
@@ -88,9 +82,19 @@ def test_a_payload_with_a_fitting_checksum_must_still_be_its_event() -> None:
 
 
 def test_no_two_rows_spell_the_same_bytes_for_the_checksum() -> None:
-    assert checksum(1, 2, b"deposited", b"ab", b"c") != checksum(1, 2, b"deposited", b"b", b"ca")
-    assert checksum(1, 23, b"deposited", b"", b"") != checksum(12, 3, b"deposited", b"", b"")
+    rows = [
+        (1, 2, b"deposited", b"ab", b"c", 1, b""),
+        (1, 2, b"deposited", b"b", b"ca", 1, b""),
+        (1, 2, b"deposited", b"ab", b"c", 2, b""),
+        (1, 2, b"deposited", b"ab", b"", 1, b"c"),
+        (1, 2, b"deposited", b"b", b"a", 1, b"c"),
+        (1, 23, b"deposited", b"", b"", 1, b""),
+        (12, 3, b"deposited", b"", b"", 1, b""),
+        (1, 2, b"deposited", b"", b"", 31, b""),
+        (1, 2, b"deposited", b"", b"", 3, b"1"),
+    ]
+    assert len({checksum(*row) for row in rows}) == len(rows)
 
 
 def _signed(kind: bytes, payload: bytes) -> RawRow:
-    return 1, 2, kind, payload, b"", checksum(1, 2, kind, payload, b"")
+    return 1, 2, kind, payload, b"", checksum(1, 2, kind, payload, b"", 1, b""), 1, b""

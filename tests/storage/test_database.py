@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exness.runtime.listings import Listing
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.auth import open_auth
 from exness.storage.database import (
     SNAPSHOTS,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.datadir import held, locked, prepare, read_previous_secret, read_secret, sync
 
 

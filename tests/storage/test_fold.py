@@ -5,14 +5,14 @@ from zlib import crc32
 import msgspec
 import pytest
 
-from exness.core.commands import StartAfresh
+from exness.core.commands import Reset
 from exness.storage import rows
-from exness.storage.fold import Change, apply, gather
+from exness.storage.fold import COUNTED, ENDED, PAID, Change, apply, gather
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TRADES, VERSION, Row
 from tests.contracts.trading import batches, random_trading
 from tests.support.books import ANN, SECOND, SOL, START, close_trade, deposit, desk_with, open_trade, tick, usdc
 
-SCHEMA_OF_VERSION = {6: 713815848}
+SCHEMA_OF_VERSION = {7: 2884730503}
 
 
 def test_tables_that_change_get_another_version() -> None:
@@ -29,12 +29,12 @@ def test_a_batch_writes_each_row_once() -> None:
     batch = gather(desk.records)
     assert batch.puts[BALANCES] == {ANN: rows.Balance(ANN, usdc("4971"), usdc("30"), usdc("5001"))}
     assert batch.puts[SUMS] == {ANN: rows.Sums(ANN, opened=2, closed=1)}
-    assert [(trade.id, trade.status) for trade in batch.puts[TRADES].values()] == [  # type: ignore[attr-defined]
-        ("o-1", "closed"),
-        ("o-2", "open"),
+    assert [(trade.id, trade.close_reason) for trade in batch.puts[TRADES].values()] == [  # type: ignore[attr-defined]
+        ("o-1", "user"),
+        ("o-2", None),
     ]
-    assert {table.name: list(changes) for table, changes in batch.changes.items()} == {"balances": [HOUSE]}
-    assert not batch.clear
+    assert dict(batch.changes) == {PAID: {HOUSE: (0, 0, 0)}}
+    assert not batch.reset
 
 
 def test_a_gain_counts_as_profitable_and_none_does_not() -> None:
@@ -46,8 +46,7 @@ def test_a_gain_counts_as_profitable_and_none_does_not() -> None:
     desk.do(tick(SOL, "201"))
     desk.do(close_trade("up"))
     desk.do(close_trade("up too"))
-    change = gather(desk.records[before:]).changes[SUMS][ANN]
-    assert (change.add["closed"], change.add["profitable"], change.add["closed_pnl"]) == (3, 2, usdc("1"))
+    assert gather(desk.records[before:]).changes[COUNTED] == {ANN: (0, 3, 2, usdc("1"), 0, 0)}
 
 
 def test_the_house_wins_what_the_trader_loses() -> None:
@@ -58,10 +57,9 @@ def test_the_house_wins_what_the_trader_loses() -> None:
     desk.do(tick(SOL, "190"))
     desk.do(close_trade("o-1"))
     batch = gather(desk.records[before:])
-    ended = {"status": "closed", "close_price": 190_000_000, "pnl": -usdc("5"), "returned": usdc("5"), "shortfall": 0}
-    assert batch.changes[TRADES]["o-1"].set == ended | {"closed_at": START + SECOND, "closed_seq": before + 1}
-    assert batch.changes[BALANCES][ANN].add == {"free": usdc("5"), "locked": -usdc("10"), "deposited": 0}
-    assert batch.changes[BALANCES][HOUSE].add == {"free": usdc("5"), "locked": 0, "deposited": 0}
+    ended = ("user", 190_000_000, None, None, -usdc("5"), usdc("5"), 0, START + SECOND, before + 1)
+    assert batch.changes[ENDED] == {"o-1": ended}
+    assert batch.changes[PAID] == {ANN: (usdc("5"), -usdc("10"), 0), HOUSE: (usdc("5"), 0, 0)}
 
 
 def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
@@ -71,20 +69,18 @@ def test_a_liquidation_ends_the_trade_and_pays_nothing_back() -> None:
     desk.do(tick(SOL, "170"))
     batch = gather(desk.records[before:])
     price, seq = 170_000_000, before + 1
-    lost = rows.Liquidation(seq, "o-1", ANN, price, price, price, -usdc("10"), usdc("5"), START)
-    assert list(batch.puts[rows.LIQUIDATIONS].values()) == [lost]
-    assert batch.changes[TRADES]["o-1"].set["returned"] == 0
-    assert batch.changes[BALANCES][ANN].add == {"free": 0, "locked": -usdc("10"), "deposited": 0}
-    sums = batch.changes[SUMS][ANN].add
-    assert (sums["closed"], sums["liquidated"], sums["liquidated_pnl"]) == (0, 1, -usdc("10"))
+    lost = ("liquidation", price, price, price, -usdc("10"), 0, usdc("5"), START, seq)
+    assert batch.changes[ENDED] == {"o-1": lost}
+    assert batch.changes[PAID] == {ANN: (0, -usdc("10"), 0), HOUSE: (usdc("10"), 0, 0)}
+    assert batch.changes[COUNTED] == {ANN: (0, 0, 0, 0, 1, -usdc("10"))}
 
 
 def test_a_reset_forgets_what_came_before_it_in_its_own_batch_too() -> None:
     desk = desk_with(ANN)
-    desk.do(StartAfresh())
+    desk.do(Reset())
     batch = gather(desk.records)
-    assert (batch.clear, batch.changes) == (True, {})
-    assert batch.puts == {BALANCES: {HOUSE: rows.Balance(HOUSE)}}
+    assert (batch.reset, batch.changes) == (len(desk.records), {})
+    assert {table: puts for table, puts in batch.puts.items() if puts} == {BALANCES: {HOUSE: rows.Balance(HOUSE)}}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -96,9 +92,9 @@ def test_batches_of_any_size_make_the_same_rows_and_add_up_to_the_state(seed: in
     for batch in map(gather, batches(desk.records, seed)):
         for table, puts in batch.puts.items():
             made.setdefault(table, {}).update(puts)
-        for table, changes in batch.changes.items():
-            for change in changes.values():
-                apply(made[table][change.key], change)
+        for kind, changes in batch.changes.items():
+            for key, values in changes.items():
+                apply(made[kind.table][key], kind, values)
     house = made[BALANCES].pop(HOUSE)
     assert made == whole
     assert isinstance(house, rows.Balance)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exness.core.instruments import OrderId
-from exness.runtime.ports import HistoryTooLong, SortBy, TradeQuery
+from exness.core.instruments import TradeId
+from exness.runtime.ports.tables import HistoryTooLong, SortBy, TradeQuery
 from exness.storage import history
 from exness.storage.files import MAIN_DB
 from exness.storage.history import FIRST_PAGES, IS_LONG, ONE_TRADE, PAGES, SUMMED
@@ -82,7 +82,7 @@ async def test_a_page_is_found_wherever_it_lies_in_the_history(tmp_path: Path) -
                 TradeQuery(ANN, limit=limit, offset=offset, descending=descending)
             )
             expected = (orders[::-1] if descending else orders)[offset : offset + limit]
-            assert [row.order for row in rows] == expected, (offset, limit, descending)
+            assert [row.id for row in rows] == expected, (offset, limit, descending)
             assert sums.total == 40
 
 
@@ -131,7 +131,7 @@ async def test_what_would_look_at_too_many_trades_is_refused_and_everything_else
             rows, sums = await storage.history.trades(query)
             assert len(rows) <= query.limit
             assert sums.total > 0
-        assert await storage.history.trade(ANN, OrderId("first")) is not None
+        assert await storage.history.trade(ANN, TradeId("first")) is not None
         refused = [
             TradeQuery(ANN, limit=21),
             TradeQuery(ANN, limit=5, offset=16),

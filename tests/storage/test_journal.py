@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exness.core.events import AccountOpened, Deposited, Record, TradeOpened
-from exness.runtime.ports import JournalDamaged, StorageError
+from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage import journal
 from exness.storage.files import JOURNAL_DB
 from exness.storage.sqlite import Storage, open_storage

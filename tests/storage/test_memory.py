@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from exness.runtime.ports import StorageError
-from exness.storage.memory import MemoryJournal
+from exness.runtime.ports.journal import StorageError
 from tests.contracts.trading import read_all
 from tests.support.books import known_history
+from tests.support.memory_storage import MemoryJournal
 
 
 async def test_an_append_waits_for_the_disk() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exness.core.capture import Header
-from exness.runtime.ports import SnapshotDamaged, Snapshots
+from exness.runtime.ports.snapshots import SnapshotDamaged, Snapshots
 from exness.storage import snapshots
 from exness.storage.files import SNAPSHOTS_DB
 from exness.storage.sqlite import open_storage

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.backup import backup, restore
 from exness.storage.database import OLDEST_SQLITE, require_sqlite
 from exness.storage.datadir import prepare

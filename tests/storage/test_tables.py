@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.projector import Projector
 from exness.storage import rows as row_types
 from exness.storage.database import DatabaseRefused
@@ -58,7 +58,7 @@ async def test_the_tables_are_the_state_after_every_batch(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("sabotage", "sentence"),
     [
-        ("CREATE TRIGGER no BEFORE INSERT ON liquidations BEGIN SELECT raise(ABORT, 'disk'); END", "can't be used"),
+        ("CREATE TRIGGER no BEFORE INSERT ON account_records BEGIN SELECT raise(ABORT, 'disk'); END", "can't be used"),
         ("CREATE TRIGGER no BEFORE UPDATE ON watermark BEGIN SELECT raise(ROLLBACK, 'disk'); END", "can't be used"),
         ("DELETE FROM balances WHERE account_id = 'bob'", "a row of balances that the journal changes is not there"),
         ("DELETE FROM sums", "a row of sums that the journal changes is not there: run `exness rebuild`"),

@@ -14,11 +14,10 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.events import Record
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.recovery import recover
 from exness.storage import takeover
 from exness.storage.backup import backup, restore
-from exness.storage.codec import encode
 from exness.storage.database import DatabaseRefused
 from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
 from exness.storage.rebuild import rebuild
@@ -28,7 +27,7 @@ from exness.storage.takeover import take_over, take_over_steps
 from exness.storage.verify import verify, verify_directory
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import random_trading, read_all
-from tests.storage.damage import checked, contents, make_directory, make_older
+from tests.storage.damage import checked, contents, make_directory, make_older, old_row
 from tests.support.books import SOL
 from tests.support.process import ROOT
 from tests.support.waiting import until
@@ -138,7 +137,7 @@ async def test_what_a_killed_server_left_in_the_log_is_taken_over_too(tmp_path: 
     with closing(sqlite3.connect(tmp_path / "old" / MAIN_DB, isolation_level=None)) as server:
         server.execute("DELETE FROM journal WHERE seq >= ?", (late[0].seq,))
         server.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        server.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", [encode(record) for record in late])
+        server.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", [old_row(record) for record in late])
         shutil.copytree(tmp_path / "old", tmp_path / "killed")
     await assert_taken_over(tmp_path / "killed")
 

@@ -7,10 +7,18 @@ import msgspec
 import pytest
 
 from exness.core.capture import digest_of
-from exness.core.events import AccountOpened, Deposited, Event, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import (
+    AccountOpened,
+    CloseReason,
+    Deposited,
+    Event,
+    Record,
+    TradeClosed,
+    TradeOpened,
+)
 from exness.core.evolve import evolve
 from exness.core.state import State
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.datadir import locked
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
 from exness.storage.verify import verify
@@ -30,6 +38,8 @@ from tests.support.books import (
     SOL,
     assert_books_balance,
     desk_with,
+    is_close,
+    is_liquidation,
     open_trade,
     tick,
 )
@@ -46,8 +56,8 @@ def test_what_the_engine_wrote_agrees_and_is_counted(data_dir: Path) -> None:
     assert report.snapshots == len(SNAPSHOTS_AT)
     assert report.users == len(DESK.state.account_list)
     assert report.trades_opened == sum(isinstance(event, TradeOpened) for event in events)
-    assert report.trades_closed == sum(isinstance(event, TradeClosed) for event in events)
-    assert report.liquidations == sum(isinstance(event, TradeLiquidated) for event in events) > 5
+    assert report.trades_closed == sum(is_close(event) for event in events)
+    assert report.liquidations == sum(is_liquidation(event) for event in events) > 5
     assert 1 < report.liquidating_ticks <= report.liquidations
     assert report.open_trades == DESK.state.open_trades
     assert report.deposits == DESK.state.deposits
@@ -167,14 +177,17 @@ def with_trade(record: Record, **fields: object) -> Record:
     return changed(record, trade=msgspec.structs.replace(record.event.trade, **fields))
 
 
-OPENED, CLOSED, LIQUIDATED = first(TradeOpened), first(TradeClosed), first(TradeLiquidated)
+OPENED, CLOSED = first(TradeOpened), first(TradeClosed)
+LIQUIDATED = next(record for record in DESK.records if is_liquidation(record.event))
 ACCOUNT, PAID = first(AccountOpened), first(Deposited)
-assert isinstance(CLOSED.event, TradeClosed)
-assert isinstance(LIQUIDATED.event, TradeLiquidated)
+assert is_close(CLOSED.event)
+assert is_liquidation(LIQUIDATED.event)
 assert isinstance(OPENED.event, TradeOpened)
 assert isinstance(PAID.event, Deposited)
 OTHER_ASSET = next(asset for asset in INSTRUMENTS if asset not in (CLOSED.event.asset, LIQUIDATED.event.asset))
-HALF = LIQUIDATED.event.bid + LIQUIDATED.event.ask
+BID, ASK = LIQUIDATED.event.bid, LIQUIDATED.event.ask
+assert BID is not None
+assert ASK is not None
 
 FORGED = {
     "a pnl": changed(CLOSED, pnl=CLOSED.event.pnl + 1),
@@ -190,7 +203,7 @@ FORGED = {
     "a closing price": changed(CLOSED, price=CLOSED.event.price * 2),
     "the asset of a close": changed(CLOSED, asset=OTHER_ASSET),
     "a close of somebody else's trade": changed(CLOSED, account="nobody"),
-    "a close of a trade that is not open": changed(CLOSED, order="never-opened"),
+    "a close of a trade that is not open": changed(CLOSED, trade_id="never-opened"),
     "a liquidation price": with_trade(OPENED, liquidation=OPENED.event.trade.liquidation - 1),
     "an entry price": with_trade(OPENED, entry=OPENED.event.trade.entry + 1_000_000),
     "a margin": with_trade(OPENED, margin=OPENED.event.trade.margin + 1),
@@ -201,8 +214,8 @@ FORGED = {
     "a client order id": with_trade(OPENED, client_order="another"),
     "what a trade pushes out of the window": changed(with_trade(OPENED, client_order="x"), forgets=("unknown",)),
     "a shortfall": changed(LIQUIDATED, shortfall=LIQUIDATED.event.shortfall + 1),
-    "a mark that is not the middle": changed(LIQUIDATED, mark=LIQUIDATED.event.mark + 1),
-    "bid and ask around the same mark": changed(LIQUIDATED, bid=LIQUIDATED.event.bid - 1, ask=LIQUIDATED.event.ask + 1),
+    "a mark that is not the middle": changed(LIQUIDATED, price=LIQUIDATED.event.price + 1),
+    "bid and ask around the same mark": changed(LIQUIDATED, bid=BID - 1, ask=ASK + 1),
     "the asset of a liquidation": changed(LIQUIDATED, asset=OTHER_ASSET),
     "the margin of a liquidation": changed(LIQUIDATED, margin=LIQUIDATED.event.margin - 1),
     "a balance after a liquidation": changed(LIQUIDATED, balance=LIQUIDATED.event.balance + 1),
@@ -246,7 +259,9 @@ async def test_a_liquidation_that_was_not_due_is_found(tmp_path: Path) -> None:
     desk = desk_with(ANN)
     trade = desk.open(open_trade("o-1", leverage="10"))
     mark = trade.liquidation + 1
-    early = TradeLiquidated(trade.order, ANN, SOL, mark, mark, mark, trade.margin, 0, desk.state.accounts[ANN].free)
+    lost, free = trade.margin, desk.state.accounts[ANN].free
+    liquidation = CloseReason.LIQUIDATION
+    early = TradeClosed(trade.id, ANN, SOL, liquidation, mark, lost, -lost, 0, free, bid=mark, ask=mark)
     record = Record(desk.state.seq + 1, desk.at, early)
     evolve(desk.state, record)
     await make_directory(tmp_path, [*desk.records, record])
@@ -267,7 +282,7 @@ async def test_a_trade_overdue_at_a_liquidating_tick_is_found(tmp_path: Path, th
     after: dict[str, list[Event]] = {
         "nothing": [],
         "a deposit": [Deposited(ANN, 1, state.accounts[ANN].free + 1)],
-        "another tick": [msgspec.structs.replace(desk.records[-1].event, mark=179, bid=179, ask=179)],
+        "another tick": [msgspec.structs.replace(desk.records[-1].event, price=179, bid=179, ask=179)],
     }
     for event in after[then]:
         records.append(Record(state.seq + 1, desk.at + 1, event))
@@ -298,23 +313,21 @@ TABLES = {
     "balances: one is gone": "DELETE FROM balances WHERE account_id = 'trader-1'",
     "balances: the house's is gone": "DELETE FROM balances WHERE account_id = 'house'",
     "balances: one too many": "INSERT INTO balances VALUES ('x', 0, 0, 0, 0, 0)",
-    "trades: one is gone": "DELETE FROM trades WHERE status = 'open' AND id = (SELECT max(id) FROM trades WHERE "
-    "status = 'open')",
+    "trades: one is gone": "DELETE FROM trades WHERE close_reason IS NULL AND id = (SELECT max(id) FROM trades WHERE "
+    "close_reason IS NULL)",
     "trades: the newest is gone": "DELETE FROM trades WHERE opened_seq = (SELECT max(opened_seq) FROM trades)",
     "trades: one too many": "INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, "
-    "entry_price, liquidation_price, created_at, balance_after, status, shortfall) "
-    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 'open', 0)",
-    "trades: an open one shows a pnl": "UPDATE trades SET pnl = 1 WHERE status = 'open'",
-    "trades: an open one shows a shortfall": "UPDATE trades SET shortfall = 1 WHERE status = 'open'",
-    "trades: an open one shows an end": "UPDATE trades SET closed_at = 1 WHERE status = 'open'",
-    "trades: an open one is said to be closed": "UPDATE trades SET status = 'closed', closed_seq = 1 "
-    "WHERE status = 'open'",
-    "trades: a closed one is open again": "UPDATE trades SET status = 'open', closed_seq = NULL "
-    "WHERE status = 'closed'",
-    "trades: a liquidated one is only closed": "UPDATE trades SET status = 'closed' WHERE status = 'liquidated'",
-    "liquidations: one is gone": "DELETE FROM liquidations WHERE seq = (SELECT max(seq) FROM liquidations)",
-    "liquidations: one too many": "INSERT INTO liquidations SELECT 999999, 'x', account_id, mark, bid, ask, pnl, "
-    "shortfall, at FROM liquidations LIMIT 1",
+    "entry_price, liquidation_price, created_at, balance_after, shortfall) "
+    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 0)",
+    "trades: an open one shows a pnl": "UPDATE trades SET pnl = 1 WHERE close_reason IS NULL",
+    "trades: an open one shows a shortfall": "UPDATE trades SET shortfall = 1 WHERE close_reason IS NULL",
+    "trades: an open one shows an end": "UPDATE trades SET closed_at = 1 WHERE close_reason IS NULL",
+    "trades: an open one is said to be closed": "UPDATE trades SET close_reason = 'user', closed_seq = 1 "
+    "WHERE close_reason IS NULL",
+    "trades: a closed one is open again": "UPDATE trades SET close_reason = NULL, closed_seq = NULL "
+    "WHERE close_reason = 'user'",
+    "trades: a liquidated one is only closed": "UPDATE trades SET close_reason = 'user' "
+    "WHERE close_reason = 'liquidation'",
     "account_records: one is gone": "DELETE FROM account_records WHERE seq = 7",
     "account_records: one is somebody else's": "UPDATE account_records SET account_id = 'x' WHERE seq = 7",
     "watermark: another checksum": "UPDATE watermark SET checksum = checksum + 1",
@@ -338,16 +351,13 @@ TABLES = {
         }.items()
     },
     **{
-        f"trades: {column} of a closed one": f"UPDATE trades SET {column} = {column} + 1 WHERE status = 'closed'"
+        f"trades: {column} of a closed one": f"UPDATE trades SET {column} = {column} + 1 WHERE close_reason = 'user'"
         for column in ("close_price", "pnl", "returned", "shortfall", "closed_at", "closed_seq")
     },
     **{
-        f"liquidations: {column}": f"UPDATE liquidations SET {column} = {column} + 1"
-        for column in (*("mark", "bid", "ask", "pnl", "shortfall", "at"),)
-    },
-    **{
-        f"liquidations: {column}": f"UPDATE liquidations SET {column} = {column} || 'x'"
-        for column in ("trade_id", "account_id")
+        f"trades: {column} of a liquidated one": f"UPDATE trades SET {column} = {column} + 1 "
+        "WHERE close_reason = 'liquidation'"
+        for column in ("close_bid", "close_ask")
     },
 }
 

@@ -15,7 +15,7 @@ import pytest
 from exness.core.capture import digest_of
 from exness.core.events import Record
 from exness.core.instruments import Side
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB
 from exness.storage.sqlite import open_storage
 from exness.storage.verify_tables import Difference
@@ -156,9 +156,13 @@ def test_an_empty_or_missing_journal_is_named(data_dir: Path) -> None:
 
 def test_the_checksum_is_the_documented_one(data_dir: Path) -> None:
     """Anyone can check a journal with nothing but SQLite and a CRC-32."""
-    seq, at, kind, payload, request, checksum = row_of(data_dir, MIDDLE)
-    written = f"{seq} {at} {kind} {len(request.encode())} {request}{payload}"
-    assert checksum == crc32(written.encode())
+    for row_seq in (1, MIDDLE):
+        seq, at, kind, payload, request, checksum, version, cause = row_of(data_dir, row_seq)
+        asked = f"{len(request.encode())} {request}{payload}"
+        written = f"{seq} {at} {kind}.{version} {len(cause.encode())} {cause}{asked}"
+        if version == 1 and not cause:
+            written = f"{seq} {at} {kind} {asked}"
+        assert checksum == crc32(written.encode())
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------

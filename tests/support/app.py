@@ -25,6 +25,7 @@ import pytest
 from aiohttp import web
 
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import AuthStore, Mail
 from exness.access.revocations import LOOK_S, RevocationWatch
 from exness.access.sessions import Sessions
 from exness.core.engine import Engine
@@ -37,12 +38,13 @@ from exness.runtime.assembly import Parts
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock
 from exness.runtime.meters import LoopWatch
-from exness.runtime.ports import AuthStore, CandleStore, History, Journal, Mail, Snapshots, StorageError, Tables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal, StorageError
+from exness.runtime.ports.snapshots import Snapshots
+from exness.runtime.ports.tables import History, Tables
 from exness.runtime.recovery import recover
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Writer
-from exness.storage.auth import MemoryAuth
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from exness.storage.sqlite import open_storage
 from exness.web.app import endpoints_of, make_runner
 from exness.web.http.browser_rules import BrowserRules
@@ -68,6 +70,8 @@ from tests.support.books import (
     tick,
 )
 from tests.support.exchange import SetClock, make_parts
+from tests.support.memory_auth import MemoryAuth
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 from tests.support.waiting import until
 
 SECRET = b"a secret of thirty-two bytes or more"

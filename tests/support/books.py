@@ -2,13 +2,13 @@
 the books balance, which every test with a state ends with.
 """
 
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from exness.core import money
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Done, Engine, Outcome
 from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
-from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.outcomes import Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
@@ -102,7 +102,7 @@ def open_trade(
 ) -> OpenTrade:
     return OpenTrade(
         account=account,
-        order=OrderId(order),
+        trade_id=TradeId(order),
         asset=asset,
         side=side,
         margin=usdc(margin),
@@ -114,10 +114,19 @@ def open_trade(
 
 
 def close_trade(order: str, account: AccountId = ANN) -> CloseTrade:
-    return CloseTrade(account, OrderId(order))
+    return CloseTrade(account, TradeId(order))
 
 
 _Kind = TypeVar("_Kind", bound=Event)
+
+
+def is_liquidation(event: object) -> TypeGuard[TradeClosed]:
+    return isinstance(event, TradeClosed) and event.liquidated
+
+
+def is_close(event: object) -> TypeGuard[TradeClosed]:
+    """By its owner."""
+    return isinstance(event, TradeClosed) and not event.liquidated
 
 
 def events_of(kind: type[_Kind], records: list[Record]) -> list[_Kind]:
@@ -239,13 +248,13 @@ def assert_books_balance(state: State) -> None:
     assert list(state.accounts.values()) == state.account_list
     assert [account.number for account in state.account_list] == list(range(len(state.account_list)))
     assert state.by_email == {account.email: account.id for account in state.account_list}
-    assert len({trade.order for trade in trades}) == len(trades)
+    assert len({trade.id for trade in trades}) == len(trades)
     for account in state.account_list:
         assert account.locked == sum(trade.margin for trade in account.trades.values()), account.id
         assert account.notional == sum(t.margin * t.leverage for t in account.trades.values()), account.id
         assert account.seq <= state.seq
         for order, trade in account.trades.items():
-            assert (trade.order, trade.account) == (order, account.id)
+            assert (trade.id, trade.account) == (order, account.id)
             assert trade.margin > 0
     for asset, market in state.markets.items():
         here = [trade for trade in trades if trade.asset == asset]

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from exness.core import capture, events, state
+from exness.core import capture, events, plain, state
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.triggers import _SEQ_MASK
@@ -49,7 +49,7 @@ _TRADE = {"margin": MARGIN, "leverage": LEVERAGE}
 
 COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     "journal": {
-        "journal": {"seq": SEQ, "at": TIME, "checksum": CRC},
+        "journal": {"seq": SEQ, "at": TIME, "checksum": CRC, "version": (1, 99)},
         "assets": {"decimals": DECIMALS, "max_leverage": LEVERAGE},
     },
     "main": {
@@ -73,20 +73,13 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "created_at": TIME,
             "balance_after": HELD,
             "close_price": PRICE,
+            "close_bid": PRICE,
+            "close_ask": PRICE,
             "pnl": PNL,
             "returned": HELD,
             "shortfall": SHORTFALL,
             "closed_at": TIME,
             "closed_seq": SEQ,
-        },
-        "liquidations": {
-            "seq": SEQ,
-            "mark": PRICE,
-            "bid": PRICE,
-            "ask": PRICE,
-            "pnl": PNL,
-            "shortfall": SHORTFALL,
-            "at": TIME,
         },
         "account_records": {"seq": SEQ},
         "watermark": {"one": (1, 1), "seq": SEQ, "checksum": CRC, "reset": SEQ},
@@ -126,19 +119,13 @@ FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
         "returned": HELD,
         "balance": HELD,
         "shortfall": SHORTFALL,
-    },
-    events.TradeLiquidated: {
-        "mark": PRICE,
         "bid": PRICE,
         "ask": PRICE,
-        "margin": MARGIN,
-        "shortfall": SHORTFALL,
-        "balance": HELD,
     },
-    events.StartedAfresh: {},
-    capture.PlainAccount: {"opened_at": TIME, "free": HELD, "seq": SEQ},
+    events.ExchangeReset: {},
+    plain.PlainAccount: {"opened_at": TIME, "free": HELD, "seq": SEQ},
     # Its sums over all accounts are text when they must be, which is a union and no integer.
-    capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1)},
+    capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1), "format": (1, 99)},
     state.SeenOrder: {"seq": SEQ},
     candles.Candle: {name: span for name, span in COLUMNS["market"]["candles"].items() if name != "backfilled"},
     candles.Counted: COLUMNS["market"]["counted"],
@@ -179,7 +166,8 @@ def assert_record_is_within(record: events.Record) -> None:
     """Every figure of a record, its event and the trade in it."""
     for struct in _structs(record):
         for field, (least, most) in FIELDS[type(struct)].items():
-            assert least <= getattr(struct, field) <= most, (field, struct)
+            value = getattr(struct, field)
+            assert value is None or least <= value <= most, (field, struct)
 
 
 def _structs(value: Any) -> Iterator[msgspec.Struct]:

@@ -6,9 +6,12 @@ from exness.core.engine import Engine
 from exness.runtime.assembly import Bounds, Parts, assemble
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import RandomIds
-from exness.runtime.ports import CandleStore, Clock, History, Ids, Journal, Tables
-from exness.storage.memory import MemoryCandles, MemoryTables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.clock import Clock, Ids
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.tables import History, Tables
 from tests.support.books import LISTINGS, SECOND, START, usdc
+from tests.support.memory_storage import MemoryCandles, MemoryTables
 
 
 class SetClock:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from exness.core.ceilings import MOST_HELD, MOST_PRICE
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, StartAfresh
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.engine import Done
-from exness.core.instruments import AccountId, Asset, Execution, OrderId, Side
+from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from tests.support.books import BTC, LONG, PRICE_LIFE, SHORT, SOL, Desk, assert_books_balance, make_rules
@@ -42,13 +42,13 @@ def wild_commands(max_size: int) -> st.SearchStrategy[list[Command]]:
             st.builds(lambda account, amount: Deposit(account, amount), who, amounts | st.just(TO_THE_TOP)),
             st.builds(
                 lambda account, asset, side, margin, leverage: OpenTrade(
-                    account, OrderId(""), asset, side, margin, leverage
+                    account, TradeId(""), asset, side, margin, leverage
                 ),
                 *(who, asset, st.sampled_from(Side), amounts | st.just(ALL_FREE), st.sampled_from((100, 101, 10_000))),
             ),
             st.builds(lambda bid, ask, asset: _quote(asset, bid, ask), prices, prices, asset),
-            st.builds(lambda account: CloseTrade(account, OrderId("")), who),
-            st.just(StartAfresh()) if max_size > 30 else st.nothing(),
+            st.builds(lambda account: CloseTrade(account, TradeId("")), who),
+            st.just(Reset()) if max_size > 30 else st.nothing(),
         ),
         max_size=max_size,
     )
@@ -82,22 +82,22 @@ class Wild:
             ):
                 wild.do(Deposit(one, deposit))
                 wild.price(SOL, entry)
-                wild.do(OpenTrade(one, OrderId(""), SOL, side, ALL_FREE, 10_000))
+                wild.do(OpenTrade(one, TradeId(""), SOL, side, ALL_FREE, 10_000))
                 wild.price(SOL, exit_)
-                wild.do(CloseTrade(one, OrderId("")))
+                wild.do(CloseTrade(one, TradeId("")))
             if number % 3 == 0:
                 wild.win_all(AccountId(f"winner-{number}"))
         for side in Side:
-            wild.do(OpenTrade(one, OrderId(""), SOL, side, MOST_HELD // 3, 100))
+            wild.do(OpenTrade(one, TradeId(""), SOL, side, MOST_HELD // 3, 100))
         return wild
 
     def win_all(self, who: AccountId) -> None:
         """A new account wins all that one can hold."""
         self._join([who])
         self.price(BTC, 1)
-        self.do(OpenTrade(who, OrderId(""), BTC, LONG, ALL_FREE, 10_000))
+        self.do(OpenTrade(who, TradeId(""), BTC, LONG, ALL_FREE, 10_000))
         self.price(BTC, MOST_PRICE)
-        self.do(CloseTrade(who, OrderId("")))
+        self.do(CloseTrade(who, TradeId("")))
 
     def run(self, rng: random.Random, steps: int) -> None:
         """So many steps of anything."""
@@ -111,11 +111,11 @@ class Wild:
                 self.price(asset, rng.choice(PRICES))
             elif what < 0.8:
                 side, leverage = rng.choice(tuple(Side)), rng.choice((100, 10_000))
-                self.do(OpenTrade(who, OrderId(""), asset, side, rng.choice((*amounts, ALL_FREE)), leverage))
+                self.do(OpenTrade(who, TradeId(""), asset, side, rng.choice((*amounts, ALL_FREE)), leverage))
             elif what < 0.99:
-                self.do(CloseTrade(who, OrderId("")))
+                self.do(CloseTrade(who, TradeId("")))
             else:
-                self.do(StartAfresh())
+                self.do(Reset())
 
     def price(self, asset: Asset, mid: int) -> None:
         self.do(PriceTick(asset, mid, mid, PRICE_LIFE))
@@ -133,7 +133,7 @@ class Wild:
             assert (state.seq, state.free, state.locked) == before
         while isinstance(outcome, Done) and outcome.more:
             outcome = self.desk.ask(command)
-        if isinstance(command, StartAfresh):
+        if isinstance(command, Reset):
             self._join(TRADERS)
         for account in state.account_list:
             assert account.free >= 0
@@ -161,7 +161,7 @@ class Wild:
                 margin = accounts[command.account].free if command.margin == ALL_FREE else command.margin
                 return OpenTrade(
                     command.account,
-                    OrderId(f"o-{self._orders}"),
+                    TradeId(f"o-{self._orders}"),
                     command.asset,
                     command.side,
                     margin,

@@ -18,16 +18,19 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from exness import __version__
-from exness.app import life
+from exness.app import life, start, tokens
 from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
 from exness.runtime.listings import Listing
-from exness.runtime.ports import CandleStore, History, Journal, Snapshots, Tables
-from exness.storage.memory import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
+from exness.runtime.ports.candles import CandleStore
+from exness.runtime.ports.journal import Journal
+from exness.runtime.ports.snapshots import Snapshots
+from exness.runtime.ports.tables import History, Tables
 from exness.web.app import endpoints_of
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
 from exness.web.v1.errors import ERRORS
+from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
 
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))
@@ -93,7 +96,7 @@ class Running:
 
     async def revoke(self, email: str) -> None:
         """`exness token --revoke EMAIL`."""
-        await asyncio.to_thread(life.revoke_sessions, self._config, email)
+        await asyncio.to_thread(tokens.revoke_sessions, self._config, email)
         await asyncio.sleep(LOOK_S)
 
 
@@ -106,7 +109,7 @@ def read_config(data_dir: Path, settings: Mapping[str, str]) -> Config:
 
 async def issue_tokens(data_dir: Path, settings: Mapping[str, str], emails: Sequence[str]) -> list[str]:
     """`exness token EMAIL`, for each."""
-    return await asyncio.to_thread(life.issue_tokens, read_config(data_dir, settings), emails)
+    return await asyncio.to_thread(tokens.issue_tokens, read_config(data_dir, settings), emails)
 
 
 @asynccontextmanager
@@ -152,7 +155,7 @@ class Memory:
 
     @contextmanager
     def instead(self) -> Iterator[None]:
-        with patch.object(life, "open_storage", self._open):
+        with patch.object(start, "open_storage", self._open):
             yield
 
 

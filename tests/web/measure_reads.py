@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 
 from exness.core.commands import OpenAccount, OpenTrade, PriceTick
-from exness.core.instruments import AccountId, OrderId, Side
+from exness.core.instruments import AccountId, Side, TradeId
 from tests.support.app import App, Stores, running_app
 from tests.support.books import SOL, START, make_rules
 from tests.support.process import UNLIMITED, Server
@@ -145,7 +145,7 @@ async def cascade(trades: int) -> None:
                 await perform(OpenAccount(account, f"{account}@example.com", 10**12), START)
             for number in range(trades):
                 await perform(
-                    OpenTrade(accounts[number % len(accounts)], OrderId(f"t{number}"), SOL, Side.LONG, 10**6, 10_000),
+                    OpenTrade(accounts[number % len(accounts)], TradeId(f"t{number}"), SOL, Side.LONG, 10**6, 10_000),
                     START,
                 )
                 if number % 500 == 0:

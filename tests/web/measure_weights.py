@@ -21,7 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
-from exness.app.life import issue_tokens
+from exness.app.tokens import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
 from tests.support.process import UNLIMITED, Server

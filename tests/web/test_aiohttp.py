@@ -35,6 +35,7 @@ from tests.web.streams import listening
         (RequestHandler.data_received, ["self", "data"]),
         (RequestHandler.eof_received, ["self"]),
         (RequestHandler.resume_writing, ["self"]),
+        (RequestHandler.resume_reading, ["self", "resume_parser"]),
         (RequestHandler.set_parser, ["self", "parser", "data_received_cb"]),
         (RequestHandler.log_exception, ["self", "args", "kw"]),
         (RequestHandler.handle_error, ["self", "request", "status", "exc", "message"]),
@@ -53,7 +54,7 @@ def test_what_we_override_or_call_takes_what_we_give(function: Callable[..., Any
 def test_a_connection_has_the_parts_that_we_look_at() -> None:
     assert {"_messages", "_task_handler", "_payload_parser", "_waiter"} <= set(RequestHandler.__slots__)
     assert isinstance(inspect.getattr_static(BaseProtocol, "writing_paused"), property)
-    assert "transport" in BaseProtocol.__slots__
+    assert {"transport", "_reading_paused"} <= set(BaseProtocol.__slots__)
 
 
 def test_our_entry_in_the_queue_of_requests_is_one_of_aiohttps() -> None:

@@ -12,7 +12,7 @@ from exness.core.commands import Deposit
 from exness.core.money import AmountError, format_scaled, parse_scaled
 from exness.feeds.manual import ManualFeed
 from exness.runtime.candles import Interval
-from exness.runtime.ports import LastRecord
+from exness.runtime.ports.prices import LastRecord
 from exness.web.dev.endpoints import ENDPOINTS
 from exness.web.dev.models import MOST_SCRIPTED
 from exness.web.services import Dev
@@ -308,6 +308,7 @@ async def test_pause_and_step_go_in_one_request(dev: App) -> None:
         ({"step": "0.0000001"}, "step", "step can have at most 6 decimals"),
         ({"step": True}, "step", "step must be a number or a decimal string"),
         ({"step": 1, "now": 1}, "now", "now is not a known field"),
+        ({"paused": True, "rate": 1}, "rate", "rate is not a known field"),
     ],
 )
 async def test_a_bad_clock_order_is_refused_by_name_and_moves_nothing(
@@ -408,7 +409,7 @@ async def test_a_deposit_needs_no_manual_feed(app: App) -> None:
         assert (await simulated.post("/dev/deposit", {"email": "a@example.com", "amount": 1})).status == 200
 
 
-# --- starting afresh ----------------------------------------------------------------------------------------------
+# --- reset -------------------------------------------------------------------------------------------------------
 
 
 async def test_after_a_reset_nothing_is_left_and_the_session_begins_anew(dev: App) -> None:

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from exness.access.emails import AddressError, checked, normalised
+from exness.access.ports import Mail, MailError
 from exness.cli import main
 from exness.core.instruments import Instrument
 from exness.feeds.orders import read_orders
 from exness.feeds.recording import ReplayError
 from exness.mail.mime import recipient
 from exness.process.signals import Stop
-from exness.runtime.emails import AddressError, checked, normalised
-from exness.runtime.ports import Mail, MailError
 from exness.web.dev.models import deposit_of
 from exness.web.http.errors import InvalidRequest
 from exness.web.v1.parse import email_of

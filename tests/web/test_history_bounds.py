@@ -7,10 +7,10 @@ import pytest
 
 from exness.core.events import Record
 from exness.runtime import projector
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.storage import history
-from exness.storage.memory import MemoryTables
 from tests.support.app import Stores, running_app
+from tests.support.memory_storage import MemoryTables
 
 
 async def test_a_question_that_would_look_at_too_many_trades_is_told_to_narrow_its_span(

@@ -96,14 +96,14 @@ async def test_trades_show_in_events_books_and_exposure() -> None:
         assert value(samples, "open_trades") == 2
         assert value(samples, "open_interest_usdc", asset="SOL") == 1300
         assert value(samples, "exposure_usdc", asset="SOL") == 700
-        assert value(samples, "events_total", kind="trade_opened") == 2
+        assert value(samples, "events_total", kind="trade_opened", reason="") == 2
         assert value(samples, "books_usdc", sum="locked") == 130
         assert value(samples, "journal_seq") == app.state.seq
         await ann.close(short["orderId"])
         await app.quote(SOL, "150")
         samples = await scrape(app)
-        assert value(samples, "events_total", kind="trade_closed") == 1
-        assert value(samples, "events_total", kind="trade_liquidated") == 1
+        assert value(samples, "events_total", kind="trade_closed", reason="user") == 1
+        assert value(samples, "events_total", kind="trade_closed", reason="liquidation") == 1
         assert value(samples, "books_usdc", sum="house_pnl") == 100
         assert value(samples, "shortfall_usdc_total") == 150
         assert value(samples, "exposure_usdc", asset="SOL") == 0

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -62,6 +63,22 @@ def test_every_body_has_an_example_that_its_schema_takes() -> None:
             content = whole["paths"][row.path][row.method.lower()]["requestBody"]["content"]["application/json"]
             schema = content["schema"] | {"components": whole["components"]}
             assert jsonschema_rs.validator_for(schema).is_valid(content["example"])
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("leverage", (1, 100, "12.5"), (0.99, 101, "x")),
+        ("slippage", (10, 10_000, None), (9, 10_001)),
+        ("clientOrderId", ("a", "~" * 64, None), ("", "a" * 65, "é")),
+        ("type", ("long", "short"), ("up",)),
+    ],
+)
+def test_an_order_has_the_bounds_that_the_core_holds_it_to(field: str, good: Iterable[Any], bad: Iterable[Any]) -> None:
+    whole = document("1", ENDPOINTS)
+    schema = whole["components"]["schemas"]["CreateTradeBody"]["properties"][field]
+    assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in good] == [True for _ in good]
+    assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in bad] == [False for _ in bad]
 
 
 LINKS = re.compile(r'(?:src|href)="([^"#]+)"')

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from exness.core.events import Record
-from exness.storage.memory import MemoryJournal
 from tests.support.app import App, Stores, Trader, running_app
+from tests.support.memory_storage import MemoryJournal
 from tests.support.waiting import WAIT_S, until
 from tests.web.streams import listening
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from exness.core.instruments import Asset, OrderId
+from exness.core.instruments import Asset, TradeId
 from exness.core.prices import PriceState
 from exness.core.rejects import (
     DueAtOnce,
@@ -21,7 +21,7 @@ from exness.core.rejects import (
 )
 from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PRICE, SLIPPAGE
 from exness.web.v1.errors import render
-from exness.web.v1.refusals import FIELDS, field_error, refused
+from exness.web.v1.refusals import FIELDS, refused, sentence
 from tests.support.books import BTC, SOL, make_rules
 
 RULES = make_rules()
@@ -30,7 +30,7 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
     (Reject.ACCOUNT_EXISTS, None, None),
     (Reject.ACCOUNT_NOT_FOUND, None, None),
     (Reject.TRADE_NOT_FOUND, None, None),
-    (Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(OrderId("o1")), '{"orderId":"o1"}'),
+    (Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(TradeId("o1")), '{"orderId":"o1"}'),
     (Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.DOWN), '{"asset":"SOL","reason":"down"}'),
     (Reject.PRICE_UNAVAILABLE, NoPrice(SOL, PriceState.STALE, 7), '{"asset":"SOL","reason":"stale","age_us":7}'),
     (
@@ -117,8 +117,7 @@ def test_every_reject_is_told_and_every_kind_of_figures() -> None:
     ],
 )
 def test_a_field_out_of_range_is_told_in_a_sentence(wrong: OutOfRange, field: str, message: str) -> None:
-    error = field_error(wrong)
-    assert (error.field, error.message) == (field, message)
+    assert (FIELDS[wrong.figure], sentence(wrong)) == (field, message)
 
 
 def test_an_asset_that_is_not_configured_any_more_is_told_all_the_same() -> None:

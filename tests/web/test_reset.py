@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exness.core.instruments import AccountId
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.web.stream.protocol import CloseCode
 from tests.support.app import Stores
 from tests.support.waiting import until

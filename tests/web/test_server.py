@@ -10,9 +10,9 @@ import pytest
 import structlog
 from yarl import URL
 
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports import Analytics, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
 from exness.web.app import endpoints_of
 from exness.web.v1 import PREFIX as API
 from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged
@@ -169,7 +169,7 @@ class BrokenHistory(NoCandles):
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         self._fail()
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+    async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
         self._fail()
 
     def _fail(self) -> NoReturn:
@@ -202,7 +202,7 @@ async def test_reads_beyond_their_bound_are_refused_at_once() -> None:
             await self.go_on.wait()
             return [], Analytics()
 
-        async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
+        async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
             return None
 
     slow = SlowHistory()

@@ -10,14 +10,16 @@ import jwt
 import pytest
 
 from exness.access.magic_links import MagicLinks
+from exness.access.ports import Revocations
 from exness.access.sessions import FUTURE_S, ISSUER, SESSION, Sessions
 from exness.runtime.clock import ManualClock, SystemClock, WallClock
-from exness.runtime.ports import Clock, Revocations
-from exness.storage.auth import AUTH, AUTH_DB, MemoryAuth, open_auth
+from exness.runtime.ports.clock import Clock
+from exness.storage.auth import AUTH, AUTH_DB, open_auth
 from exness.storage.database import migrations
 from tests.contracts.backends import with_own_connection
 from tests.support.app import SECRET, WALL_START, MailBox, SetWallClock, Trader, assert_error, running_app
 from tests.support.books import SECOND
+from tests.support.memory_auth import MemoryAuth
 from tests.support.process import finished
 from tests.support.waiting import until
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exness.storage.auth import MemoryAuth, open_auth
+from exness.storage.auth import open_auth
 from exness.web.v1.signin import BAD_LINK, LINK_SENT
 from tests.support.app import (
     SECRET,
@@ -25,6 +25,7 @@ from tests.support.app import (
     unchanged,
 )
 from tests.support.exchange import SetClock
+from tests.support.memory_auth import MemoryAuth
 from tests.support.waiting import until
 
 JSON = {"Accept": "application/json"}

@@ -514,6 +514,19 @@ async def test_nobody_listens_and_nothing_is_made(app: App) -> None:
     assert hub_of(app).frames_made == before
 
 
+async def test_the_stream_follows_the_exchange_only_while_somebody_listens(app: App, ann: Trader) -> None:
+    for _ in range(2):
+        assert app.parts.bus.subscribers == 0
+        async with listening(app, ann) as client:
+            await client.snapshot("trades")
+            await ann.create()
+            assert (await client.next("trades"))["type"] == "opened"
+            assert app.parts.bus.subscribers == 1
+        await until(lambda: not hub_of(app).subscribers)
+        await ann.create()
+        await until(lambda: app.parts.bus.subscribers == 0)
+
+
 async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_exchange_nothing(
     app: App, ann: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

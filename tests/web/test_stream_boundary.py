@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.core.events import AccountOpened, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import ExchangeReset, Record, TradeClosed, TradeOpened
 from exness.core.money import format_usdc
 from exness.runtime.bus import Bus
 from exness.web.services import StreamBounds
@@ -26,7 +26,7 @@ from tests.support.lanes import mostly_slow
 from tests.support.waiting import until
 from tests.web.streams import Json, hub_of
 
-RECORD_OF = {"opened": TradeOpened, "closed": TradeClosed, "liquidated": TradeLiquidated}
+RECORD_OF = {"opened": TradeOpened, "closed": TradeClosed, "liquidated": TradeClosed}
 
 
 class Wire:
@@ -186,7 +186,7 @@ def assert_whole(wire: Wire, journal: list[Record]) -> None:
 
 def order_of(record: Record) -> str:
     event = record.event
-    return event.trade.order if isinstance(event, TradeOpened) else getattr(event, "order", "")
+    return event.trade.id if isinstance(event, TradeOpened) else getattr(event, "trade_id", "")
 
 
 def open_after(own: list[Record]) -> set[str]:
@@ -203,11 +203,11 @@ def balance_after(own: list[Record]) -> Json:
     free, locked = 0, 0
     for record in own:
         event = record.event
-        assert not isinstance(event, StartedAfresh)
-        free = event.deposit if isinstance(event, AccountOpened) else event.balance
+        assert not isinstance(event, ExchangeReset)
+        free = event.balance
         if isinstance(event, TradeOpened):
             locked += event.trade.margin
-        elif isinstance(event, TradeClosed | TradeLiquidated):
+        elif isinstance(event, TradeClosed):
             locked -= event.margin
     return {"balance": format_usdc(free), "lockedMargin": format_usdc(locked), "openTrades": len(open_after(own))}
 

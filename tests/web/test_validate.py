@@ -17,7 +17,7 @@ from yarl import URL
 
 from exness.core.instruments import AccountId, Side
 from exness.runtime.candles import CandleQuery, Interval
-from exness.runtime.ports import SortBy
+from exness.runtime.ports.tables import SortBy
 from exness.web.dev.models import ClockBody, PriceBody, ScriptBody, clock_order, parse_price, script_of
 from exness.web.docs import asyncapi
 from exness.web.docs.openapi import document

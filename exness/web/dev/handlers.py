@@ -1,4 +1,4 @@
-"""Dev control: a script holds prices and clock, pays money in, starts afresh. Only where `[dev] control` is on.
+"""Dev control: a script holds prices and clock, pays money in, resets. Only where `[dev] control` is on.
 
 Nobody signs in for it, so it answers to this machine alone: the connection comes from loopback, no proxy has passed it
 on, and it was made to a name of this machine, by no page or by one that we know. What is done here goes through the
@@ -7,7 +7,7 @@ engine and into the journal like everything else, and is durable before it is an
 
 from aiohttp import web
 
-from exness.core.commands import Deposit, StartAfresh
+from exness.core.commands import Deposit, Reset
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
 from exness.core.margin import mark_price
@@ -15,7 +15,7 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import ManualControl, OutOfTime
+from exness.runtime.ports.prices import ManualControl, OutOfTime
 from exness.web.dev.models import (
     ClockAnswer,
     ClockSetAnswer,
@@ -129,8 +129,8 @@ async def reset(request: web.Request) -> web.StreamResponse:
     """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
     control, exchange = _let_in(request).control, _exchange(request)
     if control is not None:
-        await control.start_afresh()
-    outcome = await exchange.do(StartAfresh(), request[REQUEST_STATE].request_id)
+        await control.reset()
+    outcome = await exchange.do(Reset(), request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))

@@ -6,14 +6,13 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.instruments import Asset
-from exness.core.money import USDC_DECIMALS, AmountError, TooLarge, parse_scaled
+from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules
 from exness.runtime.clock import SPEED_UNIT
-from exness.runtime.emails import AddressError, normalised
-from exness.runtime.ports import ScriptedPrice
+from exness.runtime.ports.prices import ScriptedPrice
 from exness.web.http.errors import InvalidRequest
+from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
 from exness.web.v1.models import Amount, OptionalAmount
-from exness.web.v1.parse import Problems, amount_text, given, read_body
 
 SECOND_DECIMALS = 6
 SPEED_DECIMALS = 3
@@ -178,9 +177,6 @@ def clock_order(body: bytes) -> ClockOrder:
     """Raises InvalidRequest."""
     problems = Problems()
     fields = read_body(body, ClockBody, problems)
-    paused: object = fields.paused
-    if isinstance(paused, Raw):
-        problems.malformed("paused", "paused must be true or false")
     speed = _bounded(given(fields.speed), "speed", SPEED_DECIMALS, FASTEST, "times real time", problems)
     step = _bounded(given(fields.step), "step", SECOND_DECIMALS, LONGEST_S, "seconds", problems)
     is_paused = None if isinstance(fields.paused, UnsetType) else fields.paused
@@ -194,13 +190,7 @@ def deposit_of(body: bytes) -> tuple[str, int]:
     """Mail address as accounts are kept under, and micro-USDC. Raises InvalidRequest."""
     problems = Problems()
     fields = read_body(body, DepositBody, problems)
-    given: str | None = fields.email
-    email = ""
-    if given is not None:
-        try:
-            email = normalised(given)
-        except AddressError:
-            problems.not_allowed("email", "email must be a mail address like you@example.com")
+    email = email_address(fields.email, problems)
     amount = _bounded(fields.amount, "amount", USDC_DECIMALS, MOST_DEPOSIT, "USDC", problems)
     problems.raise_if_any()
     assert amount is not None
@@ -246,39 +236,18 @@ def _scripted(entry: ScriptEntry, where: str, rules: Rules, problems: Problems) 
 
 
 def _price(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
-    if raw is None:
-        return None
-    try:
-        price = parse_scaled(amount_text(raw), decimals)
-    except AmountError as error:
-        problems.malformed(field, f"{field} {error}")
-        return None
-    if price <= 0:
+    price = scaled(raw, field, decimals, problems)
+    if price is not None and price <= 0:
         problems.not_allowed(field, f"{field} must be greater than zero")
     return price
 
 
 def _bounded(
-    raw: Raw | None,
-    field: str,
-    decimals: int,
-    most: int,
-    unit: str,
-    problems: Problems,
-    *,
-    zero: bool = False,
+    raw: Raw | None, field: str, decimals: int, most: int, unit: str, problems: Problems, *, zero: bool = False
 ) -> int | None:
     """A number above 0 (or from it) up to `most`, scaled."""
-    if raw is None:
-        return None
-    try:
-        value = parse_scaled(amount_text(raw), decimals)
-    except TooLarge:
-        value = -1
-    except AmountError as error:
-        problems.malformed(field, f"{field} {error}")
-        return None
-    if not (0 if zero else 1) <= value <= most * 10**decimals:
+    value = scaled(raw, field, decimals, problems, beyond=-1)
+    if value is not None and not (0 if zero else 1) <= value <= most * 10**decimals:
         least = "from 0 to" if zero else "greater than 0 and at most"
         problems.not_allowed(field, f"{field} must be {least} {most} {unit}")
     return value

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from exness.core.instruments import Side
 from exness.web.http.browser_rules import COOKIE
 from exness.web.http.endpoint import JSON_TYPE, Auth, Endpoint, Endpoints
 from exness.web.http.weights import Budget
@@ -26,8 +25,6 @@ _BUDGETS = {
 def document(version: str, endpoints: Endpoints, *, public_url: str = "") -> dict[str, Any]:
     """The OpenAPI 3.1 document. Its server is `public_url`, else where it came from."""
     by_type, components = schemas_of(_types(endpoints.rows))
-    components["EmailBody"]["properties"]["email"]["format"] = "email"
-    components["CreateTradeBody"]["properties"]["type"]["enum"] = [side.value for side in Side]
     paths: dict[str, Any] = {}
     for row in endpoints.rows:
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, endpoints.local(row.path), by_type)

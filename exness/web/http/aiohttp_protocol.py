@@ -126,6 +126,11 @@ class Connection(web.RequestHandler):
         if not isinstance(options.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **options)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """aiohttp parses nothing once more and starts what has not stopped, twice for every body: 3 us of 120."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def resume_writing(self) -> None:
         super().resume_writing()
         self.on_writable()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from exness.runtime.masking import masked
+from exness.access.emails import masked
 
 REFUSALS_EVERY_S = 10.0
 

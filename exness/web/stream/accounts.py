@@ -15,12 +15,12 @@ import structlog
 
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.events import Record, StartedAfresh
+from exness.core.events import AccountEvent, ExchangeReset, Record
 from exness.core.instruments import AccountId
 from exness.core.views import Balance, BalanceOf, Holdings, HoldingsOf
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import StorageError
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.sequencer import NotTaken
 from exness.web.stream.encoding import Ledger, StreamEncoder
 from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode
@@ -71,8 +71,7 @@ class AccountStream:
         resume_records: int,
         end_all: Callable[[CloseCode], None],
     ) -> None:
-        self.routed = exchange.durable_seq
-        """Every durable record up to this one has gone to its subscribers."""
+        self._routed = 0
         self._exchange = exchange
         self._sessions = sessions
         self._revocations = revocations
@@ -81,6 +80,13 @@ class AccountStream:
         self._end_all = end_all
         self._accounts: dict[AccountId, _Listened] = {}
         self._routed_on = asyncio.Event()
+        self._listened_to = asyncio.Event()
+        """Set when the first one begins to listen."""
+
+    @property
+    def routed(self) -> int:
+        """Every durable record up to this one has gone to its subscribers."""
+        return self._routed if self._accounts else self._exchange.durable_seq
 
     async def all_routed(self) -> None:
         """Return once every durable record has gone to its subscribers."""
@@ -101,51 +107,56 @@ class AccountStream:
             listened.subscribers.pop(subscriber, None)
             if not listened.subscribers:
                 del self._accounts[subscriber.account]
+                self._routed_on.set()
         subscriber.account = None
 
     def forget(self) -> None:
         """Keep nothing of any account: what was kept may be what went wrong."""
         self._accounts.clear()
+        self._routed_on.set()
 
     # --- following the exchange -----------------------------------------------------------------------------------
 
     async def follow(self) -> None:
         """Route every durable record, in order."""
         while True:
-            if not self._accounts:
-                self._route_on_to(self._exchange.durable_seq)  # nobody listens: there is nothing to read
+            while not self._accounts:  # nobody listens: nothing is read, and an order pays nothing for the stream
+                self._listened_to.clear()
+                await self._listened_to.wait()
             try:
-                await self._follow(self.routed)
+                if await self._follow(self._routed):
+                    await asyncio.Event().wait()  # the exchange has stopped: nothing more will come
             except FellBehind:
                 continue
             except StorageError:
                 _log.exception("the journal can't be read for the stream's readers; they must connect again")
                 self._end_all(CloseCode.FELL_BEHIND)
-                continue
-            await asyncio.Event().wait()  # the exchange has stopped: nothing more will come
 
-    async def _follow(self, after: int) -> None:
-        """Raises FellBehind, StorageError."""
+    async def _follow(self, after: int) -> bool:
+        """False once nobody listens any more. Raises FellBehind, StorageError."""
         async with aclosing(self._exchange.follow(after)) as records:
             async for record in records:
                 await self._route(record)
                 self._routed_on.set()
+                if not self._accounts:
+                    return False
                 if record.seq % RECORDS_PER_TURN == 0:
                     await asyncio.sleep(0)
-
-    def _route_on_to(self, seq: int) -> None:
-        self.routed = max(self.routed, seq)
-        self._routed_on.set()
+        return True
 
     async def _route(self, record: Record) -> None:
         """Hand a record to the subscribers of its account whose snapshot was before it."""
-        if isinstance(record.event, StartedAfresh):
+        event = record.event
+        if isinstance(event, ExchangeReset):
             self._end_who_was_shown(record.seq)
-            self.routed = record.seq
-            return
-        if record.event.account in self._accounts:
+        elif isinstance(event, AccountEvent):
+            await self._route_to(event.account, record)
+        self._routed = record.seq
+
+    async def _route_to(self, account: AccountId, record: Record) -> None:
+        if account in self._accounts:
             await self._revocations.refresh()  # who was revoked a moment ago is told no more
-        listened = self._accounts.get(record.event.account)
+        listened = self._accounts.get(account)
         if listened is not None and record.seq > listened.ledger.seq:
             listened.ledger.take(record)
             ledger = msgspec.structs.replace(listened.ledger)
@@ -154,7 +165,6 @@ class AccountStream:
                 self._hand(subscriber, record, ledger, frames)
                 if number % SUBSCRIBERS_PER_TURN == 0:
                     await asyncio.sleep(0)
-        self.routed = record.seq
 
     def _end_who_was_shown(self, seq: int) -> None:
         """A reset: whoever was shown an account before it is told goodbye."""
@@ -189,6 +199,9 @@ class AccountStream:
         can_resume = resume is not None and self._can_resume(self._exchange.look(BalanceOf(account)), resume)
         holdings = self._exchange.look(HoldingsOf(account))
         capture = Capture(account, channels, holdings, resume if can_resume else None)
+        if not self._accounts:
+            self._routed = self._exchange.durable_seq
+            self._listened_to.set()
         listened = self._accounts.setdefault(account, _Listened(capture.ledger(), {}))
         listened.subscribers[subscriber] = None
         subscriber.account = account

@@ -1,10 +1,10 @@
 """What the stream needs of a dialect: the bytes of what it tells. Who is told, and when, is the stream's business."""
 
-from typing import Protocol
+from typing import Protocol, assert_never
 
 import msgspec
 
-from exness.core.events import Event, Record, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountEvent, AccountOpened, Deposited, Record, TradeClosed, TradeOpened
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.core.views import Holdings, Quote
@@ -60,18 +60,21 @@ class Ledger(msgspec.Struct):
 
     def take(self, record: Record, sign: int = 1) -> None:
         """Count a record in, or (`sign` -1) out again."""
+        assert isinstance(record.event, AccountEvent), "what concerns no account locks nothing"
         locked, trades = _locks(record.event)
         self.locked += sign * locked
         self.open_trades += sign * trades
         self.seq = record.seq
 
 
-def _locks(event: Event) -> tuple[int, int]:
+def _locks(event: AccountEvent) -> tuple[int, int]:
     """What an event adds to the locked margin and to the number of open trades."""
     match event:
         case TradeOpened(trade):
             return trade.margin, 1
-        case TradeClosed() | TradeLiquidated():
+        case TradeClosed():
             return -event.margin, -1
-        case _:
+        case AccountOpened() | Deposited():
             return 0, 0
+        case _:
+            assert_never(event)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from exness.core.events import AccountOpened, Event, Record, StartedAfresh, TradeClosed, TradeLiquidated, TradeOpened
+from exness.core.events import AccountEvent, Record, TradeClosed, TradeOpened
 from exness.core.money import format_scaled, format_usdc
 from exness.core.rules import Rules
 from exness.core.views import Holdings
@@ -66,6 +66,7 @@ class AccountFrames:
 
     def event(self, channel: str, record: Record, ledger: Ledger) -> bytes | None:
         """What a channel tells of a record: nothing, or one frame. `ledger` is the account after it."""
+        assert isinstance(record.event, AccountEvent), "what concerns no account is told to none"
         told = self._trade_news(record) if channel == TRADES else ("balance", _balance_after(record.event, ledger))
         if told is None:
             return None
@@ -77,9 +78,7 @@ class AccountFrames:
             case TradeOpened() as event:
                 return "opened", opened_data(event, self._rules)
             case TradeClosed() as event:
-                return "closed", closed_data(event, record.at, self._rules)
-            case TradeLiquidated() as event:
-                return "liquidated", liquidated_data(event, record.at, self._rules)
+                return "liquidated" if event.liquidated else "closed", closed_data(event, record.at, self._rules)
             case _:
                 return None
 
@@ -88,46 +87,34 @@ def _balance(free: int, locked: int, open_trades: int) -> BalanceData:
     return BalanceData(format_usdc(free), format_usdc(locked), open_trades)
 
 
-def _balance_after(event: Event, ledger: Ledger) -> BalanceData:
-    assert not isinstance(event, StartedAfresh), "no account is left to tell of"
-    free = event.deposit if isinstance(event, AccountOpened) else event.balance
-    return _balance(free, ledger.locked, ledger.open_trades)
+def _balance_after(event: AccountEvent, ledger: Ledger) -> BalanceData:
+    return _balance(event.balance, ledger.locked, ledger.open_trades)
 
 
 def opened_data(event: TradeOpened, rules: Rules) -> OpenedData:
-    """Raises KeyError when the asset is not configured any more. So do the two below."""
+    """Raises KeyError when the asset is not configured any more. So does the one below."""
     fixed = opened_with(event.trade, rules.instruments[event.trade.asset].decimals)
     return OpenedData(**msgspec.structs.asdict(fixed), balance=format_usdc(event.balance))
 
 
-def closed_data(event: TradeClosed, at: int, rules: Rules) -> ClosedData:
-    return ClosedData(
-        order_id=event.order,
+def closed_data(event: TradeClosed, at: int, rules: Rules) -> ClosedData | LiquidatedData:
+    """A liquidation shows the tick that did it."""
+    decimals = rules.instruments[event.asset].decimals
+    price = format_scaled(event.price, decimals)
+    closed = ClosedData(
+        order_id=event.trade_id,
         asset=event.asset,
-        close_price=format_scaled(event.price, rules.instruments[event.asset].decimals),
+        close_price=price,
         pnl=format_usdc(event.pnl),
         returned=format_usdc(event.returned),
-        liquidated=False,
+        liquidated=event.liquidated,
         shortfall=format_usdc(event.shortfall),
         closed_at=iso(at),
         balance=format_usdc(event.balance),
     )
-
-
-def liquidated_data(event: TradeLiquidated, at: int, rules: Rules) -> LiquidatedData:
-    decimals = rules.instruments[event.asset].decimals
-    mark = format_scaled(event.mark, decimals)
-    return LiquidatedData(
-        order_id=event.order,
-        asset=event.asset,
-        close_price=mark,
-        pnl=format_usdc(event.pnl),
-        returned=format_usdc(0),
-        liquidated=True,
-        shortfall=format_usdc(event.shortfall),
-        closed_at=iso(at),
-        balance=format_usdc(event.balance),
-        mark=mark,
-        bid=format_scaled(event.bid, decimals),
-        ask=format_scaled(event.ask, decimals),
-    )
+    if not event.liquidated:
+        return closed
+    assert event.bid is not None, "a tick liquidates"
+    assert event.ask is not None, "and has both"
+    bid, ask = format_scaled(event.bid, decimals), format_scaled(event.ask, decimals)
+    return LiquidatedData(**msgspec.structs.asdict(closed), mark=price, bid=bid, ask=ask)

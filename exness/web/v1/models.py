@@ -12,9 +12,10 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.events import Trade
-from exness.core.instruments import VOLUME_DECIMALS
+from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Side
 from exness.core.money import format_hundredths, format_scaled, format_usdc
 from exness.core.prices import Price, PriceState
+from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,34 +55,40 @@ def percent_out(scaled: int) -> str:
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
-_AMOUNT_FORMS: list[dict[str, Any]] = [{"type": "number"}, {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}]
+_DECIMAL: dict[str, Any] = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$"}
+_NULL: dict[str, Any] = {"type": "null"}
 
-Amount = Annotated[
-    Raw, Meta(description="A JSON number or a decimal string", extra_json_schema={"oneOf": _AMOUNT_FORMS})
+
+def _amount(*forms: dict[str, Any], bounds: Bounds | None = None, unit: int = 1) -> Meta:
+    """`bounds` are in `unit`ths."""
+    number: dict[str, Any] = {"type": "number"}
+    if bounds is not None:
+        number |= {"minimum": bounds.least // unit, "maximum": bounds.most // unit}
+    what = "A JSON number or a decimal string" + ("; null is the field left out" if _NULL in forms else "")
+    return Meta(description=what, extra_json_schema={"oneOf": [number, _DECIMAL, *forms]})
+
+
+Amount = Annotated[Raw, _amount()]
+OptionalAmount = Annotated[Raw, _amount(_NULL)] | UnsetType
+_Leverage = Annotated[Raw, _amount(bounds=LEVERAGE, unit=LEVERAGE_UNIT)]
+_Slippage = Annotated[Raw, _amount(_NULL, bounds=SLIPPAGE)] | UnsetType
+_ClientOrder = Annotated[
+    str, Meta(extra_json_schema={"pattern": f"^[\\x20-\\x7e]{{{CLIENT_ORDER.least},{CLIENT_ORDER.most}}}$"})
 ]
-OptionalAmount = (
-    Annotated[
-        Raw,
-        Meta(
-            description="A JSON number or a decimal string; null is the field left out",
-            extra_json_schema={"oneOf": [*_AMOUNT_FORMS, {"type": "null"}]},
-        ),
-    ]
-    | UnsetType
-)
+"""Told, not checked: the core does that."""
 
 
 class CreateTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """POST /trade/create. `margin` in USDC, `leverage` 1 to 100 with up to two decimals, `slippage` in hundredths of a
-    percent (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
+    """POST /trade/create. `margin` in USDC, `leverage` with up to two decimals, `slippage` in hundredths of a percent
+    (100 = 1 %), `expectedPrice` in USDC. null of an optional field is the field left out."""
 
     asset: str
-    type: str
+    type: Annotated[str, Meta(extra_json_schema={"enum": [side.value for side in Side]})]
     margin: Amount
-    leverage: Amount
-    slippage: OptionalAmount = UNSET
+    leverage: _Leverage
+    slippage: _Slippage = UNSET
     expected_price: OptionalAmount = UNSET
-    client_order_id: str | UnsetType | None = UNSET
+    client_order_id: _ClientOrder | UnsetType | None = UNSET
 
 
 class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -93,7 +100,7 @@ class CloseTradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
 class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /signup and /signin."""
 
-    email: str
+    email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
 
 
 # --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
@@ -388,7 +395,7 @@ def price_answer(asset: str, decimals: int, price: Price | None, state: PriceSta
 
 def opened_with(trade: Trade, decimals: int) -> OpenTradeFixed:
     return OpenTradeFixed(
-        order_id=trade.order,
+        order_id=trade.id,
         client_order_id=trade.client_order or UNSET,
         asset=trade.asset,
         type=trade.side.value,

@@ -1,27 +1,21 @@
-"""Bodies and queries into checked values, or an InvalidRequest that names every bad field.
-
-A good body is decoded by msgspec straight into its struct. Only when that fails is the body looked at field by field,
-to tell the client everything that is wrong at once.
-"""
+"""Bodies and queries into checked values, or an InvalidRequest that names every bad field."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import islice
-from typing import Any, TypeVar, get_args
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, UnsetType
+from msgspec import UnsetType
 
 from exness.core.commands import OpenTrade
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, Side
-from exness.core.money import MAX_SCALED, USDC_DECIMALS, AmountError, TooLarge, parse_scaled
-from exness.core.rejects import OutOfRange
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Side, TradeId
+from exness.core.money import MAX_SCALED, USDC_DECIMALS
 from exness.core.rules import Rules, out_of_range
 from exness.runtime.candles import CandleQuery, Interval
-from exness.runtime.emails import AddressError, normalised
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports import Ids, SortBy, TradeQuery
-from exness.web.http.errors import MOST_DETAILS, FieldError, InvalidRequest
+from exness.runtime.ports.clock import Ids
+from exness.runtime.ports.tables import SortBy, TradeQuery
+from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
 from exness.web.v1.models import (
     MAX_CANDLES,
     MAX_LIMIT,
@@ -37,19 +31,17 @@ from exness.web.v1.models import (
     OpenTradesQuery,
     names,
 )
-from exness.web.v1.refusals import field_error
+from exness.web.v1.refusals import FIELDS, sentence
 
 MAX_ORDER_ID = 64
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
-_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
-SALVAGED_BYTES = 4096
-"""Four times what the longest good body has."""
 _DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
 _CREATE_ORDER = ("margin", "asset", "type", "leverage", "slippage", "expectedPrice", "clientOrderId")
 """The order in which API.md lists what is not allowed in the fields of /trade/create."""
+_SLIPPAGE = "slippage must be a whole number of hundredths of a percent"
 _BEYOND = MAX_SCALED + 1
 """Stands for a number too large to be held, which is told the bounds like any other beyond them."""
 
@@ -68,93 +60,30 @@ class OpenQuery(msgspec.Struct, frozen=True):
     page: Page | None = None
 
 
-class Problems:
-    """Collects bad fields in the order of API.md: what is malformed first, then what is not allowed. It keeps as many
-    of each kind as a client is told of; the others are only counted."""
-
-    def __init__(self) -> None:
-        self._malformed: list[FieldError] = []
-        self._not_allowed: list[FieldError] = []
-        self._left_out = 0
-
-    def malformed(self, field: str, message: str) -> None:
-        self._keep(self._malformed, FieldError(field, message))
-
-    def not_allowed(self, field: str, message: str) -> None:
-        self._keep(self._not_allowed, FieldError(field, message))
-
-    def out_of_range(self, wrong: OutOfRange) -> None:
-        """A figure of an order that is not allowed, as the core says."""
-        self._keep(self._not_allowed, field_error(wrong))
-
-    def unknown(self, names: Collection[str], message: str) -> None:
-        """Names of fields or parameters that there are not. `message` goes behind each."""
-        for name in islice(names, MOST_DETAILS):
-            self.malformed(name[:64], f"{name[:64]} {message}")
-        self._left_out += max(0, len(names) - MOST_DETAILS)
-
-    def raise_if_any(self, order: Sequence[str] = ()) -> None:
-        """Raises InvalidRequest. `order`: of the fields, among what is not allowed; else it is as it was reported."""
-        if self._malformed or self._not_allowed:
-            if order:
-                self._not_allowed.sort(key=lambda error: order.index(error.field))
-            raise InvalidRequest(self.all, self._left_out)
-
-    def _keep(self, errors: list[FieldError], error: FieldError) -> None:
-        if len(errors) < MOST_DETAILS:
-            errors.append(error)
-        else:
-            self._left_out += 1
-
-    @property
-    def all(self) -> list[FieldError]:
-        return self._malformed + self._not_allowed
-
-    def adopt(self, where: str, errors: Sequence[FieldError], left_out: int = 0) -> None:
-        """What is wrong with one entry of a list: `where` goes before the name of the field."""
-        for error in errors:
-            self.malformed(f"{where}.{error.field}", error.message)
-        self._left_out += left_out
-
-
 Query = Mapping[str, str]
 """Of a URL: `get` gives the first value of a name, `items` has all of them."""
-Body = TypeVar("Body", bound=msgspec.Struct)
 Choice = TypeVar("Choice")
-Decoded = TypeVar("Decoded")
-
-_decode_create = msgspec.json.Decoder(CreateTradeBody).decode
-_decode_close = msgspec.json.Decoder(CloseTradeBody).decode
-_decode_email = msgspec.json.Decoder(EmailBody).decode
-_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_nothing = msgspec.json.Decoder(msgspec.defstruct("AnyObject", [])).decode
-_decode_string = msgspec.json.Decoder(str).decode
-
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises for bytes that are not what is expected. RecursionError: nested thousands of levels deep."""
 
 
 def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> OpenTrade:
     """The body of /trade/create as the command of this account. Raises InvalidRequest."""
     problems = Problems()
-    try:
-        fields = _decode_create(body)
-    except _UNREADABLE as error:
-        fields = _salvage_small(body, CreateTradeBody, problems, error)
-    margin = _amount(fields.margin, "margin", USDC_DECIMALS, problems)
+    fields = read_body(body, CreateTradeBody, problems, is_small=True)
+    margin = scaled(fields.margin, "margin", USDC_DECIMALS, problems)
     asset = _asset(fields.asset, rules, problems)
     side = _side(fields.type, problems)
     instrument = rules.instruments[asset] if asset is not None else None
-    leverage = _leverage(fields.leverage, problems)
-    slippage = _slippage(fields.slippage, problems)
-    expected_price = _expected_price(fields.expected_price, instrument, problems)
+    price_decimals = instrument.decimals if instrument is not None else USDC_DECIMALS
+    leverage = scaled(fields.leverage, "leverage", LEVERAGE_DECIMALS, problems, beyond=_BEYOND)
+    slippage = scaled(given(fields.slippage), "slippage", 0, problems, beyond=_BEYOND, whole=_SLIPPAGE)
+    expected_price = scaled(given(fields.expected_price), "expectedPrice", price_decimals, problems)
     client_order = None if isinstance(fields.client_order_id, UnsetType) else fields.client_order_id
     for wrong in out_of_range(instrument, margin, leverage, slippage, expected_price, client_order):
-        problems.out_of_range(wrong)
+        problems.not_allowed(FIELDS[wrong.figure], sentence(wrong))
     problems.raise_if_any(_CREATE_ORDER)
     return OpenTrade(
         account=account,
-        order=OrderId(ids.new()),
+        trade_id=TradeId(ids.new()),
         asset=_present(asset),
         side=_present(side),
         margin=_present(margin),
@@ -171,18 +100,14 @@ def _present(value: Choice | None) -> Choice:
     return value
 
 
-def close_order(body: bytes) -> OrderId:
+def close_order(body: bytes) -> TradeId:
     """The body of /trade/close. Raises InvalidRequest."""
     problems = Problems()
-    try:
-        fields = _decode_close(body)
-    except _UNREADABLE as error:
-        fields = _salvage_small(body, CloseTradeBody, problems, error)
-    order_id: str | None = fields.order_id
+    order_id: str | None = read_body(body, CloseTradeBody, problems, is_small=True).order_id
     if order_id is not None and not 1 <= len(order_id) <= MAX_ORDER_ID:
         problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
     problems.raise_if_any()
-    return OrderId(fields.order_id)
+    return TradeId(_present(order_id))
 
 
 def email_of(body: bytes) -> str:
@@ -191,23 +116,9 @@ def email_of(body: bytes) -> str:
     Raises InvalidRequest.
     """
     problems = Problems()
-    try:
-        fields = _decode_email(body)
-    except _UNREADABLE as error:
-        fields = _salvage_small(body, EmailBody, problems, error)
-    given: str | None = fields.email
-    email = None
-    if given is not None:
-        try:
-            email = normalised(given)
-        except AddressError:
-            problems.not_allowed("email", "email must be a mail address like you@example.com")
+    email = email_address(read_body(body, EmailBody, problems, is_small=True).email, problems)
     problems.raise_if_any()
-    return _present(email)
-
-
-def asset_filter(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
-    return None if name is None else _asset(name, rules, problems)
+    return email
 
 
 def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
@@ -218,8 +129,8 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
     checked = TradeQuery(
         account=account,
         is_open=status,
-        asset=asset_filter(query.get("asset"), rules, problems),
-        side=_one_of(query, "tradeType", {side.value: side for side in Side}, problems),
+        asset=_asset(query.get("asset"), rules, problems),
+        side=_one_of(query, "tradeType", _SIDES, problems),
         profitable=_one_of(query, "profitable", _BOOLEANS, problems),
         liquidated=_one_of(query, "liquidated", _BOOLEANS, problems),
         opened_from=_moment(query, "fromDate", problems, end_of_day=False),
@@ -237,7 +148,7 @@ def open_query(query: Query, rules: Rules) -> OpenQuery:
     """The query of /trade/open. Raises InvalidRequest."""
     problems = Problems()
     _known_parameters(query, OpenTradesQuery, problems)
-    asset = asset_filter(query.get("asset"), rules, problems)
+    asset = _asset(query.get("asset"), rules, problems)
     limit = _whole(query, "limit", MAX_OPEN, 1, MAX_OPEN, problems)
     offset = _whole(query, "offset", 0, 0, MAX_OFFSET, problems)
     problems.raise_if_any()
@@ -251,7 +162,7 @@ def klines_query(query: Query, rules: Rules) -> CandleQuery:
     for name in ("asset", "interval"):
         if name not in query:
             problems.malformed(name, f"{name} is required")
-    asset = asset_filter(query.get("asset"), rules, problems)
+    asset = _asset(query.get("asset"), rules, problems)
     interval = _one_of(query, "interval", {each.value: each for each in Interval}, problems)
     first = _second(query, "startTime", problems)
     end = _second(query, "endTime", problems)
@@ -271,105 +182,6 @@ def link_token(query: Query) -> str:
     return query.get("token", "")
 
 
-def read_body(body: bytes, kind: type[Body], problems: Problems) -> Body:
-    """The body as its struct; what can't be read is reported and None, and what is no string may be left Raw.
-
-    Raises InvalidRequest for what is no JSON object.
-    """
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except _UNREADABLE:
-        return _salvage(body, kind, problems)
-
-
-# --- fields of bodies ---------------------------------------------------------------------------------------------
-
-
-def _salvage_small(body: bytes, kind: type[Body], problems: Problems, error: Exception) -> Body:
-    """`_salvage` for bodies of a few short fields. One that is far too long is not taken apart into its fields, which
-    would take milliseconds: msgspec stops at the first one that is wrong, its `error`, and that is all that is told.
-
-    Raises InvalidRequest.
-    """
-    if len(body) <= SALVAGED_BYTES:
-        return _salvage(body, kind, problems)
-    _as_object(_decode_nothing, body)
-    raise InvalidRequest([_first_error(str(error))])
-
-
-def _as_object(decode: Callable[[bytes], Decoded], body: bytes) -> Decoded:
-    """Raises InvalidRequest for what is no JSON object."""
-    try:
-        return decode(body)
-    except msgspec.ValidationError:
-        raise InvalidRequest([FieldError("body", "The body must be a JSON object")]) from None
-    except _UNREADABLE:
-        raise InvalidRequest([FieldError("body", "The body is not valid JSON")]) from None
-
-
-def _first_error(why: str) -> FieldError:
-    """What msgspec says of a body that is too long to be looked at."""
-    unknown = _UNKNOWN_FIELD.search(why)
-    if unknown is not None:
-        name = unknown[1][:64]
-        return FieldError(name, f"{name} is not a known field; the body is too long to say what else is wrong with it")
-    return FieldError("body", f"The body is too long to say all that is wrong with it; first: {why[:200]}")
-
-
-def _salvage(body: bytes, kind: type[Body], problems: Problems) -> Body:
-    """Decode a bad body field by field and report what is wrong. What can't be read is None, which the checks skip."""
-    raw = _as_object(_decode_fields, body)
-    values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        values[field.name] = _salvaged_field(field, raw.pop(field.encode_name, None), problems)
-    problems.unknown(raw, "is not a known field")
-    return kind(**values)
-
-
-def _salvaged_field(field: msgspec.structs.FieldInfo, raw: Raw | None, problems: Problems) -> Any:
-    name = field.encode_name
-    if not field.required and given(raw) is None:
-        return field.default
-    if raw is None:
-        problems.malformed(name, f"{name} is required")
-        return None
-    if field.type is not str and str not in get_args(field.type):
-        return raw
-    try:
-        return _decode_string(raw)
-    except _UNREADABLE:
-        problems.malformed(name, f"{name} must be a string")
-        return None
-
-
-def given(raw: Raw | UnsetType | None) -> Raw | None:
-    """What an optional field holds, None when it is left out. Many clients write null for that."""
-    if raw is None or isinstance(raw, UnsetType) or bytes(raw) == b"null":
-        return None
-    return raw
-
-
-def amount_text(raw: Raw) -> str:
-    """The text of a JSON number or string, untouched. Raises AmountError for any other JSON."""
-    text = bytes(raw)
-    if text[:1] in b"-0123456789":
-        return text.decode("ascii")
-    try:
-        return _decode_string(text)
-    except _UNREADABLE:
-        raise AmountError("must be a number or a decimal string") from None
-
-
-def _amount(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
-    if raw is None:
-        return None
-    try:
-        return parse_scaled(amount_text(raw), decimals)
-    except AmountError as error:
-        problems.malformed(field, f"{field} {error}")
-        return None
-
-
 def _asset(name: str | None, rules: Rules, problems: Problems) -> Asset | None:
     if name is None:
         return None
@@ -387,38 +199,6 @@ def _side(name: str | None, problems: Problems) -> Side | None:
     if side is None:
         problems.not_allowed("type", "Invalid trade type. Supported types are long and short")
     return side
-
-
-def _leverage(raw: Raw | None, problems: Problems) -> int | None:
-    """In hundredths."""
-    if raw is None:
-        return None
-    try:
-        return parse_scaled(amount_text(raw), LEVERAGE_DECIMALS)
-    except TooLarge:
-        return _BEYOND
-    except AmountError as error:
-        problems.malformed("leverage", f"leverage {error}")
-        return None
-
-
-def _slippage(raw: Raw | UnsetType | None, problems: Problems) -> int | None:
-    """In hundredths of a percent."""
-    raw = given(raw)
-    if raw is None:
-        return None
-    try:
-        return parse_scaled(amount_text(raw), 0)
-    except TooLarge:
-        return _BEYOND
-    except AmountError:
-        problems.malformed("slippage", "slippage must be a whole number of hundredths of a percent")
-        return None
-
-
-def _expected_price(raw: Raw | UnsetType | None, instrument: Instrument | None, problems: Problems) -> int | None:
-    decimals = instrument.decimals if instrument is not None else USDC_DECIMALS
-    return _amount(given(raw), "expectedPrice", decimals, problems)
 
 
 # --- parameters of queries ----------------------------------------------------------------------------------------

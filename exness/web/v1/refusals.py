@@ -21,7 +21,7 @@ from exness.core.rejects import (
     UsedBefore,
 )
 from exness.core.rules import CLIENT_ORDER, Rules
-from exness.web.http.errors import ApiError, FieldError
+from exness.web.http.errors import ApiError
 
 FIELDS: dict[Figure, str] = {
     Figure.DEPOSIT: "deposit",
@@ -41,12 +41,8 @@ def refused(refusal: Refusal, rules: Rules) -> ApiError:
     return ApiError(refusal.reject, details=None if refusal.figures is None else _details(refusal.figures, rules))
 
 
-def field_error(wrong: OutOfRange) -> FieldError:
+def sentence(wrong: OutOfRange) -> str:
     """What is told of a field of /trade/create that is out of range."""
-    return FieldError(FIELDS[wrong.figure], _sentence(wrong))
-
-
-def _sentence(wrong: OutOfRange) -> str:
     match wrong.figure:
         case Figure.MARGIN:
             return "Margin must be greater than zero"

@@ -6,14 +6,14 @@ from msgspec import UNSET
 from exness.core import margin
 from exness.core.commands import CloseTrade
 from exness.core.events import Record, TradeClosed, TradeOpened
-from exness.core.instruments import AccountId, OrderId
+from exness.core.instruments import AccountId, TradeId
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.views import HoldingsOf
 from exness.runtime.exchange import Exchange
-from exness.runtime.ports import Analytics, HistoryTooLong, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
@@ -48,14 +48,14 @@ async def close(request: web.Request) -> web.StreamResponse:
     """POST /trade/close."""
     exchange = services_of(request).exchange
     account = await signed_in(request)
-    order = close_order(await json_body(request))
-    outcome = await exchange.do(CloseTrade(account, order), request[REQUEST_STATE].request_id)
+    trade_id = close_order(await json_body(request))
+    outcome = await exchange.do(CloseTrade(account, trade_id), request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record]):
             assert isinstance(record.event, TradeClosed)
             return answer(_closed(record.event, record.at, exchange.rules))
         case Refusal(Reject.TRADE_NOT_FOUND):
-            raise await _not_open(exchange, account, order)
+            raise await _not_open(exchange, account, trade_id)
         case Refusal():
             raise refused(outcome, exchange.rules)
         case _:
@@ -92,15 +92,15 @@ async def history(request: web.Request) -> web.StreamResponse:
     return answer(_history(query, rows, analytics))
 
 
-async def _not_open(exchange: Exchange, account: AccountId, order: OrderId) -> ApiError:
+async def _not_open(exchange: Exchange, account: AccountId, trade_id: TradeId) -> ApiError:
     """Why there is nothing to close: it ended before, or it never was (or is somebody else's, which is the same)."""
-    row = await exchange.trade(account, order)
+    row = await exchange.trade(account, trade_id)
     if row is None or row.closed_at is None or row.close_price is None or row.pnl is None or row.returned is None:
         return ApiError(Reject.TRADE_NOT_FOUND)
     return ApiError(
         "trade_already_closed",
         details={
-            "orderId": row.order,
+            "orderId": row.id,
             "closePrice": format_scaled(row.close_price, row.decimals),
             "pnl": format_usdc(row.pnl),
             "returned": format_usdc(row.returned),
@@ -132,7 +132,7 @@ def _created_answer(record: Record, rules: Rules) -> TradeCreated:
     decimals = rules.instruments[trade.asset].decimals
     return TradeCreated(
         success=True,
-        order_id=trade.order,
+        order_id=trade.id,
         client_order_id=trade.client_order or UNSET,
         asset=trade.asset,
         type=trade.side.value,
@@ -148,7 +148,7 @@ def _created_answer(record: Record, rules: Rules) -> TradeCreated:
 def _closed(event: TradeClosed, at: int, rules: Rules) -> TradeClosedAnswer:
     return TradeClosedAnswer(
         success=True,
-        order_id=event.order,
+        order_id=event.trade_id,
         close_price=format_scaled(event.price, rules.instruments[event.asset].decimals),
         pnl=format_usdc(event.pnl),
         returned=format_usdc(event.returned),
@@ -184,7 +184,7 @@ def _history_row(row: TradeRow) -> HistoryRow:
     decimals = row.decimals
     entry = format_scaled(row.entry, decimals)
     return HistoryRow(
-        order_id=row.order,
+        order_id=row.id,
         client_order_id=row.client_order or UNSET,
         asset=row.asset,
         type=row.side.value,

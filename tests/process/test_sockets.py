@@ -1,4 +1,4 @@
-"""runtime/sockets.py: one sentence for each reason, and as many connections as the system allows."""
+"""process/sockets.py: one sentence for each reason, and as many connections as the system allows."""
 
 import errno
 import resource
@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from exness.runtime.sockets import allow_connections, why_not_listening
+from exness.process.sockets import allow_connections, why_not_listening
 
 NO_SUCH_HOST = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 

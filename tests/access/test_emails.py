@@ -2,7 +2,7 @@
 
 import pytest
 
-from exness.runtime.masking import masked
+from exness.access.emails import masked
 
 
 @pytest.mark.parametrize(

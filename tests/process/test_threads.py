@@ -1,4 +1,4 @@
-"""runtime/threads.py: the end waits for no thread that hangs."""
+"""process/threads.py: the end waits for no thread that hangs."""
 
 import asyncio
 import subprocess
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from exness.runtime.threads import in_thread_of_its_own
+from exness.process.threads import in_thread_of_its_own
 from tests.support.process import ROOT
 
 
@@ -38,7 +38,7 @@ async def test_a_cancelled_caller_does_not_wait_for_the_thread() -> None:
 SCRIPT = """
 import asyncio, sys, time
 from exness import __main__, cli
-from exness.runtime.threads import Threads, in_thread_of_its_own
+from exness.process.threads import Threads, in_thread_of_its_own
 
 async def leaves_threads():
     asyncio.get_running_loop().set_default_executor(Threads())

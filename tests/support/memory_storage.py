@@ -12,23 +12,15 @@ from typing import Any
 import msgspec
 
 from exness.core.capture import Digest, Header
-from exness.core.events import Record, StartedAfresh
-from exness.core.instruments import AccountId, Asset, OrderId, Side
+from exness.core.events import Record
+from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
 from exness.runtime.listings import Listing
-from exness.runtime.ports import (
-    Analytics,
-    JournalDamaged,
-    SnapshotDamaged,
-    SnapshotInfo,
-    SortBy,
-    StorageError,
-    TradeQuery,
-    TradeRow,
-    Watermark,
-)
+from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
+from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow, Watermark
 from exness.storage import rows
-from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
 from exness.storage.fold import apply, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
@@ -69,7 +61,7 @@ class MemoryJournal:
             for expected, row in enumerate(self.rows[after:], after + 1):
                 if row[0] != expected:
                     raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
-                records.append(_decode(row))
+                records.append(decode(as_read(row)))
                 if len(records) == RECORDS_PER_READ:
                     yield records
                     records = []
@@ -87,22 +79,17 @@ class MemoryJournal:
         for expected, row in enumerate(self.rows[:up_to], 1):
             if row[0] != expected:
                 raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
-            _decode(row)
+            decode(as_read(row))
 
     async def fingerprint(self, seq: int) -> int:
         return fingerprint(row[5] for row in self.rows[max(0, seq - FINGERPRINTED) : seq])
 
     async def pick(self, seqs: Sequence[int]) -> list[Record]:
-        return [_decode(self.rows[seq - 1]) for seq in seqs]
+        return [decode(as_read(self.rows[seq - 1])) for seq in seqs]
 
     @property
     def _last(self) -> int:
         return self.rows[-1][0] if self.rows else 0
-
-
-def _decode(row: Row) -> Record:
-    seq, at, kind, payload, request, checksum = row
-    return decode((seq, at, kind.encode(), payload.encode(), request.encode(), checksum))
 
 
 class MemoryTables:
@@ -125,15 +112,14 @@ class MemoryTables:
         if records[0].seq != self.mark.seq + 1:
             raise StorageError(f"the tables are at record {self.mark.seq}, record {records[0].seq} does not follow")
         batch = gather(records)
-        if batch.clear:
+        if batch.reset:
             self._clear()
         for puts in batch.puts.values():
             self._put(puts.values())
-        for table, changes in batch.changes.items():
-            for change in changes.values():
-                apply(self.rows[table][change.key], change)
-        reset = max((r.seq for r in records if isinstance(r.event, StartedAfresh)), default=self.mark.reset)
-        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], reset)
+        for kind, changes in batch.changes.items():
+            for key, values in changes.items():
+                apply(self.rows[kind.table][key], kind, values)
+        self.mark = Watermark(records[-1].seq, encode(records[-1])[5], batch.reset or self.mark.reset)
 
     async def watermark(self) -> Watermark:
         return self.mark
@@ -151,8 +137,8 @@ class MemoryTables:
         ordered = _ordered(matches, query)
         return ordered[query.offset : query.offset + query.limit], _analytics(matches)
 
-    async def trade(self, account: AccountId, order: OrderId) -> TradeRow | None:
-        trade = self.rows[rows.TRADES].get(order)
+    async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
+        trade = self.rows[rows.TRADES].get(trade_id)
         return self._row(trade) if isinstance(trade, rows.Trade) and trade.account_id == account else None
 
     def _clear(self) -> None:
@@ -171,7 +157,7 @@ class MemoryTables:
 
     def _row(self, trade: rows.Trade) -> TradeRow:
         return TradeRow(
-            order=OrderId(trade.id),
+            id=TradeId(trade.id),
             account=AccountId(trade.account_id),
             asset=Asset(trade.asset),
             side=Side(trade.side),
@@ -181,7 +167,7 @@ class MemoryTables:
             liquidation=trade.liquidation_price,
             opened_at=trade.created_at,
             client_order=trade.client_order_id,
-            liquidated=trade.status == "liquidated",
+            liquidated=trade.close_reason == "liquidation",
             close_price=trade.close_price,
             pnl=trade.pnl,
             returned=trade.returned,

@@ -1,10 +1,10 @@
-"""StartAfresh: everything is forgotten but the row of records and time; a picture that is being taken stays whole."""
+"""Reset: everything is forgotten but the row of records and time; a picture that is being taken stays whole."""
 
 import pytest
 
 from exness.core.capture import Capture, Digest, digest_of
-from exness.core.commands import StartAfresh
-from exness.core.events import StartedAfresh
+from exness.core.commands import Reset
+from exness.core.events import ExchangeReset
 from exness.core.rejects import Reject
 from exness.core.state import State
 from tests.support.books import (
@@ -28,8 +28,8 @@ def test_nothing_is_left_but_seq_and_time() -> None:
     desk = known_history()
     seq = desk.state.seq
     desk.at += 5
-    (record,) = desk.do(StartAfresh())
-    assert (record.seq, record.at, record.event) == (seq + 1, desk.at, StartedAfresh())
+    (record,) = desk.do(Reset())
+    assert (record.seq, record.at, record.event) == (seq + 1, desk.at, ExchangeReset())
     fresh = State()
     fresh.seq, fresh.at = seq + 1, desk.at
     for field in State.__slots__:
@@ -37,16 +37,16 @@ def test_nothing_is_left_but_seq_and_time() -> None:
     assert_books_balance(desk.state)
 
 
-def test_an_empty_exchange_can_start_afresh_too() -> None:
+def test_an_empty_exchange_can_be_reset_too() -> None:
     desk = Desk()
-    desk.do(StartAfresh())
-    desk.do(StartAfresh())
+    desk.do(Reset())
+    desk.do(Reset())
     assert (desk.state.seq, desk.state.deposits) == (2, 0)
 
 
 def test_what_was_known_is_unknown_and_may_come_again() -> None:
     desk = known_history()
-    desk.do(StartAfresh())
+    desk.do(Reset())
     assert desk.refused(deposit(BOB, "1")).reject is Reject.ACCOUNT_NOT_FOUND
     assert desk.refused(open_trade("o-1", client_order="mine")).reject is Reject.ACCOUNT_NOT_FOUND
     desk.do(open_account(BOB))
@@ -62,13 +62,13 @@ def test_what_was_known_is_unknown_and_may_come_again() -> None:
 def test_a_price_liquidates_nothing_of_before() -> None:
     desk = desk_with(ANN)
     desk.open(open_trade("a"))
-    desk.do(StartAfresh())
+    desk.do(Reset())
     assert desk.do(tick(SOL, "1")) == []
 
 
 def test_the_records_alone_lead_to_the_same_state() -> None:
     desk = known_history()
-    desk.do(StartAfresh())
+    desk.do(Reset())
     desk.do(open_account(ANN))
     assert digest_of(replayed(desk.records)) == digest_of(desk.state)
 
@@ -83,7 +83,7 @@ def test_a_picture_that_is_being_taken_shows_what_was_before(taken: int) -> None
     with Capture(desk.state) as capture:
         accounts = [account for _ in range(taken) for account in capture.take(1)]
         desk.do(deposit(BOB, "1"))
-        desk.do(StartAfresh())
+        desk.do(Reset())
         desk.do(open_account(BOB))
         desk.do(open_account(ANN))
         desk.do(deposit(ANN, "2"))

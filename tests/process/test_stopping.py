@@ -1,4 +1,4 @@
-"""runtime/stopping.py: a signal wakes the loop, whichever loop it is."""
+"""process/stopping.py: a signal wakes the loop, whichever loop it is."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from exness.process.signals import NUMBERS, Interrupted, Stop
-from exness.runtime.stopping import stop_event
+from exness.process.stopping import stop_event
 
 
 @pytest.fixture

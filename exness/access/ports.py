@@ -1,0 +1,123 @@
+"""What access needs from outside, as Protocols: mail, and a store of links and ended sessions."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class MailError(Exception):
+    """A mail was not sent. The message is for the log: it names no address, link or password.
+
+    `transient` says whether the same mail may get through later, `retry_after_s` when the provider wants it again.
+    """
+
+    def __init__(self, why: str, *, transient: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(why)
+        self.transient = transient
+        self.retry_after_s = retry_after_s
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One mail to one address, with the same content twice: as text and as HTML. `link` is the one it carries."""
+
+    to: str
+    subject: str
+    text: str
+    html: str
+    link: str = ""
+
+    def __repr__(self) -> str:
+        """Without address and content: who has the link can sign in, and what has a repr ends up in a log."""
+        return f"Mail(subject={self.subject!r}, <hidden>)"
+
+
+class Mailer(Protocol):
+    """A way for mails to leave the house."""
+
+    def describe(self) -> str:
+        """One line for the banner, without a secret."""
+        ...
+
+    async def send(self, mail: Mail) -> None:
+        """Hand the mail over, once. Raises MailError."""
+        ...
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link that was mailed: the SHA-256 of its token, never the token. Times are microseconds."""
+
+    token_hash: bytes
+    email: str
+    purpose: str
+    created_at: int
+    expires_at: int
+
+    def __repr__(self) -> str:
+        """Without the address: what has a repr ends up in a log."""
+        return f"Link(purpose={self.purpose!r}, <hidden>)"
+
+
+class Revocations(msgspec.Struct, frozen=True):
+    """Which sessions have ended before their time, ordered by the store's own counting and by no clock.
+
+    Each time sessions are ended begins another `generation`; a session carries the one it was issued in, and `issuer`,
+    the id of its store. `sessions` (by id) and `addresses` (by mail address) were ended with the generation they name:
+    of an address, what was issued in an earlier one. Of a generation below `oldest` all are ended.
+    """
+
+    issuer: str = ""
+    generation: int = 0
+    oldest: int = 0
+    sessions: dict[str, int] = {}
+    addresses: dict[str, int] = {}
+
+
+class AuthStore(Protocol):
+    """Mailed links and ended sessions, on disk. Other processes (the command line) write to it too.
+
+    Times are microseconds of the wall clock. However wrong it is, no session that was ended is good again: a row that
+    makes room takes every session of its time with it.
+    """
+
+    async def put_link(self, link: Link) -> None:
+        """Keep a link. It voids every older one of its address, and the oldest of all when there are too many."""
+        ...
+
+    async def find_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
+        """The link of a token, when it was made for one of these purposes and still works. Uses nothing up.
+
+        One from the future, made before the clock was set back, works while it is ahead by no more than its life.
+        """
+        ...
+
+    async def take_link(self, token_hash: bytes, purposes: Sequence[str], now: int) -> Link | None:
+        """Like `find_link`, and the link is used up: of several callers at once, one gets it."""
+        ...
+
+    async def end_session(self, session_id: str, now: int, until: int) -> None:
+        """End a session. Durable when it returns. By `until` all that were issued up to now will have expired."""
+        ...
+
+    async def end_sessions_of(self, email: str, now: int, until: int) -> None:
+        """End every session that was issued for an address so far. Durable when it returns, and every process that has
+        the store open is told."""
+        ...
+
+    async def revocations(self, after: int) -> Revocations:
+        """What was ended after generation `after`."""
+        ...
+
+    def changed(self) -> bool:
+        """Whether another process ended sessions since `revocations` was asked last. Cheap: asked once per request."""
+        ...
+
+
+class LinkMails(Protocol):
+    """Mails with a sign-in link."""
+
+    def write(self, purpose: str, email: str, token: str) -> Mail: ...
+
+    def post(self, mail: Mail) -> bool:
+        """Send it off the request. False when there is no room for it."""
+        ...

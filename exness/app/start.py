@@ -1,0 +1,110 @@
+"""What is read and recovered before the first task of a server runs, and what keeps it from starting."""
+
+import gc
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from exness.access.ports import AuthStore, Mailer
+from exness.app.build import (
+    Source,
+    StartError,
+    make_mailer,
+    make_source,
+    start_errors,
+)
+from exness.config import Config
+from exness.core.views import Books
+from exness.feeds.replay import ReplayError
+from exness.process.threads import in_thread_of_its_own
+from exness.runtime.candles import CandleBatch
+from exness.runtime.flush import forget_before_reset
+from exness.runtime.ports.prices import LastRecord
+from exness.runtime.recovery import Recovered, recover
+from exness.storage.auth import open_auth
+from exness.storage.datadir import locked, prepare
+from exness.storage.snapshots import SnapshotStoreDamaged
+from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+
+GC_THRESHOLDS = (10_000, 20, 10)
+"""Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
+less often. At everything it looks when what has grown old since is a quarter of it, as always: closed connections are
+cycles, and would else stay for good."""
+
+
+class Started(NamedTuple):
+    """What is there once the start is through, all of it open."""
+
+    source: Source
+    mailer: Mailer
+    storage: Storage
+    store: AuthStore
+    recovered: Recovered
+    candles: CandleBatch
+    tables_seq: int
+    """Where the tables have come to."""
+    last: LastRecord
+
+
+async def start(config: Config, stack: AsyncExitStack) -> Started:
+    """Everything that is read and recovered before the first task. Whatever it opens is closed by `stack`."""
+    data_dir = config.storage.data_dir
+    prepare(data_dir)
+    stack.enter_context(locked(data_dir))
+    source, mailer = make_source(config), make_mailer(config)
+    if source.recording is not None:  # it is read through before anything starts
+        with start_errors(ReplayError):
+            await in_thread_of_its_own(source.recording.check)
+    storage, notes = await _open_storage(config, stack)
+    store = await stack.enter_async_context(open_auth(data_dir))
+    recovered = await recover(storage.journal, storage.snapshots)
+    recovered.notes[:0] = notes
+    _check_assets(recovered.books, config)
+    await forget_before_reset(storage.journal, storage.candles)
+    candles = await storage.candles.newest_candles()
+    if source.recording is not None:
+        with start_errors(ReplayError):
+            source.recording.refuse_newer(max(recovered.books.at, candles.at))
+    _spare_the_collector()
+    tables_seq = (await storage.tables.watermark()).seq
+    last = await _last_record(storage, recovered.books, candles)
+    return Started(source, mailer, storage, store, recovered, candles, tables_seq, last)
+
+
+async def _open_storage(config: Config, stack: AsyncExitStack) -> tuple[Storage, list[str]]:
+    """The databases, and what was wrong with them. A snapshots.db that is none is moved aside: nothing is lost."""
+    data_dir = config.storage.data_dir
+
+    async def opened() -> Storage:
+        opening = open_storage(data_dir, config.instruments(), snapshots_kept=config.storage.snapshots_kept)
+        return await stack.enter_async_context(opening)
+
+    try:
+        return await opened(), []
+    except SnapshotStoreDamaged as damage:
+        note = f"{damage}; it is now {set_snapshots_aside(data_dir).name}"
+    return await opened(), [note]
+
+
+async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:
+    """Where a source that owns the time goes on: after it, and after the candles that are kept."""
+    request = ""
+    async for records in storage.journal.read(after=max(0, books.seq - 1)):
+        request = records[-1].request
+    return LastRecord(books.at, request, min((each.at for each in candles.counted), default=0))
+
+
+def _check_assets(books: Books, config: Config) -> None:
+    """Refuse to run without an asset in which trades are open: they could be neither liquidated nor closed."""
+    for asset, market in books.markets.items():
+        if market.open_trades and asset not in config.instruments():
+            raise StartError(
+                f"{market.open_trades} trades are open in {asset}, which is not configured: "
+                f"add [assets.{asset}] to the configuration again"
+            )
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays: it is never looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)

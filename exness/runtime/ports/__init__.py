@@ -1,0 +1,1 @@
+"""What the runtime needs from outside, as Protocols. `storage`, `feeds` and the tests implement them."""
