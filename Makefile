@@ -50,7 +50,7 @@ bench: setup-dev ## measure every figure of docs/BENCHMARKS.md, about 12 minutes
 soak: setup-dev ## half of the peak load with cascades for MINUTES=30, then verify
 	@$(PYTHON_IN_VENV) -m tests.bench.soak --minutes $(MINUTES) $(ARGS)
 
-settings: setup ## write config.toml and docs/SETTINGS.md anew, from exness/config/schema.py
+settings: setup ## write config.toml and docs/SETTINGS.md anew, from exness/config/schema.py and rates.py
 	@$(PYTHON_IN_VENV) -m exness config --defaults > config.toml.new && mv config.toml.new config.toml
 	@$(PYTHON_IN_VENV) -m exness config --markdown > docs/SETTINGS.md.new && mv docs/SETTINGS.md.new docs/SETTINGS.md
 

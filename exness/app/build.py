@@ -148,6 +148,12 @@ def make_rules(config: Config) -> Rules:
         max_notional_per_account=trading.max_notional_per_account,
         max_open_interest_per_asset=trading.max_open_interest_per_asset,
         client_order_ids_per_account=trading.client_order_ids_per_account,
+        max_open_orders_per_account=trading.max_open_orders_per_account,
+        max_exits_per_trade=trading.max_exits_per_trade,
+        net_leverage=trading.net_leverage,
+        trigger=trading.trigger,
+        limit_fill=trading.limit_fill,
+        rates={Asset(name): rates for name, rates in config.asset_rates.items()},
     )
 
 

@@ -1,8 +1,8 @@
 """Settings: config.toml, then the environment, then flags, to one frozen `Config`.
 
-`schema` defines every setting (`definition` says how), `kinds` says what a value may be, `sources` reads the sources,
-`load` puts them together; `texts` prints settings, `flags` gives the command line its flags. A setting that is unknown,
-ill-typed or out of bounds is a `ConfigError`.
+`schema` and `rates` define every setting (`definition` says how), `kinds` and `rate_kinds` say what a value may be,
+`sources` reads the sources, `load` puts them together; `texts` prints settings, `flags` gives the command line its
+flags. A setting that is unknown, ill-typed or out of bounds is a `ConfigError`.
 """
 
 from exness.config.load import load, resolve

@@ -223,6 +223,9 @@ def secret(kind: Kind) -> Kind:
     return replace(kind, is_secret=True)
 
 
+QUANTITY_DECIMALS = replace(optional(integer(0, 11), "9 less decimals, at least 0"), taken=(int, ""))
+
+
 def list_of(item: Kind) -> Kind:
     def write(values: Sequence[object]) -> str:
         return f"[{', '.join(item.write(value) for value in values)}]"

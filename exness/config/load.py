@@ -5,7 +5,7 @@ and a flag is the way out of a bad one. What only the whole can tell (two assets
 All values that cannot be used are reported at once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from exness.config.kinds import Refused, shown
-from exness.config.schema import CURRENCY, DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig, Config
+from exness.config.schema import (
+    ASSET_RATES,
+    CURRENCY,
+    DEFAULT_ASSETS,
+    ROWS,
+    SECTIONS,
+    AssetConfig,
+    Config,
+    rows_at,
+)
 from exness.config.sources import (
     ASSET_NAME,
     COMMAND_LINE,
@@ -24,9 +33,12 @@ from exness.config.sources import (
     from_environ,
     from_file,
     from_flags,
+    is_rates_of_an_asset,
     nearest,
     printable,
 )
+from exness.core.profiles import PROFILES
+from exness.core.rates import FundingSource, Rates, problems
 
 MOST_PROBLEMS = 20
 """Settings that are reported at once."""
@@ -43,7 +55,7 @@ class Resolved(NamedTuple):
     tables: Tables
     """What `config` is made of; disabled assets, too."""
     origins: Mapping[Keys, str]
-    """The file, variable or `command line` that set a key, by its path; others have their default."""
+    """The file, variable, `command line` or profile that set a key, by its path; others have their default."""
 
 
 def load(
@@ -71,14 +83,18 @@ def resolve(
     assets = set(DEFAULT_ASSETS) | {each.path[1] for each in file if each.path[0] == "assets" and len(each.path) > 1}
     variables, ignored = from_environ(environ, assets)
     settings = {setting.path: setting for setting in (*file, *variables, *from_flags(flags))}
-    tables = _tables(_read_all(settings.values()))
-    origins = {path: setting.where for path, setting in settings.items()}
+    values = _read_all(settings.values())
+    profile = _of_profile(values, assets)
+    tables = _tables({**profile, **values})
+    origins = dict.fromkeys(profile, f"profile {values.get(('trading', 'profile'))}")
+    origins |= {path: setting.where for path, setting in settings.items()}
     for line in ignored:
         warn(line)
     _refuse(list(islice(_misfits(tables, origins), MOST_PROBLEMS)))
     enabled = {path[1]: AssetConfig(**table) for path, table in _enabled_assets(tables).items()}
     sections: dict[str, Any] = {name: struct(**tables[name,]) for name, struct in SECTIONS.items()}
-    return Resolved(Config(assets=enabled, **sections), tables, origins)
+    rates = {name: _rates_of(tables, name) for name in enabled}
+    return Resolved(Config(assets=enabled, asset_rates=rates, **sections), tables, origins)
 
 
 def default_tables() -> Tables:
@@ -116,7 +132,7 @@ def _read(setting: Setting) -> object:
     section, *inner = setting.path
     if section not in ROWS:
         raise _unknown(setting)
-    if section == "assets" and inner:
+    if inner and (section == "assets" or is_rates_of_an_asset(setting.path)):
         _check_asset_name(setting, inner.pop(0))
     if inner:
         return _read_key(setting, inner[-1])
@@ -137,7 +153,7 @@ def _unknown(setting: Setting) -> ConfigError:
 
 
 def _read_key(setting: Setting, key: str) -> object:
-    rows = ROWS[setting.path[0]]
+    rows = rows_at(setting.path[:-1])
     if key not in rows:
         raise setting.error(
             f"unknown setting {setting.name}, the nearest is {nearest(key, rows)}; "
@@ -169,12 +185,30 @@ def _tables(values: Mapping[Keys, object]) -> Tables:
     tables |= {("assets", name): msgspec.structs.asdict(asset) for name, asset in DEFAULT_ASSETS.items()}
     new_asset = {row.key: row.default for row in ROWS["assets"].values() if not row.is_required}
     for path, value in values.items():
-        if path[0] == "assets" and len(path) > 1:
+        if is_rates_of_an_asset(path):
+            tables.setdefault(path[:2], {}).update({path[2]: value} if len(path) > 2 else {})
+        elif path[0] == "assets" and len(path) > 1:
             table = tables.setdefault(path[:2], dict(new_asset))
             table.update({path[2]: value} if len(path) > 2 else {})
         elif len(path) > 1:
             tables[path[:1]][path[1]] = value
     return tables
+
+
+def _of_profile(values: Mapping[Keys, object], assets: Collection[str]) -> dict[Keys, object]:
+    """What the profile sets, of all assets or of one, where nobody really gives that key."""
+    profile = PROFILES.get(str(values.get(("trading", "profile"), "")), {})
+    return {
+        path: sourced.value
+        for path, sourced in profile.items()
+        if not is_rates_of_an_asset(path) or (path[1] in assets and ("rates", path[2]) not in values)
+    }
+
+
+def _rates_of(tables: Tables, asset: str) -> Rates:
+    """[rates], and over it what is said of the asset."""
+    table = tables["rates",] | tables.get(("rates", asset), {})
+    return Rates(**{key: table[key] for key in ASSET_RATES})
 
 
 def _enabled_assets(tables: Tables) -> Tables:
@@ -196,6 +230,9 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
                 f"assets.{name}.symbol must be different from assets.{owner}.symbol, "
                 f"not {shown(table['symbol'])} for both"
             )
+        elif table["quantity_decimals"] is not None and AssetConfig(**table).net_quantity_decimals is None:
+            yield ConfigError(f"assets.{name}.quantity_decimals and its decimals must together be from 6 to 11")
+    yield from _unfit_rates(tables)
     source = tables["feed",]["source"]
     if source == "replay" and not tables["feed",]["replay_files"]:
         yield ConfigError('feed.replay_files must name at least one file when feed.source is "replay"')
@@ -205,3 +242,23 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
             'feed.source "manual" puts prices and the clock into the hands of any program on this machine: '
             "allow that with dev.control = true (--dev-control, or EXNESS_DEV_CONTROL=true)"
         )
+
+
+def _unfit_rates(tables: Tables) -> Iterator[ConfigError]:
+    """What is wrong of [rates] is told once, and not of each asset again."""
+    general = list(problems(_rates_of(tables, "")))
+    yield from (ConfigError(f"rates.{problem.key} must {problem.must}") for problem in general)
+    for path in tables:
+        if not is_rates_of_an_asset(path):
+            continue
+        if ("assets", path[1]) not in tables:
+            yield ConfigError(f"rates.{path[1]} must be the section of an asset: there is no [assets.{path[1]}]")
+        for problem in problems(_rates_of(tables, path[1])):
+            if problem not in general:
+                yield ConfigError(f"rates.{path[1]}.{problem.key} must {problem.must}")
+    if tables["rates",]["funding_file"] is None:
+        for path, table in tables.items():
+            if path[0] == "rates" and table.get("funding_rate") is FundingSource.SCHEDULE:
+                yield ConfigError(
+                    f'rates.funding_file must name a file when {".".join(path)}.funding_rate is "schedule"'
+                )

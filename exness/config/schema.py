@@ -11,9 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from exness.config import kinds
-from exness.config.definition import Flag, rows_of
+from exness.config.definition import Flag, Row, rows_of
 from exness.config.kinds import integer, list_of, number, optional
-from exness.core.instruments import Asset, Execution
+from exness.config.rates import RATES_OF_ALL, RatesConfig
+from exness.core.instruments import Asset, Execution, LimitFill, Trigger
+from exness.core.line import net_unit
+from exness.core.profiles import PROFILES
+from exness.core.rates import Rates
 from exness.runtime.listings import Listing
 
 DAY_S = 86_400
@@ -164,11 +168,26 @@ class TradingConfig(msgspec.Struct, frozen=True):
 
     initial_balance: Annotated[int, kinds.usdc(zero=True)] = 5_000 * 10**6
     """What a new account gets."""
+    profile: Annotated[str, optional(kinds.one_of(tuple(PROFILES)), empty=""), Flag("--profile")] = ""
+    """Charge and pay as this venue does. It sets execution, trigger and limit_fill here and most of [rates]; a key that
+    is given in this file, the environment or a flag goes over it."""
     execution: Execution = Execution.MID
     """Price a trade opens and closes at. "mid": the mid of bid and ask. "touch": a long opens at the ask and closes at
     the bid, a short the other way. Liquidation goes by the mid in both."""
+    trigger: Trigger = Trigger.SIDE
+    """Price that sets stops, take profits and trailing stops off. "side": the one that the fill would be at. "mark":
+    the mid."""
+    limit_fill: LimitFill = LimitFill.BETTER
+    """What a limit order that waited is filled at. "better": the price that reached it, the limit or better. "limit":
+    exactly the limit, as in a book."""
+    net_leverage: Annotated[int, kinds.LEVERAGE] = 20 * 100
+    """Leverage of net positions until an account sets another one."""
     max_open_trades_per_account: Annotated[int, integer()] = 1000
     """Trades an account may have open at once."""
+    max_open_orders_per_account: Annotated[int, integer()] = 200
+    """Orders an account may have waiting at once."""
+    max_exits_per_trade: Annotated[int, integer()] = 10
+    """Exits over a part that a trade may have at once, beside its take profit, stop loss and trailing stop."""
     max_notional_per_account: Annotated[int, kinds.usdc(zero=False)] = 10_000_000 * 10**6
     """Margin x leverage that an account may have open, over all its trades."""
     max_open_interest_per_asset: Annotated[int, kinds.usdc(zero=False)] = 1_000_000_000 * 10**6
@@ -307,6 +326,9 @@ class AssetConfig(msgspec.Struct, frozen=True):
     """Logo to display."""
     max_leverage: Annotated[int, kinds.LEVERAGE] = 100 * 100
     """Highest leverage."""
+    quantity_decimals: Annotated[int | None, kinds.QUANTITY_DECIMALS] = None
+    """Decimals of quantities of net positions. Together with decimals from 6 to 11; an asset of 12 decimals has no net
+    positions. Never change them while net positions are open."""
     jump_share: Annotated[int, kinds.SHARE] = 2000
     """A price further from the last one than this share of it is a jump; 0.2 is 20 %. It moves nothing, and no trade
     opens in the asset, until jump_confirmations more ticks near it confirm it. 0: no price is a jump."""
@@ -317,12 +339,18 @@ class AssetConfig(msgspec.Struct, frozen=True):
     enabled: bool = True
     """false: it cannot be traded and is not listed."""
 
+    @property
+    def net_quantity_decimals(self) -> int | None:
+        """Of net positions. None: the asset has none."""
+        decimals = max(0, 9 - self.decimals) if self.quantity_decimals is None else self.quantity_decimals
+        return None if net_unit(self.decimals, decimals) is None else decimals
+
 
 LOGOS = "https://raw.githubusercontent.com/trustwallet/assets/master/blockchains"
 DEFAULT_ASSETS = {
-    "SOL": AssetConfig("Solana", 6, "SOL_USDC", f"{LOGOS}/solana/info/logo.png"),
-    "ETH": AssetConfig("Ethereum", 6, "ETH_USDC", f"{LOGOS}/ethereum/info/logo.png"),
-    "BTC": AssetConfig("Bitcoin", 4, "BTC_USDC", f"{LOGOS}/bitcoin/info/logo.png"),
+    "SOL": AssetConfig("Solana", 6, "SOL_USDC", f"{LOGOS}/solana/info/logo.png", quantity_decimals=3),
+    "ETH": AssetConfig("Ethereum", 6, "ETH_USDC", f"{LOGOS}/ethereum/info/logo.png", quantity_decimals=4),
+    "BTC": AssetConfig("Bitcoin", 4, "BTC_USDC", f"{LOGOS}/bitcoin/info/logo.png", quantity_decimals=5),
 }
 
 
@@ -335,6 +363,7 @@ class Config(msgspec.Struct, frozen=True):
     engine: EngineConfig = EngineConfig()
     feed: FeedConfig = FeedConfig()
     trading: TradingConfig = TradingConfig()
+    rates: RatesConfig = RatesConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
     stream: StreamConfig = StreamConfig()
@@ -342,20 +371,35 @@ class Config(msgspec.Struct, frozen=True):
     log: LogConfig = LogConfig()
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))
     """The enabled ones."""
+    asset_rates: dict[str, Rates] = msgspec.field(default_factory=lambda: dict.fromkeys(DEFAULT_ASSETS, Rates()))
+    """What trading in each of them costs: [rates], and what goes over it."""
 
     def instruments(self) -> dict[Asset, Listing]:
         """What is traded: SOL, ETH, BTC, then others in the order they were configured."""
         return {
             Asset(name): Listing(
-                Asset(name), asset.decimals, asset.max_leverage, asset.name, asset.symbol, asset.image_url
+                Asset(name),
+                asset.decimals,
+                asset.max_leverage,
+                asset.name,
+                asset.symbol,
+                asset.image_url,
+                quantity_decimals=asset.quantity_decimals,
             )
             for name, asset in self.assets.items()
         }
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
-    field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "assets"
+    field.name: field.type for field in msgspec.structs.fields(Config) if field.name not in ("assets", "asset_rates")
 }
-"""The sections of fixed keys. `assets` has one table per asset instead."""
+"""The sections of fixed keys. `assets` has one table per asset instead; `rates` may have them beside its keys."""
 ROWS = {name: rows_of(struct) for name, struct in (SECTIONS | {"assets": AssetConfig}).items()}
 """Every setting, by its section and key."""
+ASSET_RATES = {key: row for key, row in ROWS["rates"].items() if key not in RATES_OF_ALL}
+"""The settings of a section [rates.<ASSET>]."""
+
+
+def rows_at(path: tuple[str, ...]) -> dict[str, Row]:
+    """The settings of a section: ("server",), ("assets", "SOL"), ("rates", "SOL")."""
+    return ASSET_RATES if path[0] == "rates" and len(path) > 1 else ROWS[path[0]]

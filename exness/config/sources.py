@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from exness.config.kinds import FloatText, shown
-from exness.config.schema import CURRENCY, ROWS
+from exness.config.schema import ASSET_RATES, CURRENCY, ROWS, rows_at
 from exness.process.errors import OperatorError
 from exness.runtime.texts import TextError, read_whole
 
@@ -110,12 +110,21 @@ def _parse(path: Path) -> dict[str, Any]:
 
 def _flattened(where: str, path: tuple[str, ...], value: Any) -> Iterator[Setting]:
     """An empty section is a setting too: its name is still to be checked."""
-    is_section = isinstance(value, dict) and len(path) <= (2 if path[:1] == ("assets",) else 1)
-    if is_section and (value or not path):
+    if isinstance(value, dict) and (value or not path) and _is_section(path):
         for key, inner in value.items():
             yield from _flattened(where, (*path, key), inner)
     else:
         yield Setting(where, path, value)
+
+
+def _is_section(path: tuple[str, ...]) -> bool:
+    """Of fixed keys, or of an asset's: [assets.SOL], [rates.SOL]."""
+    return len(path) <= 1 or (len(path) == 2 and (path[0] == "assets" or is_rates_of_an_asset(path)))
+
+
+def is_rates_of_an_asset(path: tuple[str, ...]) -> bool:
+    """True of [rates.SOL] and its keys, not of rates.taker."""
+    return path[0] == "rates" and len(path) > 1 and (len(path) > 2 or ASSET_NAME.fullmatch(path[1]) is not None)
 
 
 # Flags
@@ -157,6 +166,9 @@ def from_environ(environ: Mapping[str, str], assets: Collection[str]) -> tuple[l
         else:
             settings.append(setting)
     incomplete = _incomplete_assets(settings, assets)
+    added = {path[1] for path in (setting.path[:2] for setting in settings) if path[0] == "assets"}
+    known = {*assets, *added} - {asset for _, asset in incomplete}
+    incomplete |= {s.path[:2] for s in settings if is_rates_of_an_asset(s.path) and s.path[1] not in known}
     keys = ", ".join(REQUIRED_OF_ASSET)
     ignored += [
         f"{setting.where} is ignored: there is no asset {setting.path[1]}, and a new one must have the keys {keys}"
@@ -176,15 +188,16 @@ def from_environ(environ: Mapping[str, str], assets: Collection[str]) -> tuple[l
 def _path_of(variable: str) -> tuple[str, ...]:
     """EXNESS_AUTH_LINK_MINUTES is auth.link_minutes, EXNESS_ASSETS_SOL_MAX_LEVERAGE assets.SOL.max_leverage."""
     section, _, key = variable.removeprefix(ENV_PREFIX).partition("_")
-    if section != "ASSETS":
-        return (section.lower(), key.lower())
+    section = section.lower()
+    if section != "assets" and (section != "rates" or key.lower() in ROWS["rates"]):
+        return (section, key.lower())
     asset, _, key = key.partition("_")
-    return ("assets", asset, key.lower())
+    return (section, asset, key.lower())
 
 
 def _is_setting(path: tuple[str, ...]) -> bool:
     is_asset = len(path) == 2 or (ASSET_NAME.fullmatch(path[1]) is not None and path[1] != CURRENCY)
-    return path[-1] in ROWS.get(path[0], {}) and is_asset
+    return path[0] in ROWS and path[-1] in rows_at(path[:-1]) and is_asset
 
 
 def _is_of_container_runtime(setting: Setting) -> bool:
@@ -206,6 +219,7 @@ def _names_of_variables(assets: Collection[str]) -> dict[str, str]:
     """Every variable that is a setting, by its name and, as EXNESS_PORT, by its key alone."""
     sections = {name: rows for name, rows in ROWS.items() if name != "assets"}
     sections |= {f"assets_{asset}": ROWS["assets"] for asset in sorted(assets)}
+    sections |= {f"rates_{asset}": ASSET_RATES for asset in sorted(assets)}
     variables = {f"{ENV_PREFIX}{section}_{key}".upper(): key for section, keys in sections.items() for key in keys}
     by_key: dict[str, str] = {}
     for variable, key in variables.items():

@@ -12,9 +12,12 @@ from exness.config.kinds import BOOLEAN
 from exness.config.load import Keys, Resolved, Tables, default_tables
 from exness.config.schema import ROWS, SECTIONS, AssetConfig
 from exness.config.sources import printable
+from exness.core.profiles import PROFILES
 
 WIDTH = 120
 HIDDEN = "<hidden>"
+OF_PROFILES = {(path[0], path[-1]) for profile in PROFILES.values() for path in profile}
+"""Section and key of what a profile may set. In a file such a key would go over the profile."""
 DEFAULT = "default"
 
 SOURCES = (
@@ -28,7 +31,10 @@ SOURCES = (
 
 def default_file() -> str:
     """config.toml as it is shipped: every key, explained, at its default."""
-    title = "Settings of exness. Every key is here, at its default; a key left out keeps that default."
+    title = (
+        "Settings of exness. Every key is here, at its default; a key left out keeps that default. Keys that a profile "
+        "may set are commented out, as one that is given goes over the profile."
+    )
     return "\n".join([*_comment(title), "#", *_comment(SOURCES), *_toml(default_tables(), None)])
 
 
@@ -55,9 +61,9 @@ def markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Made from `exness/config/schema.py` by `make settings`; edit that. Built-in defaults, then `config.toml`,",
-        "then the environment, then flags: the later one wins. `python -m exness config` prints the settings in effect",
-        "and where each comes from, `python -m exness config --defaults` a `config.toml` to begin with.",
+        "Made from `exness/config/schema.py` and `rates.py` by `make settings`; edit those. Built-in defaults, then",
+        "`config.toml`, then the environment, then flags: the later one wins. `python -m exness config` prints the",
+        "settings in effect and where each comes from, `python -m exness config --defaults` a file to begin with.",
         "",
         *wrap(_escaped(SOURCES), WIDTH, break_long_words=False, break_on_hyphens=False),
     ]
@@ -97,7 +103,8 @@ def _toml(tables: Tables, origins: Mapping[Keys, str] | None) -> Iterator[str]:
                 yield from ["", *_comment(row.about)]
                 if row.kind is not BOOLEAN:
                     yield from _comment(f"Must be {row.kind.allowed}.")
-            hidden = "# " if row.kind.is_secret and value else ""
+            is_left_out = (row.kind.is_secret and value) or (origins is None and (path[0], key) in OF_PROFILES)
+            hidden = "# " if is_left_out else ""
             origin = "" if origins is None else f"  # {_origin(origins, path, key)}"
             yield f"{hidden}{key} = {_shown(row, value)}{origin}"
 

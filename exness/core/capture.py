@@ -9,20 +9,25 @@ import re
 from sys import intern
 
 import msgspec
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
-from exness.core.books import lock
-from exness.core.events import Trade
-from exness.core.instruments import AccountId, Side
+from exness.core import books
+from exness.core.ceilings import STORED
+from exness.core.events import ProfileSet
+from exness.core.instruments import AccountId, Asset
+from exness.core.market import Trails
 from exness.core.plain import DECODERS, FORMAT, PlainAccount
-from exness.core.state import NOTHING, Account, State
+from exness.core.rates import Rates
+from exness.core.state import NOTHING, Account, House, Net, State
+from exness.core.trades import Order, Trade
 
 
 class Header(msgspec.Struct, frozen=True):
     """The part of the state that is no account. Money is micro-USDC.
 
     `journal` ties a stored picture to the journal it is of: what `ports.Journal.fingerprint` says of its `seq`. None
-    before it is stored, and in snapshots of 0.1.0. `format` is the form of its accounts (see `plain`).
+    before it is stored, and in snapshots of 0.1.0. `format` is the form of its accounts (see `plain`). `rates` and
+    `profile` were set by hand; `trails` says how far trailing stops have come.
     """
 
     seq: int
@@ -33,6 +38,18 @@ class Header(msgspec.Struct, frozen=True):
     shortfall: int
     journal: int | None = None
     format: int = FORMAT
+    house_commission: int = 0
+    house_funding: int = 0
+    insurance: int = 0
+    trails: dict[Asset, Trails] = {}
+    rates: dict[Asset, Rates] = {}
+    profile: ProfileSet | None = None
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """Of everything that ever happened."""
+        house = (self.house_pnl, self.house_commission, self.house_funding, self.insurance)
+        return (*house, self.deposits, self.shortfall)
 
 
 class _PlainHeader(msgspec.Struct, frozen=True):
@@ -48,26 +65,39 @@ class _PlainHeader(msgspec.Struct, frozen=True):
     journal: int | None = None
     format: int = 1
     """Which was not written at first."""
+    house_commission: int | str = 0
+    house_funding: int | str = 0
+    insurance: int | str = 0
+    trails: dict[Asset, Trails] = {}
+    rates: dict[Asset, Rates] = {}
+    profile: ProfileSet | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_header = msgspec.msgpack.Decoder(_PlainHeader).decode
-_LONG = Side.LONG  # to look it up for every trade would take 80 ns each
 _INTEGER = re.compile(r"-?[0-9]{1,100}")
 
 
 def encode_account(account: Account) -> bytes:
     """The plain form of one account."""
-    return _encode(
-        PlainAccount(
-            account.id,
-            account.email,
-            account.opened_at,
-            account.free,
-            account.seq,
-            list(account.trades.values()),
-            dict(account.seen),
-        )
+    try:
+        return _encode(_plain_account(account, list(account.trades.values())))
+    except OverflowError:  # trades of 0.1.0, which knew no ceiling of sizes; nothing but an end comes to them
+        trades = [replace(trade, size=min(trade.size, STORED)) for trade in account.trades.values()]
+        return _encode(_plain_account(account, trades))
+
+
+def _plain_account(account: Account, trades: list[Trade]) -> PlainAccount:
+    return PlainAccount(
+        account.id,
+        account.email,
+        account.opened_at,
+        account.free,
+        account.seq,
+        trades,
+        dict(account.seen),
+        list(account.orders.values()),
+        {asset: net.leverage for asset, net in account.nets.items() if net.leverage},
     )
 
 
@@ -76,9 +106,17 @@ def header_of(state: State) -> Header:
         seq=state.seq,
         at=state.at,
         accounts=len(state.account_list),
-        house_pnl=state.house_pnl,
+        house_pnl=state.house.pnl,
         deposits=state.deposits,
         shortfall=state.shortfall,
+        house_commission=state.house.commission,
+        house_funding=state.house.funding,
+        insurance=state.house.insurance,
+        trails={
+            asset: trails for asset, market in sorted(state.markets.items()) if (trails := market.trails()) is not None
+        },
+        rates=dict(state.rates),
+        profile=state.profile,
     )
 
 
@@ -94,6 +132,12 @@ def encode_header(header: Header) -> bytes:
             _plain(header.shortfall),
             header.journal,
             header.format,
+            _plain(header.house_commission),
+            _plain(header.house_funding),
+            _plain(header.insurance),
+            header.trails,
+            header.rates,
+            header.profile,
         )
     )
 
@@ -112,6 +156,12 @@ def decode_header(encoded: bytes) -> Header:
         _sum_of(plain.shortfall),
         plain.journal,
         plain.format,
+        _sum_of(plain.house_commission),
+        _sum_of(plain.house_funding),
+        _sum_of(plain.insurance),
+        plain.trails,
+        plain.rates,
+        plain.profile,
     )
 
 
@@ -128,12 +178,16 @@ def _sum_of(plain: int | str) -> int:
 
 
 class Digest:
-    """One hash of the state: money, trades and client order ids, not prices. Add every account, in order."""
+    """One hash of the state: money, trades, orders and client order ids, not prices. Add every account, in order."""
 
     def __init__(self, header: Header) -> None:
-        self._sha256 = hashlib.sha256(
-            _encode((header.seq, header.accounts, *map(_plain, (header.house_pnl, header.deposits, header.shortfall))))
-        )
+        if header.format == 1:
+            money = map(_plain, (header.house_pnl, header.deposits, header.shortfall))
+            known: tuple[object, ...] = (header.seq, header.accounts, *money)
+        else:
+            sums = [*map(_plain, header.sums)]
+            known = header.seq, header.accounts, sums, header.trails, header.rates, header.profile
+        self._sha256 = hashlib.sha256(_encode(known))
 
     def add(self, accounts: bytes) -> None:
         """The next account, or several behind one another."""
@@ -186,14 +240,14 @@ class Capture:
             self._early[account.number] = encode_account(account)
 
     def take(self, budget: int) -> list[bytes]:
-        """The next encoded accounts: at least one, about `budget` accounts, trades and client order ids together.
-        Empty when the picture is whole."""
+        """The next encoded accounts: at least one, about `budget` accounts, trades, orders and client order ids
+        together. Empty when the picture is whole."""
         taken = []
         while budget > 0 and self._next < self.header.accounts:
             account = self._accounts[self._next]
             taken.append(self._early.pop(self._next, b"") or encode_account(account))
             self._next += 1
-            budget -= 1 + len(account.trades) + len(account.seen)
+            budget -= 1 + len(account.trades) + len(account.orders) + len(account.seen)
         return taken
 
 
@@ -217,13 +271,22 @@ class Restorer:
             free=plain.free,
             seq=plain.seq,
             trades={trade.id: trade for trade in plain.trades} or NOTHING,
+            orders={order.id: order for order in plain.orders} or NOTHING,
+            nets={asset: Net(leverage) for asset, leverage in plain.net_leverage.items()} or NOTHING,
             seen=plain.seen or NOTHING,
         )
-        lock(state, account, plain.trades)
         for trade in plain.trades:
             _share_names(trade, plain.id)
-            market = state.markets[trade.asset]
-            (market.longs if trade.side is _LONG else market.shorts).add_unsorted(trade)
+            if trade.size == STORED:
+                force_setattr(trade, "size", trade.margin * trade.leverage)
+            books.count(state, account, trade, 1)
+            books.hold(state, account, trade)
+            state.markets[trade.asset].load_trade(trade)
+        for order in plain.orders:
+            _share_names(order, plain.id)
+            books.reserve(state, account, order, 1)
+            books.await_expiry(state, account, order)
+            state.market(order.asset).load_order(order)
         state.list_account(account)
         state.free += account.free
 
@@ -232,18 +295,19 @@ class Restorer:
         state, header = self._state, self._header
         if len(state.account_list) != header.accounts:
             raise ValueError(f"{header.accounts} accounts were promised, {len(state.account_list)} are there")
-        for market in state.markets.values():
-            market.longs.sort()
-            market.shorts.sort()
+        for asset, market in state.markets.items():
+            market.loaded(header.trails.get(asset))
         state.seq, state.at = header.seq, header.at
-        state.house_pnl, state.deposits, state.shortfall = header.house_pnl, header.deposits, header.shortfall
+        state.deposits, state.shortfall = header.deposits, header.shortfall
+        state.house = House(header.house_pnl, header.house_commission, header.house_funding, header.insurance)
+        state.rates, state.profile = dict(header.rates), header.profile
         state.check_books()
         return state
 
 
-def _share_names(trade: Trade, account: AccountId) -> None:
+def _share_names(trade: Trade | Order, account: AccountId) -> None:
     """Its account and asset become the strings that others have, as they were before: decoded copies of its own would
     take 160 bytes for as long as it is open. Equal for equal, so that what is frozen stays what it was."""
-    assert trade.account == account, "a trade lies in its own account"
+    assert trade.account == account, "a trade, or an order, lies in its own account"
     force_setattr(trade, "account", account)
     force_setattr(trade, "asset", intern(trade.asset))

@@ -6,84 +6,128 @@
         case Refusal():       nothing changed
 
 What sets very much off is done in steps, each of bounded work, so that whoever drives it can see to other things in
-between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction.
+between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction. What time
+brings is a command of its own: while `is_due`, execute PassTime before anything else.
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import msgspec
 
-from exness.core import margin
-from exness.core.commands import Command, OpenTrade, PriceTick
-from exness.core.decide import DECIDE, next_liquidation, opening_price
+from exness.core.commands import Command, NetOrder, OpenTrade, PriceTick, Reset, SetProfile, SetRates
+from exness.core.decide import DECIDE, Decider
+from exness.core.decide.ticks import Steps, pass_time, tick
 from exness.core.events import Event, Record
-from exness.core.evolve import doubt, evolve, quote
+from exness.core.evolve import doubt, evolve
 from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
 from exness.core.state import State
+from exness.core.tick_order import opens_at
 
 FEED = "feed"
 """The cause of what a tick sets off."""
+TIME = "time"
+"""The cause of what time brings."""
+
+_BY_HAND = frozenset({SetRates, SetProfile, Reset})
+"""What changes the rules."""
 
 
 class Engine:
     """Executes commands on one state. `liquidations_per_step` bounds how long a step can take."""
 
     def __init__(self, rules: Rules, state: State, liquidations_per_step: int = 500) -> None:
-        self.rules = rules
+        self._configured = rules
         self.state = state
         self._step = liquidations_per_step
+        self._set_rules()
 
     def seen(self, command: Command) -> Command:
         """The command as it comes in and has to wait: an order that names a slippage and no price to measure it from is
         measured from the price of now."""
-        if not isinstance(command, OpenTrade) or command.slippage is None or command.expected_price is not None:
+        if not isinstance(command, OpenTrade | NetOrder) or command.slippage is None:
             return command
-        price = opening_price(self.state, self.rules, command.asset, command.side)
-        return msgspec.structs.replace(command, seen_price=price)
+        price = self.state.price(command.asset)
+        if command.expected_price is not None or price is None:
+            return command
+        return msgspec.structs.replace(command, seen_price=opens_at(self.rules.execution, price, command.side))
+
+    def is_due(self, at: int) -> bool:
+        """Whether time has brought something by then."""
+        due = self.state.due.next_due
+        return due is not None and due <= at
 
     def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
         """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it.
-        `request` and `cause` are for its records, see there; what a tick sets off nobody has asked for."""
-        *_, outcome = self.steps(command, at, request, cause)
+        `request` and `cause` are for its records, see there; what a tick or time sets off nobody has asked for."""
+        decide = DECIDE.get(type(command))
+        if decide is not None:
+            return self._decided(decide, command, at, request, cause)
+        *_, outcome = self._due(command, at)
         assert not isinstance(outcome, list), "the last step gives the outcome"
         return outcome
 
     def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
         """The same, step by step: each gives the records until then, and the last one the outcome."""
+        decide = DECIDE.get(type(command))
+        if decide is None:
+            yield from self._due(command, at)
+        else:
+            yield self._decided(decide, command, at, request, cause)
+
+    def _decided(self, decide: Decider, command: Command, at: int, request: str, cause: str) -> Outcome:
+        state = self.state
+        if at < state.at:
+            at = state.at
+        decision = decide(state, self.rules, command, at)
+        if not isinstance(decision, list):
+            return decision
+        records = self._apply(decision, at, request, cause)
+        if type(command) in _BY_HAND:
+            self._set_rules()
+        return Done(records)
+
+    def _due(self, command: Command, at: int) -> Iterator[list[Record] | Outcome]:
+        """What a price or a time sets off, which is no decision of its own."""
         at = max(at, self.state.at)
         if isinstance(command, PriceTick):
-            yield from self._tick(command, at)
-            return
-        decision = DECIDE[type(command)](self.state, self.rules, command, at)
-        if isinstance(decision, list):
-            yield Done([self._apply(event, at, request, cause) for event in decision])
+            if command.suspect:
+                doubt(self.state, command.asset)
+                steps = None
+            else:
+                steps = tick(self.state, self.rules, command, at)
+            yield from self._work_off(steps or (), at, FEED)
+        elif self.is_due(at):
+            due = self.state.due.next_due or 0
+            yield from self._work_off(pass_time(self.state, self.rules, at), max(due, self.state.at), TIME)
         else:
-            yield decision
-
-    def _tick(self, tick: PriceTick, at: int) -> Iterator[list[Record] | Outcome]:
-        if tick.suspect:
-            doubt(self.state, tick.asset)
             yield Done([])
-            return
-        quote(self.state, tick, at)
-        mark = margin.mark_price(tick.bid, tick.ask)
-        yield from self._work_off(partial(next_liquidation, self.state, tick, mark), at)
 
-    def _work_off(self, next_due: Callable[[], Event | None], at: int) -> Iterator[list[Record] | Outcome]:
+    def _work_off(self, steps: Steps, at: int, cause: str) -> Iterator[list[Record] | Outcome]:
         """Have everything happen that is due, one after the other, until nothing is."""
         records: list[Record] = []
-        while True:
-            for _ in range(self._step):
-                event = next_due()
-                if event is None:
-                    yield Done(records)
-                    return
-                records.append(self._apply(event, at, "", FEED))
-            yield records
+        for number, events in enumerate(steps, 1):
+            records += self._apply(events, at, "", cause)
+            if number % self._step == 0:
+                yield records
+        yield Done(records)
 
-    def _apply(self, event: Event, at: int, request: str, cause: str) -> Record:
-        record = Record(self.state.seq + 1, at, event, request, cause)
-        evolve(self.state, record)
-        return record
+    def _apply(self, events: list[Event], at: int, request: str, cause: str) -> list[Record]:
+        state, records = self.state, []
+        for event in events:
+            record = Record(state.seq + 1, at, event, request, cause)
+            evolve(state, record)
+            records.append(record)
+        return records
+
+    def _set_rules(self) -> None:
+        """What is configured, and over it what was set by hand. Settlements go on from now: what is past is done."""
+        rules, state = self._configured, self.state
+        if state.profile is not None:
+            profile = state.profile
+            rules = msgspec.structs.replace(
+                rules, execution=profile.execution, trigger=profile.trigger, limit_fill=profile.limit_fill
+            )
+        self.rules = msgspec.structs.replace(rules, rates={**rules.rates, **state.rates}) if state.rates else rules
+        for asset in self.rules.instruments:
+            state.due.settle_next(asset, self.rules.rates_of(asset).next_settlement(state.at))

@@ -7,6 +7,8 @@ import msgspec
 
 AccountId = NewType("AccountId", str)
 TradeId = NewType("TradeId", str)
+OrderId = NewType("OrderId", str)
+"""Of an order, and of an exit that is one. A trade has the id of the order that opened it."""
 Asset = NewType("Asset", str)
 
 LEVERAGE_DECIMALS = 2
@@ -34,7 +36,12 @@ class Execution(StrEnum):
     TOUCH = "touch"
 
 
-class Instrument(msgspec.Struct, frozen=True):
+class _Quantities(msgspec.Struct, frozen=True, kw_only=True):
+    quantity_decimals: int | None = None
+    """Decimals of its quantities; None: as many as `quantity_places` says."""
+
+
+class Instrument(_Quantities, frozen=True):
     """One tradable asset."""
 
     asset: Asset
@@ -43,3 +50,25 @@ class Instrument(msgspec.Struct, frozen=True):
     """Decimals of its prices: a price of 201.5 at 6 decimals is 201500000."""
     max_leverage: int
     """Hundredths: 10000 is 100x."""
+
+    @property
+    def quantity_places(self) -> int:
+        """Decimals of its quantities."""
+        return max(0, 9 - self.decimals) if self.quantity_decimals is None else self.quantity_decimals
+
+
+class Trigger(StrEnum):
+    """Which price sets stops, take profits and trailing stops off."""
+
+    SIDE = "side"
+    """The side of the book that the close or the opening would be at."""
+    MARK = "mark"
+
+
+class LimitFill(StrEnum):
+    """What a limit order that waited is filled at."""
+
+    BETTER = "better"
+    """The tick's price: the limit, or better."""
+    LIMIT = "limit"
+    """Exactly the limit, as in a book."""

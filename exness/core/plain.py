@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from exness.core.events import Trade
 from exness.core.instruments import AccountId, Asset, Side, TradeId
 from exness.core.state import SeenOrder
+from exness.core.trades import Order, Trade
 
 FORMAT = 2
 """Of today. 1 is that of 0.1.0 and of what came right after it."""
@@ -25,6 +25,8 @@ class PlainAccount(msgspec.Struct, frozen=True, gc=False, array_like=True):
     seq: int
     trades: list[Trade]
     seen: dict[str, SeenOrder]
+    orders: list[Order] = []
+    net_leverage: dict[Asset, int] = {}
 
 
 class _Trade1(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +43,8 @@ class _Trade1(msgspec.Struct, frozen=True, gc=False):
     client_order: str | None = None
 
     def lifted(self) -> Trade:
-        return Trade(*msgspec.structs.astuple(self))
+        fields = msgspec.structs.asdict(self)
+        return Trade(id=fields.pop("order"), size=self.margin * self.leverage, **fields)
 
 
 class _Seen1(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -53,8 +56,8 @@ class _Seen1(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     def lifted(self) -> SeenOrder:
         if isinstance(self.order, _Trade1):
-            return SeenOrder(self.fingerprint, self.order.order, self.order.seq)
-        return SeenOrder(self.fingerprint, self.order, self.seq)
+            return SeenOrder(self.fingerprint, self.order.order, self.order.seq, self.order.seq)
+        return SeenOrder(self.fingerprint, self.order, self.seq, self.seq)
 
 
 class _Account1(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
-from exness.core.instruments import Asset, TradeId
+from exness.core.instruments import Asset, OrderId, TradeId
 from exness.core.prices import PriceState
+from exness.core.trades import Kind
 
 
 class Reject(StrEnum):
@@ -23,6 +24,14 @@ class Reject(StrEnum):
     POSITION_LIMIT = "position_limit"
     INSUFFICIENT_MARGIN = "insufficient_margin"
     TRADE_NOT_FOUND = "trade_not_found"
+    ORDER_NOT_FOUND = "order_not_found"
+    INVALID_REQUEST = "invalid_request"
+    WOULD_TAKE = "would_take"
+    WOULD_REST = "would_rest"
+    REDUCE_ONLY_REJECTED = "reduce_only_rejected"
+    WOULD_TRIGGER = "would_trigger"
+    AMOUNT_TOO_SMALL = "amount_too_small"
+    MARGIN_TOO_LOW = "margin_too_low"
 
 
 class Figure(StrEnum):
@@ -36,6 +45,18 @@ class Figure(StrEnum):
     SLIPPAGE = "slippage"
     EXPECTED_PRICE = "expected_price"
     CLIENT_ORDER = "client_order"
+    SIZE = "size"
+    QUANTITY = "quantity"
+    COST = "cost"
+    PERCENT = "percent"
+    LIMIT = "limit"
+    STOP = "stop"
+    PRICE = "price"
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+    DISTANCE = "distance"
+    TRAILING_PERCENT = "trailing_percent"
+    ACTIVATION = "activation"
 
 
 class Limit(StrEnum):
@@ -44,6 +65,9 @@ class Limit(StrEnum):
     OPEN_TRADES_PER_ACCOUNT = "max_open_trades_per_account"
     NOTIONAL_PER_ACCOUNT = "max_notional_per_account"
     OPEN_INTEREST_PER_ASSET = "max_open_interest_per_asset"
+    OPEN_ORDERS_PER_ACCOUNT = "max_open_orders_per_account"
+    EXITS_PER_TRADE = "max_exits_per_trade"
+    TIER_LEVERAGE = "max_leverage"
 
 
 class OutOfRange(msgspec.Struct, frozen=True):
@@ -60,7 +84,14 @@ class OutOfRange(msgspec.Struct, frozen=True):
 class UsedBefore(msgspec.Struct, frozen=True):
     """CLIENT_ORDER_ID_CONFLICT: the id names `trade_id`, which was something else."""
 
-    trade_id: TradeId
+    trade_id: TradeId | OrderId
+
+
+class Wrong(msgspec.Struct, frozen=True):
+    """INVALID_REQUEST: which field, and what completes the sentence `<field> must ...`."""
+
+    field: str
+    must: str
 
 
 class NoPrice(msgspec.Struct, frozen=True):
@@ -90,11 +121,27 @@ class Slipped(msgspec.Struct, frozen=True):
 
 
 class OverLimit(msgspec.Struct, frozen=True):
-    """POSITION_LIMIT: a number of trades, or micro-USDC; `would_be` is rounded up, as it is over."""
+    """POSITION_LIMIT: a number of trades, orders or exits, a leverage in hundredths, or micro-USDC; `would_be` is
+    rounded up, as it is over."""
 
     limit: Limit
     allowed: int
     would_be: int
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """WOULD_TRIGGER: `price` is what it looks at, and has reached its `level`. `kind` is that of the order or exit."""
+
+    asset: Asset
+    price: int
+    level: int
+    kind: Kind
+
+
+class TooMuch(msgspec.Struct, frozen=True):
+    """MARGIN_TOO_LOW: no more than `removable` micro-USDC can be taken."""
+
+    removable: int
 
 
 class TooLittle(msgspec.Struct, frozen=True):
@@ -104,7 +151,7 @@ class TooLittle(msgspec.Struct, frozen=True):
     available: int
 
 
-Figures = OutOfRange | UsedBefore | NoPrice | DueAtOnce | Slipped | OverLimit | TooLittle
+Figures = OutOfRange | UsedBefore | Wrong | NoPrice | DueAtOnce | Slipped | Reached | OverLimit | TooMuch | TooLittle
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -4,13 +4,16 @@ Each bound stands here once. `decide` holds every command against them, so that 
 reader that wants to name all that is wrong with an order at once asks `out_of_range`, and words it as it likes.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
 
-from exness.core.ceilings import MOST_HELD, MOST_PRICE
-from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Instrument
+from exness.core.ceilings import MOST_HELD, MOST_PRICE, MOST_SIZE
+from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Instrument, LimitFill, Trigger
+from exness.core.rates import FREE, Rates
 from exness.core.rejects import Figure, OutOfRange
 
 
@@ -32,12 +35,21 @@ SLIPPAGE: Final = Bounds(10, SLIPPAGE_UNIT)
 PRICE: Final = Bounds(1, MOST_PRICE)
 CLIENT_ORDER: Final = Bounds(1, 64)
 """Characters, all of them printable ASCII."""
+SIZE: Final = Bounds(1, MOST_SIZE)
+"""Of a trade, hundredths of micro-USDC; of a net position, a quantity."""
+COST: Final = Bounds(1, MOST_SIZE)
+"""Of a net position: quantity x price."""
+PERCENT: Final = Bounds(1, 10_000)
+"""Of a trade."""
+TRAILING_PERCENT: Final = Bounds(1, 9_999)
+"""Of a watermark."""
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the exchange is configured to: tradable assets and limits.
+    """What the exchange is configured to: tradable assets, limits and rates.
 
-    `max_notional_per_account` and `max_open_interest_per_asset` are micro-USDC.
+    `max_notional_per_account` and `max_open_interest_per_asset` are micro-USDC; `net_leverage` is what net positions
+    have, in hundredths, where nothing else was set.
     """
 
     instruments: Mapping[Asset, Instrument]
@@ -46,6 +58,26 @@ class Rules(msgspec.Struct, frozen=True):
     max_notional_per_account: int = 10_000_000_000_000
     max_open_interest_per_asset: int = 1_000_000_000_000_000
     client_order_ids_per_account: int = 1000
+    max_open_orders_per_account: int = 200
+    max_exits_per_trade: int = 10
+    net_leverage: int = 2000
+    trigger: Trigger = Trigger.SIDE
+    limit_fill: LimitFill = LimitFill.BETTER
+    rates: Mapping[Asset, Rates] = {}
+    funding_rows: Mapping[Asset, Sequence[tuple[int, int, int]]] = {}
+    """Where rates have a schedule: from when, what longs and what shorts pay; by time."""
+
+    def rates_of(self, asset: Asset) -> Rates:
+        return self.rates.get(asset, FREE)
+
+    def funding_of(self, asset: Asset, at: int) -> tuple[int, int]:
+        """What longs and what shorts pay at a settlement time, by weight 1."""
+        rates = self.rates_of(asset)
+        if rates.fixed_funding is not None:
+            return rates.fixed_funding
+        rows = self.funding_rows.get(asset, ())
+        row = bisect_right(rows, at, key=itemgetter(0))
+        return rows[row - 1][1:] if row else (0, 0)
 
 
 def out_of_range(
@@ -69,10 +101,10 @@ def out_of_range(
     if expected_price is not None and not PRICE.least <= expected_price <= PRICE.most:
         asset = None if instrument is None else instrument.asset
         found.append(OutOfRange(Figure.EXPECTED_PRICE, expected_price, *PRICE, asset))
-    if client_order is not None and not _is_client_order(client_order):
+    if client_order is not None and not is_client_order(client_order):
         found.append(OutOfRange(Figure.CLIENT_ORDER, len(client_order), *CLIENT_ORDER))
     return found
 
 
-def _is_client_order(text: str) -> bool:
+def is_client_order(text: str) -> bool:
     return CLIENT_ORDER.least <= len(text) <= CLIENT_ORDER.most and text.isascii() and text.isprintable()

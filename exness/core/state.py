@@ -1,43 +1,55 @@
-"""What the exchange knows while it runs: accounts with their open trades, the house, prices, totals.
+"""What the exchange knows while it runs: accounts with their trades and orders, the house, prices, totals.
 
-Only `evolve` changes it. Closed trades leave; so its size follows accounts and open trades. The totals are kept
+Only `evolve` changes it. What has ended leaves; so its size follows accounts and what is open. The totals are kept
 so that the books are checked after every event at no cost, and the per-account sums so that no limit has to add
 anything up.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
 
-from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, Side, TradeId
-from exness.core.margin import notional
+from exness.core.due import DueTimes
+from exness.core.events import ProfileSet
+from exness.core.instruments import AccountId, Asset, OrderId, TradeId
+from exness.core.market import Market
 from exness.core.prices import Price, PriceState, state_of
-from exness.core.triggers import TriggerIndex
+from exness.core.rates import Rates
+from exness.core.trades import Order, Trade
 
 
 class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A client order id that was used: what was asked, which trade came of it, and in which record."""
+    """A client order id that was used: what was asked, what came of it (a trade or an order), and in which records: the
+    first of them and the last."""
 
     fingerprint: str
-    trade_id: TradeId
+    trade_id: TradeId | OrderId
     seq: int
+    last: int
 
 
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
-"""What all accounts that hold nothing share: a dict of its own takes 64 bytes, one that was emptied 230 and more."""
+NOTHING: Any = MappingProxyType({})
+"""What all accounts that hold nothing share, and nobody can write to: a dict of its own takes 64 bytes, one that was
+emptied 230 and more."""
+
+
+class Net(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Of one account and asset: the leverage of its net position, 0 where none was set, and the one that is open."""
+
+    leverage: int = 0
+    trade_id: TradeId | None = None
 
 
 class Account(msgspec.Struct, gc=False):
-    """One trader's money and open trades.
+    """One trader's money, open trades and waiting orders.
 
-    `free` and `locked` are micro-USDC, `notional` hundredths of it. `seq` is the last record that touched the account:
-    once that is durable, so is everything the account shows. `number` counts accounts as they were opened, from 0.
+    `free`, `locked` and `reserved` are micro-USDC. `notional` is that of all that is open or waits to open, see
+    `books`. `seq` is the last record that touched the account: once that is durable, so is everything the account
+    shows. `number` counts accounts as they were opened, from 0.
 
-    Very many may be idle, so this is kept small: `trades` and `seen` are `NOTHING` while they are empty (`evolve` has
-    the only functions that change them), and no account refers back to itself, which `gc=False` asks for.
+    Very many may be idle, so this is kept small: each mapping is `NOTHING` while it is empty (`books` has the only
+    functions that change them), and no account refers back to itself, which `gc=False` asks for.
     """
 
     id: AccountId
@@ -46,29 +58,41 @@ class Account(msgspec.Struct, gc=False):
     opened_at: int
     free: int = 0
     locked: int = 0
+    reserved: int = 0
     notional: int = 0
     seq: int = 0
-    trades: Mapping[TradeId, Trade] = NOTHING
-    seen: Mapping[str, SeenOrder] = NOTHING
+    trades: dict[TradeId, Trade] = NOTHING
+    orders: dict[OrderId, Order] = NOTHING
+    """That wait to open."""
+    exits: dict[OrderId, TradeId] = NOTHING
+    """Exits that are orders, and the trades they close."""
+    nets: dict[Asset, Net] = NOTHING
+    seen: dict[str, SeenOrder] = NOTHING
     """By client order id, oldest first."""
 
+    def net(self, asset: Asset) -> Trade | None:
+        """Its net position in an asset."""
+        net = self.nets.get(asset)
+        return None if net is None or net.trade_id is None else self.trades[net.trade_id]
 
-class Market(msgspec.Struct):
-    """One asset: its price, its open trades by liquidation price, and their notional in hundredths: summed
-    (`open_interest`), and that of longs less that of shorts (`exposure`, which the house bears the other side of)."""
 
-    longs: TriggerIndex
-    shorts: TriggerIndex
-    price: Price | None = None
-    open_interest: int = 0
-    exposure: int = 0
+class House(msgspec.Struct):
+    """The accounts of the house, in micro-USDC: what traders lost less what they won, what they paid in commission and
+    in funding, and the insurance, which liquidations fill and shortfalls draw on."""
 
-    def index(self, side: Side) -> TriggerIndex:
-        return self.longs if side is Side.LONG else self.shorts
+    pnl: int = 0
+    commission: int = 0
+    funding: int = 0
+    insurance: int = 0
 
     @property
-    def open_trades(self) -> int:
-        return len(self.longs) + len(self.shorts)
+    def total(self) -> int:
+        return self.pnl + self.commission + self.funding + self.insurance
+
+    def cover(self, covered: int) -> None:
+        """So much of a shortfall is borne by the insurance."""
+        self.insurance -= covered
+        self.pnl += covered
 
 
 class BooksError(AssertionError):
@@ -90,12 +114,16 @@ class State:
         "at",
         "by_email",
         "deposits",
+        "due",
         "free",
-        "house_pnl",
+        "house",
         "locked",
         "markets",
         "observer",
         "open_trades",
+        "profile",
+        "rates",
+        "reserved",
         "seq",
         "shortfall",
     )
@@ -103,24 +131,32 @@ class State:
     def __init__(self) -> None:
         self.seq = 0
         self.at = 0
+        self.observer: Observer | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Empty, but for `seq`, `at` and the observer. What was there is let go of and not changed: whoever is taking a
+        picture of it goes on with what it holds."""
         self.accounts: dict[AccountId, Account] = {}
         self.account_list: list[Account] = []
         """In the order they were opened. None is removed alone, so a position in it is for good, or until `clear`."""
         self.by_email: dict[str, AccountId] = {}
         self.markets: dict[Asset, Market] = {}
-        self.house_pnl = 0
+        self.due: DueTimes[tuple[AccountId, OrderId]] = DueTimes()
+        """When orders and exits expire, and when funding is settled. Settlement times follow from the rates of now, and
+        are in no picture: whoever decides sets them."""
+        self.house = House()
+        self.profile: ProfileSet | None = None
+        """The newest that was set by hand."""
+        self.rates: dict[Asset, Rates] = {}
+        """What was set by hand, over what is configured."""
         self.deposits = 0
         self.free = 0
         self.locked = 0
+        self.reserved = 0
         self.shortfall = 0
+        """Without what the insurance has covered."""
         self.open_trades = 0
-        self.observer: Observer | None = None
-
-    def clear(self) -> None:
-        """Empty, but for `seq`, `at` and the observer. What was there is let go of and not changed: whoever is taking a
-        picture of it goes on with what it holds."""
-        self.accounts, self.account_list, self.by_email, self.markets = {}, [], {}, {}
-        self.house_pnl = self.deposits = self.free = self.locked = self.shortfall = self.open_trades = 0
 
     def list_account(self, account: Account) -> None:
         """Make an account known."""
@@ -132,7 +168,7 @@ class State:
         """The market of an asset, made when it is first spoken of: for those who change the state."""
         market = self.markets.get(asset)
         if market is None:
-            market = self.markets[asset] = Market(TriggerIndex(Side.LONG), TriggerIndex(Side.SHORT))
+            market = self.markets[asset] = Market()
         return market
 
     def price(self, asset: Asset) -> Price | None:
@@ -153,40 +189,10 @@ class State:
 
     def check_books(self) -> None:
         """The kept totals balance. O(1); raises BooksError."""
-        if self.free + self.locked + self.house_pnl != self.deposits:
+        house = self.house
+        held = self.free + self.locked + self.reserved + house.pnl + house.commission + house.funding + house.insurance
+        if held != self.deposits or house.insurance < 0:
             raise BooksError(
-                f"books do not balance at seq {self.seq}: free {self.free} + locked {self.locked} "
-                f"+ house {self.house_pnl} is not deposits {self.deposits}"
+                f"books do not balance at seq {self.seq}: free {self.free} + locked {self.locked} + reserved "
+                f"{self.reserved} + {house} is not deposits {self.deposits}"
             )
-
-
-def audit(state: State) -> None:
-    """Check every sum from the ground up: O(accounts + trades). Raises BooksError with the first difference."""
-    state.check_books()
-    _same("free balances", state.free, sum(account.free for account in state.account_list))
-    _same("locked margins", state.locked, sum(account.locked for account in state.account_list))
-    interest = dict.fromkeys(state.markets, 0)
-    exposure = dict.fromkeys(state.markets, 0)
-    open_trades = 0
-    for account in state.account_list:
-        if account.free < 0:
-            raise BooksError(f"account {account.id} has a balance below 0: {account.free}")
-        _same(f"locked margin of {account.id}", account.locked, sum(t.margin for t in account.trades.values()))
-        total = 0
-        for trade in account.trades.values():
-            worth = notional(trade.margin, trade.leverage)
-            interest[trade.asset] += worth
-            exposure[trade.asset] += worth if trade.side is Side.LONG else -worth
-            total += worth
-        _same(f"notional of {account.id}", account.notional, total)
-        open_trades += len(account.trades)
-    _same("open trades", state.open_trades, open_trades)
-    for asset, market in state.markets.items():
-        _same(f"open interest of {asset}", market.open_interest, interest[asset])
-        _same(f"exposure in {asset}", market.exposure, exposure[asset])
-    _same("indexed trades", sum(market.open_trades for market in state.markets.values()), open_trades)
-
-
-def _same(what: str, kept: int, summed: int) -> None:
-    if kept != summed:
-        raise BooksError(f"{what}: kept {kept}, summed {summed}")

@@ -10,13 +10,16 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from exness.core import margin
+from exness.core.books import NOTIONAL_UNIT
 from exness.core.capture import digest_of
-from exness.core.decide import close_of, execution_price
-from exness.core.events import Trade
-from exness.core.instruments import AccountId, Asset, Execution
+from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, Execution, OrderId, TradeId
+from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
+from exness.core.rates import FREE, Rates
 from exness.core.rules import Rules
-from exness.core.state import Account, State
+from exness.core.state import NOTHING, Account, State
+from exness.core.tick_order import closes_at
+from exness.core.trades import Order, Trade
 
 
 class View(Protocol):
@@ -29,6 +32,9 @@ V_co = TypeVar("V_co", bound=View, covariant=True)
 
 class Question(Protocol[V_co]):
     def answer(self, state: State, rules: Rules, at: int) -> V_co: ...
+
+
+_SHOWN = NOTIONAL_UNIT // LEVERAGE_UNIT
 
 
 class NoSuchAccount(LookupError):
@@ -62,6 +68,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False):
     free: int
     locked: int
     open_trades: int
+    reserved: int
 
 
 class BalanceOf(msgspec.Struct, frozen=True, gc=False):
@@ -73,18 +80,20 @@ class BalanceOf(msgspec.Struct, frozen=True, gc=False):
         account = state.accounts.get(self.account)
         if account is None:
             raise NoSuchAccount(self.account)
-        return Balance(account.seq, state.seq, account.free, account.locked, len(account.trades))
+        free, locked, reserved = account.free, account.locked, account.reserved
+        return Balance(account.seq, state.seq, free, locked, len(account.trades), reserved)
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """How an open trade stands. `mark` and `unrealized`, at the mark and so as liquidation sees it, are None while
-    there is no price; `close_pnl`, which a close of now would pay beside the margin, while that would be refused.
-    `stale`: the price is old, or there is none. Money is micro-USDC."""
+    there is no price; `close_pnl` and `close_fee`, of a close of now, while that would be refused. `stale`: the price
+    is old, or there is none. Money is micro-USDC."""
 
     mark: int | None
     unrealized: int | None
     close_pnl: int | None
     stale: bool
+    close_fee: int | None = None
 
 
 _UNPRICED = Standing(None, None, None, True)
@@ -98,24 +107,27 @@ class Holdings(msgspec.Struct, frozen=True):
     newest: int
     at: int
     owner: Account
-    """A copy, which holds no trades."""
+    """A copy, which holds no trades and no orders."""
     trades: list[Trade]
     prices: dict[Asset, Price | None]
     execution: Execution
+    rates: dict[Asset, Rates]
+    levels: dict[OrderId | TradeId, int]
+    """What sets trailing stops off by now: by the id of the exit, or of the trade whose own it is."""
 
     def standing(self, trade: Trade) -> Standing:
         """How one of the trades stands. 1 us: whoever has thousands lets the loop turn in between."""
         price = self.prices.get(trade.asset)
         if price is None:
             return _UNPRICED
-        unrealized = margin.pnl(trade.side, trade.margin, trade.leverage, trade.entry, price.mark)
+        line = trade.line
+        unrealized = pnl(line, price.mark)
         if self.at > price.fresh_until:
             return Standing(price.mark, unrealized, None, True)
-        exit_ = execution_price(self.execution, price, trade.side, opening=False)
-        if exit_ != price.mark:
-            return Standing(price.mark, unrealized, close_of(self.owner, trade, exit_).pnl, False)
-        most = margin.most_pnl(self.owner.free, self.owner.locked, trade.margin)  # `close_of`, in half the time
-        return Standing(price.mark, unrealized, max(-trade.margin, min(unrealized, most)), False)
+        owner, rate = self.owner, self.rates.get(trade.asset, FREE).taker
+        most = margin.most_pnl(owner.free, owner.locked + owner.reserved, trade.margin)
+        end = settle(line, closes_at(self.execution, price, trade.side), rate, most=most)
+        return Standing(price.mark, unrealized, end.pnl, False, end.fee)
 
 
 class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
@@ -128,16 +140,54 @@ class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
         account, asset = state.accounts.get(self.account), self.asset
         if account is None:
             raise NoSuchAccount(self.account)
-        trades = list(account.trades.values())
+        trades = [trade for trade in account.trades.values() if asset in (None, trade.asset)]
         return Holdings(
             seq=account.seq,
             newest=state.seq,
             at=at,
-            owner=Account(account.id, account.number, account.email, account.opened_at, account.free, account.locked),
-            trades=trades if asset is None else [trade for trade in trades if trade.asset == asset],
+            owner=_without_holdings(account),
+            trades=trades,
             prices={asset: market.price for asset, market in state.markets.items()},
             execution=rules.execution,
+            rates=dict(rules.rates),
+            levels=_levels(state, trades),
         )
+
+
+def _without_holdings(account: Account) -> Account:
+    return msgspec.structs.replace(account, trades=NOTHING, orders=NOTHING, exits=NOTHING, nets=NOTHING, seen=NOTHING)
+
+
+def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:
+    levels = {}
+    for trade in trades:
+        for each in trade.all_exits() if trade.has_exits else ():
+            level = state.markets[trade.asset].trailing_level(trade, each) if each.trailing is not None else None
+            if level is not None:
+                levels[each.id or trade.id] = level
+    return levels
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An account's orders that wait, in the order in which they were placed. Exits that are orders are in its
+    trades."""
+
+    seq: int
+    orders: list[Order]
+
+
+class WaitingOf(msgspec.Struct, frozen=True, gc=False):
+    """Which orders of this account wait? `asset`: only those in it. Raises NoSuchAccount."""
+
+    account: AccountId
+    asset: Asset | None = None
+
+    def answer(self, state: State, rules: Rules, at: int) -> Waiting:
+        account = state.accounts.get(self.account)
+        if account is None:
+            raise NoSuchAccount(self.account)
+        orders = [order for order in account.orders.values() if self.asset in (None, order.asset)]
+        return Waiting(account.seq, sorted(orders, key=lambda order: order.number))
 
 
 def last_record_of(state: State, account: AccountId) -> int:
@@ -208,7 +258,7 @@ class NewestRecord(msgspec.Struct, frozen=True):
 
 
 class MarketSums(msgspec.Struct, frozen=True, gc=False):
-    """Of one asset: `open_interest` and `exposure` are hundredths of a micro-USDC, see `Market`."""
+    """Of one asset: `open_interest` and `exposure` are hundredths of a micro-USDC, rounded down, see `Market`."""
 
     open_trades: int
     open_interest: int
@@ -227,6 +277,10 @@ class Books(msgspec.Struct, frozen=True):
     house_pnl: int
     deposits: int
     shortfall: int
+    reserved: int
+    commission: int
+    funding: int
+    insurance: int
     markets: dict[Asset, MarketSums]
     """Also of assets that are not configured any more."""
 
@@ -246,11 +300,15 @@ def books_of(state: State) -> Books:
         open_trades=state.open_trades,
         free=state.free,
         locked=state.locked,
-        house_pnl=state.house_pnl,
+        house_pnl=state.house.pnl,
         deposits=state.deposits,
         shortfall=state.shortfall,
+        reserved=state.reserved,
+        commission=state.house.commission,
+        funding=state.house.funding,
+        insurance=state.house.insurance,
         markets={
-            asset: MarketSums(market.open_trades, market.open_interest, market.exposure)
+            asset: MarketSums(market.open_trades, market.open_interest // _SHOWN, market.exposure // _SHOWN)
             for asset, market in state.markets.items()
         },
     )

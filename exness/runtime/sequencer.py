@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from exness.core.commands import Command, PriceTick
+from exness.core.commands import Command, PassTime, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.outcomes import Decision, Done, Outcome, decision_of
@@ -36,6 +36,8 @@ _log = structlog.get_logger()
 
 Steps = Iterator[list[Record] | Outcome]
 """See `Engine.steps`."""
+LOOK_AGAIN_S = 1.0
+"""How long an idle exchange sleeps at most while time is to bring something: its clock may be set meanwhile."""
 Watcher = Callable[[PriceTick, int], None]
 """Told of a tick and when the engine took it (microseconds). Must be quick."""
 
@@ -147,6 +149,7 @@ class Sequencer:
                 while await self._something_to_do():
                     await self._check_ticks()
                     self.inbox.refuse_overdue()
+                    await self._pass_time()
                     await self._handle_slice()
                     await asyncio.sleep(0)
                 await self._whole.wait()
@@ -175,15 +178,22 @@ class Sequencer:
 
     @property
     def _something_waits(self) -> bool:
-        return bool(self.ticks) or (bool(self.inbox) and self._writer.has_room)
+        return bool(self.ticks) or (bool(self.inbox) and self._writer.has_room) or self._is_due()
+
+    def _is_due(self) -> bool:
+        return self._engine.is_due(self._clock.now_us())
 
     async def _pause(self) -> None:
-        """Sleep until something comes. Requests that wait for a slow disk are refused when their time is over."""
-        if not self.inbox:
+        """Sleep until something comes, or time brings something. Requests that wait for a slow disk are refused when
+        their time is over."""
+        due = self._engine.state.due.next_due
+        if not self.inbox and due is None:
             await self._wake.wait()
             return
+        until_due_s = LOOK_AGAIN_S if due is None else (due - self._clock.now_us()) / 1_000_000
+        wait_s = min(self.inbox.wait_s / 4 if self.inbox else LOOK_AGAIN_S, max(0.001, until_due_s))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.inbox.wait_s / 4):
+            async with asyncio.timeout(wait_s):
                 await self._wake.wait()
         self.inbox.refuse_overdue()
 
@@ -198,6 +208,11 @@ class Sequencer:
             await self._execute(self.ticks.pop())
             if checked % self._slice == 0:
                 await asyncio.sleep(0)
+
+    async def _pass_time(self) -> None:
+        """What time has brought, if no command has come since."""
+        while self._is_due():
+            await self._execute(PassTime())
 
     async def _handle_slice(self) -> None:
         for _ in range(min(self._slice, len(self.inbox))):
@@ -234,6 +249,8 @@ class Sequencer:
         if self._writer.halted:
             raise Halted
         at = self._clock.now_us() if at is None else at
+        while self._engine.is_due(at) and not isinstance(command, PassTime):
+            await self._execute(PassTime(), at=at)  # time comes before whatever happens at it
         steps = self._engine.steps(command, at, request, cause)
         outcome = self._step(steps)
         if not isinstance(outcome, list):

@@ -13,13 +13,28 @@ from typing import assert_never
 import msgspec
 
 from exness.core.events import (
+    AccountEvent,
     AccountOpened,
     Deposited,
     ExchangeReset,
+    InsurancePaid,
+    NetLeverageSet,
+    OrderAmended,
+    OrderEnded,
+    OrderPlaced,
+    OrderTriggered,
+    ProfileSet,
+    RatesSet,
     Record,
+    TradeChanged,
     TradeClosed,
+    TradeIncreased,
     TradeOpened,
+    TradeReduced,
+    TrailMoved,
 )
+from exness.core.statement import Reason, entries
+from exness.core.trades import Trade
 from exness.storage import rows
 from exness.storage.rows import BALANCES, HOUSE, SUMS, TABLE_OF, TRADES, Row, Table
 
@@ -57,6 +72,7 @@ Effect = Row | Change | Clear
 
 PAID = Kind(BALANCES, "free", "locked", "deposited", adds=True)
 COUNTED = Kind(SUMS, "opened", "closed", "profitable", "closed_pnl", "liquidated", "liquidated_pnl", adds=True)
+CHANGED = Kind(TRADES, "margin", "leverage", "entry_price", "liquidation_price", adds=False)
 ENDED = Kind(
     *(TRADES, "close_reason", "close_price", "close_bid", "close_ask", "pnl", "returned", "shortfall"),
     *("closed_at", "closed_seq"),
@@ -86,8 +102,33 @@ def project(record: Record) -> list[Effect]:
             ]
         case ExchangeReset():
             return [Clear(record.seq)]
+        case TradeReduced() | TradeIncreased() | TradeChanged():
+            return [_changed(event.trade), *_moved(record, event)]
+        case OrderPlaced() | OrderAmended() | OrderTriggered() | OrderEnded() | NetLeverageSet():
+            return _moved(record, event)
+        case InsurancePaid(amount):
+            return [Change(PAID, HOUSE, (amount, 0, amount))]
+        case TrailMoved() | RatesSet() | ProfileSet():
+            return []
         case _:
             assert_never(event)
+
+
+def _changed(trade: Trade) -> Change:
+    """What a trade has become."""
+    return Change(CHANGED, trade.id, (trade.margin, trade.leverage, trade.entry, trade.liquidation))
+
+
+def _moved(record: Record, event: AccountEvent) -> list[Effect]:
+    """What an event moves of its account's money."""
+    moved: dict[Reason, int] = dict(entries(event))
+    free = sum(moved.values())
+    bound = -moved.get(Reason.MARGIN, 0) - moved.get(Reason.RESERVE, 0)
+    return [
+        _pay(event.account, free, bound),
+        _pay(HOUSE, -free - bound, 0),
+        rows.AccountRecord(event.account, record.seq),
+    ]
 
 
 def _pay(account: str, free: int, locked: int) -> Change:
@@ -112,7 +153,8 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
             fingerprint=event.fingerprint or None,
             balance_after=event.balance,
         ),
-        _pay(trade.account, -trade.margin, trade.margin),
+        _pay(trade.account, -trade.margin - event.fee, trade.margin),
+        *([_pay(HOUSE, event.fee, 0)] if event.fee else []),
         Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0)),
         rows.AccountRecord(trade.account, record.seq),
     ]
@@ -128,7 +170,7 @@ def _closed(record: Record, event: TradeClosed) -> list[Effect]:
     return [
         Change(ENDED, event.trade_id, (*ended, record.at, record.seq)),
         _pay(account, event.returned, -event.margin),
-        _pay(HOUSE, -pnl, 0),
+        _pay(HOUSE, event.margin - event.returned, 0),
         Change(COUNTED, account, counted),
         rows.AccountRecord(account, record.seq),
     ]

@@ -18,7 +18,8 @@ VERSION = 7
 """Of the tables together. Up to 5 main.db held the journal as well."""
 
 HOUSE = AccountId("house")
-"""The account that bears the other side of every trade: `free` of its row in `balances` is its pnl."""
+"""The account that bears the other side of every trade, and gets what is paid for them: `free` of its row in `balances`
+is all that the house has."""
 
 
 class Row(msgspec.Struct, gc=False):
@@ -33,7 +34,8 @@ class User(Row):
 
 
 class Balance(Row):
-    """`locked` is the margin of open trades, `deposited` all that was ever paid in."""
+    """`locked` is the margin of open trades and the reserve of waiting orders, `deposited` all that was ever paid
+    in."""
 
     account_id: str
     free: int = 0

@@ -11,9 +11,9 @@ Payload = dict[str, Any]
 Step = Callable[[Payload], Payload]
 
 
-def _trade_has_an_id(payload: Payload) -> Payload:
+def _trade_has_an_id_and_a_size(payload: Payload) -> Payload:
     trade = payload["trade"]
-    return payload | {"trade": trade | {"id": trade["order"]}}
+    return payload | {"trade": trade | {"id": trade["order"], "size": trade["margin"] * trade["leverage"]}}
 
 
 def _closed_by_its_owner(payload: Payload) -> Payload:
@@ -37,7 +37,7 @@ def _same(payload: Payload) -> Payload:
 
 
 STEPS: dict[str, tuple[Step, ...]] = {
-    "trade_opened": (_trade_has_an_id,),
+    "trade_opened": (_trade_has_an_id_and_a_size,),
     "trade_closed": (_closed_by_its_owner,),
 }
 """By kind; a step may leave what the form before had beside what it adds. A kind without a step is as it always was."""

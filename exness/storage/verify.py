@@ -11,26 +11,29 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import assert_never
 
 import msgspec
 
-from exness.core import margin
+from exness.core.audit import audit
 from exness.core.capture import Restorer, digest_of
-from exness.core.decide import close_of
 from exness.core.events import (
     AccountEvent,
     AccountOpened,
     Deposited,
     ExchangeReset,
     Record,
-    Trade,
+    TradeChanged,
     TradeClosed,
+    TradeIncreased,
     TradeOpened,
+    TradeReduced,
 )
 from exness.core.evolve import evolve
-from exness.core.instruments import Asset
-from exness.core.state import State, audit
+from exness.core.instruments import AccountId, Asset, TradeId
+from exness.core.line import Line, bankruptcy_price, is_reached, settle
+from exness.core.margin import mark_price, most_pnl
+from exness.core.state import State
+from exness.core.trades import Trade
 from exness.runtime.ports.journal import JournalDamaged
 from exness.runtime.ports.snapshots import SnapshotDamaged
 from exness.storage.codec import FINGERPRINTED, decode, fingerprint
@@ -157,51 +160,77 @@ class _Check:
                 self.report.users += 1
             case Deposited():
                 _same(record, "positive amount", event.amount > 0, True)
-            case TradeOpened():
+            case TradeOpened(trade):
                 self.report.trades_opened += 1
-                self._check_opened(record, event.trade)
+                _same(record, "opening record", (trade.seq, trade.opened_at), (record.seq, record.at))
+                _check_trade(record, trade)
+                if not trade.net:
+                    _same(record, "size", trade.size, trade.margin * trade.leverage)
             case TradeClosed():
                 self._check_closed(record, event)
+            case TradeReduced(trade):
+                before = self._open_trade(record, trade.id, event.account)
+                _check_trade(record, trade)
+                left, part = trade.line, before.line
+                part = Line(part.side, event.size, part.cost - left.cost, part.unit, event.margin)
+                left = Line(
+                    part.side, trade.size + event.size, before.line.cost, part.unit, trade.margin + event.margin
+                )
+                _same(record, "what stays and the part", left, before.line)
+                self._check_end(record, event, part)
+            case TradeIncreased(trade):
+                before = self._open_trade(record, trade.id, event.account)
+                _check_trade(record, trade)
+                was, added = before.line, event.size * event.price
+                grown = Line(was.side, was.size + event.size, was.cost + added, was.unit, was.margin + event.margin)
+                _same(record, "what it has grown to", trade.line, grown)
+            case TradeChanged(trade):
+                before = self._open_trade(record, trade.id, event.account)
+                _check_trade(record, trade)
+                _same(record, "margin", trade.margin, before.margin + event.amount - event.paid)
+                _same(record, "funding paid", trade.funding, before.funding + event.paid)
             case _:
-                assert_never(event)
-
-    def _check_opened(self, record: Record, trade: Trade) -> None:
-        liquidation = margin.liquidation_price(trade.side, trade.entry, trade.leverage)
-        _same(record, "liquidation price", trade.liquidation, liquidation)
-        _same(record, "opening record", (trade.seq, trade.opened_at), (record.seq, record.at))
-        _same(record, "positive margin", trade.margin > 0, True)
+                pass  # what it moves, the books hold against the state
 
     def _check_closed(self, record: Record, event: TradeClosed) -> None:
-        trade = self._open_trade(record, event)
+        trade = self._open_trade(record, event.trade_id, event.account)
         if event.liquidated:
             self.report.liquidations += 1
             self._check_due(record, event, trade)
         else:
             self.report.trades_closed += 1
-        settled = margin.settle(trade, event.price)
-        if event.pnl != settled.pnl:  # more than the account can hold; versions before that ceiling paid all there was
-            settled = close_of(self.state.accounts[event.account], trade, event.price)
+        _same(record, "asset and margin", (event.asset, event.margin), (trade.asset, trade.margin))
+        self._check_end(record, event, trade.line)
+
+    def _check_end(self, record: Record, event: TradeClosed | TradeReduced, part: Line) -> None:
+        """What the end of a part, or of a whole, comes to. Rates are not in the journal: a fee is believed."""
+        end = settle(part, event.price)
+        if event.pnl != end.pnl:  # more than the account can hold; versions before that ceiling paid all there was
+            account = self.state.accounts[event.account]
+            most = most_pnl(account.free, account.locked + account.reserved, part.margin)
+            end = settle(part, event.price, most=most)
+        kept = event.fee + (event.forfeited if isinstance(event, TradeClosed) else 0)
         _same(
             record,
-            "asset, margin, pnl, returned and shortfall",
-            (event.asset, event.margin, event.pnl, event.returned, event.shortfall),
-            (trade.asset, trade.margin, settled.pnl, settled.returned, settled.shortfall),
+            "pnl, returned and shortfall",
+            (event.pnl, event.returned, event.shortfall),
+            (end.pnl, end.returned - kept, end.shortfall),
         )
 
     def _check_due(self, record: Record, event: TradeClosed, trade: Trade) -> None:
         if event.bid is None or event.ask is None:
             raise Difference(record.seq, f"trade {trade.id} was liquidated without a tick")
-        _same(record, "mark of bid and ask", event.price, margin.mark_price(event.bid, event.ask))
-        if not margin.is_due(trade.side, trade.liquidation, event.price):
+        _same(record, "mark of bid and ask", event.price, mark_price(event.bid, event.ask))
+        if not is_reached(trade.side, trade.liquidation, event.price):
             raise Difference(
                 record.seq, f"trade {trade.id} was liquidated at {event.price}, before its price {trade.liquidation}"
             )
 
-    def _open_trade(self, record: Record, event: TradeClosed) -> Trade:
-        account = self.state.accounts.get(event.account)
-        trade = account.trades.get(event.trade_id) if account is not None else None
+    def _open_trade(self, record: Record, trade_id: TradeId, account_id: AccountId) -> Trade:
+        account = self.state.accounts.get(account_id)
+        trade = account.trades.get(trade_id) if account is not None else None
         if trade is None:
-            raise Difference(record.seq, f"trade {event.trade_id} is not open")
+            raise Difference(record.seq, f"trade {trade_id} is not open")
         return trade
 
     # --- ticks ----------------------------------------------------------------------------------------------------
@@ -222,7 +251,7 @@ class _Check:
             return
         asset, _, mark = self._tick
         market = self.state.markets[asset]
-        overdue = market.longs.first_due(mark) or market.shorts.first_due(mark)
+        overdue = market.first_liquidation(mark)
         if overdue is not None:
             raise Difference(self.state.seq, f"trade {overdue.id} was due at {mark} and was not liquidated")
 
@@ -267,6 +296,16 @@ def _restored(stored: StoredSnapshot) -> tuple[int, str]:
         return state.at, digest_of(state)
     except (sqlite3.DatabaseError, SnapshotDamaged, msgspec.MsgspecError, ValueError, AssertionError) as damage:
         raise Difference(stored.seq, f"snapshot {stored.seq} does not restore: {damage}") from damage
+
+
+def _check_trade(record: Record, trade: Trade) -> None:
+    """Rates are not in the journal: they can only make a trade due before its margin is lost."""
+    _same(record, "positive margin and size", (trade.margin > 0, trade.size > 0), (True, True))
+    if not is_reached(trade.side, trade.liquidation, bankruptcy_price(trade.line)):
+        raise Difference(
+            record.seq,
+            f"its liquidation price {trade.liquidation} is beyond {bankruptcy_price(trade.line)}, bankruptcy",
+        )
 
 
 def _same(record: Record, what: str, found: object, expected: object) -> None:

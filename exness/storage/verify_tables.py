@@ -73,9 +73,9 @@ class TableCheck:
                     self._compare(table, expected)
                 equal(self._at, "watermark", select_watermark(self._main), select_watermark(expected))
         for account in state.account_list:
-            self._check_balance(account.id, account.free, account.locked)
+            self._check_balance(account.id, account.free, account.locked + account.reserved)
         self._check_sums()
-        self._check_balance(HOUSE, state.house_pnl, 0)
+        self._check_balance(HOUSE, state.house.total, 0)
         self.checked = self._at
 
     def _compare(self, table: Table, expected: sqlite3.Connection) -> None:

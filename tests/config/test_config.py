@@ -17,6 +17,7 @@ from exness.config import Config, ConfigError, UsageError, load
 from exness.config.kinds import scaled
 from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
 from exness.core.instruments import Execution
+from tests.support.shipped import with_keys_of_profiles
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config.toml"
@@ -26,7 +27,7 @@ SERVER_KEYS = (
     "max_connections, header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production, plain_http"
 )
 ENGINE_KEYS = "inbox_size, inbox_wait_s, tick_queue_per_asset, slice_commands, slice_liquidations, subscriber_queue"
-SECTION_NAMES = "server, storage, engine, feed, trading, auth, limits, stream, dev, log, assets"
+SECTION_NAMES = "server, storage, engine, feed, trading, rates, auth, limits, stream, dev, log, assets"
 AMOUNT = "an amount of USDC from 0 to 1000000000000 with at most 6 decimals"
 LIMIT = "an amount of USDC greater than 0 and up to 1000000000000 with at most 6 decimals"
 HTTP_URL = "a URL that begins with http:// or https://"
@@ -40,7 +41,10 @@ RATE = 'a rate like "100/second" or "20/minute;500/hour"'
 LEVERAGE = "a leverage from 1 to 100 with at most 2 decimals"
 NEW_ASSET = "a new asset must have the keys name, decimals and symbol"
 ASSET_NAME = "an asset's name must be 1 to 10 uppercase letters and digits like [assets.SOL]"
-ASSET_KEYS = "name, decimals, symbol, image_url, max_leverage, jump_share, jump_confirmations, volatility, enabled"
+ASSET_KEYS = (
+    "name, decimals, symbol, image_url, max_leverage, quantity_decimals, jump_share, jump_confirmations, volatility, "
+    "enabled"
+)
 NO_TOML = "the config file is not valid TOML"
 
 
@@ -79,10 +83,12 @@ def test_without_any_source_the_defaults_hold() -> None:
 
 def test_the_shipped_file_says_what_the_defaults_are() -> None:
     assert load(SHIPPED, {}, {}) == Config()
+    Path("whole.toml").write_text(with_keys_of_profiles(SHIPPED.read_text(encoding="utf-8")), encoding="utf-8")
+    assert load(Path("whole.toml"), {}, {}) == Config()
 
 
 def test_the_shipped_file_has_every_key_and_explains_it() -> None:
-    text = SHIPPED.read_text(encoding="utf-8")
+    text = with_keys_of_profiles(SHIPPED.read_text(encoding="utf-8"))
     parsed = tomllib.loads(text)
     assets = parsed.pop("assets")
     assert {section: list(table) for section, table in parsed.items()} == {

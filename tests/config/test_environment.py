@@ -12,9 +12,10 @@ from exness.config import Config, ConfigError, UsageError, load
 from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
 from exness.config.sources import MOST_WARNINGS
 from tests.support.lanes import examples
+from tests.support.shipped import with_keys_of_profiles
 
 REFUSED_BY_EVERY_RULE = "\0"
-SHIPPED = tomllib.loads((Path(__file__).parents[2] / "config.toml").read_text(encoding="utf-8"))
+SHIPPED = tomllib.loads(with_keys_of_profiles((Path(__file__).parents[2] / "config.toml").read_text(encoding="utf-8")))
 LINKS = ["tcp://10.0.0.5:8002", "udp://10.0.0.5:53", "sctp://10.0.0.5:7", "tcp://[2001:db8::5]:8002"]
 
 KEYS = [(section, key) for section in SECTIONS for key in ROWS[section]]
@@ -62,7 +63,13 @@ def test_what_a_container_runtime_writes_into_the_variable_of_a_key_is_ignored(v
 def test_a_bad_value_is_no_error_where_a_flag_or_the_environment_gives_a_good_one(variable: str) -> None:
     name = VARIABLES[variable]
     good = default_of(name)
-    as_text = ",".join(good) if isinstance(good, list) else str(good).lower() if isinstance(good, bool) else str(good)
+    as_text = (
+        ",".join(map(str, good))
+        if isinstance(good, list)
+        else str(good).lower()
+        if isinstance(good, bool)
+        else str(good)
+    )
     good = str(good) if isinstance(good, float) else good  # a share is read exactly, from its text
     assert loaded({variable: REFUSED_BY_EVERY_RULE}, {name: good}) == (Config(), [])
     Path("config.toml").write_text(f'{name} = "\\u0000"\n', encoding="utf-8")

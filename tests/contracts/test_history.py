@@ -41,7 +41,8 @@ def rows_of(records: list[Record]) -> list[TradeRow]:
 def _row(opened: TradeOpened, records: list[Record]) -> TradeRow:
     trade = opened.trade
     ends = [record for record in records if isinstance(record.event, TradeClosed) and record.event.trade_id == trade.id]
-    row: dict[str, object] = {field: getattr(trade, field) for field in trade.__struct_fields__ if field != "seq"}
+    shared = set(TradeRow.__struct_fields__) & set(trade.__struct_fields__)
+    row: dict[str, object] = {field: getattr(trade, field) for field in shared}
     row |= {"liquidated": False, "shortfall": 0, "decimals": DECIMALS[trade.asset]}
     row |= dict.fromkeys(("close_price", "pnl", "returned", "closed_at"))
     for record in ends:

@@ -6,14 +6,12 @@ Each command and each subject has a file of its own: test_decide_*.py.
 from typing import Any
 
 from exness.core.capture import digest_of
-from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open, next_liquidation
-from exness.core.events import TradeClosed
+from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open
 from exness.core.rejects import OverLimit, Reject
 from tests.core.orders import named
 from tests.support.books import (
     ANN,
     BOB,
-    ETH,
     PRICE_LIFE,
     SOL,
     Desk,
@@ -25,7 +23,6 @@ from tests.support.books import (
     open_account,
     open_trade,
     tick,
-    usdc,
 )
 
 
@@ -38,7 +35,6 @@ def test_a_decision_writes_nothing() -> None:
     assert isinstance(decide_deposit(state, rules, deposit(ANN, "1"), at), list)
     assert isinstance(decide_open(state, rules, open_trade("u"), at), list)
     assert isinstance(decide_close(state, rules, close_trade("t"), at), list)
-    assert isinstance(next_liquidation(state, tick(SOL, "1"), usdc("1")), TradeClosed)
     assert (digest_of(state), state.seq) == before
     assert_books_balance(state)
 
@@ -76,12 +72,4 @@ def test_refusals_come_in_the_order_of_the_error_table() -> None:
     request["margin"] = "10"
     desk.open(open_trade("u", **(request | fresh)))
     assert list(desk.state.accounts[ANN].trades) == ["t", "u"]
-    assert_books_balance(desk.state)
-
-
-def test_the_next_liquidation_is_none_when_nothing_is_due() -> None:
-    desk = desk_with()
-    desk.open(open_trade("t", leverage="10"))
-    assert next_liquidation(desk.state, tick(SOL, "180.000001"), usdc("180.000001")) is None
-    assert next_liquidation(desk.state, tick(ETH, "1"), usdc("1")) is None
     assert_books_balance(desk.state)

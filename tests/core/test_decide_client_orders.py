@@ -43,7 +43,7 @@ def test_a_repeated_client_order_id_gives_the_first_answer_and_no_second_trade()
     assert (trade.client_order, opened.fingerprint, opened.forgets) == ("mine", ASKED, ())
     desk.do(deposit(ANN, "100"))
     desk.do(tick(SOL, "300"))
-    assert desk.repeated(named("another id")) == Repeated(SeenOrder(ASKED, TradeId("t"), trade.seq))
+    assert desk.repeated(named("another id")) == Repeated(SeenOrder(ASKED, TradeId("t"), trade.seq, trade.seq))
     assert desk.records[trade.seq - 1].event == opened, "the first answer stands there"
     assert list(desk.state.accounts[ANN].trades) == ["t"]
     assert_books_balance(desk.state)
@@ -58,7 +58,7 @@ def test_the_first_answer_is_given_after_the_trade_has_ended_too(end: Callable[[
     end(desk)
     assert desk.state.open_trades == 0
     first = desk.repeated(named("u")).seen
-    assert first == SeenOrder(ASKED, TradeId("t"), opened.trade.seq)
+    assert first == SeenOrder(ASKED, TradeId("t"), opened.trade.seq, opened.trade.seq)
     assert desk.records[first.seq - 1].event == opened
     assert desk.state.open_trades == 0
     assert_books_balance(desk.state)
@@ -184,7 +184,7 @@ def test_an_order_that_a_replay_of_the_first_release_made_is_still_met_again(sto
     evolved = desk_with(ANN)
     evolve(evolved.state, Record(2, desk.at, msgspec.structs.replace(opened, fingerprint=stored)))
     evolved.do(tick(BTC, "100000"))
-    assert evolved.repeated(command).seen == SeenOrder(stored, TradeId("t"), 2)
+    assert evolved.repeated(command).seen == SeenOrder(stored, TradeId("t"), 2, 2)
     more = msgspec.structs.replace(command, margin=command.margin + 1)
     assert evolved.refused(more) == Refusal(Reject.CLIENT_ORDER_ID_CONFLICT, UsedBefore(TradeId("t")))
     assert_books_balance(evolved.state)
@@ -193,7 +193,7 @@ def test_an_order_that_a_replay_of_the_first_release_made_is_still_met_again(sto
 def test_a_fingerprint_that_nobody_makes_any_more_is_a_conflict() -> None:
     desk = desk_with()
     opened = desk.opened(named("t"))
-    for stored in ("", "body", "asset=SOL,type=long,margin=11,leverage=10,slippage=,expectedPrice="):
+    for stored in ("body", "asset=SOL,type=long,margin=11,leverage=10,slippage=,expectedPrice="):
         other = desk_with()
         evolve(other.state, Record(2, other.at, msgspec.structs.replace(opened, fingerprint=stored)))
         assert other.refused(named("u")).figures == UsedBefore(TradeId("t"))

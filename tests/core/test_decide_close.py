@@ -57,7 +57,7 @@ def test_a_trade_is_closed_with_its_pnl(rules: Rules, side: Side, price: str, pn
     assert record == Record(3, START + 5, closed)
     state = desk.state
     assert (state.accounts[ANN].free, state.accounts[ANN].locked) == (usdc("4990") + returned, 0)
-    assert (state.house_pnl, state.open_trades, state.market(SOL).open_interest) == (-usdc(pnl), 0, 0)
+    assert (state.house.pnl, state.open_trades, state.market(SOL).open_interest) == (-usdc(pnl), 0, 0)
     assert_books_balance(state)
 
 
@@ -67,7 +67,7 @@ def test_a_close_at_the_touch_never_returns_less_than_nothing() -> None:
     desk.do(tick(SOL, "190", "210"))  # the mark is still 200, the bid 5 % under it
     closed = desk.closed(close_trade("t"))
     assert (closed.pnl, closed.returned, closed.balance) == (-usdc("10"), 0, usdc("4990"))
-    assert desk.state.house_pnl == usdc("10")
+    assert desk.state.house.pnl == usdc("10")
     assert_books_balance(desk.state)
 
 
@@ -77,7 +77,7 @@ def test_opening_and_closing_at_one_mark_costs_nothing() -> None:
         desk.open(open_trade(order, SOL, side, margin="11.5", leverage="40.99"))
         desk.do(close_trade(order))
     assert desk.state.accounts[ANN].free == usdc("5000")
-    assert desk.state.house_pnl == 0
+    assert desk.state.house.pnl == 0
     assert_books_balance(desk.state)
 
 

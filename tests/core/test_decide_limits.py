@@ -48,7 +48,7 @@ def test_an_accounts_notional_may_reach_its_limit_but_not_pass_it() -> None:
     desk.open(open_trade("bob's", account=BOB, margin="100", leverage="10"))
     desk.do(close_trade("b"))
     desk.open(open_trade("c", ETH, margin="400", leverage="1"))
-    assert desk.state.accounts[ANN].notional == usdc("1000") * 100
+    assert desk.state.accounts[ANN].notional == usdc("1000") * 100_000
     assert_books_balance(desk.state)
 
 
@@ -61,5 +61,5 @@ def test_an_assets_open_interest_may_reach_its_limit_but_not_pass_it() -> None:
     desk.open(open_trade("c", ETH, LONG, margin="100", leverage="10"))
     desk.do(close_trade("a"))
     desk.open(open_trade("d", SOL, LONG, account=BOB, margin="600", leverage="1"))
-    assert desk.state.market(SOL).open_interest == usdc("1000") * 100
+    assert desk.state.market(SOL).open_interest == usdc("1000") * 100_000
     assert_books_balance(desk.state)

@@ -6,10 +6,11 @@ Prices, limits and client order ids have files of their own.
 import msgspec
 import pytest
 
-from exness.core.events import Record, Trade, TradeOpened
+from exness.core.events import Record, TradeOpened
 from exness.core.instruments import Asset, Side, TradeId
 from exness.core.rejects import Refusal, Reject, Slipped, TooLittle
 from exness.core.rules import Rules
+from exness.core.trades import Trade
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,
@@ -56,12 +57,13 @@ def test_a_trade_is_opened_with_all_that_is_known_of_it(rules: Rules, side: Side
         liquidation=usdc(liquidation),
         opened_at=START + 5,
         seq=2,
+        size=usdc("12.5") * 1_000,
     )
     assert record == Record(2, START + 5, TradeOpened(trade, balance=usdc("4987.5")))
     (account,) = desk.state.account_list
-    assert (account.free, account.locked, account.notional) == (usdc("4987.5"), usdc("12.5"), usdc("125") * 100)
+    assert (account.free, account.locked, account.notional) == (usdc("4987.5"), usdc("12.5"), usdc("125") * 100_000)
     assert account.trades == {"t": trade}
-    assert desk.state.market(SOL).open_interest == usdc("125") * 100
+    assert desk.state.market(SOL).open_interest == usdc("125") * 100_000
     assert_books_balance(desk.state)
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from exness.core.decide import execution_price
 from exness.core.instruments import Execution, Side
 from exness.core.prices import Price, PriceState
 from exness.core.rejects import DueAtOnce, NoPrice, Refusal, Reject
+from exness.core.tick_order import closes_at, opens_at
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,
@@ -45,7 +45,8 @@ def test_a_trade_opens_and_closes_at_the_mark_or_at_the_touch(
     execution: Execution, side: Side, opening: bool, price: int
 ) -> None:
     book = Price(bid=197, ask=203, mark=200, at=0, fresh_until=0)
-    assert execution_price(execution, book, side, opening=opening) == price
+    at = opens_at if opening else closes_at
+    assert at(execution, book, side) == price
 
 
 # Age

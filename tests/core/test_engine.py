@@ -113,7 +113,7 @@ def test_a_trade_is_liquidated_at_exactly_its_price_and_not_one_unit_before(
     )
     state = desk.state
     assert state.accounts[ANN].trades == {}
-    assert (state.free, state.locked, state.house_pnl, state.shortfall) == (usdc("4990"), 0, usdc("10"), 0)
+    assert (state.free, state.locked, state.house.pnl, state.shortfall) == (usdc("4990"), 0, usdc("10"), 0)
     assert_books_balance(state)
 
 
@@ -132,7 +132,7 @@ def test_a_gap_through_the_price_closes_at_the_tick_and_books_what_the_loss_exce
     assert is_liquidation(event)
     assert (event.price, event.pnl, event.shortfall) == (usdc(mark), -usdc("10"), usdc(shortfall))
     assert event.balance == desk.state.accounts[ANN].free == usdc("4990")
-    assert (desk.state.house_pnl, desk.state.shortfall) == (usdc("10"), usdc(shortfall))
+    assert (desk.state.house.pnl, desk.state.shortfall) == (usdc("10"), usdc(shortfall))
     assert_books_balance(desk.state)
 
 
@@ -208,7 +208,7 @@ def test_a_trade_liquidated_is_liquidated_once() -> None:
     assert orders_of(desk.do(tick(SOL, "180"))) == ["t"]
     assert desk.do(tick(SOL, "180")) == []
     assert desk.do(tick(SOL, "1")) == []
-    assert (desk.state.house_pnl, desk.state.locked, desk.state.open_trades) == (usdc("10"), 0, 0)
+    assert (desk.state.house.pnl, desk.state.locked, desk.state.open_trades) == (usdc("10"), 0, 0)
     assert_books_balance(desk.state)
 
 
@@ -290,7 +290,7 @@ def test_the_books_balance_between_the_steps_of_a_tick() -> None:
     desk = _many_due(1, 6)
     for _ in desk.engine.steps(tick(SOL, "300"), desk.at):
         assert_books_balance(desk.state)
-    assert desk.state.house_pnl == usdc("6")
+    assert desk.state.house.pnl == usdc("6")
     assert_books_balance(desk.state)
 
 
@@ -354,7 +354,7 @@ def test_a_whole_life_ends_in_the_free_balance_to_the_last_unit() -> None:
         returned=usdc("103.703703"),
         balance=usdc("5003.703703"),
     )
-    assert desk.state.house_pnl == -usdc("3.703703")
+    assert desk.state.house.pnl == -usdc("3.703703")
     assert_books_balance(desk.state)
 
 

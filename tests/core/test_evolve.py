@@ -124,7 +124,7 @@ def test_a_record_that_is_older_than_the_last_is_damage() -> None:
         (AccountOpened(AccountId("cid"), "ann@example.com", 0), AssertionError, "account cid is opened twice"),
         # A client order id to forget that is not remembered.
         (
-            TradeOpened(replace(OPENED.trade, id="u", seq=4, client_order="x"), usdc("4980"), "", ("gone",)),
+            TradeOpened(replace(OPENED.trade, id="u", seq=4, client_order="x"), usdc("4980"), "x", ("gone",)),
             KeyError,
             "'gone'",
         ),
@@ -165,8 +165,8 @@ def test_a_closed_trade_leaves_and_its_client_order_id_stays() -> None:
     ann = state.accounts[ANN]
     assert (ann.free, ann.locked, ann.notional, ann.trades, list(ann.seen)) == (usdc("5001"), 0, 0, {}, ["mine"])
     market = state.market(SOL)
-    assert (market.open_trades, market.open_interest, market.longs.first_due(0)) == (0, 0, None)
-    assert (state.open_trades, state.locked, state.house_pnl) == (0, 0, -usdc("1"))
+    assert (market.open_trades, market.open_interest, market.first_liquidation(0)) == (0, 0, None)
+    assert (state.open_trades, state.locked, state.house.pnl) == (0, 0, -usdc("1"))
     assert_books_balance(state)
 
 

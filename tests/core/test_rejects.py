@@ -5,9 +5,10 @@ from typing import get_args
 
 import msgspec
 
-from exness.core.instruments import Asset, TradeId
+from exness.core.instruments import Asset, OrderId, TradeId
 from exness.core.prices import PriceState
-from exness.core.rejects import Figure, Figures, Limit, Refusal, Reject, TooLittle
+from exness.core.rejects import Figure, Figures, Limit, Refusal, Reject, TooLittle, Wrong
+from exness.core.trades import Kind
 
 
 def test_the_codes_are_those_of_the_contract() -> None:
@@ -22,6 +23,14 @@ def test_the_codes_are_those_of_the_contract() -> None:
         "position_limit",
         "insufficient_margin",
         "trade_not_found",
+        "order_not_found",
+        "invalid_request",
+        "would_take",
+        "would_rest",
+        "reduce_only_rejected",
+        "would_trigger",
+        "amount_too_small",
+        "margin_too_low",
     ]
 
 
@@ -34,6 +43,6 @@ def test_a_refusal_is_a_value_with_its_figures() -> None:
 
 def test_what_a_refusal_tells_is_integers_and_names_and_no_text_for_people() -> None:
     """Decimal points, JSON names and sentences are for whoever answers."""
-    allowed = {int, int | None, Asset, Asset | None, TradeId, Figure, Limit, PriceState}
-    for figures in get_args(Figures):
+    allowed = {int, int | None, Asset, Asset | None, TradeId | OrderId, Figure, Limit, PriceState, Kind}
+    for figures in set(get_args(Figures)) - {Wrong}:
         assert {field.type for field in msgspec.structs.fields(figures)} <= allowed

@@ -165,6 +165,10 @@ def test_the_books_are_the_sums_of_the_state() -> None:
         house_pnl=0,
         deposits=usdc("10000"),
         shortfall=0,
+        reserved=0,
+        commission=0,
+        funding=0,
+        insurance=0,
         markets={
             SOL: MarketSums(2, usdc("140") * 100, usdc("60") * 100),
             ETH: MarketSums(0, 0, 0),

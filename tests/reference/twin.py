@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import (
     AccountOpened,
     CloseReason,
     Deposited,
     Event,
-    ExchangeReset,
     Record,
-    Trade,
     TradeClosed,
     TradeOpened,
 )
@@ -43,6 +41,7 @@ from exness.core.rejects import (
 )
 from exness.core.rules import Rules
 from exness.core.state import SeenOrder, State
+from exness.core.trades import Trade
 
 PRICE_LIFE_US = 30_000_000
 MICRO = 10**6
@@ -148,8 +147,8 @@ class Twin:
                 return Prediction(self._close(command, at))
             case PriceTick():
                 return self._tick(command, at)
-            case Reset():
-                raise AssertionError("no world is reset")
+            case _:
+                raise AssertionError(f"no world is asked for {command}")
 
     def _join(self, command: OpenAccount) -> list[Event] | Refusal:
         if command.account in self.wallets or any(command.email == each.email for each in self.wallets.values()):
@@ -208,6 +207,7 @@ class Twin:
             liquidation=liquidation_price(command.side, entry_scaled, leverage),
             opened_at=at,
             seq=self.seq + 1,
+            size=command.margin * command.leverage,
             client_order=command.client_order,
         )
         return Lot(trade, Fraction(command.margin, MICRO), leverage, entry)
@@ -376,8 +376,8 @@ class Twin:
             case TradeClosed():
                 self._ended(event.trade_id, Fraction(event.pnl, MICRO))
                 self.shortfall += Fraction(event.shortfall, MICRO)
-            case ExchangeReset():
-                raise AssertionError("no world is reset")
+            case _:
+                raise AssertionError(f"no world has {event}")
         assert self._balances(), "the twin's own books do not balance"
 
     def _opened(self, event: TradeOpened) -> None:
@@ -390,7 +390,7 @@ class Twin:
             seen = self.wallets[trade.account].seen
             for forgotten in event.forgets:
                 del seen[forgotten]
-            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, trade.seq)
+            seen[trade.client_order] = SeenOrder(event.fingerprint, trade.id, trade.seq, trade.seq)
 
     def _ended(self, order: str, pnl: Fraction) -> None:
         lot = self.lots.pop(order)
@@ -415,7 +415,7 @@ class Twin:
         kept = {
             "seq": (state.seq, self.seq),
             "at": (state.at, self.at),
-            "house": (state.house_pnl, self.house * MICRO),
+            "house": (state.house.pnl, self.house * MICRO),
             "deposits": (state.deposits, self.deposits * MICRO),
             "shortfall": (state.shortfall, self.shortfall * MICRO),
             "free": (state.free, sum(each.free for each in self.wallets.values()) * MICRO),
@@ -440,7 +440,7 @@ class Twin:
             f"{name}'s opening": (account.opened_at, wallet.opened_at),
             f"{name}'s free balance": (account.free, wallet.free * MICRO),
             f"{name}'s locked margin": (account.locked, sum(lot.margin for lot in mine) * MICRO),
-            f"{name}'s notional": (account.notional, sum(lot.notional for lot in mine) * MICRO * 100),
+            f"{name}'s notional": (account.notional, sum(lot.notional for lot in mine) * MICRO * 100_000),
             f"{name}'s last record": (account.seq, wallet.seq),
             f"{name}'s trades": (list(account.trades.values()), [lot.trade for lot in mine]),
             f"{name}'s client orders": (list(account.seen.items()), list(wallet.seen.items())),

@@ -9,15 +9,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from exness.core import decide, engine, evolve, margin
+from exness.core import client_orders, decide, engine, evolve, margin
 from exness.core.capture import Restorer
 from exness.core.commands import Command, OpenTrade
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import Asset, Side
 from exness.core.outcomes import Done, Outcome, Repeated
+from exness.core.price_index import _NUMBER_BITS, PriceIndex
 from exness.core.state import NOTHING, State
-from exness.core.triggers import _SEQ_BITS, _SEQ_MASK, TriggerIndex
 from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
@@ -109,22 +109,22 @@ def the_last_accepted_price_shed(patch: Patch) -> None:
 
 @defect
 def liquidation_only_through_the_price(patch: Patch) -> None:
-    def first_due(self: TriggerIndex, mark: int) -> object:
+    def first_due(self: PriceIndex[object], mark: int) -> object:
         first = self._chunks[0][0] if self._chunks else None
-        if first is None or first >> _SEQ_BITS >= self._sign * mark:
+        if first is None or first >> _NUMBER_BITS >= self._direction * mark:
             return None
-        return self._trades[first & _SEQ_MASK]
+        return self._things[0][0]
 
-    patch.setattr(TriggerIndex, "first_due", first_due)
+    patch.setattr(PriceIndex, "first_due", first_due)
 
 
 @defect
 def the_farthest_liquidated_first(patch: Patch) -> None:
-    def first_due(self: TriggerIndex, mark: int) -> object:
-        due = [entry for chunk in self._chunks for entry in chunk if entry >> _SEQ_BITS <= self._sign * mark]
-        return self._trades[due[-1] & _SEQ_MASK] if due else None
+    def first_due(self: PriceIndex[object], mark: int) -> object:
+        due = [thing for price, _, thing in self if self._direction * price <= self._direction * mark]
+        return due[-1] if due else None
 
-    patch.setattr(TriggerIndex, "first_due", first_due)
+    patch.setattr(PriceIndex, "first_due", first_due)
 
 
 @defect
@@ -180,7 +180,7 @@ def a_snapshot_of_two_moments(patch: Patch) -> None:
 
 @defect
 def a_closed_trade_stays_in_the_index(patch: Patch) -> None:
-    patch.setattr(TriggerIndex, "remove", lambda self, trade: None)
+    patch.setattr(PriceIndex, "remove", lambda self, price, number: None)
 
 
 @defect
@@ -199,7 +199,7 @@ def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
 
 @defect
 def a_conflict_taken_for_a_repeat(patch: Patch) -> None:
-    patch.setattr(decide, "_repeat", lambda seen, command, instrument: Repeated(seen))
+    patch.setattr(client_orders, "is_repeat", lambda seen, command, instrument: True)
 
 
 @defect

@@ -4,13 +4,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from exness.core.audit import audit
 from exness.core.capture import Capture, Header, Restorer, digest_of
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
-from exness.core.state import State, audit
+from exness.core.state import State
 from exness.storage.codec import as_read, decode, encode
 from tests.reference.twin import PRICE_LIFE_US, Twin, execute_both
 from tests.simulation.actions import SECOND

@@ -12,13 +12,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from exness.core.audit import audit
 from exness.core.capture import Restorer, digest_of
 from exness.core.commands import Command, OpenTrade, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import (
-    AccountOpened,
-    Deposited,
-    ExchangeReset,
     Record,
     TradeClosed,
     TradeOpened,
@@ -27,7 +25,7 @@ from exness.core.instruments import AccountId, Asset
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import NoPrice, OverLimit, Refusal
 from exness.core.rules import Rules
-from exness.core.state import BooksError, State, audit
+from exness.core.state import BooksError, State
 from exness.runtime.inbox import Busy
 from exness.runtime.ports.journal import StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged
@@ -256,7 +254,7 @@ class Watch:
     def _compare_totals(self, state: State) -> None:
         twin = self.twin
         free, locked = sum(each.free for each in twin.wallets.values()), sum(x.margin for x in twin.lots.values())
-        real = state.seq, state.free, state.locked, state.house_pnl, state.deposits, state.shortfall
+        real = state.seq, state.free, state.locked, state.house.pnl, state.deposits, state.shortfall
         expected = (
             twin.seq,
             *(int(money * 10**6) for money in (free, locked, twin.house, twin.deposits, twin.shortfall)),
@@ -294,7 +292,7 @@ class Watch:
                 self.counters["trades liquidated"] += 1
                 self.counters["liquidated with a shortfall"] += event.shortfall > 0
                 self.counters["liquidated without a shortfall"] += event.shortfall == 0
-            case AccountOpened() | Deposited() | ExchangeReset():
+            case _:
                 pass
 
     # --- disk -----------------------------------------------------------------------------------------------------

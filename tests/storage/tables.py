@@ -34,7 +34,7 @@ def assert_tables_are(data_dir: Path, state: State, records: list[Record]) -> No
         (a.id, a.email, a.opened_at, opened[a.id].seq) for a in state.account_list
     ]
     assert rows(data_dir, "SELECT account_id, free, locked FROM balances ORDER BY account_id") == sorted(
-        [("house", state.house_pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
+        [("house", state.house.pnl, 0), *((a.id, a.free, a.locked) for a in state.account_list)]
     )
     assert rows(data_dir, "SELECT sum(deposited), sum(free) + sum(locked) FROM balances") == [
         (state.deposits, state.deposits)
@@ -74,7 +74,7 @@ def assert_ended_trades_are(data_dir: Path, state: State, records: list[Record])
         (*(r.seq, t.id, t.account), *(e.price, e.bid, e.ask, -t.margin, e.shortfall, r.at)) for r, e, t in liquidated
     ]
     assert rows(data_dir, "SELECT sum(shortfall) FROM trades") == [(state.shortfall if made else None,)]
-    assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house_pnl)]
+    assert rows(data_dir, "SELECT count(*), coalesce(-sum(pnl), 0) FROM trades") == [(len(made), state.house.pnl)]
 
 
 def assert_sums_are(data_dir: Path, records: list[Record]) -> None:

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from exness.core import decide, margin
+from exness.core import margin
 from exness.core.capture import digest_of
 from exness.core.ceilings import MOST_HELD, STORED
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
+from exness.core.decide import accounts, opening
 from exness.core.events import Record, TradeClosed
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, TradeId
@@ -108,7 +109,7 @@ async def test_years_of_winning_and_losing_everything_fit_the_tables(tmp_path: P
     )
     beyond = STORED // WIDE + 1
     assert (won >= beyond, lost <= -beyond, deposited >= beyond) == (True, True, True)  # type: ignore[operator]
-    assert wild.desk.state.house_pnl > STORED
+    assert wild.desk.state.house.pnl > STORED
     wild.close_everything()
 
 
@@ -117,7 +118,7 @@ async def test_the_house_can_owe_more_than_64_bits(tmp_path: Path) -> None:
     for number in range(5):
         wild.win_all(AccountId(f"winner-{number}"))
     await assert_holds(tmp_path, wild.desk.records)
-    assert wild.desk.state.house_pnl < -4 * STORED
+    assert wild.desk.state.house.pnl < -4 * STORED
     assert [account.free for account in wild.desk.state.account_list if "winner" in account.id] == [MOST_HELD] * 5
 
 
@@ -201,7 +202,9 @@ def desk_of_a_version_without_ceilings() -> Desk:
     and lost more than 64 bits hold. No figure was so alone: that would have stopped it."""
     desk, unit = Desk(WIDE_RULES), 10**18
     wide = Bounds(0, 10**40)
-    with patch.object(margin, "MOST_HELD", 10**40), patch.multiple(decide, FIRST_DEPOSIT=wide, DEPOSIT=wide, HELD=wide):
+    deposits = patch.multiple(accounts, FIRST_DEPOSIT=wide, DEPOSIT=wide, HELD=wide)
+    sizes = patch.object(opening, "MOST_SIZE", 10**40)
+    with patch.object(margin, "MOST_HELD", 10**40), deposits, sizes:
         desk.do(OpenAccount(RICH, "rich@example.com", 9 * unit))
         for number in range(4):
             price(desk, 1_000_000)

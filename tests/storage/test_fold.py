@@ -98,7 +98,7 @@ def test_batches_of_any_size_make_the_same_rows_and_add_up_to_the_state(seed: in
     house = made[BALANCES].pop(HOUSE)
     assert made == whole
     assert isinstance(house, rows.Balance)
-    assert house.free == desk.state.house_pnl
+    assert house.free == desk.state.house.pnl
     balances = {row.account_id: (row.free, row.locked) for row in made[BALANCES].values()}  # type: ignore[attr-defined]
     assert balances == {account.id: (account.free, account.locked) for account in desk.state.account_list}
 

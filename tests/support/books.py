@@ -5,14 +5,16 @@ the books balance, which every test with a state ends with.
 from typing import TypeGuard, TypeVar
 
 from exness.core import money
+from exness.core.audit import audit
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Engine
-from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
+from exness.core.events import Event, Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
-from exness.core.state import State, audit
+from exness.core.state import State
+from exness.core.trades import Trade
 from exness.runtime.listings import Listing
 
 SOL, ETH, BTC = Asset("SOL"), Asset("ETH"), Asset("BTC")
@@ -229,28 +231,38 @@ def assert_books_balance(state: State) -> None:
     """The core's own audit, and the same sums once more without it."""
     audit(state)
     trades = [trade for account in state.accounts.values() for trade in account.trades.values()]
+    orders = [order for account in state.accounts.values() for order in account.orders.values()]
     free = sum(account.free for account in state.accounts.values())
-    margins = sum(trade.margin for trade in trades)
-    assert free + margins + state.house_pnl == state.deposits, "sum(free) + sum(margins) + house is not sum(deposits)"
+    margins, reserves = sum(trade.margin for trade in trades), sum(order.reserved for order in orders)
+    house = state.house
+    held = house.pnl + house.commission + house.funding + house.insurance
+    assert free + margins + reserves + held == state.deposits, "accounts and house are not sum(deposits)"
     assert all(account.free >= 0 for account in state.accounts.values()), "a balance is below 0"
     assert state.shortfall >= 0
+    assert house.insurance >= 0
     assert list(state.accounts.values()) == state.account_list
     assert [account.number for account in state.account_list] == list(range(len(state.account_list)))
     assert state.by_email == {account.email: account.id for account in state.account_list}
     assert len({trade.id for trade in trades}) == len(trades)
     for account in state.account_list:
         assert account.locked == sum(trade.margin for trade in account.trades.values()), account.id
-        assert account.notional == sum(t.margin * t.leverage for t in account.trades.values()), account.id
+        assert account.reserved == sum(order.reserved for order in account.orders.values()), account.id
+        if not account.orders:
+            assert account.notional == sum(map(worth, account.trades.values())), account.id
         assert account.seq <= state.seq
         for order, trade in account.trades.items():
             assert (trade.id, trade.account) == (order, account.id)
             assert trade.margin > 0
     for asset, market in state.markets.items():
         here = [trade for trade in trades if trade.asset == asset]
-        assert market.open_interest == sum(trade.margin * trade.leverage for trade in here), asset
+        assert market.open_interest == sum(map(worth, here)), asset
         longs = sorted((-trade.liquidation, trade.seq) for trade in here if trade.side is LONG)
         shorts = sorted((trade.liquidation, trade.seq) for trade in here if trade.side is SHORT)
-        assert (len(market.longs), len(market.shorts)) == (len(longs), len(shorts)), asset
-        for index, nearest, beyond in ((market.longs, longs, -_NO_PRICE), (market.shorts, shorts, _NO_PRICE)):
-            first = index.first_due(beyond)
-            assert (first and first.seq) == (nearest[0][1] if nearest else None), f"first trigger of {asset}"
+        assert (len(market.rows[0]), len(market.rows[1])) == (len(longs), len(shorts)), asset
+        for index, nearest, beyond in zip(market.rows, (longs, shorts), (-_NO_PRICE, _NO_PRICE), strict=False):
+            assert index.first_due(beyond) == (nearest[0][1] if nearest else None), f"first trigger of {asset}"
+
+
+def worth(trade: Trade) -> int:
+    """The entry notional in 1e-5 of a micro-USDC."""
+    return trade.cost * 100_000 // trade.unit if trade.net else trade.size * 1_000

@@ -10,10 +10,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from exness.core import capture, events, plain, state
-from exness.core.ceilings import MOST_HELD, MOST_PRICE, STORED
+from exness.core import capture, events, plain, rates, state, trades
+from exness.core.ceilings import MOST_HELD, MOST_PRICE, MOST_SIZE, STORED
 from exness.core.instruments import LEVERAGE_UNIT
-from exness.core.triggers import _SEQ_MASK
 from exness.runtime import candles
 from exness.runtime.clock import LAST_US
 from exness.storage.wide import WIDE
@@ -21,8 +20,8 @@ from exness.storage.wide import WIDE
 Span = tuple[int, int]
 """The least and the most."""
 
-SEQ: Span = (0, _SEQ_MASK)
-"""The core's index of triggers counts records up to it: 890 years of 10,000 a second."""
+SEQ: Span = (0, 2**48 - 1)
+"""The core's indexes count 16 numbers to a record, up to it: 890 years of 10,000 a second."""
 COUNT = SEQ
 """Of what records make: one each, at most."""
 TIME: Span = (0, LAST_US)
@@ -106,27 +105,98 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     },
 }
 
+SIZE: Span = (1, MOST_SIZE)
+SUM: Span = (-STORED, STORED)
+NUMBER: Span = (0, 16 * SEQ[1] + 15)
+PART: Span = (0, MOST_HELD)
+"""Of a margin: a part of next to nothing can release none."""
+_RATE = (-(10**8), 10**8)
+_MONEY = {"returned": HELD, "balance": HELD, "shortfall": SHORTFALL, "fee": HELD, "covered": SHORTFALL, "pnl": PNL}
+
 FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
     events.Record: {"seq": SEQ, "at": TIME},
-    events.Trade: {**_TRADE, "entry": PRICE, "liquidation": LIQUIDATION, "opened_at": TIME, "seq": SEQ},
+    trades.Trade: {
+        **_TRADE,
+        "entry": PRICE,
+        "liquidation": (0, STORED),
+        "opened_at": TIME,
+        "seq": SEQ,
+        "size": SIZE,
+        "cost": (0, MOST_SIZE),
+        "unit": (0, 10**5),
+        **dict.fromkeys(("commission", "funding", "realized"), SUM),
+    },
+    trades.Exit: {"number": NUMBER, "price": (0, MOST_PRICE)},
+    trades.ExitOrder: {
+        "placed_at": TIME,
+        "size": (0, MOST_SIZE),
+        "limit": PRICE,
+        "expires_at": TIME,
+        "fired": NUMBER,
+    },
+    trades.Trailing: {"distance": PRICE, "percent": (1, 9_999), "activation": PRICE},
+    trades.Order: {
+        "number": NUMBER,
+        "placed_at": TIME,
+        "leverage": LEVERAGE,
+        "margin": HELD,
+        **dict.fromkeys(("quantity", "opens"), (0, MOST_SIZE)),
+        "reserved": HELD,
+        "unit": (0, 10**5),
+        **dict.fromkeys(("limit", "stop", "take_profit", "stop_loss"), PRICE),
+        "expires_at": TIME,
+        "fired": NUMBER,
+    },
+    events.Asked: {"records": (1, 2)},
     events.AccountOpened: {"deposit": HELD},
     events.Deposited: {"amount": HELD, "balance": HELD},
-    events.TradeOpened: {"balance": HELD},
+    events.OrderPlaced: {"balance": HELD},
+    events.OrderAmended: {"released": HELD, "balance": HELD},
+    events.OrderTriggered: {"fired": NUMBER, "balance": HELD},
+    events.OrderEnded: {
+        "released": HELD,
+        "balance": HELD,
+        "filled": (0, MOST_SIZE),
+        "price": (0, MOST_PRICE),
+        "fired": NUMBER,
+    },
+    events.TradeOpened: {"balance": HELD, "fee": HELD},
+    events.TradeIncreased: {"price": PRICE, "size": SIZE, "margin": MARGIN, "balance": HELD, "fee": HELD},
+    events.TradeReduced: {"price": PRICE, "size": SIZE, "margin": PART, **_MONEY},
     events.TradeClosed: {
         "price": PRICE,
         "margin": MARGIN,
-        "pnl": PNL,
-        "returned": HELD,
-        "balance": HELD,
-        "shortfall": SHORTFALL,
+        **_MONEY,
         "bid": PRICE,
         "ask": PRICE,
+        "forfeited": HELD,
+        "stop_loss": PRICE,
     },
+    events.TradeChanged: {
+        "balance": HELD,
+        "amount": PNL,
+        "paid": PNL,
+        "price": (0, MOST_PRICE),
+        "shortfall": SHORTFALL,
+        "covered": SHORTFALL,
+    },
+    events.NetLeverageSet: {"leverage": LEVERAGE, "balance": HELD},
+    events.TrailMoved: dict.fromkeys(("bid", "ask", "mark", "long", "short"), PRICE),
+    events.RatesSet: {},
+    events.ProfileSet: {},
+    events.InsurancePaid: {"amount": HELD},
     events.ExchangeReset: {},
+    rates.Rates: {
+        **dict.fromkeys(("taker", "maker", "liquidation_fee"), _RATE),
+        "min_margin": HELD,
+        "funding_interval_s": SECOND,
+        "funding_offset_s": SECOND,
+        "funding_rate_short": _RATE,
+    },
     plain.PlainAccount: {"opened_at": TIME, "free": HELD, "seq": SEQ},
     # Its sums over all accounts are text when they must be, which is a union and no integer.
     capture._PlainHeader: {"seq": SEQ, "at": TIME, "accounts": COUNT, "journal": (0, 2**32 - 1), "format": (1, 99)},
-    state.SeenOrder: {"seq": SEQ},
+    state.SeenOrder: {"seq": SEQ, "last": SEQ},
     candles.Candle: {name: span for name, span in COLUMNS["market"]["candles"].items() if name != "backfilled"},
     candles.Counted: COLUMNS["market"]["counted"],
 }

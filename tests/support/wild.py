@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from exness.core.ceilings import MOST_HELD, MOST_PRICE
+from exness.core.ceilings import MOST_HELD, MOST_PRICE, MOST_SIZE
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.rejects import Refusal, Reject
@@ -27,7 +27,9 @@ WIDE_RULES = Rules(
 
 PRICES = (1, 2, 1_000_000, 200_000_000, 10**15, MOST_PRICE // 2, MOST_PRICE - 1, MOST_PRICE)
 ALL_FREE = -1
-"""A margin: all there is."""
+"""A margin: all there is, or as much of it as one trade may have."""
+MOST_TRADES = -(-MOST_HELD * 100 // MOST_SIZE)
+"""So many trades at 1x stake all that an account can hold."""
 TO_THE_TOP = -1
 """A deposit: as much as still fits."""
 
@@ -71,19 +73,22 @@ class Wild:
         wild = cls()
         one = TRADERS[0]
         for number in range(rounds):
-            for deposit, side, entry, exit_ in (
-                (10**15, LONG, 1, MOST_PRICE),
-                (10**15, LONG, MOST_PRICE, 1),
-                (10**15, LONG, 1, MOST_PRICE),
-                (10**15, SHORT, 1, MOST_PRICE),
-                (TO_THE_TOP, LONG, MOST_PRICE, 1),
-                (MOST_HELD // 2, SHORT, MOST_PRICE, 1),
+            for deposit, stakes, side, entry, exit_ in (
+                (10**15, 1, LONG, 1, MOST_PRICE),
+                (10**15, 1, LONG, MOST_PRICE, 1),
+                (10**15, 1, LONG, 1, MOST_PRICE),
+                (10**15, MOST_TRADES, SHORT, 1, MOST_PRICE),
+                (TO_THE_TOP, MOST_TRADES, SHORT, 1, MOST_PRICE),
+                (MOST_HELD // 2, 1, SHORT, MOST_PRICE, 1),
             ):
                 wild.do(Deposit(one, deposit))
                 wild.price(SOL, entry)
-                wild.do(OpenTrade(one, TradeId(""), SOL, side, ALL_FREE, 10_000))
+                for _ in range(stakes):
+                    if wild.desk.state.accounts[one].free:
+                        wild.do(OpenTrade(one, TradeId(""), SOL, side, ALL_FREE, 100 if stakes > 1 else 10_000))
                 wild.price(SOL, exit_)
-                wild.do(CloseTrade(one, TradeId("")))
+                while wild.desk.state.accounts[one].trades:
+                    wild.do(CloseTrade(one, TradeId("")))
             if number % 3 == 0:
                 wild.win_all(AccountId(f"winner-{number}"))
         for side in Side:
@@ -155,7 +160,9 @@ class Wild:
                 return Deposit(who, MOST_HELD - accounts[who].free - accounts[who].locked)
             case OpenTrade():
                 self._orders += 1
-                margin = accounts[command.account].free if command.margin == ALL_FREE else command.margin
+                margin = command.margin
+                if margin == ALL_FREE:
+                    margin = min(accounts[command.account].free, MOST_SIZE // command.leverage)
                 return OpenTrade(
                     command.account,
                     TradeId(f"o-{self._orders}"),

@@ -244,8 +244,8 @@ async def test_closed_trades_cost_neither_time_on_ticks_nor_memory(app: App, ann
     await app.quote(SOL, "300")
     market = app.state.markets[SOL]
     assert (app.state.open_trades, market.open_trades, market.open_interest) == (0, 0, 0)
-    for index in (market.longs, market.shorts):
-        assert (index._chunks, index._lasts, index._trades) == ([], [], {})
+    for index in market.rows[:2]:
+        assert (index._chunks, index._lasts, index._things) == ([], [], [])
     assert ann.account.trades == {}
     assert len(encode_account(msgspec.structs.replace(ann.account, seq=0))) == size_before
     assert (await ann.get("/trade/history")).body["pagination"]["total"] == 42

@@ -1,12 +1,13 @@
 """What the stream needs of a dialect: the bytes of what it tells. Who is told, and when, is the stream's business."""
 
-from typing import Protocol, assert_never
+from typing import Protocol
 
 import msgspec
 
-from exness.core.events import AccountEvent, AccountOpened, Deposited, Record, TradeClosed, TradeOpened
+from exness.core.events import AccountEvent, Record, TradeClosed, TradeOpened
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
+from exness.core.statement import Reason, entries
 from exness.core.views import Holdings, Quote
 from exness.runtime.candles import Candle
 
@@ -74,7 +75,5 @@ def _locks(event: AccountEvent) -> tuple[int, int]:
             return trade.margin, 1
         case TradeClosed():
             return -event.margin, -1
-        case AccountOpened() | Deposited():
-            return 0, 0
         case _:
-            assert_never(event)
+            return -sum(amount for reason, amount in entries(event) if reason is Reason.MARGIN), 0

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from exness.core.events import Trade
 from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Side
 from exness.core.money import format_scaled, format_usdc
 from exness.core.prices import Price, PriceState
 from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
+from exness.core.trades import Trade
 from exness.runtime.candles import Candle
 from exness.web.v1.format import iso, leverage_out
 

@@ -15,10 +15,13 @@ from exness.core.rejects import (
     NoPrice,
     OutOfRange,
     OverLimit,
+    Reached,
     Refusal,
     Slipped,
     TooLittle,
+    TooMuch,
     UsedBefore,
+    Wrong,
 )
 from exness.core.rules import CLIENT_ORDER, Rules
 from exness.web.http.errors import ApiError
@@ -32,8 +35,32 @@ FIELDS: dict[Figure, str] = {
     Figure.SLIPPAGE: "slippage",
     Figure.EXPECTED_PRICE: "expectedPrice",
     Figure.CLIENT_ORDER: "clientOrderId",
+    Figure.SIZE: "size",
+    Figure.QUANTITY: "quantity",
+    Figure.COST: "cost",
+    Figure.PERCENT: "percent",
+    Figure.LIMIT: "limitPrice",
+    Figure.STOP: "stopPrice",
+    Figure.PRICE: "price",
+    Figure.TAKE_PROFIT: "takeProfit",
+    Figure.STOP_LOSS: "stopLoss",
+    Figure.DISTANCE: "distance",
+    Figure.TRAILING_PERCENT: "percent",
+    Figure.ACTIVATION: "activation",
 }
 """What a figure is called in bodies and in details."""
+
+_COUNTED = {Limit.OPEN_TRADES_PER_ACCOUNT, Limit.OPEN_ORDERS_PER_ACCOUNT, Limit.EXITS_PER_TRADE}
+_PRICES = {
+    Figure.EXPECTED_PRICE,
+    Figure.LIMIT,
+    Figure.STOP,
+    Figure.PRICE,
+    Figure.TAKE_PROFIT,
+    Figure.STOP_LOSS,
+    Figure.DISTANCE,
+    Figure.ACTIVATION,
+}
 
 
 def refused(refusal: Refusal, rules: Rules) -> ApiError:
@@ -84,7 +111,16 @@ def _details(figures: Figures, rules: Rules) -> dict[str, Any]:
                 "actual": format_scaled(actual, decimals),
                 "allowed": allowed_share,
             }
-        case OverLimit(Limit.OPEN_TRADES_PER_ACCOUNT as limit, most, would_be):
+        case Wrong(field, must):
+            return {"field": field, "must": must}
+        case Reached(asset, price, level):
+            decimals = _decimals(asset, rules)
+            return {"price": format_scaled(price, decimals), "level": format_scaled(level, decimals)}
+        case TooMuch(removable):
+            return {"removable": format_usdc(removable)}
+        case OverLimit(Limit.TIER_LEVERAGE as limit, most, would_be):
+            return {"limit": limit.value, "allowed": format_hundredths(most), "wouldBe": format_hundredths(would_be)}
+        case OverLimit(limit, most, would_be) if limit in _COUNTED:
             return {"limit": limit.value, "allowed": most, "wouldBe": would_be}
         case OverLimit(limit, most, would_be):
             return {"limit": limit.value, "allowed": format_usdc(most), "wouldBe": format_usdc(would_be)}
@@ -98,9 +134,11 @@ def _decimals_of(wrong: OutOfRange, rules: Rules) -> int:
     match wrong.figure:
         case Figure.LEVERAGE:
             return LEVERAGE_DECIMALS
-        case Figure.SLIPPAGE | Figure.CLIENT_ORDER:
+        case (
+            Figure.SLIPPAGE | Figure.CLIENT_ORDER | Figure.SIZE | Figure.COST | Figure.PERCENT | Figure.TRAILING_PERCENT
+        ):
             return 0
-        case Figure.EXPECTED_PRICE if wrong.asset is not None:
+        case figure if figure in _PRICES and wrong.asset is not None:
             return _decimals(wrong.asset, rules)
         case _:
             return USDC_DECIMALS

@@ -1,0 +1,131 @@
+"""core/profiles.py: every profile is valid, tells where each value is from, and liquidates where the venue would."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from exness.core import line as lines_of
+from exness.core.line import trade_line
+from exness.core.profiles import PROFILES, Sourced
+from exness.core.rates import Basis, FundingSource, Rates, Residual, problems
+from tests.support.books import LONG, SHORT
+
+TRADING = [("trading", key) for key in ("execution", "trigger", "limit_fill")]
+USDC = 10**6
+
+
+def rates_of(profile: str, asset: str) -> Rates:
+    of_all = {path[1]: each.value for path, each in PROFILES[profile].items() if path[0] == "rates" and len(path) == 2}
+    of_one = {path[2]: each.value for path, each in PROFILES[profile].items() if path[:2] == ("rates", asset)}
+    fields: dict[str, Any] = {**of_all, **of_one}
+    return Rates(**fields)
+
+
+def test_the_profiles_are_five() -> None:
+    assert list(PROFILES) == ["exness", "binance", "hyperliquid", "gmx", "backpack"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_valid_for_every_asset_and_has_a_source_for_every_value(profile: str) -> None:
+    for asset in ("BTC", "ETH", "SOL", "DOGE"):
+        rates = rates_of(profile, asset)
+        assert list(problems(rates)) == []
+        assert set(TRADING) <= set(PROFILES[profile])
+    assert {type(each) for each in PROFILES[profile].values()} == {Sourced}
+    assert all(each.source.name for each in PROFILES[profile].values())
+
+
+def test_what_is_unsure_is_marked_so() -> None:
+    unsure = {
+        (name, path[-1]) for name, table in PROFILES.items() for path, each in table.items() if not each.source.is_sure
+    }
+    assert unsure == {
+        ("exness", "funding_rate"),
+        ("binance", "liquidation_fee"),
+        ("backpack", "trigger"),
+        ("backpack", "maintenance"),
+        ("backpack", "liquidation_fee"),
+    }
+
+
+def test_the_leverage_of_a_position_is_bound_by_its_tier() -> None:
+    assert [rates_of("binance", "SOL").max_leverage(usdc * USDC, 1) for usdc in (1, 10_000, 10_001, 6_000_000)] == [
+        10_000,
+        10_000,
+        7_500,
+        500,
+    ]
+    assert rates_of("hyperliquid", "ETH").max_leverage(100_000_001 * USDC, 1) == 1_500
+    assert rates_of("gmx", "BTC").max_leverage(10**20, 1) is None
+
+
+def test_funding_is_settled_as_the_venue_does() -> None:
+    rates = {name: rates_of(name, "BTC") for name in PROFILES}
+    assert {name: each.funding_interval_s for name, each in rates.items()} == {
+        "exness": 86_400,
+        "binance": 28_800,
+        "hyperliquid": 3_600,
+        "gmx": 0,
+        "backpack": 28_800,
+    }
+    assert (rates["binance"].fixed_funding, rates["hyperliquid"].fixed_funding) == ((10_000, -10_000), (1_250, -1_250))
+    assert rates["backpack"].funding_rate is FundingSource.FEED
+    assert rates["exness"].next_settlement(0) == 22 * 3_600 * 10**6
+
+
+# One liquidation each, by the venue's own formula. 1,000 USDC at 10x and an entry of 100,000 everywhere.
+
+ENTRY = 1_000_000_000
+"""100,000 at 4 decimals."""
+
+
+def liquidation(profile: str, asset: str = "BTC") -> tuple[int, int]:
+    rates = rates_of(profile, asset)
+    long, short = (trade_line(side, 1_000 * USDC, 1_000, ENTRY) for side in (LONG, SHORT))
+    return lines_of.liquidation_price(long, rates), lines_of.liquidation_price(short, rates)
+
+
+def first_whole(long: Fraction, short: Fraction) -> tuple[int, int]:
+    """The last whole price that is not above it, and the first that is not below."""
+    return long.__floor__(), short.__ceil__()
+
+
+def test_exness_stops_out_where_the_margin_is_gone() -> None:
+    """get.exness.help, article 6173903134620: a stop out at a margin level of 0 %."""
+    assert liquidation("exness") == (900_000_000, 1_100_000_000)
+
+
+def test_binance_liquidates_by_the_formula_of_its_faq() -> None:
+    """Binance FAQ b3c689c1f50a44cabb3a84e663b81d93, isolated and one-way: LP = (WB + cum - side x q x E) / (q x MMR -
+    side x q)."""
+    wallet, quantity, entry, rate = Fraction(1_000), Fraction(1, 10), Fraction(100_000), Fraction(4, 1_000)
+    prices = [(wallet - side * quantity * entry) / (quantity * rate - side * quantity) * 10_000 for side in (1, -1)]
+    assert liquidation("binance") == first_whole(*prices)
+    assert rates_of("binance", "BTC").residual is Residual.RETURN
+
+
+def test_hyperliquid_liquidates_by_the_formula_of_its_documentation() -> None:
+    """Hyperliquid docs, "Liquidations": price - side x margin_available / size / (1 - l x side), with l = 1 /
+    MAINTENANCE_LEVERAGE and margin_available = isolated margin - maintenance margin required; maintenance is half of
+    the initial margin at the largest leverage, 40."""
+    size, entry, share = Fraction(1, 10), Fraction(100_000), Fraction(1, 80)
+    available = 1_000 - size * entry * share
+    prices = [(entry - side * available / size / (1 - share * side)) * 10_000 for side in (1, -1)]
+    assert liquidation("hyperliquid") == first_whole(*prices)
+
+
+def test_gmx_liquidates_once_what_is_left_after_the_closing_fee_is_below_half_a_percent_of_the_entry() -> None:
+    """gmx-synthetics, PositionUtils.isPositionLiquidatable: remaining collateral, the closing fee taken off, against
+    minCollateralFactor x size, where the size is that of the entry; and at least 1 USDC."""
+    size, fee, factor = Fraction(10_000), Fraction(6, 10_000), Fraction(5, 1_000)
+    move = (1_000 - size * fee - size * factor) / size
+    assert liquidation("gmx") == first_whole(ENTRY * (1 - move), ENTRY * (1 + move))
+    assert rates_of("gmx", "BTC").maintenance_basis is Basis.ENTRY
+
+
+def test_backpack_liquidates_once_the_margin_fraction_is_below_its_maintenance() -> None:
+    """Backpack: equity / notional at the mark against a maintenance margin fraction of 1.25 %."""
+    share = Fraction(125, 10_000)
+    prices = [(1 - side * Fraction(1, 10)) / (1 - side * share) * ENTRY for side in (1, -1)]
+    assert liquidation("backpack") == first_whole(*prices)
