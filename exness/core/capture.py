@@ -97,7 +97,7 @@ def _plain_account(account: Account, trades: list[Trade]) -> PlainAccount:
         trades,
         dict(account.seen),
         list(account.orders.values()),
-        {asset: net.leverage for asset, net in account.nets.items() if net.leverage},
+        {asset: net.leverage for asset, net in sorted(account.nets.items()) if net.leverage},
     )
 
 

@@ -60,7 +60,10 @@ def quote(state: State, tick: PriceTick, at: int) -> Price:
     if not 0 < tick.bid <= tick.ask <= MOST_PRICE:
         raise AssertionError(f"{tick.asset} can't have the price {tick.bid} / {tick.ask}")
     price = Price(tick.bid, tick.ask, mark_price(tick.bid, tick.ask), at, at + tick.life_us)
-    state.market(tick.asset).price = price
+    market = state.market(tick.asset)
+    market.price = price
+    if tick.funding is not None:
+        market.funding = tick.funding
     return price
 
 

@@ -35,10 +35,12 @@ class Market:
     """`open_interest` is the notional of open trades, and `exposure` that of longs less that of shorts, which the house
     bears the other side of; see `books`."""
 
-    __slots__ = ("_activated", "_quiet", "exposure", "open_interest", "price", "rows", "trades", "trailing")
+    __slots__ = ("_activated", "_quiet", "exposure", "funding", "open_interest", "price", "rows", "trades", "trailing")
 
     def __init__(self) -> None:
         self.price: Price | None = None
+        self.funding = 0
+        """The venue's newest rate."""
         self.open_interest = 0
         self.exposure = 0
         self.trades: dict[int, Trade] = {}

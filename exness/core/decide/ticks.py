@@ -104,9 +104,11 @@ def pass_time(state: State, rules: Rules, at: int) -> Steps:
             yield [_expire(state, *due.thing)]
             continue
         price = state.price(due.asset)
-        if price is not None:
+        if price is not None and price.at <= due.at:
             yield from _settle(state, rules, due.asset, price, due.at)
-        after = at if price is None else due.at  # without a price, what has passed is not made up
+            after = due.at
+        else:  # what has passed without a price is not made up
+            after = at if price is None else price.at
         state.due.settle_next(due.asset, rules.rates_of(due.asset).next_settlement(after))
 
 
@@ -123,7 +125,7 @@ def _expire(state: State, account_id: AccountId, order_id: OrderId) -> Event:
 def _settle(state: State, rules: Rules, asset: Asset, price: Price, due: int) -> Steps:
     """Funding of one asset at one time, trade by trade, at the last accepted mark; then what that liquidates."""
     rates, market = rules.rates_of(asset), state.markets[asset]
-    weight, (long, short) = rates.weight(due), rules.funding_of(asset, due)
+    weight, (long, short) = rates.weight(due), rules.funding_of(asset, due, market.funding)
     if weight and (long or short):
         passed = 0
         for trade in market.trades.values():  # a trade that pays is replaced and keeps its place
