@@ -7,6 +7,7 @@ exactly.
 from typing import Final
 
 from exness.core.instruments import LEVERAGE_UNIT, Asset, OrderId, Side, TradeId
+from exness.core.market import Market
 from exness.core.state import NOTHING, Account, BooksError, Net, SeenOrder, State
 from exness.core.trades import Exit, Order, Trade
 
@@ -32,10 +33,10 @@ def notional_of_order(order: Order) -> int:
 # --- trades ---------------------------------------------------------------------------------------------------------
 
 
-def count(state: State, account: Account, trade: Trade, sign: int) -> None:
-    """Count an open trade in (`sign` 1) or out (-1): its margin and its notional."""
+def count(state: State, account: Account, trade: Trade, sign: int) -> Market:
+    """Count an open trade in (`sign` 1) or out (-1): its margin and its notional. Returns its market."""
     margin = sign * trade.margin
-    notional = sign * notional_of(trade)
+    notional = sign * (notional_of(trade) if trade.unit else trade.size * _OF_SIZE)
     market = state.markets.get(trade.asset) or state.market(trade.asset)
     market.open_interest += notional
     market.exposure += notional if trade.side is _LONG else -notional
@@ -43,18 +44,19 @@ def count(state: State, account: Account, trade: Trade, sign: int) -> None:
     account.notional += notional
     state.locked += margin
     state.open_trades += sign
+    return market
 
 
 def open_trade(state: State, account: Account, trade: Trade) -> None:
     trades = account.trades
     if trade.id in trades:
         raise AssertionError(f"trade {trade.id} is opened twice")
-    if not isinstance(trades, dict):
+    if trades is NOTHING:
         trades = account.trades = {}
     trades[trade.id] = trade
-    count(state, account, trade, 1)
-    state.markets[trade.asset].list_trade(trade)
-    hold(state, account, trade)
+    count(state, account, trade, 1).list_trade(trade)
+    if trade.unit or trade.exits:
+        hold(state, account, trade)
 
 
 def hold(state: State, account: Account, trade: Trade) -> None:
@@ -65,43 +67,40 @@ def hold(state: State, account: Account, trade: Trade) -> None:
         _hold_exit(state, account, trade, each)
 
 
-def change_trade(state: State, account: Account, after: Trade) -> Trade:
-    """It is `after` from now on; returns what it was."""
+def change_trade(state: State, account: Account, after: Trade) -> None:
+    """It is `after` from now on."""
     before = account.trades.get(after.id)
-    if before is None or not isinstance(account.trades, dict):
+    if before is None:
         raise AssertionError(f"trade {after.id} is changed and is not open")
-    count(state, account, before, -1)
     account.trades[after.id] = after
-    count(state, account, after, 1)
-    state.markets[after.asset].relist_trade(before, after)
+    count(state, account, before, -1)
+    count(state, account, after, 1).relist_trade(before, after)
     if before.exits != after.exits:
         for each in before.exits:
             _drop_exit(state, account, each)
         for each in after.exits:
             _hold_exit(state, account, after, each)
-    return before
 
 
-def end_trade(state: State, account: Account, trade_id: TradeId) -> Trade:
-    """It is no longer open, and its exits are gone; returns what it was."""
-    if trade_id not in account.trades or not isinstance(account.trades, dict):
+def end_trade(state: State, account: Account, trade_id: TradeId) -> None:
+    """It is no longer open, and its exits are gone."""
+    trades = account.trades
+    if trade_id not in trades:
         raise AssertionError(f"trade {trade_id} is closed and is not open")
-    trade: Trade = account.trades.pop(trade_id)
-    if not account.trades:
+    trade = trades.pop(trade_id)
+    if not trades:
         account.trades = NOTHING
-    count(state, account, trade, -1)
-    state.markets[trade.asset].unlist_trade(trade)
+    count(state, account, trade, -1).unlist_trade(trade)
     if trade.unit:
         _set_net(account, trade.asset, None)
     for each in trade.exits:
         _drop_exit(state, account, each)
-    return trade
 
 
 def _hold_exit(state: State, account: Account, trade: Trade, exit_: Exit) -> None:
     order = exit_.order
     assert order is not None, "an exit beside the trade's own is an order"
-    if not isinstance(account.exits, dict):
+    if account.exits is NOTHING:
         account.exits = {}
     account.exits[order.id] = trade.id
     if order.expires_at is not None:
@@ -111,7 +110,6 @@ def _hold_exit(state: State, account: Account, trade: Trade, exit_: Exit) -> Non
 def _drop_exit(state: State, account: Account, exit_: Exit) -> None:
     order = exit_.order
     assert order is not None
-    assert isinstance(account.exits, dict)
     del account.exits[order.id]
     if not account.exits:
         account.exits = NOTHING
@@ -126,7 +124,7 @@ def place_order(state: State, account: Account, order: Order) -> None:
     orders = account.orders
     if order.id in orders:
         raise AssertionError(f"order {order.id} is placed twice")
-    if not isinstance(orders, dict):
+    if orders is NOTHING:
         orders = account.orders = {}
     orders[order.id] = order
     reserve(state, account, order, 1)
@@ -141,9 +139,9 @@ def await_expiry(state: State, account: Account, order: Order) -> None:
 
 def end_order(state: State, account: Account, order_id: OrderId) -> Order:
     """It waits no longer; returns what it was."""
-    if order_id not in account.orders or not isinstance(account.orders, dict):
+    if order_id not in account.orders:
         raise AssertionError(f"order {order_id} is ended and does not wait")
-    order: Order = account.orders.pop(order_id)
+    order = account.orders.pop(order_id)
     if not account.orders:
         account.orders = NOTHING
     reserve(state, account, order, -1)
@@ -176,7 +174,7 @@ def _set_net(account: Account, asset: Asset, trade_id: TradeId | None) -> None:
 
 
 def _put_net(account: Account, asset: Asset, net: Net) -> None:
-    if not isinstance(account.nets, dict):
+    if account.nets is NOTHING:
         account.nets = {}
     if net == Net():
         account.nets.pop(asset, None)
@@ -187,7 +185,7 @@ def _put_net(account: Account, asset: Asset, net: Net) -> None:
 
 def remember(account: Account, client_order: str, seen: SeenOrder, forgets: tuple[str, ...]) -> None:
     """A client order id is used; these leave the window for it."""
-    if not isinstance(account.seen, dict):
+    if account.seen is NOTHING:
         account.seen = {}
     for forgotten in forgets:
         del account.seen[forgotten]

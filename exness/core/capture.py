@@ -9,9 +9,10 @@ import re
 from sys import intern
 
 import msgspec
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from exness.core import books
+from exness.core.ceilings import STORED
 from exness.core.events import ProfileSet
 from exness.core.instruments import AccountId, Asset
 from exness.core.market import Trails
@@ -79,18 +80,24 @@ _INTEGER = re.compile(r"-?[0-9]{1,100}")
 
 def encode_account(account: Account) -> bytes:
     """The plain form of one account."""
-    return _encode(
-        PlainAccount(
-            account.id,
-            account.email,
-            account.opened_at,
-            account.free,
-            account.seq,
-            list(account.trades.values()),
-            dict(account.seen),
-            list(account.orders.values()),
-            {asset: net.leverage for asset, net in account.nets.items() if net.leverage},
-        )
+    try:
+        return _encode(_plain_account(account, list(account.trades.values())))
+    except OverflowError:  # trades of 0.1.0, which knew no ceiling of sizes; nothing but an end comes to them
+        trades = [replace(trade, size=min(trade.size, STORED)) for trade in account.trades.values()]
+        return _encode(_plain_account(account, trades))
+
+
+def _plain_account(account: Account, trades: list[Trade]) -> PlainAccount:
+    return PlainAccount(
+        account.id,
+        account.email,
+        account.opened_at,
+        account.free,
+        account.seq,
+        trades,
+        dict(account.seen),
+        list(account.orders.values()),
+        {asset: net.leverage for asset, net in sorted(account.nets.items()) if net.leverage},
     )
 
 
@@ -270,6 +277,8 @@ class Restorer:
         )
         for trade in plain.trades:
             _share_names(trade, plain.id)
+            if trade.size == STORED:
+                force_setattr(trade, "size", trade.margin * trade.leverage)
             books.count(state, account, trade, 1)
             books.hold(state, account, trade)
             state.markets[trade.asset].load_trade(trade)

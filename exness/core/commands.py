@@ -260,7 +260,8 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     bid and ask: it sets nothing off and gives the price no new life, but until a tick without it nothing is opened.
 
     `volume` is what was traded since the asset's tick before, in hundred-millionths of the asset; 0 where unknown.
-    `marks` is how many marks it stands for: itself, and those that were thinned out right before it.
+    `marks` is how many marks it stands for: itself, and those that were thinned out right before it. `funding` is the
+    venue's newest rate of funding, which longs pay shorts; None where it says nothing of it.
     """
 
     asset: Asset
@@ -270,6 +271,7 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     suspect: bool = False
     volume: int = 0
     marks: int = 1
+    funding: int | None = None
 
 
 class PassTime(msgspec.Struct, frozen=True, gc=False):

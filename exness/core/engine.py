@@ -6,18 +6,18 @@
         case Refusal():       nothing changed
 
 What sets very much off is done in steps, each of bounded work, so that whoever drives it can see to other things in
-between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction. So it is with
-what time brings: while `is_due`, execute PassTime before anything else.
+between. Nothing else may be executed meanwhile, and all records of a command belong in one transaction. What time
+brings is a command of its own: while `is_due`, execute PassTime before anything else.
 """
 
 from collections.abc import Iterator
 
 import msgspec
 
-from exness.core.commands import Command, NetOrder, OpenTrade, PassTime, PriceTick
-from exness.core.decide import DECIDE
+from exness.core.commands import Command, NetOrder, OpenTrade, PriceTick, Reset, SetProfile, SetRates
+from exness.core.decide import DECIDE, Decider
 from exness.core.decide.ticks import Steps, pass_time, tick
-from exness.core.events import Event, ExchangeReset, ProfileSet, RatesSet, Record
+from exness.core.events import Event, Record
 from exness.core.evolve import doubt, evolve, quote
 from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
@@ -29,7 +29,7 @@ FEED = "feed"
 TIME = "time"
 """The cause of what time brings."""
 
-_SET_BY_HAND = RatesSet | ProfileSet | ExchangeReset
+_BY_HAND = frozenset({SetRates, SetProfile, Reset})
 """What changes the rules."""
 
 
@@ -60,32 +60,48 @@ class Engine:
     def execute(self, command: Command, at: int, request: str = "", cause: str = "") -> Outcome:
         """Decide a command at time `at` (microseconds, not before the last one) and apply what follows from it.
         `request` and `cause` are for its records, see there; what a tick or time sets off nobody has asked for."""
-        *_, outcome = self.steps(command, at, request, cause)
+        decide = DECIDE.get(type(command))
+        if decide is not None:
+            return self._decided(decide, command, at, request, cause)
+        *_, outcome = self._due(command, at)
         assert not isinstance(outcome, list), "the last step gives the outcome"
         return outcome
 
     def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
         """The same, step by step: each gives the records until then, and the last one the outcome."""
+        decide = DECIDE.get(type(command))
+        if decide is None:
+            yield from self._due(command, at)
+        else:
+            yield self._decided(decide, command, at, request, cause)
+
+    def _decided(self, decide: Decider, command: Command, at: int, request: str, cause: str) -> Outcome:
         state = self.state
-        at = max(at, state.at)
+        if at < state.at:
+            at = state.at
+        decision = decide(state, self.rules, command, at)
+        if not isinstance(decision, list):
+            return decision
+        records = self._apply(decision, at, request, cause)
+        if type(command) in _BY_HAND:
+            self._set_rules()
+        return Done(records)
+
+    def _due(self, command: Command, at: int) -> Iterator[list[Record] | Outcome]:
+        """What a price or a time sets off, which is no decision of its own."""
+        at = max(at, self.state.at)
         if isinstance(command, PriceTick):
             if command.suspect:
-                doubt(state, command.asset)
-                yield Done([])
+                doubt(self.state, command.asset)
+                steps = None
             else:
-                yield from self._work_off(tick(state, self.rules, command, at), at, FEED)
-        elif isinstance(command, PassTime):
-            due = state.due.next_due
-            if due is None or due > at:
-                yield Done([])
-            else:
-                yield from self._work_off(pass_time(state, self.rules, at), max(due, state.at), TIME)
+                steps = tick(self.state, self.rules, command, at)
+            yield from self._work_off(steps or (), at, FEED)
+        elif self.is_due(at):
+            due = self.state.due.next_due or 0
+            yield from self._work_off(pass_time(self.state, self.rules, at), max(due, self.state.at), TIME)
         else:
-            decision = DECIDE[type(command)](state, self.rules, command, at)
-            if isinstance(decision, list):
-                yield Done([self._apply(event, at, request, cause) for event in decision])
-            else:
-                yield decision
+            yield Done([])
 
     def recall(self, tick: PriceTick, at: int) -> Iterator[list[Record] | Outcome]:
         """Take a price that was worked off before a restart: all that it set off is done."""
@@ -99,18 +115,18 @@ class Engine:
         """Have everything happen that is due, one after the other, until nothing is."""
         records: list[Record] = []
         for number, events in enumerate(steps, 1):
-            for event in events:
-                records.append(self._apply(event, at, "", cause))
+            records += self._apply(events, at, "", cause)
             if number % self._step == 0:
                 yield records
         yield Done(records)
 
-    def _apply(self, event: Event, at: int, request: str, cause: str) -> Record:
-        record = Record(self.state.seq + 1, at, event, request, cause)
-        evolve(self.state, record)
-        if isinstance(event, _SET_BY_HAND):
-            self._set_rules()
-        return record
+    def _apply(self, events: list[Event], at: int, request: str, cause: str) -> list[Record]:
+        state, records = self.state, []
+        for event in events:
+            record = Record(state.seq + 1, at, event, request, cause)
+            evolve(state, record)
+            records.append(record)
+        return records
 
     def _set_rules(self) -> None:
         """What is configured, and over it what was set by hand. Settlements go on from now: what is past is done."""

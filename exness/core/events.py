@@ -16,8 +16,6 @@ from exness.core.instruments import AccountId, Asset, Execution, LimitFill, Orde
 from exness.core.rates import Rates
 from exness.core.trades import Order, Trade
 
-__all__ = ["Event", "Record", "Trade"]
-
 
 class Asked(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a command asked for under a client order id, for repeats of it. `made` is the trade or order that came of

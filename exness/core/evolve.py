@@ -60,7 +60,10 @@ def quote(state: State, tick: PriceTick, at: int) -> Price:
     if not 0 < tick.bid <= tick.ask <= MOST_PRICE:
         raise AssertionError(f"{tick.asset} can't have the price {tick.bid} / {tick.ask}")
     price = Price(tick.bid, tick.ask, mark_price(tick.bid, tick.ask), at, at + tick.life_us)
-    state.market(tick.asset).price = price
+    market = state.market(tick.asset)
+    market.price = price
+    if tick.funding is not None:
+        market.funding = tick.funding
     return price
 
 
@@ -140,8 +143,10 @@ def _trade_opened(state: State, record: Record, event: TradeOpened) -> None:
     trade = event.trade
     account = _touch(state, trade.account, record.seq)
     books.open_trade(state, account, trade)
-    books.pay(state, account, -trade.margin - event.fee, event.balance)
-    state.house.commission += event.fee
+    fee = event.fee
+    books.pay(state, account, -trade.margin - fee, event.balance)
+    if fee:
+        state.house.commission += fee
     if event.fingerprint and trade.client_order is not None:
         seen = SeenOrder(event.fingerprint, trade.id, record.seq, record.seq)
         books.remember(account, trade.client_order, seen, event.forgets)
@@ -169,15 +174,17 @@ def _trade_closed(state: State, record: Record, event: TradeClosed) -> None:
     account = _touch(state, event.account, record.seq)
     books.end_trade(state, account, event.trade_id)
     books.pay(state, account, event.returned, event.balance)
-    house = state.house
+    house, fee = state.house, event.fee
     house.pnl -= event.pnl
-    if event.liquidated:
-        house.insurance += event.fee + event.forfeited
-    else:
-        house.commission += event.fee
+    if fee or event.forfeited:
+        if event.liquidated:
+            house.insurance += fee + event.forfeited
+        else:
+            house.commission += fee
     if event.shortfall:
         _bear(state, event.shortfall, event.covered)
-    _remember(account, event.asked, record)
+    if event.asked is not None:
+        _remember(account, event.asked, record)
 
 
 def _trade_changed(state: State, record: Record, event: TradeChanged) -> None:

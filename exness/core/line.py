@@ -248,11 +248,15 @@ def settle(line: Line, price: int, rate: int = 0, insurance: int = 0, most: int 
     gain `most`. The fee is rounded up, and ends where nothing is left; a shortfall ends at STORED."""
     margin = line.margin
     uncapped = gain(line, price)
-    gained = max(-margin, min(uncapped, most))
+    gained = uncapped if uncapped < most else most
+    if gained < -margin:
+        gained = -margin
     left = margin + gained
     paid = min(fee(line, price, rate), left) if rate else 0
-    shortfall = min(-margin - uncapped, STORED) if uncapped < -margin else 0
-    return Settlement(gained, left - paid, shortfall, paid, 0, min(shortfall, insurance) if shortfall else 0)
+    if uncapped >= -margin:
+        return Settlement(gained, left - paid, 0, paid)
+    shortfall = min(-margin - uncapped, STORED)
+    return Settlement(gained, left - paid, shortfall, paid, 0, min(shortfall, insurance))
 
 
 def settle_liquidation(line: Line, mark: int, rates: Rates, insurance: int = 0, most: int = STORED) -> Settlement:

@@ -17,7 +17,8 @@ def most_pnl(free: int, bound: int, margin: int) -> int:
     What it holds ends at MOST_HELD. Where an older version let it hold more than that, there is no gain, and a loss
     only if the free balance could not be stored otherwise.
     """
-    return max(MOST_HELD - free - bound, min(0, STORED - free - margin))
+    room = MOST_HELD - free - bound
+    return room if room >= 0 else max(room, min(0, STORED - free - margin))
 
 
 def slippage_exceeded(expected: int, actual: int, allowed: int) -> bool:

@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 
 from exness.core.instruments import Side
-from exness.core.price_index import PriceIndex
+from exness.core.price_index import FALLING, PriceIndex
 from exness.core.prices import Price
-from exness.core.tick_order import LIQUIDATION, LIQUIDATIONS, ROWS, TRAILING, row_of_exit, row_of_order
+from exness.core.tick_order import LIQUIDATIONS, ROWS, TRAILING, Look, Looks, row_of_exit, row_of_order
 from exness.core.trades import PLACES, Exit, Order, Trade
 from exness.core.trailing import Trail, TrailingStops
 
 _SHORT = Side.SHORT
+_NO_PRICE = 2**64
+"""Beyond every level."""
 
 Groups = list[tuple[int, int]]
 """Start and watermark of each (see `trailing`)."""
@@ -33,10 +35,12 @@ class Market:
     """`open_interest` is the notional of open trades, and `exposure` that of longs less that of shorts, which the house
     bears the other side of; see `books`."""
 
-    __slots__ = ("_activated", "exposure", "open_interest", "price", "rows", "trades", "trailing")
+    __slots__ = ("_activated", "_quiet", "exposure", "funding", "open_interest", "price", "rows", "trades", "trailing")
 
     def __init__(self) -> None:
         self.price: Price | None = None
+        self.funding = 0
+        """The venue's newest rate."""
         self.open_interest = 0
         self.exposure = 0
         self.trades: dict[int, Trade] = {}
@@ -49,9 +53,11 @@ class Market:
             self.trailing[number - TRAILING] if row.trails else PriceIndex(row.direction)
             for number, row in enumerate(ROWS)
         )
-        """By the rows of `tick_order`: trades by their seq, and orders."""
+        """By the rows of `tick_order`, liquidations first: trades by their seq, and orders."""
         self._activated: dict[int, int] = {}
         """Trailing stops that waited to be activated, and the number of what did it."""
+        self._quiet: tuple[int, ...] | None = None
+        """Of each Look the nearest price below and the nearest above that set anything off; None: not looked for."""
 
     @property
     def open_trades(self) -> int:
@@ -68,24 +74,28 @@ class Market:
     # --- trades -----------------------------------------------------------------------------------------------------
 
     def list_trade(self, trade: Trade) -> None:
-        self.trades[trade.seq] = trade
-        self.rows[LIQUIDATION + (trade.side is _SHORT)].add(trade.liquidation, trade.seq * PLACES, trade.seq)
-        if trade.has_exits:
+        self._quiet = None
+        seq = trade.seq
+        self.trades[seq] = trade
+        self.rows[trade.side is _SHORT].add(trade.liquidation, seq * PLACES, seq)
+        if trade.exits or trade.stop_loss or trade.take_profit or trade.trailing_stop:
             for each in trade.all_exits():
                 self._list_exit(trade, each)
 
     def unlist_trade(self, trade: Trade) -> None:
+        self._quiet = None
         del self.trades[trade.seq]
-        self.rows[LIQUIDATION + (trade.side is _SHORT)].remove(trade.liquidation, trade.seq * PLACES)
-        if trade.has_exits:
+        self.rows[trade.side is _SHORT].remove(trade.liquidation, trade.seq * PLACES)
+        if trade.exits or trade.stop_loss or trade.take_profit or trade.trailing_stop:
             for each in trade.all_exits():
                 self._unlist_exit(trade, each)
 
     def relist_trade(self, before: Trade, after: Trade) -> None:
         """A trade has changed."""
+        self._quiet = None
         self.trades[after.seq] = after
         if after.liquidation != before.liquidation:
-            liquidations = self.rows[LIQUIDATION + (after.side is _SHORT)]
+            liquidations = self.rows[after.side is _SHORT]
             liquidations.remove(before.liquidation, before.seq * PLACES)
             liquidations.add(after.liquidation, after.seq * PLACES, after.seq)
         if not (before.has_exits or after.has_exits):
@@ -98,6 +108,28 @@ class Market:
             for waits in has.keys() - had.keys():
                 self._list_exit(after, has[waits])
 
+    # --- ticks ------------------------------------------------------------------------------------------------------
+
+    def is_quiet(self, looks: Looks) -> bool:
+        """True when these prices set nothing off and move no watermark. O(1), or O(rows) after a change."""
+        mark, sell, buy, stop_sell, stop_buy = looks
+        a, b, c, d, e, f, g, h, i, j = self._quiet or self._look()
+        return a < mark < b and c < sell < d and e < buy < f and g < stop_sell < h and i < stop_buy < j
+
+    def _look(self) -> tuple[int, ...]:
+        below, above = [-1] * len(Look), [_NO_PRICE] * len(Look)
+        for row, index in zip(ROWS, self.rows, strict=True):
+            if row.trails:
+                low, high = index.quiet()
+                below[row.look], above[row.look] = max(below[row.look], low), min(above[row.look], high)
+            elif (first := index.first()) is not None:
+                if row.direction == FALLING:
+                    below[row.look] = max(below[row.look], first[0])
+                else:
+                    above[row.look] = min(above[row.look], first[0])
+        self._quiet = tuple([edge for edges in zip(below, above, strict=True) for edge in edges])
+        return self._quiet
+
     # --- pictures ---------------------------------------------------------------------------------------------------
 
     def trails(self) -> Trails | None:
@@ -108,7 +140,7 @@ class Market:
     def load_trade(self, trade: Trade) -> None:
         """List a trade in recovery, when very many come in any order: nothing may be asked for before `loaded`."""
         self.trades[trade.seq] = trade
-        liquidations = self.rows[LIQUIDATION + (trade.side is _SHORT)]
+        liquidations = self.rows[trade.side is _SHORT]
         liquidations.add_unsorted(trade.liquidation, trade.seq * PLACES, trade.seq)
         for each in trade.all_exits():
             if each.trailing is None:
@@ -119,6 +151,7 @@ class Market:
 
     def loaded(self, trails: Trails | None) -> None:
         """All of it is there."""
+        self._quiet = None
         self.trades = dict(sorted(self.trades.items()))
         for row, index in zip(ROWS, self.rows, strict=True):
             if not row.trails:
@@ -144,7 +177,7 @@ class Market:
         if trailing is None:
             row.add(exit_.price, exit_.number, trade.seq)
         elif exit_.price:
-            self._trail(row, _trail(exit_, exit_.number), exit_.price, trade.seq)
+            row.add(_trail(exit_, exit_.number), exit_.price, trade.seq)
         else:
             row.wait(trailing.activation, exit_.number, trade.seq)
 
@@ -160,11 +193,6 @@ class Market:
         else:
             row.stop_waiting(trailing.activation, exit_.number)
 
-    def _trail(self, stops: TrailingStops[int], trail: Trail, price: int, seq: int) -> None:
-        if stops.betters(price):
-            stops.move(price)
-        stops.add(trail, price, seq)
-
     def trail_moves(self, side: int, price: int) -> bool:
         """Whether this price moves a watermark of this side (0 those of longs), or starts one."""
         stops = self.trailing[side]
@@ -172,6 +200,7 @@ class Market:
 
     def move_trail(self, side: int, price: int, number: int) -> None:
         """Do so. `number` is that of the record that says so."""
+        self._quiet = None
         stops = self.trailing[side]
         if stops.betters(price):
             stops.move(price)
@@ -198,10 +227,12 @@ class Market:
     def first_exit(self, row: int, price: int) -> tuple[Trade, Exit]:
         """The first exit of a row that this price has reached, of which there is one, and its trade."""
         index = self.rows[row]
-        found = index.first(price) if ROWS[row].trails else index.first()
-        _, number, seq = found
+        _, number, seq = index.first(price) if ROWS[row].trails else index.first()
         trade = self.trades[seq]
-        return trade, next(each for each in trade.all_exits() if each.number == number)
+        for each in trade.all_exits():
+            if each.number == number:
+                return trade, each
+        raise AssertionError(f"trade {trade.id} has no exit {number}")
 
     def trailing_level(self, trade: Trade, exit_: Exit) -> int | None:
         """The price that sets a trailing stop off by now; None: it waits to be activated."""
@@ -216,9 +247,11 @@ class Market:
     # --- orders -----------------------------------------------------------------------------------------------------
 
     def list_order(self, order: Order) -> None:
+        self._quiet = None
         self.rows[row_of_order(order)].add(order.level, order.number, order)
 
     def unlist_order(self, order: Order) -> None:
+        self._quiet = None
         self.rows[row_of_order(order)].remove(order.level, order.number)
 
 

@@ -81,8 +81,13 @@ class PriceIndex(Generic[T]):
 
     def remove(self, price: int, number: int) -> T:
         """Unlist the thing that was listed so, and give it back. O(log n)."""
-        at, place = self._find(price, number)
-        chunk, things = self._chunks[at], self._things[at]
+        entry = (self._direction * price) << _NUMBER_BITS | number
+        at = bisect_left(self._lasts, entry)
+        chunk = self._chunks[at] if at < len(self._lasts) else []
+        place = bisect_left(chunk, entry)
+        if place == len(chunk) or chunk[place] != entry:
+            raise AssertionError(f"number {number} is not listed at {price}")
+        things = self._things[at]
         thing = things[place]
         del chunk[place], things[place]
         self._size -= 1

@@ -2,111 +2,153 @@
 
 import msgspec
 
-from exness.core import line as lines
 from exness.core.commands import NetOrder, OpenTrade, PlaceOrder
 from exness.core.decide import DECIDE
 from exness.core.decide.guards import unit_of
 from exness.core.decide.net import leverage_of
-from exness.core.instruments import Side
-from exness.core.line import Line
+from exness.core.events import OrderPlaced
+from exness.core.instruments import LEVERAGE_UNIT, Instrument, Side
+from exness.core.line import (
+    Line,
+    bankruptcy_price,
+    break_even_price,
+    entry_fee,
+    entry_notional,
+    fee,
+    initial_margin,
+    liquidation_price,
+    max_margin,
+    net_line,
+    requirement,
+    trade_line,
+)
+from exness.core.money import USDC_UNIT
+from exness.core.rates import RATE_UNIT
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import Account, State
 from exness.core.tick_order import opens_at
 
+_LONG = Side.LONG
 Quotable = OpenTrade | PlaceOrder | NetOrder
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Prices of the asset, micro-USDC, and `size` as that of the line. Of a net order, as if nothing were held."""
+    """Of all of the order, as if nothing were held, at `price`: what it would fill at now, or its own price if it would
+    wait. Money is micro-USDC, `quantity` that of the asset, rounded down. `requirement` is what it must hold as it
+    opens; `max_margin`, or of a net order `max_quantity`, what the free balance suffices for."""
 
     price: int
-    line: Line
+    quantity: int
+    notional: int
+    margin: int
     commission: int
     liquidation: int
     bankruptcy: int
     break_even: int | None
     close_commission: int
     requirement: int
-    most: int
-    """Of margin, or of a net order of quantity, for which the free balance suffices."""
+    max_margin: int
+    max_quantity: int | None
+
+    @property
+    def required(self) -> int:
+        return self.margin + self.commission
 
 
 class Quoted(msgspec.Struct, frozen=True):
-    """`figures` are None without a price, and where nothing would be opened."""
+    """`refusal` is what it would be refused with now, None: it would not be. There are no figures without an account or
+    a price, and for what no order can have. `seq` is the account's last record, `newest` the last of all."""
 
     seq: int
-    balance: int
+    newest: int
     refusal: Refusal | None
     figures: Figures | None
+    balance: int
 
 
 class QuoteOf(msgspec.Struct, frozen=True):
-    """What would this command come to, which must have no client order id? Its account is there."""
+    """What would this order come to?"""
 
     command: Quotable
 
     def answer(self, state: State, rules: Rules, at: int) -> Quoted:
         command = self.command
-        decision = DECIDE[type(command)](state, rules, command, max(at, state.at))
+        decision = DECIDE[type(command)](state, rules, command, at)
         refusal = decision if isinstance(decision, Refusal) else None
-        account = state.accounts[command.account]
-        return Quoted(state.seq, account.free, refusal, _figures(state, rules, account, command))
+        account = state.accounts.get(command.account)
+        if account is None:
+            return Quoted(0, state.seq, refusal, None, 0)
+        waits = isinstance(decision, list) and isinstance(decision[0], OrderPlaced)
+        figures = _figures(state, rules, account, command, waits=waits)
+        return Quoted(account.seq, state.seq, refusal, figures, account.free)
 
 
-def _figures(state: State, rules: Rules, account: Account, command: Quotable) -> Figures | None:
-    price, instrument = state.price(command.asset), rules.instruments[command.asset]
-    if price is None:
+def _figures(state: State, rules: Rules, account: Account, command: Quotable, *, waits: bool) -> Figures | None:
+    price, instrument = state.price(command.asset), rules.instruments.get(command.asset)
+    if price is None or instrument is None:
         return None
     rates = rules.rates_of(command.asset)
-    entry, rate, dearer = opens_at(rules.execution, price, command.side), rates.taker, rates.taker
-    if not isinstance(command, OpenTrade) and (command.limit is not None or command.stop is not None):
-        dearer = rates.dearer
-        if _waits(command, entry):
-            entry, rate = command.limit or command.stop or entry, rates.dearer
-    if isinstance(command, NetOrder):
-        unit, leverage = unit_of(instrument), leverage_of(rules, account, command.asset)
-        held = account.net(command.asset)
-        quantity = command.quantity or (0 if held is None else held.size)
-        if unit is None or not quantity:
-            return None
-        line = lines.net_line(command.side, quantity, entry, unit, leverage)
-        most = _most_quantity(account.free, leverage, unit, entry, dearer)
-    else:
-        line = lines.trade_line(command.side, command.margin, command.leverage, entry)
-        most = lines.max_margin(account.free, command.leverage, dearer)
-    paid = lines.entry_fee(line, rate)
+    entry, rate = opens_at(rules.execution, price, command.side), rates.taker
+    if waits and not isinstance(command, OpenTrade):
+        entry, rate = command.limit or command.stop or entry, rates.dearer
+    line, leverage = _line(rules, account, instrument, command, entry)
+    if line is None:
+        return None
+    is_net = isinstance(command, NetOrder)
+    paid = entry_fee(line, rate)
     return Figures(
-        entry,
-        line,
-        paid,
-        lines.liquidation_price(line, rates),
-        lines.bankruptcy_price(line),
-        lines.break_even_price(line, rates.taker, paid),
-        lines.fee(line, entry, rates.taker),
-        lines.requirement(line, rates, entry),
-        most,
+        price=entry,
+        quantity=line.size if is_net else _quantity(line, instrument, entry),
+        notional=entry_notional(line),
+        margin=line.margin,
+        commission=paid,
+        liquidation=liquidation_price(line, rates),
+        bankruptcy=bankruptcy_price(line),
+        break_even=break_even_price(line, rates.taker, paid),
+        close_commission=fee(line, entry, rates.taker),
+        requirement=requirement(line, rates, entry),
+        max_margin=max_margin(account.free, leverage, rate),
+        max_quantity=_max_quantity(account.free, line.unit, entry, leverage, rate) if is_net else None,
     )
 
 
-def _waits(command: PlaceOrder | NetOrder, now: int) -> bool:
-    """Whether it is no limit that this price satisfies."""
-    if command.stop is not None or command.limit is None:
-        return True
-    return now > command.limit if command.side is Side.LONG else now < command.limit
+def _line(
+    rules: Rules, account: Account, instrument: Instrument, command: Quotable, entry: int
+) -> tuple[Line | None, int]:
+    """The position of all of it, and its leverage; None for what no order can have."""
+    if isinstance(command, NetOrder):
+        unit, leverage = unit_of(instrument), leverage_of(rules, account, command.asset)
+        held = account.net(command.asset)
+        quantity = (0 if held is None else held.size) if command.quantity is None else command.quantity
+        is_sound = unit is not None and quantity > 0
+        return (net_line(command.side, quantity, entry, unit, leverage) if is_sound and unit else None), leverage
+    is_sound = command.margin > 0 and command.leverage >= LEVERAGE_UNIT
+    line = trade_line(command.side, command.margin, command.leverage, entry) if is_sound else None
+    return line, max(command.leverage, LEVERAGE_UNIT)
 
 
-def _most_quantity(free: int, leverage: int, unit: int, price: int, rate: int) -> int:
-    """The largest whose margin and commission are there."""
+def _quantity(line: Line, instrument: Instrument, price: int) -> int:
+    """Of a trade, rounded down."""
+    units: int = 10 ** (instrument.decimals + instrument.quantity_places)
+    quantity: int = line.size * units // (LEVERAGE_UNIT * USDC_UNIT * price)
+    return quantity
 
-    def is_there(quantity: int) -> bool:
-        line = lines.net_line(Side.LONG, quantity, price, unit, leverage)
-        return line.margin + lines.entry_fee(line, rate) <= free
 
-    least, most = 0, 1
-    while is_there(most):
-        most *= 2
+def _max_quantity(free: int, unit: int, price: int, leverage: int, rate: int) -> int:
+    """The largest quantity whose margin and commission are there. Each is rounded up: together by less than 2."""
+
+    per_unit = price * (LEVERAGE_UNIT * RATE_UNIT + leverage * rate)
+
+    def without_rounding(money: int) -> int:
+        return max(0, money * unit * leverage * RATE_UNIT // per_unit)
+
+    least, most = without_rounding(free - 2), without_rounding(free) + 1
     while most - least > 1:
         middle = (least + most) // 2
-        least, most = (middle, most) if is_there(middle) else (least, middle)
+        tried = Line(_LONG, middle, middle * price, unit, 0)
+        if initial_margin(tried, leverage) + entry_fee(tried, rate) <= free:
+            least = middle
+        else:
+            most = middle
     return least

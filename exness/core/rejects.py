@@ -57,7 +57,6 @@ class Figure(StrEnum):
     DISTANCE = "distance"
     TRAILING_PERCENT = "trailing_percent"
     ACTIVATION = "activation"
-    EXPIRES_AT = "expires_at"
 
 
 class Limit(StrEnum):

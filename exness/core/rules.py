@@ -13,7 +13,7 @@ import msgspec
 
 from exness.core.ceilings import MOST_HELD, MOST_PRICE, MOST_SIZE
 from exness.core.instruments import LEVERAGE_UNIT, SLIPPAGE_UNIT, Asset, Execution, Instrument, LimitFill, Trigger
-from exness.core.rates import FREE, Rates
+from exness.core.rates import FREE, FundingSource, Rates
 from exness.core.rejects import Figure, OutOfRange
 
 
@@ -70,11 +70,13 @@ class Rules(msgspec.Struct, frozen=True):
     def rates_of(self, asset: Asset) -> Rates:
         return self.rates.get(asset, FREE)
 
-    def funding_of(self, asset: Asset, at: int) -> tuple[int, int]:
-        """What longs and what shorts pay at a settlement time, by weight 1."""
+    def funding_of(self, asset: Asset, at: int, newest: int) -> tuple[int, int]:
+        """What longs and what shorts pay at a settlement time, by weight 1. `newest` is the venue's rate."""
         rates = self.rates_of(asset)
         if rates.fixed_funding is not None:
             return rates.fixed_funding
+        if rates.funding_rate is FundingSource.FEED:
+            return newest, -newest
         rows = self.funding_rows.get(asset, ())
         row = bisect_right(rows, at, key=itemgetter(0))
         return rows[row - 1][1:] if row else (0, 0)

@@ -5,7 +5,6 @@ so that the books are checked after every event at no cost, and the per-account 
 anything up.
 """
 
-from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -30,8 +29,9 @@ class SeenOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
     last: int
 
 
-NOTHING: Mapping[Any, Any] = MappingProxyType({})
-"""What all accounts that hold nothing share: a dict of its own takes 64 bytes, one that was emptied 230 and more."""
+NOTHING: Any = MappingProxyType({})
+"""What all accounts that hold nothing share, and nobody can write to: a dict of its own takes 64 bytes, one that was
+emptied 230 and more."""
 
 
 class Net(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -61,13 +61,13 @@ class Account(msgspec.Struct, gc=False):
     reserved: int = 0
     notional: int = 0
     seq: int = 0
-    trades: Mapping[TradeId, Trade] = NOTHING
-    orders: Mapping[OrderId, Order] = NOTHING
+    trades: dict[TradeId, Trade] = NOTHING
+    orders: dict[OrderId, Order] = NOTHING
     """That wait to open."""
-    exits: Mapping[OrderId, TradeId] = NOTHING
+    exits: dict[OrderId, TradeId] = NOTHING
     """Exits that are orders, and the trades they close."""
-    nets: Mapping[Asset, Net] = NOTHING
-    seen: Mapping[str, SeenOrder] = NOTHING
+    nets: dict[Asset, Net] = NOTHING
+    seen: dict[str, SeenOrder] = NOTHING
     """By client order id, oldest first."""
 
     def net(self, asset: Asset) -> Trade | None:
@@ -190,8 +190,8 @@ class State:
     def check_books(self) -> None:
         """The kept totals balance. O(1); raises BooksError."""
         house = self.house
-        total = self.free + self.locked + self.reserved + house.pnl + house.commission + house.funding
-        if total + house.insurance != self.deposits or house.insurance < 0:
+        held = self.free + self.locked + self.reserved + house.pnl + house.commission + house.funding + house.insurance
+        if held != self.deposits or house.insurance < 0:
             raise BooksError(
                 f"books do not balance at seq {self.seq}: free {self.free} + locked {self.locked} + reserved "
                 f"{self.reserved} + {house} is not deposits {self.deposits}"

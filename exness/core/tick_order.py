@@ -6,7 +6,7 @@ so new risk is last. Within a row the nearest price is first (what a path from t
 lowest number. What time brought, and the watermarks of trailing stops, come before all of it.
 """
 
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Final, NamedTuple
 
 from exness.core.instruments import Execution, Side, Trigger
@@ -24,7 +24,7 @@ class What(Enum):
     ORDER = "order"
 
 
-class Look(Enum):
+class Look(IntEnum):
     """Which price a row looks at."""
 
     MARK = 0
@@ -66,7 +66,6 @@ ROWS: Final = (
 )
 """The second of each pair is that of shorts, or of sales."""
 
-LIQUIDATION: Final = 0
 TRAILING: Final = 4
 LIQUIDATIONS: Final = range(2)
 """The rows of liquidations."""
@@ -75,8 +74,8 @@ ORDER_ROWS: Final = {Kind.LIMIT: 10, Kind.STOP: 12}
 """The first of the two rows of each kind."""
 _LOOKS = tuple(row.look.value for row in ROWS)
 
-Prices = tuple[int, ...]
-"""What each row looks at."""
+Looks = tuple[int, int, int, int, int]
+"""The price of each Look."""
 
 
 def row_of_exit(exit_: Exit, side: Side) -> int:
@@ -89,24 +88,18 @@ def row_of_order(order: Order) -> int:
     return ORDER_ROWS[Kind.LIMIT if order.stop is None else Kind.STOP] + (order.side is _SHORT)
 
 
-def sells_at(execution: Execution, price: Price) -> int:
-    """What is sold is sold at the bid, or at the mark."""
-    return price.mark if execution is Execution.MID else price.bid
-
-
-def buys_at(execution: Execution, price: Price) -> int:
-    """What is bought is bought at the ask, or at the mark."""
-    return price.mark if execution is Execution.MID else price.ask
-
-
 def opens_at(execution: Execution, price: Price, side: Side) -> int:
-    """What a trade of this side opens at: a long buys."""
-    return buys_at(execution, price) if side is _LONG else sells_at(execution, price)
+    """What a trade of this side opens at. At the touch, a long buys at the ask, and a short sells at the bid."""
+    if execution is Execution.MID:
+        return price.mark
+    return price.ask if side is _LONG else price.bid
 
 
 def closes_at(execution: Execution, price: Price, side: Side) -> int:
-    """What a trade of this side closes at: a long sells."""
-    return sells_at(execution, price) if side is _LONG else buys_at(execution, price)
+    """What a trade of this side closes at, the other way about."""
+    if execution is Execution.MID:
+        return price.mark
+    return price.bid if side is _LONG else price.ask
 
 
 def stops_at(rules: Rules, price: Price, side: Side, *, opening: bool) -> int:
@@ -116,12 +109,13 @@ def stops_at(rules: Rules, price: Price, side: Side, *, opening: bool) -> int:
     return (opens_at if opening else closes_at)(rules.execution, price, side)
 
 
-def looked_at(rules: Rules, price: Price) -> Prices:
-    """What each row of a tick looks at."""
-    sell, buy = sells_at(rules.execution, price), buys_at(rules.execution, price)
-    stops = (price.mark, price.mark) if rules.trigger is Trigger.MARK else (sell, buy)
-    looks = (price.mark, sell, buy, *stops)
-    return tuple([looks[look] for look in _LOOKS])
+def looks_of(rules: Rules, price: Price) -> Looks:
+    """What the rows of a tick look at."""
+    mark = price.mark
+    sell, buy = (mark, mark) if rules.execution is Execution.MID else (price.bid, price.ask)
+    if rules.trigger is Trigger.MARK:
+        return mark, sell, buy, mark, mark
+    return mark, sell, buy, sell, buy
 
 
 def exit_is_reached(kind: Kind, side: Side, level: int, price: int) -> bool:

@@ -20,6 +20,9 @@ from exness.core.price_index import FALLING, RISING, PriceIndex
 
 T = TypeVar("T")
 
+_NO_PRICE = 2**64
+"""Beyond every level."""
+
 _WIDTH_BITS = 60
 """Distances are prices, below 2**60."""
 
@@ -156,6 +159,23 @@ class _Stack(Generic[T]):
             if first is None or (-self._sign * own[0], own[1]) < (-self._sign * first[0], first[1]):
                 return own
         return first
+
+    @property
+    def newest_watermark(self) -> int | None:
+        """The one that a better price moves."""
+        return None if self._newest is None else self._newest.watermark
+
+    @property
+    def nearest_level(self) -> int | None:
+        """The price that sets the first one off."""
+        self._finish()
+        if self._newest is None:
+            return None
+        level = self._nearest(self._newest)[0]
+        buried = self._buried.first()
+        if buried is None:
+            return level
+        return max(level, buried[0]) if self._sign == 1 else min(level, buried[0])
 
     def watermarks(self) -> list[tuple[int, int]]:
         """Start and watermark of every group, earliest first, whether or not a merge is left to do. O(groups)."""
@@ -336,6 +356,21 @@ class TrailingStops(Generic[T]):
             return found or other
         sign = -1 if self._side is Side.LONG else 1
         return found if (sign * found[0], found[1]) < (sign * other[0], other[1]) else other
+
+    def quiet(self) -> tuple[int, int]:
+        """The nearest price below and the nearest above that set one off, move a watermark or activate a stop."""
+        down = self._side is Side.LONG
+        levels = [
+            level for stack in (self._by_distance, self._by_percent) if (level := stack.nearest_level) is not None
+        ]
+        moves = [
+            mark for stack in (self._by_distance, self._by_percent) if (mark := stack.newest_watermark) is not None
+        ]
+        waiting = self._waiting.first()
+        activated = [] if waiting is None else [waiting[0]]
+        if down:
+            return max(levels, default=-1), min([mark + 1 for mark in moves] + activated, default=_NO_PRICE)
+        return max([mark - 1 for mark in moves] + activated, default=-1), min(levels, default=_NO_PRICE)
 
     def wait(self, activation: int, number: int, thing: T) -> None:
         """A stop that does not trail before this price is reached. It is added then."""

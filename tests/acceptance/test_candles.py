@@ -13,7 +13,7 @@ from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.mockvenue.server import Venue
 from exness.runtime.candles import Candle, Interval
-from exness.storage.files import MAIN_DB, MARKET_DB
+from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB
 from tests.contracts.backends import with_own_connection
 from tests.mockvenue.helpers import quote_all, running_venue
 from tests.support.candles import LENGTHS, Key, straight
@@ -34,6 +34,8 @@ KILLED_AT = (0.2, 0.35, 0.6)
 ORDERS = "time,account,do,order,asset,type,margin,leverage"
 CANDLES = "SELECT asset, interval, start, open, high, low, close, volume, trades FROM candles WHERE NOT backfilled"
 LIQUIDATIONS = "SELECT asset, closed_at, close_price FROM trades WHERE close_reason = 'liquidation'"
+JOURNALED = "SELECT seq FROM journal WHERE kind = 'trade_closed' AND json_extract(payload, '$.reason') = 'liquidation'"
+"""Whoever is killed leaves tables that are behind."""
 
 
 def recordings() -> list[Path]:
@@ -96,7 +98,7 @@ async def test_a_killed_replay_has_every_tick_in_its_candles_once(tmp_path: Path
             await replayed_to(killed, FROM_S + round((TO_S - FROM_S) * share))
             killed.kill()
             await killed.wait()
-            found.append(len(with_own_connection(killed.data_dir / MAIN_DB, LIQUIDATIONS)))
+            found.append(len(with_own_connection(killed.data_dir / JOURNAL_DB, JOURNALED)))
             await killed.start()
         await replayed_to(killed, TO_S - 1)
         for asset, decimals in DECIMALS.items():

@@ -12,10 +12,10 @@ from typing import Any
 
 from exness.core.commands import CloseTrade, Command, OpenTrade, PriceTick
 from exness.core.engine import Engine
-from exness.core.events import Trade
 from exness.core.instruments import Asset, Side
 from exness.core.outcomes import Done
 from exness.core.state import State
+from exness.core.trades import Trade
 from tests.bench.books import LIFE_US, PRICES, account_id, do, engine_with, order, tick, wander
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child

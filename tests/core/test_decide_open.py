@@ -6,10 +6,11 @@ Prices, limits and client order ids have files of their own.
 import msgspec
 import pytest
 
-from exness.core.events import Record, Trade, TradeOpened
+from exness.core.events import Record, TradeOpened
 from exness.core.instruments import Asset, Side, TradeId
 from exness.core.rejects import Refusal, Reject, Slipped, TooLittle
 from exness.core.rules import Rules
+from exness.core.trades import Trade
 from tests.core.orders import TOUCH
 from tests.support.books import (
     ANN,

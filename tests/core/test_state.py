@@ -113,7 +113,7 @@ def _owe(state: State) -> None:
 def _other_margin(state: State) -> None:
     trades = state.accounts[ANN].trades
     assert isinstance(trades, dict)
-    trades["o-1"] = msgspec.structs.replace(trades["o-1"], margin=1)
+    trades[TradeId("o-1")] = msgspec.structs.replace(trades[TradeId("o-1")], margin=1)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_accounts_that_hold_nothing_share_one_mapping_that_nobody_can_write_to()
     assert ann.trades is NOTHING, "given back with the last trade"
     assert list(ann.seen) == ["mine"]
     with pytest.raises(TypeError):
-        NOTHING["t"] = 1  # type: ignore[index]
+        NOTHING["t"] = 1  # type: ignore[index, assignment]
     assert_books_balance(desk.state)
 
 

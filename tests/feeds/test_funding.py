@@ -25,7 +25,7 @@ def test_a_row_holds_from_its_time_until_the_next_and_what_shorts_pay_is_the_opp
     scheduled = Rates(funding_interval_s=3_600, funding_rate=FundingSource.SCHEDULE)
     rules = Rules(LISTINGS, rates=dict.fromkeys(LISTINGS, scheduled), funding_rows=found)
     times = (AT - 1, AT, AT + 28_800 * SECOND - 1, AT + 28_800 * SECOND)
-    assert [rules.funding_of(SOL, at) for at in times] == [
+    assert [rules.funding_of(SOL, at, 0) for at in times] == [
         (0, 0),
         (10_000, -10_000),
         (10_000, -10_000),

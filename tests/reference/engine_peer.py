@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from exness.core import commands as c
 from exness.core import events as e
 from exness.core.audit import audit
+from exness.core.capture import decode_header, digest_of, encode_header
 from exness.core.commands import TimeInForce
 from exness.core.engine import Engine
 from exness.core.instruments import AccountId, Asset, Execution, Instrument, LimitFill, OrderId, Side, Trigger
@@ -21,6 +23,7 @@ from exness.core.trades import Exit, Kind, Order, Trade, Trailing
 from tests.reference.rulebook import commands as r
 from tests.reference.rulebook import rules as rulebook
 from tests.reference.rulebook.commands import Outcome, Refused
+from tests.support.states import picture_of, replayed, restore
 
 SECOND = 1_000_000
 Told = dict[str, Any]
@@ -427,7 +430,7 @@ def answered(outcome: EngineOutcome) -> tuple[Refused | None, tuple[int, int] | 
     """The refusal, and the records that are repeated."""
     match outcome:
         case Refusal():
-            return _refused(outcome), None
+            return refused(outcome), None
         case Repeated(seen):
             return None, (seen.seq, seen.last)
         case Done():
@@ -467,7 +470,7 @@ def _rates_changes(given: Mapping[str, Any]) -> Told:
     return {names.get(name, name): getattr(whole, names.get(name, name)) for name in changes}
 
 
-def _refused(refusal: Refusal) -> Refused:
+def refused(refusal: Refusal) -> Refused:
     figures = refusal.figures
     if refusal.reject is Reject.INVALID_REQUEST:
         return Malformed("bad_request")
@@ -480,3 +483,41 @@ def _refused(refusal: Refusal) -> Refused:
     if values.get("figure") == "trailing_percent":
         values["figure"] = "percent"
     return Refused(refusal.reject.value, **values)
+
+
+class ReopenedPeer(EnginePeer):
+    """The same, with an engine that is made anew now and then: from a picture of its state, which must be that which
+    its records lead to."""
+
+    def __init__(self, rules: rulebook.Rules, start: int) -> None:
+        super().__init__(rules, start)
+        self.records: list[e.Record] = []
+        self.commands = 0
+
+    def execute(self, command: r.Command, at: int) -> Outcome:
+        outcome = super().execute(command, at)
+        self.commands += 1
+        if self.commands % 17 == 0:
+            self._reopen()
+        return outcome
+
+    def told(self, record: e.Record) -> Told:
+        self.records.append(record)
+        return super().told(record)
+
+    def _reopen(self) -> None:
+        before = self.state
+        header, accounts = picture_of(before)
+        after = restore(decode_header(encode_header(header)), accounts)
+        audit(after)
+        assert digest_of(after) == digest_of(before) == digest_of(replayed(map(_as_stored, self.records)))
+        for asset, market in before.markets.items():
+            after.market(asset).price = market.price  # which a feed brings again
+        due = before.due
+        self.engine = Engine(rules_of(self.rules), after, 3)
+        for asset in self.engine.rules.instruments:
+            after.due.settle_next(asset, due.settlement_of(asset))
+
+
+def _as_stored(record: e.Record) -> e.Record:
+    return msgspec.json.decode(msgspec.json.encode(record), type=e.Record)

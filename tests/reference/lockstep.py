@@ -9,11 +9,12 @@ from dataclasses import asdict
 from random import Random
 from typing import Any, Protocol
 
+from tests.reference.choices import START
 from tests.reference.rulebook.book import Account, Book, Exit, Order, Trade
 from tests.reference.rulebook.commands import Command, Outcome
 from tests.reference.rulebook.exchange import Exchange
 from tests.reference.rulebook.rules import Rules
-from tests.reference.stories import START, Writer
+from tests.reference.stories import Writer
 
 Picture = dict[str, Any]
 

@@ -28,6 +28,7 @@ EVENTS = {
     "order_triggered",
     "profile_set",
     "rates_set",
+    "started_afresh",
     "trade_changed exits",
     "trade_changed funding",
     "trade_changed leverage",
@@ -100,8 +101,8 @@ def test_a_twin_tells_the_same() -> None:
         lockstep.run(seed, LENGTH, lockstep.Twin)
 
 
-def _down(position: Any, price: int, rate: int) -> Any:
-    settled = CLOSE(position, price, rate)
+def _down(position: Any, price: int, rate: int, room: int) -> Any:
+    settled = CLOSE(position, price, rate, room)
     if settled.fee == 0:
         return settled
     return formulas.Settled(settled.pnl, settled.fee - 1, settled.returned + 1, settled.shortfall)

@@ -20,7 +20,6 @@ from exness.core.events import (
     Deposited,
     Event,
     Record,
-    Trade,
     TradeClosed,
     TradeOpened,
 )
@@ -42,6 +41,7 @@ from exness.core.rejects import (
 )
 from exness.core.rules import Rules
 from exness.core.state import SeenOrder, State
+from exness.core.trades import Trade
 
 PRICE_LIFE_US = 30_000_000
 MICRO = 10**6

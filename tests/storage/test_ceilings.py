@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from exness.core import decide, margin
+from exness.core import margin
 from exness.core.capture import digest_of
 from exness.core.ceilings import MOST_HELD, STORED
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
+from exness.core.decide import accounts, opening
 from exness.core.events import Record, TradeClosed
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, TradeId
@@ -201,7 +202,9 @@ def desk_of_a_version_without_ceilings() -> Desk:
     and lost more than 64 bits hold. No figure was so alone: that would have stopped it."""
     desk, unit = Desk(WIDE_RULES), 10**18
     wide = Bounds(0, 10**40)
-    with patch.object(margin, "MOST_HELD", 10**40), patch.multiple(decide, FIRST_DEPOSIT=wide, DEPOSIT=wide, HELD=wide):
+    deposits = patch.multiple(accounts, FIRST_DEPOSIT=wide, DEPOSIT=wide, HELD=wide)
+    sizes = patch.object(opening, "MOST_SIZE", 10**40)
+    with patch.object(margin, "MOST_HELD", 10**40), deposits, sizes:
         desk.do(OpenAccount(RICH, "rich@example.com", 9 * unit))
         for number in range(4):
             price(desk, 1_000_000)

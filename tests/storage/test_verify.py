@@ -212,7 +212,9 @@ FORGED = {
     "when a trade says it was opened": with_trade(OPENED, opened_at=OPENED.event.trade.opened_at - 1),
     "a balance after opening": changed(OPENED, balance=OPENED.event.balance - 1),
     "a client order id": with_trade(OPENED, client_order="another"),
-    "what a trade pushes out of the window": changed(with_trade(OPENED, client_order="x"), forgets=("unknown",)),
+    "what a trade pushes out of the window": changed(
+        with_trade(OPENED, client_order="x"), fingerprint="x", forgets=("unknown",)
+    ),
     "a shortfall": changed(LIQUIDATED, shortfall=LIQUIDATED.event.shortfall + 1),
     "a mark that is not the middle": changed(LIQUIDATED, price=LIQUIDATED.event.price + 1),
     "bid and ask around the same mark": changed(LIQUIDATED, bid=BID - 1, ask=ASK + 1),

@@ -8,12 +8,13 @@ from exness.core import money
 from exness.core.audit import audit
 from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Engine
-from exness.core.events import Event, Record, Trade, TradeClosed, TradeOpened
+from exness.core.events import Event, Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State
+from exness.core.trades import Trade
 from exness.runtime.listings import Listing
 
 SOL, ETH, BTC = Asset("SOL"), Asset("ETH"), Asset("BTC")

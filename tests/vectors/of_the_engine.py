@@ -295,7 +295,6 @@ class EnginePlay:
         return told
 
     def _execute(self, command: c.Command) -> Events:
-        """With all its steps."""
         outcome = self.engine.execute(command, self.at)
         if isinstance(outcome, Refusal):
             return [{"refused": outcome.reject.value}]

@@ -225,13 +225,15 @@ class RulebookPlay:
         modes = {key: rules[key] for key in ("execution", "trigger", "limit_fill") if key in rules}
         self.exchange = Exchange(Rules(assets, **modes), start)
         self.at = start
+        if rules.get("insurance"):
+            self.exchange.execute(c.DepositHouse(rules["insurance"]), start)
 
     def do(self, step: Given) -> Events:
         book = self.exchange.book
         self.at = step["at"] * SECOND if "at" in step else self.at
         if step.get("account", "") not in ("", *book.accounts):
             self.exchange.execute(c.OpenAccount(step["account"], step["account"], 0), self.at)
-        outcome = self.exchange.execute(command_of(step, self._owner), self.at)
+        outcome = self.exchange.execute(command_of(self._by_its_names(step), self._owner), self.at)
         book.check()
         events = [self._told(each) for each in outcome.events if each["event"] != "net_leverage_set"]
         return events if outcome.refusal is None else [*events, {"refused": outcome.refusal.code}]
@@ -245,13 +247,26 @@ class RulebookPlay:
                 return account
         return next(iter(book.accounts))
 
+    def _by_its_names(self, step: Given) -> Given:
+        """An amended exit has a price and a size, whatever the step calls them."""
+        exits = {each.id: each for trade in self.exchange.book.trades.values() for each in trade.exits}
+        if step["do"] != "amend" or step["id"] not in exits:
+            return step
+        names = {"quantity": "size", "stop": "price"}
+        if exits[step["id"]].kind == "limit":
+            names["limit"] = "price"
+        return {names.get(name, name): value for name, value in step.items()}
+
     def _told(self, event: Given) -> Given:
         """The vectors show an exit over all there is as the position's own, whoever made it."""
         trade = self.exchange.book.trades.get(event.get("order", ""))
         if event["event"] != "trade_changed" or trade is None:
             return event
         whole = {each.kind: each.price for each in trade.exits if each.size is None and each.trailing is None}
-        return {**event, **{kind: whole.get(kind) for kind in ("take_profit", "stop_loss")}}
+        shown = {kind: whole.get(kind) for kind in ("take_profit", "stop_loss")}
+        trailing = event["trailing"]
+        said = {key: value for key, value in vars(trailing or Trailing()).items() if value is not None}
+        return {**event, **shown, "trailing": said or None}
 
     def accounts(self) -> dict[str, Given]:
         book = self.exchange.book
@@ -317,7 +332,7 @@ def _opening(step: Given) -> c.Command:
     waiting: Given = {
         "limit": step.get("limit"),
         "stop": step.get("stop"),
-        "tif": step.get("tif"),
+        "tif": step.get("tif", step.get("time_in_force")),
         "expires_at": _expiry(step),
         "post_only": step.get("post_only", False),
     }

@@ -22,7 +22,7 @@ from exness.core.rejects import (
     UsedBefore,
     Wrong,
 )
-from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PRICE, SLIPPAGE
+from exness.core.rules import CLIENT_ORDER, DEPOSIT, FIRST_DEPOSIT, HELD, LEVERAGE, MARGIN, PERCENT, PRICE, SLIPPAGE
 from exness.core.trades import Kind
 from exness.web.v1.errors import render
 from exness.web.v1.refusals import FIELDS, refused, sentence
@@ -80,6 +80,24 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
         '{"required":"5000.000001","available":"0.000000"}',
     ),
     *[
+        (reject, None, None)
+        for reject in (
+            Reject.ORDER_NOT_FOUND,
+            Reject.WOULD_TAKE,
+            Reject.WOULD_REST,
+            Reject.REDUCE_ONLY_REJECTED,
+            Reject.AMOUNT_TOO_SMALL,
+        )
+    ],
+    (Reject.INVALID_REQUEST, Wrong("kind", "be a limit"), '{"field":"kind","must":"be a limit"}'),
+    (Reject.WOULD_TRIGGER, Reached(BTC, 5, 4, Kind.STOP_LOSS), '{"price":"0.0005","level":"0.0004"}'),
+    (Reject.MARGIN_TOO_LOW, TooMuch(7), '{"removable":"0.000007"}'),
+    (
+        Reject.POSITION_LIMIT,
+        OverLimit(Limit.TIER_LEVERAGE, 5_000, 10_000),
+        '{"limit":"max_leverage","allowed":"50","wouldBe":"100"}',
+    ),
+    *[
         (Reject.AMOUNT_OUT_OF_RANGE, wrong, f'{{"figure":"{name}","allowed":"{allowed}","given":"{given}"}}')
         for wrong, name, allowed, given in (
             (OutOfRange(Figure.DEPOSIT, -1, *FIRST_DEPOSIT), "deposit", f"0.000000 to {ALL}", "-0.000001"),
@@ -89,6 +107,8 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
             (OutOfRange(Figure.LEVERAGE, 99, *LEVERAGE), "leverage", "1.00 to 100.00", "0.99"),
             (OutOfRange(Figure.SLIPPAGE, 9, *SLIPPAGE), "slippage", "10 to 10000", "9"),
             (OutOfRange(Figure.CLIENT_ORDER, 65, *CLIENT_ORDER), "clientOrderId", "1 to 64", "65"),
+            (OutOfRange(Figure.PERCENT, 0, *PERCENT), "percent", "1 to 10000", "0"),
+            (OutOfRange(Figure.STOP, 0, *PRICE, BTC), "stopPrice", "0.0001 to 99999999999999.9999", "0.0000"),
             (
                 OutOfRange(Figure.EXPECTED_PRICE, 0, *PRICE, BTC),
                 "expectedPrice",

@@ -47,9 +47,11 @@ from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State
 
-__all__ = ["DECIDE", "decide_account", "decide_close", "decide_deposit", "decide_open"]
+__all__ = ["DECIDE", "Decider", "decide_account", "decide_close", "decide_deposit", "decide_open"]
 
-DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]] = {
+Decider = Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]
+
+DECIDE: dict[type[Command], Decider] = {
     OpenAccount: decide_account,
     Deposit: decide_deposit,
     OpenTrade: decide_open,

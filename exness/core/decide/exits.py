@@ -6,13 +6,13 @@ from msgspec.structs import replace
 from exness.core.client_orders import asked_of, repeat, wrong_name
 from exness.core.commands import AddExit, AmendOrder, SetExits
 from exness.core.decide import guards
-from exness.core.decide.funds import funds_of
 from exness.core.decide.opening import trailing_exit
 from exness.core.decide.parts import NOT_FOUND, TOO_SMALL, close_part, is_too_small, part_of, without
 from exness.core.events import CloseReason, EndStatus, Event, TradeChanged, Why
 from exness.core.instruments import LimitFill, OrderId, Side
 from exness.core.outcomes import Repeated
 from exness.core.prices import Price
+from exness.core.rates import FREE
 from exness.core.rejects import Figure, Limit, Refusal
 from exness.core.rules import SIZE, Rules
 from exness.core.state import Account, State
@@ -29,7 +29,7 @@ def decide_exits(state: State, rules: Rules, command: SetExits, at: int) -> list
     take_profit = None if c.take_profit is UNSET else c.take_profit
     stop_loss = None if c.stop_loss is UNSET else c.stop_loss
     trailing = None if c.trailing_stop is UNSET else c.trailing_stop
-    refusal = guards.wrong_exits(trade.side, take_profit, stop_loss, trailing)
+    refusal = guards.wrong_exits(trade.side, take_profit, stop_loss, trailing) or guards.unchangeable(trade)
     if refusal is not None:
         return refusal
     price = state.fresh_price(trade.asset, at)
@@ -65,7 +65,7 @@ def decide_exit(state: State, rules: Rules, command: AddExit, at: int) -> list[E
     refusal = guards.wrong_part(command.percent, command.margin, command.size, least=1)
     if command.kind not in (Kind.TAKE_PROFIT, Kind.STOP_LOSS, Kind.LIMIT):
         refusal = refusal or guards.wrong("kind", "be take_profit, stop_loss or limit")
-    refusal = refusal or guards.wrong_price(price=command.price)
+    refusal = refusal or guards.wrong_price(price=command.price) or guards.unchangeable(trade)
     if refusal is not None:
         return refusal
     price = state.fresh_price(trade.asset, at)
@@ -201,16 +201,18 @@ def fire_exit(state: State, rules: Rules, trade: Trade, exit_: Exit, price: Pric
         )
         exits = tuple([rests if each.number == exit_.number else each for each in trade.exits])
         return [TradeChanged(replace(trade, exits=exits), Why.TRIGGERED, account.free, exit=order.id)]
-    rates = rules.rates_of(trade.asset)
+    rates = rules.rates.get(trade.asset, FREE)
     rate = rates.taker
     if exit_.kind is Kind.LIMIT:
         rate = rates.maker
         if rules.limit_fill is LimitFill.LIMIT:
             fills_at = exit_.price
-    size = min(exit_.size, trade.size) or trade.size
-    reason = _REASONS[exit_.kind]
-    funds = funds_of(state, account)
-    return [close_part(trade, size, fills_at, rate, price.mark, rates, reason, funds, exit_.id, exit_)]
+    size, by = trade.size, None
+    if order is not None:
+        size, by = min(order.size, size) or size, order.id
+    reason, bound = _REASONS[exit_.kind], account.locked + account.reserved
+    free, insurance = account.free, state.house.insurance
+    return [close_part(trade, size, fills_at, rate, price.mark, rates, reason, free, bound, insurance, by, exit_)]
 
 
 def _is_past(side: Side, price: int, limit: int) -> bool:

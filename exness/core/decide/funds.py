@@ -2,8 +2,8 @@
 
 import msgspec
 
-from exness.core import margin
 from exness.core.ceilings import MOST_HELD
+from exness.core.events import TradeClosed, TradeReduced
 from exness.core.state import Account, State
 
 
@@ -17,10 +17,6 @@ class Funds(msgspec.Struct, gc=False):
     left_out: int = 0
     """The notional of an order that what is decided comes from: as `books` keeps it."""
 
-    def most_pnl(self, part: int) -> int:
-        """The most that a close of so much margin can gain."""
-        return margin.most_pnl(self.free, self.bound, part)
-
     @property
     def most(self) -> int:
         """The most that it can still come to hold."""
@@ -31,11 +27,11 @@ class Funds(msgspec.Struct, gc=False):
         self.free += reserved
         self.bound -= reserved
 
-    def close(self, part: int, returned: int, covered: int) -> None:
-        """A trade, or a part of it, of so much margin has ended."""
-        self.free += returned
-        self.bound -= part
-        self.insurance -= covered
+    def take(self, event: TradeClosed | TradeReduced) -> None:
+        """A trade, or a part of it, has ended."""
+        self.free += event.returned
+        self.bound -= event.margin
+        self.insurance -= event.covered
         self.seq += 1
 
 

@@ -19,10 +19,10 @@ from exness.core.rejects import (
     TooLittle,
     Wrong,
 )
-from exness.core.rules import PRICE, TRAILING_PERCENT, Bounds, Rules
+from exness.core.rules import PRICE, SIZE, TRAILING_PERCENT, Bounds, Rules
 from exness.core.state import Account, State
 from exness.core.tick_order import exit_is_reached
-from exness.core.trades import Kind, Trailing
+from exness.core.trades import Kind, Trade, Trailing
 
 _LONG = Side.LONG
 
@@ -114,13 +114,16 @@ def exits_out_of_range(
     )
 
 
-def would_liquidate(asset: Asset, line: Line, rates: Rates, price: int, mark: int) -> tuple[int, Refusal | None]:
-    """Its liquidation price under the rates of now, and the refusal if that is reached at this mark: at the touch, a
-    very wide book is enough. `price` is what it would come about at."""
+def due_at_once(asset: Asset, price: int, mark: int, liquidation: int) -> Refusal:
+    """The mark is at its liquidation price: at the touch, a very wide book is enough. `price` is what it would come
+    about at."""
+    return Refusal(Reject.WOULD_LIQUIDATE, DueAtOnce(asset, price, mark, liquidation))
+
+
+def would_liquidate(asset: Asset, line: Line, rates: Rates, price: int, mark: int) -> Refusal | None:
+    """It is due at this mark, under the rates of now."""
     liquidation = liquidation_price(line, rates)
-    if is_reached(line.side, liquidation, mark):
-        return liquidation, Refusal(Reject.WOULD_LIQUIDATE, DueAtOnce(asset, price, mark, liquidation))
-    return liquidation, None
+    return due_at_once(asset, price, mark, liquidation) if is_reached(line.side, liquidation, mark) else None
 
 
 def would_trigger(asset: Asset, kind: Kind, side: Side, level: int | None, price: int) -> Refusal | None:
@@ -141,21 +144,22 @@ def exits_would_trigger(
 def over_limit(
     state: State,
     rules: Rules,
+    rates: Rates,
     account: Account,
     asset: Asset,
     added: int,
     whole: Line,
     leverage: int,
-    *,
     new_trades: int = 1,
-    freed: int = 0,
     left_out: int = 0,
+    freed: int = 0,
 ) -> Refusal | None:
     """The first limit that would be broken. `added` and `freed` are notionals that come and go, `left_out` that of an
     order which this comes from, all as `books` keeps them; `whole` is the position that there would be."""
-    trades = len(account.trades) + new_trades
-    if new_trades and trades > rules.max_open_trades_per_account:
-        return over(Limit.OPEN_TRADES_PER_ACCOUNT, rules.max_open_trades_per_account, trades)
+    if new_trades:
+        trades = len(account.trades) + new_trades
+        if trades > rules.max_open_trades_per_account:
+            return over(Limit.OPEN_TRADES_PER_ACCOUNT, rules.max_open_trades_per_account, trades)
     market = state.markets.get(asset)
     mine = account.notional - left_out - freed + added
     here = (0 if market is None else market.open_interest) - freed + added
@@ -163,7 +167,7 @@ def over_limit(
         return over(Limit.NOTIONAL_PER_ACCOUNT, rules.max_notional_per_account, -(-mine // NOTIONAL_UNIT))
     if here > rules.max_open_interest_per_asset * NOTIONAL_UNIT:
         return over(Limit.OPEN_INTEREST_PER_ASSET, rules.max_open_interest_per_asset, -(-here // NOTIONAL_UNIT))
-    return over_tier(rules.rates_of(asset), whole, leverage)
+    return over_tier(rates, whole, leverage) if rates.maintenance else None
 
 
 def over_tier(rates: Rates, whole: Line, leverage: int) -> Refusal | None:
@@ -176,10 +180,21 @@ def over(limit: Limit, allowed: int, would_be: int) -> Refusal:
     return Refusal(Reject.POSITION_LIMIT, OverLimit(limit, allowed, would_be))
 
 
-def too_little(required: int, available: int) -> Refusal | None:
-    if required <= available:
-        return None
+def too_little(required: int, available: int) -> Refusal:
     return Refusal(Reject.INSUFFICIENT_MARGIN, TooLittle(required, available))
+
+
+def not_enough(required: int, available: int) -> Refusal | None:
+    return None if required <= available else too_little(required, available)
+
+
+def unchangeable(trade: Trade) -> Refusal | None:
+    """It is of a release that knew no ceiling of sizes: it can only be closed whole."""
+    return None if trade.size <= SIZE.most else too_large(trade.size)
+
+
+def too_large(size: int) -> Refusal:
+    return Refusal(Reject.AMOUNT_OUT_OF_RANGE, OutOfRange(Figure.SIZE, size, *SIZE))
 
 
 # --- what decisions are made on -------------------------------------------------------------------------------------

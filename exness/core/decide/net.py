@@ -24,6 +24,7 @@ from exness.core.events import (
 )
 from exness.core.instruments import Asset, TradeId
 from exness.core.line import Line, average_entry, entry_fee, increased, liquidation_price, net_line, settle
+from exness.core.margin import most_pnl
 from exness.core.prices import Price
 from exness.core.rejects import Figure, Refusal, Reject
 from exness.core.rules import COST, SIZE, Rules
@@ -121,8 +122,11 @@ def plan(
         base = held.line
     elif held is not None:
         reduces = min(order.quantity, held.size)
-        part, _ = what_closes(held.line, reduces, rules.rates_of(order.asset), mark)
-        proceeds = settle(part, entry, rate, funds.insurance, funds.most_pnl(part.margin)).returned
+        part = held.line
+        if reduces < held.size:
+            part, _ = what_closes(part, reduces, rules.rates_of(order.asset), mark)
+        most = most_pnl(funds.free, funds.bound, part.margin)
+        proceeds = settle(part, entry, rate, funds.insurance, most).returned
     left = order.quantity - reduces if opens else 0
     if not left:
         return Plan(held, reduces, None, None, 0, proceeds)
@@ -142,15 +146,16 @@ def _may_open(state: State, rules: Rules, account: Account, order: Order, todo: 
     return guards.over_limit(
         state,
         rules,
+        rules.rates_of(order.asset),
         account,
         order.asset,
         added,
         todo.whole,
         leverage_of(rules, account, order.asset),
-        new_trades=int(todo.held is None),
-        freed=freed,
-        left_out=funds.left_out,
-    ) or guards.too_little(todo.required, funds.free + todo.proceeds)
+        int(todo.held is None),
+        funds.left_out,
+        freed,
+    ) or guards.not_enough(todo.required, funds.free + todo.proceeds)
 
 
 def _fits(rules: Rules, asset: Asset, todo: Plan, entry: int, mark: int) -> Refusal | None:
@@ -160,7 +165,7 @@ def _fits(rules: Rules, asset: Asset, todo: Plan, entry: int, mark: int) -> Refu
     return (
         guards.out_of_range(Figure.SIZE, todo.whole.size, SIZE)
         or guards.out_of_range(Figure.COST, todo.whole.cost, COST)
-        or guards.would_liquidate(asset, todo.whole, rules.rates_of(asset), entry, mark)[1]
+        or guards.would_liquidate(asset, todo.whole, rules.rates_of(asset), entry, mark)
     )
 
 
@@ -252,9 +257,11 @@ def do(
     paid = rates.taker if rate is None else rate
     events: list[Event] = []
     if todo.held is not None and todo.reduces:
-        events.append(
-            close_part(todo.held, todo.reduces, entry, paid, price.mark, rates, CloseReason.ORDER, funds, order.id)
-        )
+        free, bound, insurance = funds.free, funds.bound, funds.insurance
+        by, reason = order.id, CloseReason.ORDER
+        closed = close_part(todo.held, todo.reduces, entry, paid, price.mark, rates, reason, free, bound, insurance, by)
+        funds.take(closed)
+        events.append(closed)
     if todo.opens is None or todo.whole is None:
         return events
     balance = funds.free - todo.required

@@ -189,8 +189,22 @@ def _close_at_once(state: State, rules: Rules, account: Account, c: NetOrder, pr
     size = held.size if c.quantity is None else min(c.quantity, held.size)
     if is_too_small(held.line, size):
         return TOO_SMALL
-    funds = funds_of(state, account)
-    return [close_part(held, size, entry, rates.taker, price.mark, rates, CloseReason.ORDER, funds, c.order_id)]
+    bound, insurance = account.locked + account.reserved, state.house.insurance
+    return [
+        close_part(
+            held,
+            size,
+            entry,
+            rates.taker,
+            price.mark,
+            rates,
+            CloseReason.ORDER,
+            account.free,
+            bound,
+            insurance,
+            c.order_id,
+        )
+    ]
 
 
 def _add_exit(

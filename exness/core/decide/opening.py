@@ -1,29 +1,31 @@
 """Opening a trade of its own: at the market, and by an order that is filled."""
 
+from msgspec.structs import replace
+
 from exness.core import margin
 from exness.core.books import NOTIONAL_UNIT
-from exness.core.client_orders import fingerprint, forgotten, repeat, wrong_name
+from exness.core.ceilings import MOST_HELD, MOST_SIZE
+from exness.core.client_orders import fingerprint, forgotten, repeat
 from exness.core.commands import NetOrder, OpenTrade, PlaceOrder
 from exness.core.decide import guards
-from exness.core.decide.funds import Funds, funds_of
 from exness.core.events import Event, TradeOpened
-from exness.core.instruments import LEVERAGE_UNIT, Asset, Side, TradeId
-from exness.core.line import entry_fee, trade_line
+from exness.core.instruments import LEVERAGE_UNIT, Asset, Instrument, Side, TradeId
+from exness.core.line import entry_fee, liquidation_price, trade_line
 from exness.core.outcomes import Repeated
 from exness.core.prices import Price
+from exness.core.rates import FREE, Rates
 from exness.core.rejects import Figure, Refusal, Reject, Slipped
-from exness.core.rules import LEVERAGE, MARGIN, SIZE, SLIPPAGE, Rules
+from exness.core.rules import LEVERAGE, MARGIN, SLIPPAGE, Bounds, Rules, out_of_range
 from exness.core.state import Account, State
 from exness.core.tick_order import opens_at, stops_at
-from exness.core.trades import PLACES, Exit, Kind, Order, Trade, Trailing
+from exness.core.trades import Exit, Kind, Order, Trade, Trailing
 
 SIZE_NOTIONAL = NOTIONAL_UNIT // LEVERAGE_UNIT
 """Of one unit of a trade's size, as `books` keeps notionals."""
 
+_LONG = Side.LONG  # to look it up for every trade would take 80 ns each
 Wish = OpenTrade | PlaceOrder | Order
 """What says what is to be opened."""
-OwnExits = tuple[Exit | None, Exit | None, Exit | None]
-"""Take profit, stop loss, trailing stop."""
 
 
 def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list[Event] | Refusal | Repeated:
@@ -36,29 +38,42 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
         used = repeat(account, command, instrument)
         if used is not None:
             return used
-    exits = (command.take_profit, command.stop_loss, command.trailing_stop)
-    refusal = None if exits == _NO_EXITS else guards.wrong_exits(command.side, *exits)
-    if refusal is not None:
-        return refusal
+    has_exits = _has_exits(command)
+    if has_exits:
+        refusal = guards.wrong_exits(command.side, command.take_profit, command.stop_loss, command.trailing_stop)
+        if refusal is not None:
+            return refusal
     price = state.fresh_price(asset, at)
     if instrument is None or price is None or price.suspect:
         return guards.no_price(state, asset, at)
-    refusal = (
-        wrong_amounts(rules, asset, command.margin, command.leverage)
-        or wrong_slippage(asset, command)
-        or wrong_name(command)
-        or (None if exits == _NO_EXITS else guards.exits_out_of_range(asset, *exits))
-    )
+    refusal = _wrong_figures(instrument, command)
+    if refusal is None and has_exits:
+        exits = command.take_profit, command.stop_loss, command.trailing_stop
+        refusal = guards.exits_out_of_range(asset, *exits)
     if refusal is not None:
         return refusal
-    entry, rate = opens_at(rules.execution, price, command.side), rules.rates_of(asset).taker
-    opened = open_at(state, rules, account, command, command.trade_id, price, entry, rate, at, funds_of(state, account))
-    if not isinstance(opened, TradeOpened) or command.client_order is None:
-        return [opened] if isinstance(opened, TradeOpened) else opened
+    rates = rules.rates.get(asset, FREE)
+    entry = opens_at(rules.execution, price, command.side)
+    opened = open_at(
+        state,
+        rules,
+        account,
+        command,
+        command.trade_id,
+        price,
+        entry,
+        rates,
+        rates.taker,
+        at,
+        state.seq + 1,
+        account.free,
+    )
+    if isinstance(opened, Refusal):
+        return opened
+    if command.client_order is None:
+        return [opened]
     forgets = forgotten(account, rules.client_order_ids_per_account)
-    return [
-        TradeOpened(opened.trade, opened.balance, fingerprint(command), forgets, opened.fee),
-    ]
+    return [TradeOpened(opened.trade, opened.balance, fingerprint(command), forgets, opened.fee)]
 
 
 def open_at(
@@ -69,61 +84,71 @@ def open_at(
     trade_id: TradeId,
     price: Price,
     entry: int,
+    rates: Rates,
     rate: int,
     at: int,
-    funds: Funds,
+    seq: int,
+    free: int,
+    left_out: int = 0,
 ) -> TradeOpened | Refusal:
-    """What opening at `entry` comes to, with a commission at `rate`; `price` is what it is judged by."""
+    """What opening at `entry` comes to, with a commission at `rate`, by record `seq`. `price` is what it is judged by,
+    `free` the balance it is paid from, and `left_out` the notional of an order that it comes from."""
     asset, side, margin_, leverage = wish.asset, wish.side, wish.margin, wish.leverage
     line = trade_line(side, margin_, leverage, entry)
-    liquidation, due = guards.would_liquidate(asset, line, rules.rates_of(asset), entry, price.mark)
-    refusal = due or slipped(wish, entry)
-    has_exits = not (wish.stop_loss is None and wish.take_profit is None and wish.trailing_stop is None)
-    looked_at = stops_at(rules, price, side, opening=False) if has_exits else 0
-    if refusal is None and has_exits:
-        refusal = guards.exits_would_trigger(asset, side, wish.take_profit, wish.stop_loss, looked_at)
-    notional = line.size * SIZE_NOTIONAL
-    fee = entry_fee(line, rate)
-    refusal = (
-        refusal
-        or guards.over_limit(state, rules, account, asset, notional, line, leverage, left_out=funds.left_out)
-        or guards.out_of_range(Figure.SIZE, line.size, SIZE)  # after the limits, as it has always been answered
-        or guards.too_little(margin_ + fee, funds.free)
+    liquidation = liquidation_price(line, rates)
+    if price.mark <= liquidation if side is _LONG else price.mark >= liquidation:
+        return guards.due_at_once(asset, entry, price.mark, liquidation)
+    if type(wish) is OpenTrade and wish.slippage is not None:
+        refusal = slipped(wish, entry)
+        if refusal is not None:
+            return refusal
+    has_exits = _has_exits(wish)
+    if has_exits:
+        refusal = _exits_would_trigger(rules, wish, price)
+        if refusal is not None:
+            return refusal
+    refusal = guards.over_limit(
+        state, rules, rates, account, asset, line.size * SIZE_NOTIONAL, line, leverage, 1, left_out
     )
     if refusal is not None:
         return refusal
+    if line.size > MOST_SIZE:  # after the limits, as it has always been answered
+        return guards.too_large(line.size)
+    fee = entry_fee(line, rate) if rate else 0
+    balance = free - margin_ - fee
+    if balance < 0:
+        return guards.too_little(free - balance, free)
     trade = Trade(
-        trade_id,
-        account.id,
-        asset,
-        side,
-        margin_,
-        leverage,
-        entry,
-        liquidation,
-        at,
-        funds.seq,
-        line.size,
-        wish.client_order,
-        0,
-        0,
-        fee,
-        0,
-        0,
-        *(own_exits(wish, side, looked_at, funds.seq) if has_exits else _NO_EXITS),
+        trade_id, account.id, asset, side, margin_, leverage, entry, liquidation, at, seq, line.size, wish.client_order
     )
-    return TradeOpened(trade, funds.free - margin_ - fee, "", (), fee)
+    if fee:
+        trade = replace(trade, commission=fee)
+    if has_exits:
+        trade = _with_exits(rules, trade, wish, price)
+    return TradeOpened(trade, balance, "", (), fee)
 
 
-def own_exits(wish: Wish, side: Side, looked_at: int, seq: int) -> OwnExits:
-    """The exits of a trade that opens by record `seq`. `looked_at` is where a trailing stop begins."""
-    first = seq * PLACES
-    take_profit = None if wish.take_profit is None else Exit(Kind.TAKE_PROFIT, first, wish.take_profit)
-    number = first + (take_profit is not None)
+def _has_exits(wish: Wish) -> bool:
+    return not (wish.take_profit is None and wish.stop_loss is None and wish.trailing_stop is None)
+
+
+def _exits_would_trigger(rules: Rules, wish: Wish, price: Price) -> Refusal | None:
+    looked_at = stops_at(rules, price, wish.side, opening=False)
+    return guards.exits_would_trigger(wish.asset, wish.side, wish.take_profit, wish.stop_loss, looked_at)
+
+
+def _with_exits(rules: Rules, trade: Trade, wish: Wish, price: Price) -> Trade:
+    """Their numbers are counted in their order. A trailing stop begins at what it looks at."""
+    number = trade.number
+    take_profit = None if wish.take_profit is None else Exit(Kind.TAKE_PROFIT, number, wish.take_profit)
+    number += take_profit is not None
     stop_loss = None if wish.stop_loss is None else Exit(Kind.STOP_LOSS, number, wish.stop_loss)
     number += stop_loss is not None
-    trailing = wish.trailing_stop
-    return take_profit, stop_loss, None if trailing is None else trailing_exit(trailing, side, looked_at, number)
+    trailing_stop = None
+    if wish.trailing_stop is not None:
+        looked_at = stops_at(rules, price, wish.side, opening=False)
+        trailing_stop = trailing_exit(wish.trailing_stop, wish.side, looked_at, number)
+    return replace(trade, take_profit=take_profit, stop_loss=stop_loss, trailing_stop=trailing_stop)
 
 
 def trailing_exit(trailing: Trailing, side: Side, price: int, number: int) -> Exit:
@@ -133,10 +158,20 @@ def trailing_exit(trailing: Trailing, side: Side, price: int, number: int) -> Ex
     return Exit(Kind.TRAILING_STOP, number, 0 if waits else price, trailing)
 
 
+def _wrong_figures(instrument: Instrument, command: OpenTrade) -> Refusal | None:
+    """The first figure that no order can have."""
+    c = command
+    is_plain = c.slippage is None and c.expected_price is None and c.client_order is None
+    if is_plain and 0 < c.margin <= MOST_HELD and LEVERAGE_UNIT <= c.leverage <= instrument.max_leverage:
+        return None
+    found = out_of_range(instrument, c.margin, c.leverage, c.slippage, c.expected_price, c.client_order)
+    return Refusal(Reject.AMOUNT_OUT_OF_RANGE, found[0]) if found else None
+
+
 def wrong_amounts(rules: Rules, asset: Asset, margin: int, leverage: int) -> Refusal | None:
     most = rules.instruments[asset].max_leverage
     return guards.out_of_range(Figure.MARGIN, margin, MARGIN) or guards.out_of_range(
-        Figure.LEVERAGE, leverage, LEVERAGE._replace(most=most)
+        Figure.LEVERAGE, leverage, Bounds(LEVERAGE.least, most)
     )
 
 
@@ -146,14 +181,11 @@ def wrong_slippage(asset: Asset, command: OpenTrade | NetOrder) -> Refusal | Non
     )
 
 
-def slipped(wish: Wish | NetOrder, actual: int) -> Refusal | None:
+def slipped(wish: OpenTrade | NetOrder, actual: int) -> Refusal | None:
     """The price is further from the expected one than is allowed."""
-    if not isinstance(wish, OpenTrade | NetOrder) or wish.slippage is None:
+    if wish.slippage is None:
         return None
     expected = wish.seen_price if wish.expected_price is None else wish.expected_price
     if expected is None or not margin.slippage_exceeded(expected, actual, wish.slippage):
         return None
     return Refusal(Reject.SLIPPAGE_EXCEEDED, Slipped(wish.asset, expected, actual, wish.slippage))
-
-
-_NO_EXITS: tuple[None, None, None] = (None, None, None)

@@ -54,8 +54,12 @@ def decide_order(state: State, rules: Rules, command: PlaceOrder, at: int) -> li
     if c.asset not in rules.instruments or price is None or price.suspect:
         return guards.no_price(state, c.asset, at)
     refusal = _amounts(rules, c.asset, c) or wrong_name(command)
-    if refusal is not None:
-        return refusal
+    return refusal or _placed(state, rules, account, c, price, at)
+
+
+def _placed(
+    state: State, rules: Rules, account: Account, c: PlaceOrder, price: Price, at: int
+) -> list[Event] | Refusal:
     order = Order(
         c.order_id,
         account.id,
@@ -79,12 +83,12 @@ def decide_order(state: State, rules: Rules, command: PlaceOrder, at: int) -> li
         if isinstance(opened, Refusal) or c.client_order is None:
             return opened if isinstance(opened, Refusal) else [opened]
         forgets = forgotten(account, rules.client_order_ids_per_account)
-        return [replace(opened, fingerprint=fingerprint(command), forgets=forgets)]
+        return [replace(opened, fingerprint=fingerprint(c), forgets=forgets)]
     ioc = c.time_in_force is TimeInForce.IOC
     waiting = may_wait(state, rules, account, order, price, funds_of(state, account), ioc=ioc)
     if isinstance(waiting, Refusal):
         return waiting
-    asked = asked_of(account, rules, command, order.id, 1)
+    asked = asked_of(account, rules, c, order.id, 1)
     return [OrderPlaced(waiting, account.free - waiting.reserved, asked)]
 
 
@@ -108,9 +112,9 @@ def _take(
     entry, rates = opens_at(rules.execution, price, order.side), rules.rates_of(order.asset)
     if order.post_only:
         line = trade_line(order.side, order.margin, order.leverage, entry)
-        _, due = guards.would_liquidate(order.asset, line, rates, entry, price.mark)
+        due = guards.would_liquidate(order.asset, line, rates, entry, price.mark)
         return due or Refusal(Reject.WOULD_TAKE)
-    return open_at(state, rules, account, order, TradeId(order.id), price, entry, rates.taker, at, funds)
+    return _open(state, rules, account, order, price, entry, rates.taker, at, funds)
 
 
 def may_wait(
@@ -130,7 +134,7 @@ def may_wait(
     opening = _if_it_opens(rules, account, order, funds)
     refusal = None
     if opening is not None:
-        _, refusal = guards.would_liquidate(asset, opening[0], rates, order.price, order.price)
+        refusal = guards.would_liquidate(asset, opening[0], rates, order.price, order.price)
     if refusal is None and ioc:
         refusal = Refusal(Reject.WOULD_REST)
     refusal = refusal or _would_trigger(rules, order, price)
@@ -147,16 +151,17 @@ def may_wait(
         guards.over_limit(
             state,
             rules,
+            rates,
             account,
             asset,
             notional,
             whole,
             order.leverage,
-            new_trades=new_trades,
-            left_out=funds.left_out,
+            new_trades,
+            funds.left_out,
         )
         or guards.out_of_range(Figure.SIZE, line.size, SIZE)
-        or guards.too_little(reserve, funds.free)
+        or guards.not_enough(reserve, funds.free)
         or replace(order, opens=line.size if order.net else 0, reserved=reserve)
     )
 
@@ -224,7 +229,7 @@ def _amended_and_filled(
     rates = rules.rates_of(new.asset)
     opening = _if_it_opens(rules, account, new, funds)
     reserved = 0 if opening is None else opening[0].margin + entry_fee(opening[0], rates.dearer)
-    refusal = refusal or guards.too_little(reserved, funds.free)
+    refusal = refusal or guards.not_enough(reserved, funds.free)
     if refusal is not None:
         return refusal
     opens = opening[0].size if opening is not None and new.net else 0
@@ -340,11 +345,39 @@ def fill(
         return net.fill(state, rules, account, order, price, entry, rate, at, funds)
     ended = end(order, EndStatus.FILLED, "", funds.free)
     funds.seq += 1
-    opened = open_at(state, rules, account, order, TradeId(order.id), price, entry, rate, at, funds)
+    opened = _open(state, rules, account, order, price, entry, rate, at, funds)
     if isinstance(opened, Refusal):
         return [end(order, EndStatus.REFUSED, reason_of(opened), funds.free)]
     fired = order.fired or (funds.seq - 1) * PLACES
     return [replace(ended, filled=opened.trade.size, price=entry, fired=fired), opened]
+
+
+def _open(
+    state: State,
+    rules: Rules,
+    account: Account,
+    order: Order,
+    price: Price,
+    entry: int,
+    rate: int,
+    at: int,
+    funds: Funds,
+) -> TradeOpened | Refusal:
+    return open_at(
+        state,
+        rules,
+        account,
+        order,
+        TradeId(order.id),
+        price,
+        entry,
+        rules.rates_of(order.asset),
+        rate,
+        at,
+        funds.seq,
+        funds.free,
+        funds.left_out,
+    )
 
 
 def reason_of(refusal: Refusal) -> str:

@@ -6,7 +6,6 @@ from exness.core.ceilings import summed
 from exness.core.client_orders import asked_of, repeat, wrong_name
 from exness.core.commands import ChangeLeverage, ChangeMargin, CloseTrade, SetNetLeverage
 from exness.core.decide import guards
-from exness.core.decide.funds import Funds, funds_of
 from exness.core.events import (
     CloseReason,
     Event,
@@ -19,6 +18,7 @@ from exness.core.events import (
 from exness.core.instruments import Asset, OrderId
 from exness.core.line import (
     Line,
+    Settlement,
     average_entry,
     initial_margin,
     is_reached,
@@ -30,8 +30,9 @@ from exness.core.line import (
     split,
     with_margin,
 )
+from exness.core.margin import most_pnl
 from exness.core.outcomes import Repeated
-from exness.core.rates import Rates
+from exness.core.rates import FREE, Rates
 from exness.core.rejects import Figure, Refusal, Reject, TooMuch
 from exness.core.rules import HELD, LEVERAGE, PERCENT, SIZE, Bounds, Rules
 from exness.core.state import Account, State
@@ -48,33 +49,51 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
     account = state.accounts.get(command.account)
     if account is None:
         return NOT_FOUND
-    used = repeat(account, command) if command.client_order is not None else None
-    if used is not None:
-        return used
+    if command.client_order is not None:
+        used = repeat(account, command)
+        if used is not None:
+            return used
     trade = account.trades.get(command.trade_id)
     if trade is None:
         return NOT_FOUND
     is_part = not (command.percent is None and command.margin is None and command.size is None)
     refusal = guards.wrong_part(command.percent, command.margin, command.size, least=0) if is_part else None
+    if refusal is None and is_part:
+        refusal = guards.unchangeable(trade)
     if refusal is not None:
         return refusal
     price = state.fresh_price(trade.asset, at)
     if price is None:
         return guards.no_price(state, trade.asset, at)
-    refusal = wrong_name(command)
-    if refusal is not None:
-        return refusal
-    size = part_of(trade.line, command.percent, command.margin, command.size) if is_part else trade.size
-    if isinstance(size, Refusal):
-        return size
-    if is_part and is_too_small(trade.line, size):
-        return TOO_SMALL
-    exit_price, rates = closes_at(rules.execution, price, trade.side), rules.rates_of(trade.asset)
+    size = trade.size
+    if is_part:
+        part = part_of(trade.line, command.percent, command.margin, command.size)
+        if isinstance(part, Refusal):
+            return part
+        if is_too_small(trade.line, part):
+            return TOO_SMALL
+        size = part
+    if command.client_order is not None:
+        refusal = wrong_name(command)
+        if refusal is not None:
+            return refusal
+    rates = rules.rates.get(trade.asset, FREE)
+    exit_ = closes_at(rules.execution, price, trade.side)
     event = close_part(
-        trade, size, exit_price, rates.taker, price.mark, rates, CloseReason.USER, funds_of(state, account)
+        trade,
+        size,
+        exit_,
+        rates.taker,
+        price.mark,
+        rates,
+        CloseReason.USER,
+        account.free,
+        account.locked + account.reserved,
+        state.house.insurance,
     )
-    asked = asked_of(account, rules, command, trade.id, 1)
-    return [event if asked is None else replace(event, asked=asked)]
+    if command.client_order is None:
+        return [event]
+    return [replace(event, asked=asked_of(account, rules, command, trade.id, 1))]
 
 
 def part_of(line: Line, percent: int | None, margin: int | None, size: int | None) -> int | Refusal:
@@ -100,8 +119,6 @@ def is_too_small(line: Line, size: int) -> bool:
 
 def what_closes(line: Line, size: int, rates: Rates, mark: int) -> tuple[Line, Line | None]:
     """The part that closes and what stays: nothing, where that would be due."""
-    if size >= line.size:
-        return line, None
     part, left = split(line, size)
     if is_reached(left.side, liquidation_price(left, rates), mark):
         return line, None
@@ -116,52 +133,54 @@ def close_part(
     mark: int,
     rates: Rates,
     reason: CloseReason,
-    funds: Funds,
+    free: int,
+    bound: int,
+    insurance: int,
     by: OrderId | None = None,
     gone: Exit | None = None,
 ) -> TradeClosed | TradeReduced:
-    """The one way in which a trade, or a part of it, is closed and not liquidated. `gone` is the exit that does it."""
-    part, left = what_closes(trade.line, size, rates, mark)
-    end = settle(part, price, rate, funds.insurance, funds.most_pnl(part.margin))
-    funds.close(part.margin, end.returned, end.covered)
-    if left is None:
-        return TradeClosed(
-            trade.id,
-            trade.account,
-            trade.asset,
-            reason,
-            price,
-            part.margin,
-            end.pnl,
-            end.returned,
-            funds.free,
-            end.shortfall,
-            None,
-            None,
-            end.fee,
-            0,
-            end.covered,
-            by,
-            None,
-            tuple([each.order.id for each in trade.exits if each.order and each.order.id != by]),
-            filled=0 if by is None else part.size,
-            commission_before=trade.commission,
-            realized_before=trade.realized,
-        )
-    stays = replace(
-        with_line(trade, left, rates),
-        commission=summed(trade.commission, end.fee),
-        realized=summed(trade.realized, end.pnl),
+    """The one way in which a trade, or a part of it, is closed and not liquidated. `free` and `bound` (locked or
+    reserved) are its account's. `gone` is the exit that does it."""
+    line = trade.line
+    part, left = (line, None) if size >= line.size else what_closes(line, size, rates, mark)
+    end = settle(part, price, rate, insurance, most_pnl(free, bound, part.margin))
+    balance = free + end.returned
+    if left is not None:
+        stays = with_line(trade, left, rates)
+        stays = stays if gone is None else without(stays, gone)
+        return _reduced(stays, part, end, reason, price, balance, by)
+    margin, pnl, returned = part.margin, end.pnl, end.returned
+    closed = TradeClosed(
+        trade.id, trade.account, trade.asset, reason, price, margin, pnl, returned, balance, end.shortfall
     )
+    if not (end.fee or end.covered or by or trade.exits or trade.commission or trade.realized):
+        return closed
+    ended = tuple([each.order.id for each in trade.exits if each.order and each.order.id != by])
+    return replace(
+        closed,
+        fee=end.fee,
+        covered=end.covered,
+        by=by,
+        ended=ended,
+        filled=0 if by is None else part.size,
+        commission_before=trade.commission,
+        realized_before=trade.realized,
+    )
+
+
+def _reduced(
+    stays: Trade, part: Line, end: Settlement, reason: CloseReason, price: int, balance: int, by: OrderId | None
+) -> TradeReduced:
+    commission, realized = summed(stays.commission, end.fee), summed(stays.realized, end.pnl)
     return TradeReduced(
-        trade=stays if gone is None else without(stays, gone),
+        trade=replace(stays, commission=commission, realized=realized),
         reason=reason,
         price=price,
         size=part.size,
         margin=part.margin,
         pnl=end.pnl,
         returned=end.returned,
-        balance=funds.free,
+        balance=balance,
         shortfall=end.shortfall,
         fee=end.fee,
         covered=end.covered,
@@ -203,15 +222,18 @@ def decide_margin(state: State, rules: Rules, command: ChangeMargin, at: int) ->
     if price is None:
         return guards.no_price(state, trade.asset, at)
     amount, line = command.amount, trade.line
-    refusal = guards.out_of_range(Figure.AMOUNT, abs(amount), MOVED) or wrong_name(command)
+    refusal = (
+        guards.out_of_range(Figure.AMOUNT, abs(amount), MOVED) or wrong_name(command) or guards.unchangeable(trade)
+    )
     if refusal is not None:
         return refusal
     if amount < 0 and -amount > (most := removable(line, trade.leverage, price.mark)):
         return Refusal(Reject.MARGIN_TOO_LOW, TooMuch(most))
     rates = rules.rates_of(trade.asset)
     changed = with_margin(line, line.margin + amount)
-    _, due = guards.would_liquidate(trade.asset, changed, rates, price.mark, price.mark)
-    refusal = due or guards.too_little(amount, account.free)
+    refusal = guards.would_liquidate(trade.asset, changed, rates, price.mark, price.mark) or guards.not_enough(
+        amount, account.free
+    )
     if refusal is not None:
         return refusal
     asked = asked_of(account, rules, command, trade.id, 1)
@@ -248,7 +270,7 @@ def _with_leverage(
     price = state.fresh_price(trade.asset, at)
     if price is None:
         return guards.no_price(state, trade.asset, at)
-    refusal = _leverage_out_of_range(rules, trade.asset, leverage)
+    refusal = _leverage_out_of_range(rules, trade.asset, leverage) or guards.unchangeable(trade)
     if refusal is not None:
         return refusal
     line, rates = trade.line, rules.rates_of(trade.asset)
@@ -256,9 +278,9 @@ def _with_leverage(
     after = trade
     if added:
         changed = with_margin(line, line.margin + added)
-        _, refusal = guards.would_liquidate(trade.asset, changed, rates, price.mark, price.mark)
+        refusal = guards.would_liquidate(trade.asset, changed, rates, price.mark, price.mark)
         after = with_line(trade, changed, rates)
-    refusal = refusal or guards.over_tier(rates, line, leverage) or guards.too_little(added, account.free)
+    refusal = refusal or guards.over_tier(rates, line, leverage) or guards.not_enough(added, account.free)
     if refusal is not None:
         return refusal
     after = replace(after, leverage=leverage)
@@ -270,4 +292,4 @@ def _with_leverage(
 def _leverage_out_of_range(rules: Rules, asset: Asset, leverage: int) -> Refusal | None:
     instrument = rules.instruments.get(asset)
     most = LEVERAGE.most if instrument is None else instrument.max_leverage
-    return guards.out_of_range(Figure.LEVERAGE, leverage, LEVERAGE._replace(most=most))
+    return guards.out_of_range(Figure.LEVERAGE, leverage, Bounds(LEVERAGE.least, most))

@@ -1,29 +1,32 @@
 """What a price sets off, in the order of a tick, and what time brings. Whoever asks applies each step, and asks
 again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from exness.core import evolve
 from exness.core.ceilings import summed
 from exness.core.commands import PriceTick
+from exness.core.decide import guards
 from exness.core.decide.exits import end_exit, exit_of, fire_exit
 from exness.core.decide.funds import funds_of
 from exness.core.decide.orders import end, fire_order
+from exness.core.decide.trails import trail_moved
 from exness.core.due import Expiry
-from exness.core.events import CloseReason, EndStatus, Event, TradeChanged, TradeClosed, TrailMoved, Why
+from exness.core.events import CloseReason, EndStatus, Event, TradeChanged, TradeClosed, Why
 from exness.core.instruments import AccountId, Asset, OrderId, Side
 from exness.core.line import funding_payment, liquidation_price, settle_liquidation, with_margin
+from exness.core.margin import most_pnl
 from exness.core.market import Market
 from exness.core.prices import Price, PriceState, state_of
 from exness.core.rates import Rates
 from exness.core.rules import Rules
 from exness.core.state import State
-from exness.core.tick_order import LIQUIDATIONS, ROWS, TRAILING, Prices, What, looked_at
+from exness.core.tick_order import LIQUIDATIONS, ROWS, Looks, What, looks_of
 from exness.core.trades import Trade
 
-Steps = Iterator[list[Event]]
+Steps = Iterable[list[Event]]
 """Events that belong together; they must be applied before the next are asked for. None of an empty step."""
 
 MERGED_AT_ONCE = 500
@@ -32,27 +35,31 @@ PASSED_AT_ONCE = 5_000
 """Trades that pay nothing and are passed over in one step."""
 
 
-def tick(state: State, rules: Rules, command: PriceTick, at: int) -> Steps:
-    """All that a tick sets off."""
+def tick(state: State, rules: Rules, command: PriceTick, at: int) -> Steps | None:
+    """All that a tick sets off; None: nothing."""
     price = evolve.quote(state, command, at)
-    market = state.markets[command.asset]
-    prices = looked_at(rules, price)
-    long, short = prices[TRAILING], prices[TRAILING + 1]
-    if market.trail_moves(0, long) or market.trail_moves(1, short):
-        yield [TrailMoved(command.asset, price.bid, price.ask, price.mark, long, short)]
+    looks, market = looks_of(rules, price), state.markets[command.asset]
+    return None if market.is_quiet(looks) else _tick(state, rules, market, command.asset, price, looks, at)
+
+
+def _tick(state: State, rules: Rules, market: Market, asset: Asset, price: Price, looks: Looks, at: int) -> Steps:
+    moved = trail_moved(asset, market, price, looks)
+    if moved is not None:
+        yield [moved]
         while not market.merge_trails(MERGED_AT_ONCE):
             yield []
-    yield from _rows(state, rules, market, price, prices, at, range(len(ROWS)))
+    yield from _rows(state, rules, market, price, looks, at, range(len(ROWS)))
 
 
-def _rows(state: State, rules: Rules, market: Market, price: Price, prices: Prices, at: int, rows: range) -> Steps:
+def _rows(state: State, rules: Rules, market: Market, price: Price, looks: Looks, at: int, rows: range) -> Steps:
     """Nothing of a later row makes anything of an earlier one due: what would is refused, or closed whole."""
     for number in rows:
-        index, looks_at, what = market.rows[number], prices[number], ROWS[number].what
+        index, row = market.rows[number], ROWS[number]
+        looks_at = looks[row.look]
         while (found := index.first_due(looks_at)) is not None:
-            if what is What.ORDER:
+            if row.what is What.ORDER:
                 yield fire_order(state, rules, found, price, at)
-            elif what is What.LIQUIDATION:
+            elif row.what is What.LIQUIDATION:
                 yield [liquidate(state, rules, market.trades[found], price)]
             else:
                 yield fire_exit(state, rules, *market.first_exit(number, looks_at), price)
@@ -61,8 +68,9 @@ def _rows(state: State, rules: Rules, market: Market, price: Price, prices: Pric
 def liquidate(state: State, rules: Rules, trade: Trade, price: Price) -> TradeClosed:
     """The end of a trade at the mark, whole and without commission."""
     account = state.accounts[trade.account]
-    funds, rates = funds_of(state, account), rules.rates_of(trade.asset)
-    end_ = settle_liquidation(trade.line, price.mark, rates, funds.insurance, funds.most_pnl(trade.margin))
+    rates = rules.rates_of(trade.asset)
+    most = most_pnl(account.free, account.locked + account.reserved, trade.margin)
+    end_ = settle_liquidation(trade.line, price.mark, rates, state.house.insurance, most)
     return TradeClosed(
         trade_id=trade.id,
         account=account.id,
@@ -98,10 +106,13 @@ def pass_time(state: State, rules: Rules, at: int) -> Steps:
             yield [_expire(state, *due.thing)]
             continue
         price = state.price(due.asset)
-        pays = price is not None and bool(state.markets[due.asset].trades)
-        if price is not None and pays:
+        if price is None or not state.markets[due.asset].trades:
+            after = at  # what has passed without a price is not made up, and without trades it is nothing
+        elif price.at <= due.at:
             yield from _settle(state, rules, due.asset, price, due.at)
-        after = due.at if pays else at  # without a price, what has passed is not made up; without trades, it is nothing
+            after = due.at
+        else:
+            after = price.at
         state.due.settle_next(due.asset, rules.rates_of(due.asset).next_settlement(after))
 
 
@@ -118,7 +129,7 @@ def _expire(state: State, account_id: AccountId, order_id: OrderId) -> Event:
 def _settle(state: State, rules: Rules, asset: Asset, price: Price, due: int) -> Steps:
     """Funding of one asset at one time, trade by trade, at the last accepted mark; then what that liquidates."""
     rates, market = rules.rates_of(asset), state.markets[asset]
-    weight, (long, short) = rates.weight(due), rules.funding_of(asset, due)
+    weight, (long, short) = rates.weight(due), rules.funding_of(asset, due, market.funding)
     if weight and (long or short):
         passed = 0
         for trade in market.trades.values():  # a trade that pays is replaced and keeps its place
@@ -130,7 +141,7 @@ def _settle(state: State, rules: Rules, asset: Asset, price: Price, due: int) ->
             elif passed % PASSED_AT_ONCE == 0:
                 yield []
     if state_of(price, due) is PriceState.LIVE:
-        yield from _rows(state, rules, market, price, looked_at(rules, price), due, LIQUIDATIONS)
+        yield from _rows(state, rules, market, price, looks_of(rules, price), due, LIQUIDATIONS)
 
 
 def _pay(state: State, rates: Rates, trade: Trade, mark: int, rate: int) -> TradeChanged | None:
@@ -138,7 +149,7 @@ def _pay(state: State, rates: Rates, trade: Trade, mark: int, rate: int) -> Trad
     account, line = state.accounts[trade.account], trade.line
     payment = funding_payment(line, mark, rate, 1, funds_of(state, account).most)
     paid, unpaid = payment.paid, payment.unpaid
-    if not paid and not unpaid:
+    if (not paid and not unpaid) or guards.unchangeable(trade) is not None:
         return None
     changed = with_margin(line, line.margin - paid)
     after = replace(

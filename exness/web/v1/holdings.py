@@ -13,11 +13,11 @@ from msgspec import Raw
 
 from exness.core import line as lines
 from exness.core import margin
-from exness.core.events import Trade
 from exness.core.instruments import Instrument
 from exness.core.money import format_scaled, format_usdc
 from exness.core.rates import FREE
 from exness.core.rules import Rules
+from exness.core.trades import Trade
 from exness.core.views import Holdings, Standing
 from exness.web.http.response import encode
 from exness.web.v1.format import percent_out

@@ -6,7 +6,6 @@ from aiohttp import web
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from exness.core.line import entry_notional
 from exness.core.money import format_scaled, format_usdc
 from exness.core.quotes import Quotable, Quoted, QuoteOf
 from exness.core.rules import Rules
@@ -18,7 +17,7 @@ from exness.web.v1.opening_bodies import net_order, quoted_order
 from exness.web.v1.order_models import QuoteAnswer, QuoteRefusal
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body, signed_in
-from exness.web.v1.shown import price_out, quantity_out
+from exness.web.v1.shown import price_out
 
 
 async def of_trade(request: web.Request) -> web.StreamResponse:
@@ -52,21 +51,21 @@ def _answer(quoted: Quoted, command: Quotable, rules: Rules, *, net: bool) -> Qu
             balance=format_usdc(quoted.balance),
             refusal=refusal,
         )
-    line, decimals = figures.line, instrument.decimals
+    decimals, most_quantity = instrument.decimals, figures.max_quantity
     return QuoteAnswer(
         price=format_scaled(figures.price, decimals),
-        quantity=quantity_out(line.size, figures.price, instrument, net=net),
-        notional=format_usdc(entry_notional(line)),
-        margin=format_usdc(line.margin),
+        quantity=format_scaled(figures.quantity, instrument.quantity_places),
+        notional=format_usdc(figures.notional),
+        margin=format_usdc(figures.margin),
         commission=format_usdc(figures.commission),
-        required=format_usdc(line.margin + figures.commission),
+        required=format_usdc(figures.required),
         liquidation_price=format_scaled(figures.liquidation, decimals),
         bankruptcy_price=format_scaled(figures.bankruptcy, decimals),
         break_even_price=price_out(figures.break_even, instrument),
         close_commission=format_usdc(figures.close_commission),
         requirement=format_usdc(figures.requirement),
-        max_margin=UNSET if net else format_usdc(figures.most),
-        max_quantity=format_scaled(figures.most, instrument.quantity_places) if net else UNSET,
+        max_margin=UNSET if net else format_usdc(figures.max_margin),
+        max_quantity=UNSET if most_quantity is None else format_scaled(most_quantity, instrument.quantity_places),
         balance=format_usdc(quoted.balance),
         refusal=refusal,
     )

@@ -48,7 +48,6 @@ FIELDS: dict[Figure, str] = {
     Figure.DISTANCE: "distance",
     Figure.TRAILING_PERCENT: "percent",
     Figure.ACTIVATION: "activation",
-    Figure.EXPIRES_AT: "expiresAt",
 }
 """What a figure is called in bodies and in details."""
 

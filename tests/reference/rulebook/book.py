@@ -215,6 +215,7 @@ class Book:
         return self.accounts[name]
 
     def trade(self, account: str, order: str) -> Trade:
+        """An account that is not there has none."""
         trade = self.trades.get(order)
         if trade is None or trade.account != account:
             raise Refused("trade_not_found")
@@ -292,6 +293,10 @@ class Book:
 
     def reserved(self, account: str) -> int:
         return sum(each.reserved for each in self.orders_of(account))
+
+    def room(self, account: str) -> int:
+        """What it can still come to hold."""
+        return formulas.MOST - self.accounts[account].free - self.locked(account) - self.reserved(account)
 
     def notional_of(self, order: Order) -> Fraction:
         """What it would open."""

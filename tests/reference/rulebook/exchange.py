@@ -107,6 +107,8 @@ def _set_profile(book: Book, command: c.SetProfile) -> None:
         book.rules, execution=profile.execution, trigger=profile.trigger, limit_fill=profile.limit_fill
     )
     book.tell("profile_set", profile=command.profile)
+    for asset in sorted(book.prices):  # stops look at another price from now on
+        ticks.move_watermarks(book, asset, book.prices[asset])
 
 
 def _start_afresh(book: Book, command: c.StartAfresh) -> None:

@@ -9,7 +9,6 @@ from tests.reference.rulebook.commands import AddExit, AmendOrder, Refused, SetE
 
 
 def set_exits(book: Book, c: SetExits) -> None:
-    book.account(c.account)
     trade = book.trade(c.account, c.order)
     checks.known(c.changes, "take_profit", "stop_loss", "trailing")
     given = {name: c.changes.get(name) for name in ("take_profit", "stop_loss", "trailing")}
@@ -64,7 +63,6 @@ def follow(trailing: Exit, side: str, price: int) -> bool:
 
 
 def add_exit(book: Book, c: AddExit) -> None:
-    book.account(c.account)
     trade = book.trade(c.account, c.order)
     checks.alternatives(c.percent, c.margin, c.size)
     checks.bad_request("kind", wrong=c.kind not in ("take_profit", "stop_loss", "limit"))

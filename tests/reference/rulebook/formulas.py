@@ -127,6 +127,10 @@ def _crossing(position: Position, rates: Rates, line: Callable[[Fraction], Fract
     return at_nothing / (at_nothing - over(1))
 
 
+MOST = 2**63 - 1
+"""What an account can hold, and a shortfall come to. A gain ends where its account is full."""
+
+
 @dataclass(frozen=True)
 class Settled:
     """What an end, or a part of one, comes to."""
@@ -138,21 +142,20 @@ class Settled:
     forfeited: int = 0
 
 
-def close(position: Position, price: int, rate: int) -> Settled:
+def close(position: Position, price: int, rate: int, room: int = MOST) -> Settled:
+    """`room` is how much more its account can hold."""
     gained = math.floor(position.gain(price))
-    pnl = max(-position.margin, gained)
+    pnl = max(-position.margin, min(gained, room))
     paid = min(fee(position.notional(price), rate), position.margin + pnl)
-    return Settled(pnl, paid, position.margin + pnl - paid, max(0, -position.margin - gained))
+    shortfall = min(MOST, max(0, -position.margin - gained))
+    return Settled(pnl, paid, position.margin + pnl - paid, shortfall)
 
 
-def liquidate(position: Position, mark: int, rates: Rates) -> Settled:
-    gained = math.floor(position.gain(mark))
-    pnl = max(-position.margin, gained)
-    rest = position.margin + pnl
-    paid = min(fee(position.notional(mark), rates.liquidation_fee), rest)
-    rest -= paid
-    returned, forfeited = (rest, 0) if rates.residual == "return" else (0, rest)
-    return Settled(pnl, paid, returned, max(0, -position.margin - gained), forfeited)
+def liquidate(position: Position, mark: int, rates: Rates, room: int = MOST) -> Settled:
+    end = close(position, mark, rates.liquidation_fee, room)
+    if rates.residual == "return":
+        return end
+    return replace(end, returned=0, forfeited=end.returned)
 
 
 def split(position: Position, size: int) -> tuple[Position, Position]:
@@ -189,11 +192,11 @@ def increased(position: Position, quantity: int, price: int) -> Position:
     )
 
 
-def funding(position: Position, mark: int, rate: int) -> tuple[int, int]:
+def funding(position: Position, mark: int, rate: int, room: int = MOST) -> tuple[int, int]:
     """What is paid out of the margin (below 0: received), and what can't be."""
     owed = math.ceil(position.notional(mark) * rate / R)
-    paid = min(owed, position.margin - 1)
-    return paid, owed - paid
+    paid = max(-room, min(owed, position.margin - 1))
+    return paid, min(MOST, max(0, owed - paid))
 
 
 def break_even(position: Position, rate: int, paid: int) -> int | None:

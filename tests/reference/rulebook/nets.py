@@ -32,7 +32,7 @@ def plan(
     elif held is not None:
         reduces = min(quantity, held.position.size)
         part, _ = parts.what_closes(book, held, reduces, mark)
-        proceeds = formulas.close(part, at, rate).returned
+        proceeds = formulas.close(part, at, rate, book.room(account)).returned
     opens = 0 if only else quantity - reduces
     if opens == 0:
         return Plan(held, reduces, 0, None, 0, proceeds)

@@ -247,11 +247,11 @@ def opened(
 
 
 def amend_order(book: Book, c: AmendOrder) -> None:
-    account = book.account(c.account)
     old = book.orders.get(c.order)
     if old is None or old.account != c.account:
         exits.amend_exit(book, c, *exits.find(book, c.account, c.order))
         return
+    account = book.account(c.account)
     own = ("quantity",) if old.is_net else ("margin", "leverage", "take_profit", "stop_loss", "trailing")
     checks.known(c.changes, "limit", "stop", "expires_at", *own)
     for name in ("margin", "leverage", "quantity"):
@@ -298,7 +298,6 @@ def _amended_amounts(book: Book, new: Order) -> None:
 
 
 def cancel_order(book: Book, c: CancelOrder) -> None:
-    book.account(c.account)
     order = book.orders.get(c.order)
     if order is not None and order.account == c.account:
         end(book, order, "cancelled", "user")

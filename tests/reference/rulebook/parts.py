@@ -9,7 +9,6 @@ from tests.reference.rulebook.formulas import Position
 
 
 def close_trade(book: Book, c: CloseTrade) -> None:
-    book.account(c.account)
     trade = book.trade(c.account, c.order)
     checks.alternatives(c.percent, c.margin, c.size, least=0)
     price = book.fresh_price(trade.asset)
@@ -51,7 +50,7 @@ def close_part(
 ) -> int:
     """Its record's number."""
     part, left = what_closes(book, trade, size, price.mark)
-    settled = formulas.close(part, at, rate)
+    settled = formulas.close(part, at, rate, book.room(trade.account))
     account = book.account(trade.account)
     account.free += settled.returned
     book.house.pnl -= settled.pnl
@@ -91,8 +90,8 @@ def reprice(book: Book, trade: Trade) -> None:
 
 
 def change_margin(book: Book, c: ChangeMargin) -> None:
-    account = book.account(c.account)
     trade = book.trade(c.account, c.order)
+    account = book.account(c.account)
     mark = book.fresh_price(trade.asset).mark
     checks.amount("amount", c.amount if c.amount > 0 else -c.amount, 1, checks.MOST_HELD)
     if c.amount < 0 and -c.amount > formulas.removable(trade.position, mark):
@@ -105,7 +104,6 @@ def change_margin(book: Book, c: ChangeMargin) -> None:
 
 def change_leverage(book: Book, c: ChangeLeverage) -> None:
     """Of a net position it is that of the account and asset."""
-    book.account(c.account)
     trade = book.trade(c.account, c.order)
     mark = book.fresh_price(trade.asset).mark
     changed = _checked_leverage(book, trade, c.leverage, mark)

@@ -60,13 +60,15 @@ def most_quantity(free: int, leverage: int, unit: int, price: int, rate: int) ->
 
 
 def quote(exchange: Exchange, command: OpenTrade | PlaceOrder | NetOrder, at: int) -> dict[str, Any]:
-    """The refusal is a field. The figures of a net order are those of all of it, as if nothing were held."""
+    """The refusal is a field. The figures of a net order are those of all of it, as if nothing were held; of
+    figures that nothing can have there are none."""
     tried = copy.deepcopy(exchange)
     outcome = tried.execute(command, at)
     book = exchange.book
     price, asset = book.prices.get(command.asset), book.asset(command.asset)
     told: dict[str, Any] = {"refusal": outcome.refusal}
-    if price is None or command.account not in book.accounts:
+    nonsense = outcome.refusal is not None and outcome.refusal.code in ("bad_request", "amount_out_of_range")
+    if price is None or nonsense or command.account not in book.accounts:
         return told
     free, rates = book.accounts[command.account].free, asset.rates
     placed = any(each["event"] == "order_placed" for each in outcome.events)

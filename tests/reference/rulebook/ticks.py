@@ -61,7 +61,7 @@ def _settle(book: Book, asset: str) -> None:
 
 
 def _pay(book: Book, trade: Trade, mark: int, rate: int) -> None:
-    paid, unpaid = formulas.funding(trade.position, mark, rate)
+    paid, unpaid = formulas.funding(trade.position, mark, rate, book.room(trade.account))
     if paid == 0 and unpaid == 0:
         return
     trade.position = replace(trade.position, margin=trade.position.margin - paid)
@@ -78,7 +78,7 @@ def tick(book: Book, c: PriceTick) -> None:
             book.prices[c.asset].is_suspect = True
         return
     price = book.prices[c.asset] = Price(c.bid, c.ask, book.at, book.at + c.life_us)
-    _move_watermarks(book, c.asset, price)
+    move_watermarks(book, c.asset, price)
     _liquidate_all(book, c.asset, price)
     for kinds in EXIT_ROWS:
         for side in SIDES:
@@ -89,7 +89,7 @@ def tick(book: Book, c: PriceTick) -> None:
         _fill_stops(book, c.asset, price, side)
 
 
-def _move_watermarks(book: Book, asset: str, price: Price) -> None:
+def move_watermarks(book: Book, asset: str, price: Price) -> None:
     moved = False
     for trade in book.trades.values():
         for each in trade.exits:
@@ -116,7 +116,7 @@ def _nearest(rising: bool, level: int) -> int:
 
 
 def _liquidate(book: Book, trade: Trade, price: Price) -> None:
-    settled = formulas.liquidate(trade.position, price.mark, book.rates(trade.asset))
+    settled = formulas.liquidate(trade.position, price.mark, book.rates(trade.asset), book.room(trade.account))
     account, house = book.account(trade.account), book.house
     account.free += settled.returned
     house.pnl -= settled.pnl
