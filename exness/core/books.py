@@ -8,7 +8,7 @@ from typing import Final
 
 from exness.core.instruments import LEVERAGE_UNIT, Asset, OrderId, Side, TradeId
 from exness.core.market import Market
-from exness.core.state import NOTHING, Account, BooksError, Net, SeenOrder, State
+from exness.core.state import NOTHING, Account, BooksError, Net, SeenOrder, State, Waiting
 from exness.core.trades import Exit, Order, Trade
 
 NOTIONAL_UNIT: Final = 100_000
@@ -100,9 +100,7 @@ def end_trade(state: State, account: Account, trade_id: TradeId) -> None:
 def _hold_exit(state: State, account: Account, trade: Trade, exit_: Exit) -> None:
     order = exit_.order
     assert order is not None, "an exit beside the trade's own is an order"
-    if account.exits is NOTHING:
-        account.exits = {}
-    account.exits[order.id] = trade.id
+    waiting_of(account).exits[order.id] = trade.id
     if order.expires_at is not None:
         state.due.add_expiry(order.expires_at, exit_.number, (account.id, order.id))
 
@@ -111,8 +109,7 @@ def _drop_exit(state: State, account: Account, exit_: Exit) -> None:
     order = exit_.order
     assert order is not None
     del account.exits[order.id]
-    if not account.exits:
-        account.exits = NOTHING
+    _tidy(account)
     if order.expires_at is not None:
         state.due.remove_expiry(order.expires_at, exit_.number)
 
@@ -121,11 +118,9 @@ def _drop_exit(state: State, account: Account, exit_: Exit) -> None:
 
 
 def place_order(state: State, account: Account, order: Order) -> None:
-    orders = account.orders
+    orders = waiting_of(account).orders
     if order.id in orders:
         raise AssertionError(f"order {order.id} is placed twice")
-    if orders is NOTHING:
-        orders = account.orders = {}
     orders[order.id] = order
     reserve(state, account, order, 1)
     state.market(order.asset).list_order(order)
@@ -142,8 +137,7 @@ def end_order(state: State, account: Account, order_id: OrderId) -> Order:
     if order_id not in account.orders:
         raise AssertionError(f"order {order_id} is ended and does not wait")
     order = account.orders.pop(order_id)
-    if not account.orders:
-        account.orders = NOTHING
+    _tidy(account)
     reserve(state, account, order, -1)
     state.markets[order.asset].unlist_order(order)
     if order.expires_at is not None:
@@ -174,13 +168,25 @@ def _set_net(account: Account, asset: Asset, trade_id: TradeId | None) -> None:
 
 
 def _put_net(account: Account, asset: Asset, net: Net) -> None:
-    if account.nets is NOTHING:
-        account.nets = {}
+    nets = waiting_of(account).nets
     if net == Net():
-        account.nets.pop(asset, None)
-        account.nets = account.nets or NOTHING
+        nets.pop(asset, None)
+        _tidy(account)
     else:
-        account.nets[asset] = net
+        nets[asset] = net
+
+
+def waiting_of(account: Account) -> Waiting:
+    """Its own, to change it."""
+    if account.waiting is None:
+        account.waiting = Waiting({}, {}, {})
+    return account.waiting
+
+
+def _tidy(account: Account) -> None:
+    """What is empty goes."""
+    if not (account.orders or account.exits or account.nets):
+        account.waiting = None
 
 
 def remember(account: Account, client_order: str, seen: SeenOrder, forgets: tuple[str, ...]) -> None:

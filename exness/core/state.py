@@ -41,6 +41,15 @@ class Net(msgspec.Struct, frozen=True, gc=False, array_like=True):
     trade_id: TradeId | None = None
 
 
+class Waiting(msgspec.Struct, gc=False):
+    """What few accounts have: orders that wait to open, exits that are orders with the trades they close, and what
+    there is of net positions."""
+
+    orders: dict[OrderId, Order]
+    exits: dict[OrderId, TradeId]
+    nets: dict[Asset, Net]
+
+
 class Account(msgspec.Struct, gc=False):
     """One trader's money, open trades and waiting orders.
 
@@ -48,8 +57,8 @@ class Account(msgspec.Struct, gc=False):
     `books`. `seq` is the last record that touched the account: once that is durable, so is everything the account
     shows. `number` counts accounts as they were opened, from 0.
 
-    Very many may be idle, so this is kept small: each mapping is `NOTHING` while it is empty (`books` has the only
-    functions that change them), and no account refers back to itself, which `gc=False` asks for.
+    Very many may be idle, so this is kept small: a mapping is `NOTHING` while it is empty, `waiting` None (`books` has
+    the only functions that change them), and no account refers back to itself, which `gc=False` asks for.
     """
 
     id: AccountId
@@ -62,13 +71,21 @@ class Account(msgspec.Struct, gc=False):
     notional: int = 0
     seq: int = 0
     trades: dict[TradeId, Trade] = NOTHING
-    orders: dict[OrderId, Order] = NOTHING
-    """That wait to open."""
-    exits: dict[OrderId, TradeId] = NOTHING
-    """Exits that are orders, and the trades they close."""
-    nets: dict[Asset, Net] = NOTHING
+    waiting: Waiting | None = None
     seen: dict[str, SeenOrder] = NOTHING
     """By client order id, oldest first."""
+
+    @property
+    def orders(self) -> dict[OrderId, Order]:
+        return NOTHING if self.waiting is None else self.waiting.orders
+
+    @property
+    def exits(self) -> dict[OrderId, TradeId]:
+        return NOTHING if self.waiting is None else self.waiting.exits
+
+    @property
+    def nets(self) -> dict[Asset, Net]:
+        return NOTHING if self.waiting is None else self.waiting.nets
 
     def net(self, asset: Asset) -> Trade | None:
         """Its net position in an asset."""

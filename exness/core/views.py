@@ -18,7 +18,7 @@ from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
 from exness.core.rates import FREE, Rates
 from exness.core.rules import Rules
-from exness.core.state import NOTHING, Account, State
+from exness.core.state import NOTHING, Account, State, Waiting
 from exness.core.tick_order import EXIT_ROWS, ORDER_ROWS, closes_at
 from exness.core.trades import Exit, Kind, Order, Trade
 
@@ -160,8 +160,8 @@ class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
 
 
 def _without_trades(account: Account) -> Account:
-    orders, nets = (dict(each) if each else NOTHING for each in (account.orders, account.nets))
-    return msgspec.structs.replace(account, trades=NOTHING, orders=orders, exits=NOTHING, nets=nets, seen=NOTHING)
+    waiting = None if account.waiting is None else Waiting(dict(account.orders), {}, dict(account.nets))
+    return msgspec.structs.replace(account, trades=NOTHING, waiting=waiting, seen=NOTHING)
 
 
 def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:

@@ -58,7 +58,9 @@ async def memory_backend(_: Path) -> AsyncIterator[Stored]:
 
     def damage_snapshot(seq: int) -> None:
         first = snapshots.stored[seq].chunks[0]
-        first[0] = first[0][:-1] + bytes([first[0][-1] ^ 1])
+        in_its_mail_address = first[0].index(b"@") + 1
+        before, after = first[0][:in_its_mail_address], first[0][in_its_mail_address:]
+        first[0] = before + bytes([after[0] ^ 1]) + after[1:]
 
     def lose_chunk(seq: int) -> None:
         snapshots.stored[seq].chunks.pop()
