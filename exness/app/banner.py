@@ -81,7 +81,9 @@ def _warnings(config: Config, listening: Listening) -> list[str]:
         warnings.append('acknowledge = "memory": a crash loses trades that were acknowledged')
     if config.dev.control:
         can = "set prices and the clock, pay money in" if config.feed.source == "manual" else "pay money in"
-        warnings.append(f"dev control: any program on this machine can {can} and start afresh, unasked")
+        warnings.append(
+            f"dev control: any program on this machine can {can}, sign in as anybody and start afresh, unasked"
+        )
     if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
         warnings.append("no mail provider is set: sign-in links stay in the outbox, nobody gets them")
     if not config.server.production and any(not ip_address(address).is_loopback for address in listening.addresses):

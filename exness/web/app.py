@@ -50,7 +50,8 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
-    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames())
+    faults = services.dev.faults if services.dev is not None else None
+    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames(), faults=faults)
     if services.metrics is not None:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
@@ -64,7 +65,8 @@ def make_runner(services: Services, shutdown_timeout_s: float, *, plain: bool = 
     waits in the inbox is then not executed. `plain`: on aiohttp as it comes, without its private parts and our fast
     path, to find out whether these are at fault."""
     endpoints = endpoints_of(dev=services.dev is not None)
-    app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain)
+    faults = services.dev.faults if services.dev is not None else None
+    app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain, faults=faults)
     if plain:
         app.middlewares.insert(0, front.middleware)
         return plain_runner(app, services.connections, shutdown_timeout_s)

@@ -567,3 +567,36 @@ async def test_where_it_is_off_the_document_has_nothing_of_it(app: App) -> None:
     assert app.http is not None
     async with app.http.get(app.url + "/openapi.json") as response:
         assert "/dev/" not in await response.text()
+
+
+# --- sessions and books -------------------------------------------------------------------------------------------
+
+
+async def test_a_session_of_dev_control_is_good_also_after_those_before_it_were_ended(dev: App) -> None:
+    ann = await known(dev)
+    assert (await ann.post("/logout", None)).status == 200
+    assert_error(await ann.get("/balance"), 401, "unauthorized")
+    answer = await dev.post("/dev/signin", {"email": "Ann@Example.com"})
+    assert (answer.status, answer.body["email"]) == (200, ann.email)
+    ann.token = answer.body["token"]
+    assert (await ann.get("/account")).body["email"] == ann.email
+
+
+async def test_the_books_are_told_and_balance(dev: App) -> None:
+    ann = await known(dev)
+    await set_price(dev, "SOL", "200")
+    await ann.create(margin=100, leverage=10)
+    await set_price(dev, "SOL", "170")
+    await ann.create(margin=1, leverage=2)
+    answer = await dev.get("/dev/books")
+    assert answer.body == {
+        "success": True,
+        "seq": dev.state.seq,
+        "accounts": 1,
+        "openTrades": 1,
+        "free": "4899.000000",
+        "locked": "1.000000",
+        "housePnl": "100.000000",
+        "deposits": "5000.000000",
+        "balanced": True,
+    }

@@ -1,8 +1,7 @@
 """Dev control: a script holds prices and clock, pays money in, resets. Only where `[dev] control` is on.
 
-Nobody signs in for it, so it answers to this machine alone: the connection comes from loopback, no proxy has passed it
-on, and it was made to a name of this machine, by no page or by one that we know. What is done here goes through the
-engine and into the journal like everything else, and is durable before it is answered.
+What is done here goes through the engine and into the journal like everything else, and is durable before it is
+answered.
 """
 
 from aiohttp import web
@@ -14,9 +13,12 @@ from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
+from exness.core.views import AllBooks
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.prices import ManualControl, OutOfTime
+from exness.web.dev.access import let_in
 from exness.web.dev.models import (
+    BooksAnswer,
     ClockAnswer,
     ClockSetAnswer,
     DepositAnswer,
@@ -29,12 +31,13 @@ from exness.web.dev.models import (
     script_of,
     speed_out,
 )
-from exness.web.http.client_ip import parsed, passed_on
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer
-from exness.web.services import Dev, services_of
+from exness.web.services import services_of
 from exness.web.v1.format import iso
+from exness.web.v1.models import SignedInAnswer
+from exness.web.v1.parse import email_of
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body
 
@@ -108,7 +111,7 @@ async def run_script(request: web.Request) -> web.StreamResponse:
 
 async def deposit(request: web.Request) -> web.StreamResponse:
     """POST /dev/deposit: into the account of a mail address, which is made, as at a first sign-in, if need be."""
-    _let_in(request)
+    let_in(request)
     exchange = _exchange(request)
     email, amount = deposit_of(await json_body(request))
     account = await exchange.account_of(email)
@@ -126,8 +129,11 @@ async def deposit(request: web.Request) -> web.StreamResponse:
 
 
 async def reset(request: web.Request) -> web.StreamResponse:
-    """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
-    control, exchange = _let_in(request).control, _exchange(request)
+    """POST /dev/reset: no account, no trade, no price, no script, no fault; the clock runs at real speed. Sessions stay
+    good."""
+    dev, exchange = let_in(request), _exchange(request)
+    control = dev.control
+    dev.faults.set([])
     if control is not None:
         await control.reset()
     outcome = await exchange.do(Reset(), request[REQUEST_STATE].request_id)
@@ -138,22 +144,40 @@ async def reset(request: web.Request) -> web.StreamResponse:
             raise AssertionError(f"a reset can't have {outcome!r}")
 
 
-# --- who may ------------------------------------------------------------------------------------------------------
-
-
-def _let_in(request: web.Request) -> Dev:
-    """Raises ApiError(local_only, forbidden_origin)."""
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """POST /dev/signin: a session for a mail address, without the mail."""
+    let_in(request)
+    email = email_of(await json_body(request))
     services = services_of(request)
-    if not _is_local(request):
-        raise ApiError("local_only")
-    services.browser_rules.check_page(request)
-    assert services.dev is not None, "the routes exist only where it is on"
-    return services.dev
+    await services.revocations.refresh(at_once=True)
+    token = services.sessions.issue(email)
+    session = services.sessions.check(token)
+    assert session is not None, "it was issued a moment ago"
+    return answer(SignedInAnswer(True, email, token, iso(session.expires_at)))
+
+
+async def books(request: web.Request) -> web.StreamResponse:
+    """GET /dev/books: the sums over all accounts, of one moment."""
+    let_in(request)
+    sums = await _exchange(request).see(AllBooks())
+    return answer(
+        BooksAnswer(
+            success=True,
+            seq=sums.seq,
+            accounts=sums.accounts,
+            open_trades=sums.open_trades,
+            free=format_usdc(sums.free),
+            locked=format_usdc(sums.locked),
+            house_pnl=format_usdc(sums.house_pnl),
+            deposits=format_usdc(sums.deposits),
+            balanced=sums.free + sums.locked + sums.house_pnl == sums.deposits,
+        )
+    )
 
 
 def _control(request: web.Request) -> ManualControl:
     """Raises ApiError(local_only, forbidden_origin, not_manual)."""
-    control = _let_in(request).control
+    control = let_in(request).control
     if control is None:
         raise ApiError("not_manual")
     return control
@@ -161,22 +185,3 @@ def _control(request: web.Request) -> ManualControl:
 
 def _exchange(request: web.Request) -> Exchange:
     return services_of(request).exchange
-
-
-def _is_local(request: web.Request) -> bool:
-    """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
-    lead here would come from its browser's machine, and its Origin would match."""
-    if passed_on(request.headers):  # a proxy on this machine may pass on what comes from anywhere
-        return False
-    return _is_loopback(request.remote or "") and is_local_name(request.host)
-
-
-def is_local_name(host: str) -> bool:
-    """Whether a `Host` header, with or without a port, names the machine itself."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower() == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    ip = parsed(address)
-    return ip is not None and ip.is_loopback

@@ -122,6 +122,21 @@ class ResetAnswer(msgspec.Struct, frozen=True):
     at: str
 
 
+class BooksAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """Sums over all accounts after the record `seq`, in USDC. `balanced`: free + locked + house = deposits, to the last
+    unit."""
+
+    success: bool
+    seq: int
+    accounts: int
+    open_trades: int
+    free: str
+    locked: str
+    house_pnl: str
+    deposits: str
+    balanced: bool
+
+
 # --- checks -------------------------------------------------------------------------------------------------------
 
 

@@ -123,12 +123,18 @@ class Endpoints:
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
         self.weights = {row.key: row.weight for _, row in mounted}
         self._below = {(row.method, _parent(row.path)): row.weight for _, row in mounted if row.parameter}
+        self._rows = {row.key: row for row in self.rows}
+        self._rows_below = {(row.method, _parent(row.path)): row for row in self.rows if row.parameter}
         assert len(self.weights) == len(mounted), "two rows have the same method and path"
 
     def weight_of(self, method: str, path: str) -> Weight:
         """Of any request, also of one that there is no row for. HEAD weighs what GET does."""
         method = GET if method == hdrs.METH_HEAD else method
         return self.weights.get((method, path)) or self._below.get((method, _parent(path)), OTHER)
+
+    def row_of(self, method: str, path: str) -> Endpoint | None:
+        """The endpoint that a request is for, None when there is none. A path may also be as its row has it."""
+        return self._rows.get((method, path)) or self._rows_below.get((method, _parent(path)))
 
     def dialect_of(self, path: str) -> Dialect:
         """Whose words a path is answered in."""
