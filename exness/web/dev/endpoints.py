@@ -13,9 +13,11 @@ from exness.web.dev.models import (
     ResetAnswer,
     ScriptAnswer,
     ScriptBody,
+    SessionAnswer,
 )
 from exness.web.http.endpoint import BUSY, GET, POST, PUT, Auth, Endpoint
 from exness.web.http.weights import Budget, Weight
+from exness.web.v1.models import EmailBody
 
 _TRADING = Budget.TRADE
 _DEV = Auth.DEV
@@ -47,6 +49,11 @@ ENDPOINTS = (
         "Dev control: pay money into an account", DepositAnswer,
         auth=_DEV, body=DepositBody, example='{"email": "you@example.com", "amount": 1000}',
         errors=(Reject.AMOUNT_OUT_OF_RANGE, Reject.ACCOUNT_NOT_FOUND, *BUSY),
+    ),
+    Endpoint(
+        POST, "/dev/session", handlers.sign_in, Weight(15, budget=_TRADING),
+        "Dev control: sign a browser in, by the cookie, without a mail", SessionAnswer,
+        auth=_DEV, body=EmailBody, example='{"email": "you@example.com"}', errors=("unauthorized", *BUSY),
     ),
     Endpoint(
         POST, "/dev/reset", handlers.reset, Weight(3, budget=_TRADING),

@@ -5,7 +5,7 @@ on, and it was made to a name of this machine, by no page or by one that we know
 engine and into the journal like everything else, and is durable before it is answered.
 """
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exness.core.commands import Deposit, Reset
 from exness.core.events import Deposited
@@ -23,6 +23,7 @@ from exness.web.dev.models import (
     PriceSetAnswer,
     ResetAnswer,
     ScriptAnswer,
+    SessionAnswer,
     clock_order,
     deposit_of,
     parse_price,
@@ -32,11 +33,13 @@ from exness.web.dev.models import (
 from exness.web.http.client_ip import parsed, passed_on
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
-from exness.web.http.response import answer
+from exness.web.http.response import JSON, answer, encode
 from exness.web.services import Dev, services_of
 from exness.web.v1.format import iso
+from exness.web.v1.parse import email_of
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body
+from exness.web.v1.signin import new_session, set_session
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:
@@ -125,6 +128,19 @@ async def deposit(request: web.Request) -> web.StreamResponse:
             raise AssertionError(f"a deposit can't have {outcome!r}")
 
 
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """POST /dev/session: sign this browser in as whoever it names. The token is in the cookie alone."""
+    _let_in(request)
+    services = services_of(request)
+    email = email_of(await json_body(request))
+    await services.exchange.account_of(email)
+    session_token, begun = await new_session(request, email)
+    body = encode(SessionAnswer(True, email, iso(begun.expires_at)))
+    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
+    set_session(response, services, session_token)
+    return response
+
+
 async def reset(request: web.Request) -> web.StreamResponse:
     """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
     control, exchange = _let_in(request).control, _exchange(request)
@@ -144,7 +160,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
 def _let_in(request: web.Request) -> Dev:
     """Raises ApiError(local_only, forbidden_origin)."""
     services = services_of(request)
-    if not _is_local(request):
+    if not is_local(request):
         raise ApiError("local_only")
     services.browser_rules.check_page(request)
     assert services.dev is not None, "the routes exist only where it is on"
@@ -163,7 +179,7 @@ def _exchange(request: web.Request) -> Exchange:
     return services_of(request).exchange
 
 
-def _is_local(request: web.Request) -> bool:
+def is_local(request: web.Request) -> bool:
     """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
     lead here would come from its browser's machine, and its Origin would match."""
     if passed_on(request.headers):  # a proxy on this machine may pass on what comes from anywhere
