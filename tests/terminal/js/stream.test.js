@@ -91,14 +91,14 @@ test("who is not signed in asks for what is everybody's", () => {
 test("a socket that stays open in silence is down within six seconds", () => {
   const page = new Page();
   page.live();
-  page.pass(3600);
+  page.pass(2500);
   assert.deepEqual(page.socket.said.at(-1), { op: "ping" });
   const { socket } = page;
   page.pass(1000);
   assert.equal(page.state, "quiet");
-  page.pass(1400);
+  page.pass(1500);
   assert.equal(page.state, "down");
-  assert.ok(page.now <= 6000);
+  assert.ok(page.now <= 5000, "and a second for a busy machine");
   assert.ok(socket.closed);
 });
 

@@ -82,6 +82,10 @@ export class CandleChart extends Base {
     /** Called with the candle under the cursor, or null. @type {(bar: any) => void} */
     this.onHover = () => {};
     this.candles.attachPrimitive({ updateAllViews: () => this.onMoved() });
+    // In bars, for who can't see it: the zoom is the user's, and a test holds that it stays so.
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange((/** @type {any} */ range) => {
+      box.dataset.bars = range ? `${range.from.toFixed(2)} ${range.to.toFixed(2)}` : "";
+    });
     this.chart.subscribeCrosshairMove((/** @type {any} */ at) => this.onHover(at.seriesData?.get(this.candles) ?? null));
     this.paintTheme();
   }

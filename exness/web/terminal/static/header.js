@@ -69,7 +69,7 @@ export class Header {
     if (clock) {
       const since = clock.paused || !clock.receivedAt ? 0 : (performance.now() - clock.receivedAt) * clock.speed;
       now = new Date(Date.parse(clock.now) + since).toISOString();
-      sign = clock.paused ? "⏸ " : clock.speed === 1 ? "" : `×${clock.speed} `;
+      sign = clock.paused ? "paused " : clock.speed === 1 ? "" : `×${clock.speed} `;
     }
     write(this.time, now ? `${sign}${moment(now, choice.zone, true)}${choice.zone === "utc" ? " UTC" : ""}` : "–");
     this.time.setAttribute("datetime", now);

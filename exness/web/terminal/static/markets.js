@@ -38,8 +38,8 @@ export class Markets {
           make("span", { class: "letter", "aria-hidden": "true" }, symbol.slice(0, 1)),
           make("strong", { title: name }, symbol),
           parts.mark,
-          make("span", { class: "small" }, parts.quotes, parts.state),
-          make("span", { class: "small" }, parts.own),
+          make("span", { class: "small" }, parts.quotes),
+          make("span", { class: "small" }, parts.own, parts.state),
         );
         this.rows.set(symbol, { ...parts, button });
         return make("li", {}, button);
@@ -55,10 +55,10 @@ export class Markets {
     if (!price) return;
     write(parts.mark, ARROWS[/** @type {"1"} */ (String(price.direction))] + rough(price.mark));
     mark(parts.mark, "tone", price.direction > 0 ? "up" : price.direction < 0 ? "down" : "");
-    write(parts.quotes, price.bid ? `${rough(price.bid)} / ${rough(price.ask)} · ${spread(price)} bp` : "no price");
+    write(parts.quotes, price.bid ? `${rough(price.bid)} / ${rough(price.ask)}` : "no price");
     write(parts.state, price.state);
     mark(parts.state, "state", price.state);
-    write(parts.own, this.#exposure(asset));
+    write(parts.own, [price.mark ? `${spread(price)} bp` : "", this.#exposure(asset)].filter(Boolean).join(" · "));
   }
 
   /** What one has in it: notional of longs less that of shorts, at the entries. @param {string} asset */
@@ -71,7 +71,7 @@ export class Markets {
       sum += row.type === "long" ? notional : -notional;
       count += 1;
     }
-    return count ? `${count} open · ${sum < 0n ? "short" : "long"} ${brief(show(sum < 0n ? -sum : sum, USDC_DECIMALS), 0)}` : " ";
+    return count ? `${count} open · ${sum < 0n ? "short" : "long"} ${brief(show(sum < 0n ? -sum : sum, USDC_DECIMALS), 0)}` : "";
   }
 }
 

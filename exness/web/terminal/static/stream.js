@@ -3,13 +3,13 @@
 
 import { CHANNELS, CLOSE } from "./frames.js";
 
-const QUIET_MS = 3000;
-const PONG_MS = 2000;
+const QUIET_MS = 2000;
+const PONG_MS = 1500;
 const OPEN_MS = 5000;
 const CHECK_MS = 500;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5000;
-const SHOWN_QUIET_MS = 3600;
+const SHOWN_QUIET_MS = 2600;
 
 /**
  * @typedef {object} Outside what a stream needs of its surroundings, so that tests can be them
