@@ -27,6 +27,7 @@ export class ChartView {
     this.ticket = ticket;
     this.trades = trades;
     this.channel = "";
+    this.anew = true;
     this.loading = 0;
     this.spoken = 0;
     this.sentenceKey = "";
@@ -76,13 +77,15 @@ export class ChartView {
       if (this.channel) this.stream.ignore(this.channel);
       this.stream.listen(channel);
     }
-    const anew = !keep || channel !== this.channel;
+    this.anew ||= !keep || channel !== this.channel; // of loads that overlap the last one counts, for the first one too
     this.channel = channel;
     const turn = ++this.loading;
     const answered = await this.api.get(`/klines?asset=${asset}&interval=${interval}&limit=${CANDLES}`, false);
     if (turn !== this.loading) return;
     this.loading = 0;
     if (!answered.ok || !this.chart) return;
+    const { anew } = this;
+    this.anew = false;
     this.chart.zone = zone;
     this.chart.setData(answered.body, this.store.assets.get(asset)?.decimals ?? 2, !anew);
     const newest = this.store.candles.get(channel);

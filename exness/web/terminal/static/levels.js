@@ -51,11 +51,14 @@ export class Levels {
     this.place();
   }
 
-  /** Put all where their prices are, once, before the next frame. */
+  /** Put all where their prices are, before the next frame, and once more after it: the chart may rescale as it draws. */
   soon() {
     this.#frame ||= requestAnimationFrame(() => {
-      this.#frame = 0;
       this.place();
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.place();
+      });
     });
   }
 
