@@ -30,33 +30,20 @@ async def _made(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as data:
         async with Server(Path(data) / "data", *MANUAL) as server, launched() as browser:
             await with_something_to_see(server)
-            async with a_page(browser, viewport=DESK, color_scheme="dark") as (page, context):
+            async with a_page(browser, viewport=DESK, color_scheme="dark") as (page, _):
                 await page.goto(link_of(server))
                 await _desk(page, folder, "terminal-dark")
                 await page.get_by_role("button", name="lab", exact=True).click()
-                await page.locator("#record").click(trial=True)
                 await _desk(page, folder, "terminal-lab")
                 await page.get_by_role("button", name="lab", exact=True).click()
-                await page.get_by_role("tab", name="History").click()
-                await _history(page, folder)
-                await page.get_by_role("tab", name="Trades").click()
                 await page.emulate_media(color_scheme="light")
-                await _desk(page, folder, "terminal-light")
                 await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
                 await _desk(page, folder, "terminal-phone")
                 await page.set_viewport_size(DESK)  # type: ignore[arg-type]
-                await page.emulate_media(color_scheme="dark")
                 await server.request("PUT", "/dev/prices/SOL", body={"mid": "170"})
                 await page.get_by_role("alert").wait_for()
                 await asyncio.sleep(SETTLED_S)
                 await page.screenshot(path=folder / "terminal-liquidated.png")
-                del context
-
-
-async def _history(page: "Page", folder: Path) -> None:
-    await page.locator("#history-rows tr").first.wait_for()
-    await asyncio.sleep(SETTLED_S)
-    await page.screenshot(path=folder / "terminal-history.png")
 
 
 def main() -> int:

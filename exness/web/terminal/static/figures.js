@@ -4,6 +4,8 @@ import { USDC_DECIMALS, distance, parse, percentOfMargin, pnl, show, termsOf } f
 
 /** @type {WeakMap<object, import("./money.js").Terms | null>} */
 const terms = new WeakMap();
+/** Read once for each price, not once for each row. @type {WeakMap<object, bigint>} */
+const marks = new WeakMap();
 
 /** @param {import("./store.js").Store} store @param {import("./frames.js").TradeRow} row */
 export function termsIn(store, row) {
@@ -25,7 +27,13 @@ export function decimalsOf(store, asset) {
 /** The mark of an asset, scaled; null while there is none. @param {import("./store.js").Store} store @param {string} asset */
 export function markOf(store, asset) {
   const price = store.market.get(asset);
-  return price?.mark ? parse(price.mark, price.decimal) : null;
+  if (!price?.mark) return null;
+  let known = marks.get(price);
+  if (known === undefined) {
+    known = /** @type {bigint} */ (parse(price.mark, price.decimal));
+    marks.set(price, known);
+  }
+  return known;
 }
 
 /**
@@ -37,9 +45,9 @@ export function rowFigures(store, row) {
   const price = store.market.get(row.asset);
   const known = termsIn(store, row);
   if (!price?.mark || !known) return null;
-  const mark = /** @type {bigint} */ (parse(price.mark, price.decimal));
+  const mark = /** @type {bigint} */ (markOf(store, row.asset));
   const gained = pnl(known, mark);
-  const liquidation = parse(row.liquidationPrice, price.decimal) ?? 0n;
+  const liquidation = known.liquidation ?? 0n;
   return {
     mark: price.mark,
     pnl: show(gained, USDC_DECIMALS),

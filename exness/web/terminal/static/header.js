@@ -31,15 +31,17 @@ export class Header {
     this.state = document.createTextNode("");
     this.since = document.createElement("span");
     this.since.setAttribute("aria-hidden", "true"); // else it would be read out every second
+    this.places = ["equity", "free", "locked", "open-pnl"].map((id) => byId(id));
     this.connection.replaceChildren(this.state, this.since);
   }
 
   /** @param {Set<string>} keys */
   paint(keys) {
     if (keys.has("connection") || keys.has("tick")) this.#connection();
-    if (keys.has("time") || keys.has("clock") || keys.has("tick") || keys.has("choice.zone")) this.#clock();
+    if (keys.has("time") || keys.has("clock") || keys.has("tick") || keys.has("choice.zone")) this.#clock(keys);
     if (["account", "trades", "market", "session"].some((key) => keys.has(key))) this.#money();
     if (keys.has("market") || keys.has("connection") || keys.has("choice.asset")) this.#trouble();
+    if (keys.has("tick")) this.#title();
     if (keys.has("choice")) this.#choices();
     if (keys.has("session")) {
       reveal(byId("who"), this.store.email !== "");
@@ -62,7 +64,8 @@ export class Header {
     mark(document.body, "connection", shown);
   }
 
-  #clock() {
+  /** @param {Set<string>} keys */
+  #clock(keys) {
     const { clock, newest, choice } = this.store;
     let now = newest;
     let sign = "";
@@ -72,17 +75,16 @@ export class Header {
       sign = clock.paused ? "paused " : clock.speed === 1 ? "" : `×${clock.speed} `;
     }
     write(this.time, now ? `${sign}${moment(now, choice.zone, true)}${choice.zone === "utc" ? " UTC" : ""}` : "–");
-    this.time.setAttribute("datetime", now);
+    if (keys.has("tick")) this.time.setAttribute("datetime", now);
   }
 
   #money() {
     const held = holdings(this.store);
-    write(byId("equity"), brief(held?.equity));
-    write(byId("free"), brief(held?.free));
-    write(byId("locked"), brief(held?.locked));
-    const pnl = byId("open-pnl");
-    write(pnl, brief(held?.pnl));
-    mark(pnl, "tone", tone(held?.pnl));
+    [held?.equity, held?.free, held?.locked, held?.pnl].forEach((figure, at) => write(this.places[at], brief(figure)));
+    mark(this.places[3], "tone", tone(held?.pnl));
+  }
+
+  #title() {
     const { asset } = this.store.choice;
     const price = this.store.market.get(asset)?.mark;
     document.title = price ? `${brief(price)} ${asset} · exness` : "exness";

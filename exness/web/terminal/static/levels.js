@@ -33,6 +33,12 @@ export class Levels {
   constructor(layer, scale) {
     this.layer = layer;
     this.scale = scale;
+    this.height = layer.clientHeight;
+    // Kept, not asked for each time: that would have the browser lay out the page in the middle of a paint.
+    new ResizeObserver(() => {
+      this.height = layer.clientHeight;
+      this.soon();
+    }).observe(layer);
   }
 
   /** Exactly these, keyed: one is made, moved only if its price differs, removed when its key is gone. @param {Level[]} levels */
@@ -63,7 +69,7 @@ export class Levels {
   }
 
   place() {
-    const height = this.layer.clientHeight;
+    const { height } = this;
     const placed = [...this.#drawn.values()]
       .map((drawn) => ({ drawn, y: this.scale.yOf(Number(show(drawn.dragged ?? drawn.level.price, drawn.level.decimals))) }))
       .filter(({ drawn, y }) => {

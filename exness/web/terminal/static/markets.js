@@ -11,11 +11,14 @@ export class Markets {
     this.store = store;
     /** @type {Map<string, Record<string, HTMLElement>>} */
     this.rows = new Map();
+    /** What one has in each asset, until trades change. @type {Map<string, string>} */
+    this.exposures = new Map();
   }
 
   /** @param {Set<string>} keys */
   paint(keys) {
     if (keys.has("assets")) this.#build();
+    if (keys.has("trades")) this.exposures.clear();
     const all = keys.has("assets") || keys.has("choice.asset") || keys.has("trades");
     for (const [asset, parts] of this.rows) {
       if (all || keys.has(`market.${asset}`)) this.#row(asset, parts);
@@ -53,12 +56,13 @@ export class Markets {
     const chosen = String(asset === this.store.choice.asset);
     if (parts.button.getAttribute("aria-pressed") !== chosen) parts.button.setAttribute("aria-pressed", chosen);
     if (!price) return;
+    if (!this.exposures.has(asset)) this.exposures.set(asset, this.#exposure(asset));
     write(parts.mark, ARROWS[/** @type {"1"} */ (String(price.direction))] + rough(price.mark));
     mark(parts.mark, "tone", price.direction > 0 ? "up" : price.direction < 0 ? "down" : "");
     write(parts.quotes, price.bid ? `${rough(price.bid)} / ${rough(price.ask)}` : "no price");
     write(parts.state, price.state);
     mark(parts.state, "state", price.state);
-    write(parts.own, [price.mark ? `${spread(price)} bp` : "", this.#exposure(asset)].filter(Boolean).join(" · "));
+    write(parts.own, [price.mark ? `${spread(price)} bp` : "", this.exposures.get(asset)].filter(Boolean).join(" · "));
   }
 
   /** What one has in it: notional of longs less that of shorts, at the entries. @param {string} asset */

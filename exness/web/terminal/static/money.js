@@ -86,6 +86,7 @@ export function hundredths(leverage) {
  * @property {bigint} margin micro-USDC
  * @property {bigint} leverage hundredths
  * @property {bigint} entry
+ * @property {bigint} [liquidation] 0: no price reaches it
  * @property {{size: bigint, cost: bigint, unit: bigint} | null} line the trade's own line, where the server tells it
  */
 
@@ -103,7 +104,8 @@ export function termsOf(row, decimals) {
   const line = row.line
     ? { size: BigInt(row.line.size), cost: BigInt(row.line.cost), unit: BigInt(row.line.unit) }
     : null;
-  return { long: row.type === "long", margin, leverage, entry, line };
+  const liquidation = parse(row.liquidationPrice, decimals) ?? 0n;
+  return { long: row.type === "long", margin, leverage, entry, liquidation, line };
 }
 
 /**

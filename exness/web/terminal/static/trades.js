@@ -25,7 +25,14 @@ export class Trades {
     /** @type {Map<string, {line: HTMLElement, cells: HTMLElement[], button: HTMLButtonElement}>} */
     this.rows = new Map();
     this.slice = 0;
-    this.panel.addEventListener("scroll", () => store.touch("tick"), { passive: true });
+    // Kept, not asked for at each paint: that would have the browser lay out the page in the middle of it.
+    this.top = 0;
+    this.height = 0;
+    this.panel.addEventListener("scroll", () => {
+      this.top = this.panel.scrollTop;
+      store.touch("tick");
+    }, { passive: true });
+    new ResizeObserver(() => (this.height = this.panel.clientHeight)).observe(this.panel);
   }
 
   /** @param {Set<string>} keys */
@@ -34,7 +41,7 @@ export class Trades {
     if (listed) this.#list();
     if (keys.has("connection")) this.#allow();
     if (this.panel.hidden || !(listed || keys.has("market") || keys.has("tick") || keys.has("selected"))) return;
-    this.#figures(listed);
+    this.#figures(listed, listed || !keys.has("market") || keys.has("tick"));
   }
 
   #list() {
@@ -72,23 +79,32 @@ export class Trades {
     for (const { button } of this.rows.values()) button.disabled = down || button.dataset.busy === "true";
   }
 
-  /** @param {boolean} all */
-  #figures(all) {
+  /** @param {boolean} all rows, also those out of view @param {boolean} whole all cells, not only mark and PnL */
+  #figures(all, whole) {
     const { trades } = this.store;
-    const first = Math.floor(this.panel.scrollTop / ROW_PX) - BEYOND;
-    const last = first + Math.ceil(this.panel.clientHeight / ROW_PX) + 2 * BEYOND;
+    const first = Math.floor(this.top / ROW_PX) - BEYOND;
+    const last = first + Math.ceil(this.height / ROW_PX) + 2 * BEYOND;
     this.slice = (this.slice + 1) % SLICES;
     let at = this.rows.size;
     for (const [orderId, parts] of this.rows) {
       at -= 1; // the newest stands on top
       const row = trades.get(orderId);
-      if (row && (all || (at >= first && at <= last) || at % SLICES === this.slice)) this.#row(row, parts);
+      if (row && (all || (at >= first && at <= last) || at % SLICES === this.slice)) this.#row(row, parts, whole);
     }
   }
 
-  /** @param {import("./frames.js").TradeRow} row @param {{line: HTMLElement, cells: HTMLElement[]}} parts */
-  #row(row, { line, cells }) {
+  /**
+   * Mark and PnL go together ten times a second; the rest, once a second, is half of what painting costs.
+   * @param {import("./frames.js").TradeRow} row
+   * @param {{line: HTMLElement, cells: HTMLElement[]}} parts
+   * @param {boolean} whole
+   */
+  #row(row, { line, cells }, whole) {
     const figures = rowFigures(this.store, row);
+    write(cells[5], price(figures?.mark));
+    write(cells[8], figures?.pnl ?? "–");
+    mark(cells[8], "tone", tone(figures?.pnl));
+    if (!whole) return;
     const safe = isSafe(row.liquidationPrice);
     write(cells[0], row.asset);
     write(cells[1], row.net ? `net ${row.type}` : row.type);
@@ -96,12 +112,9 @@ export class Trades {
     write(cells[2], `${row.leverage}x`);
     write(cells[3], brief(row.margin));
     write(cells[4], price(row.entryPrice));
-    write(cells[5], price(figures?.mark));
     write(cells[6], safe ? "never" : price(row.liquidationPrice));
     if (safe && !cells[6].title) cells[6].title = SAFE;
     write(cells[7], safe ? "–" : figures ? `${figures.away} %` : "–");
-    write(cells[8], figures?.pnl ?? "–");
-    mark(cells[8], "tone", tone(figures?.pnl));
     write(cells[9], figures ? `${brief(figures.percent)} %` : "–");
     write(cells[10], lasting((Date.parse(this.store.newest) - Date.parse(row.createdAt)) / 1000));
     const selected = String(this.store.selected === row.orderId);
