@@ -6,6 +6,7 @@ import { USDC_DECIMALS, brief, distance, parse, pnl, price as shown, rough, show
 import { SAFE, isSafe, markOf, rowFigures, termsIn } from "./figures.js";
 import { byId, make, moment, write } from "./dom.js";
 import { Levels } from "./levels.js";
+import { exitLevels, orderLevels } from "./waiting.js";
 
 const CANDLES = 500;
 const LEVELS_OF_TRADES = 8;
@@ -19,13 +20,16 @@ export class ChartView {
    * @param {import("./stream.js").Stream} stream
    * @param {import("./ticket.js").Ticket} ticket
    * @param {import("./trades.js").Trades} trades
+   * @param {import("./notices.js").Notices} notices
    */
-  constructor(store, api, stream, ticket, trades) {
+  constructor(store, api, stream, ticket, trades, notices) {
     this.store = store;
     this.api = api;
     this.stream = stream;
     this.ticket = ticket;
     this.trades = trades;
+    /** @type {import("./waiting.js").Held} */
+    this.held = { store, api, say: (text) => notices.say(text), pnlAt: (at) => this.pnlAt(at) };
     this.channel = "";
     this.anew = true;
     this.loading = 0;
@@ -64,7 +68,7 @@ export class ChartView {
       if (candle) this.#hover(null);
     }
     if (keys.has("trades") || keys.has("ended") || keys.has("choice.asset") || chosen) this.#markers();
-    if (["trades", `market.${asset}`, "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
+    if (["trades", "orders", `market.${asset}`, "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
     this.#sentence();
   }
 
@@ -124,7 +128,8 @@ export class ChartView {
     const chosen = rows.find((row) => row.orderId === this.store.selected);
     const shownRows = rows.slice(-LEVELS_OF_TRADES);
     if (chosen && !shownRows.includes(chosen)) shownRows[0] = chosen;
-    return shownRows.flatMap((row) => {
+    const waiting = [...exitLevels(this.held, shownRows, decimals), ...orderLevels(this.held, asset, decimals)];
+    const held = shownRows.flatMap((row) => {
       const figures = rowFigures(this.store, row);
       const entry = parse(row.entryPrice, decimals);
       const liquidation = parse(row.liquidationPrice, decimals);
@@ -141,6 +146,7 @@ export class ChartView {
       }
       return levels;
     });
+    return [...held, ...waiting];
   }
 
   /** What the ticket would open, while nothing is held there: with trades on the chart it would hide them. @returns {import("./levels.js").Level[]} */

@@ -94,7 +94,7 @@ function start() {
   const signIn = new SignIn(store, api, stream, facts);
   const ticket = new Ticket(store, api, facts);
   const trades = new Trades(store, api, notices);
-  const chart = new ChartView(store, api, stream, ticket, trades);
+  const chart = new ChartView(store, api, stream, ticket, trades, notices);
   const history = new History(store, api, notices);
   const lab = new Lab(store, api, chart, facts, (email) => signIn.as(email));
   new Tabs(store);

@@ -12,6 +12,7 @@ const HOUR_CANDLES = 10;
 /** The field at which a refusal stands. @type {Record<string, string>} */
 const FIELD_OF = {
   insufficient_margin: "margin", position_limit: "margin", amount_too_small: "margin", would_liquidate: "leverage", slippage_exceeded: "slippage",
+  would_trigger: "stopPrice", would_take: "limitPrice", would_rest: "limitPrice", take_profit_on_fill: "takeProfit", stop_loss_on_fill: "stopLoss",
 };
 
 export class Ticket {
@@ -28,6 +29,9 @@ export class Ticket {
     this.margin = /** @type {HTMLInputElement} */ (byId("margin"));
     this.leverage = /** @type {HTMLInputElement} */ (byId("leverage"));
     this.slider = /** @type {HTMLInputElement} */ (byId("leverage-slider"));
+    this.kind = /** @type {HTMLSelectElement} */ (byId("kind"));
+    reveal(byId("kind-field"), api.has("POST:/order/create"));
+    reveal(byId("exit-fields"), api.has("POST:/trade/exits"));
     this.submit = /** @type {HTMLButtonElement} */ (byId("submit"));
     this.busy = false;
     this.touched = false;
@@ -94,11 +98,24 @@ export class Ticket {
   #changed(event) {
     if (event?.target === this.slider) this.leverage.value = this.slider.value;
     if (event?.target === this.leverage) this.slider.value = this.leverage.value;
+    if (event?.target === this.kind) this.#priceField();
     if (event) this.touched = true;
     this.intent = newId();
     this.quote = null;
     this.#clearErrors();
     this.store.touch("ticket");
+  }
+
+  /** A price to wait for, beginning with that of now. */
+  #priceField() {
+    reveal(byId("at-field"), this.kind.value !== "market");
+    const field = /** @type {HTMLInputElement} */ (byId("at"));
+    if (!field.value) field.value = plain(this.store.market.get(this.store.choice.asset)?.mark ?? "");
+  }
+
+  /** Where the order goes. */
+  get path() {
+    return this.kind.value === "market" ? "/trade/create" : "/order/create";
   }
 
   /** @param {number} share in percent */
@@ -114,13 +131,17 @@ export class Ticket {
   body() {
     const { asset } = this.store.choice;
     const value = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id)).value.trim();
-    const slippage = value("slippage");
+    const slippage = this.kind.value === "market" ? value("slippage") : "";
+    const [takeProfit, stopLoss] = [value("take-profit"), value("stop-loss")];
     const expected = value("expected") || (this.store.market.get(asset)?.mark ?? "");
     return {
       asset,
       type: this.side,
       margin: value("margin"),
       leverage: value("leverage"),
+      ...(this.kind.value === "market" ? {} : { [`${this.kind.value}Price`]: value("at") }),
+      ...(takeProfit ? { takeProfit } : {}),
+      ...(stopLoss ? { stopLoss } : {}),
       ...(slippage ? { slippage: Number(parse(slippage, 2) ?? -1n), ...(expected ? { expectedPrice: expected } : {}) } : {}),
     };
   }
@@ -134,7 +155,8 @@ export class Ticket {
     if (!at?.mark || !margin || !leverage || margin <= 0n || leverage < 100n) return null;
     const long = this.side === "long";
     const touch = this.facts.execution === "touch";
-    const entry = parse((touch ? (long ? at.ask : at.bid) : at.mark) ?? at.mark, at.decimal);
+    const waits = this.kind.value === "market" ? null : parse(/** @type {HTMLInputElement} */ (byId("at")).value, at.decimal);
+    const entry = waits ?? parse((touch ? (long ? at.ask : at.bid) : at.mark) ?? at.mark, at.decimal);
     const mark_ = parse(at.mark, at.decimal);
     if (!entry || !mark_) return null;
     const quoted = this.quote?.liquidationPrice ? parse(this.quote.liquidationPrice, at.decimal) : null;
@@ -216,7 +238,8 @@ export class Ticket {
     const { asset } = this.store.choice;
     const margin = parse(this.margin.value, USDC_DECIMALS);
     const amount = margin === null ? this.margin.value : brief(show(margin, USDC_DECIMALS));
-    write(this.submit, `Open ${this.side}, ${amount} USDC of ${asset}`);
+    const kind = this.kind.value;
+    write(this.submit, `${kind === "market" ? `Open ${this.side}` : `Place ${this.side} ${kind}`}, ${amount} USDC of ${asset}`);
     mark(this.submit, "side", this.side);
     const here = ["live", "quiet"].includes(this.store.connection.state);
     const off = this.busy || !here || Boolean(this.quote?.refusal);
@@ -253,13 +276,13 @@ export class Ticket {
     this.#button();
     this.#clearErrors();
     write(byId("ticket-said"), "sent");
-    const answered = await this.api.post("/trade/create", { ...this.body(), clientOrderId: this.intent });
+    const answered = await this.api.post(this.path, { ...this.body(), clientOrderId: this.intent });
     this.busy = false;
     const known = answered.ok || (answered.status >= 400 && answered.status < 500) || answered.status === 503;
     if (known) this.intent = newId(); // else the same order is asked for again, and done once
     if (answered.ok) {
       const { type, asset, entryPrice } = answered.body;
-      write(byId("ticket-said"), `Opened ${type} ${asset} at ${shown(entryPrice)}.`);
+      write(byId("ticket-said"), entryPrice ? `Opened ${type} ${asset} at ${shown(entryPrice)}.` : `Placed ${type} ${asset}: it waits.`);
       document.body.removeAttribute("data-sheet");
     } else {
       write(byId("ticket-said"), "");
@@ -273,7 +296,7 @@ export class Ticket {
     const told = Array.isArray(details) && details.length ? details : [{ field: FIELD_OF[code] ?? details?.figure ?? "", message }];
     for (const { field, message: why } of told) {
       const places = [...this.form.querySelectorAll(".error")];
-      const place = /** @type {HTMLElement} */ (places.find((each) => /** @type {HTMLElement} */ (each).dataset.field === field) ?? byId("ticket-error"));
+      const place = /** @type {HTMLElement} */ (places.find((each) => /** @type {HTMLElement} */ (each).dataset.field?.split(" ").includes(field)) ?? byId("ticket-error"));
       write(place, place.textContent ? `${place.textContent} ${why}` : why);
       if (place.closest("details")) /** @type {HTMLDetailsElement} */ (byId("more")).open = true;
       this.form.querySelector(`[aria-describedby="${place.id}"]`)?.setAttribute("aria-invalid", "true");
@@ -287,7 +310,7 @@ export class Ticket {
 
   /** @param {"curl" | "Python"} form */
   async #copy(form) {
-    const request = { method: "POST", path: "/trade/create", body: this.body() };
+    const request = { method: "POST", path: this.path, body: this.body() };
     await copy(form === "curl" ? this.api.asCurl(request) : this.api.asPython(request));
     write(byId("ticket-said"), `Copied as ${form}.`);
   }
