@@ -71,8 +71,9 @@ def require_browser() -> None:
 async def launched() -> AsyncIterator["Browser"]:
     """A browser of its own."""
     require_browser()
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=PATIENCE_MS)
     root = [] if os.getuid() else ["--no-sandbox"]
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=executable(), args=[*FLAGS, *root])

@@ -5,7 +5,7 @@ import { CHANNELS, CLOSE } from "./frames.js";
 
 const QUIET_MS = 2000;
 const PONG_MS = 1500;
-const OPEN_MS = 5000;
+const OPEN_MS = 3000;
 const CHECK_MS = 500;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5000;
