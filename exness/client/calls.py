@@ -317,9 +317,11 @@ def dev_deposit(email: str, amount: Amount) -> Call[answers.Deposited]:
     return Call("POST", f"{DEV}/deposit", _deposited, {"email": email, "amount": amount}, again=False)
 
 
-def dev_signin(email: str) -> Call[answers.SignedIn]:
-    """POST /dev/signin: a session without a mail."""
-    return Call("POST", f"{DEV}/signin", _signed_in, {"email": email})
+def dev_session(email: str) -> Call[answers.SignedIn]:
+    """POST /dev/session: a session without a mail."""
+    call = Call("POST", f"{DEV}/session", _signed_in, {"email": email})
+    call.headers = {**JSON, "Accept": "application/json"}
+    return call
 
 
 def dev_books() -> Call[answers.Books]:

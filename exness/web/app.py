@@ -15,6 +15,7 @@ from exness.web.http.response import complete
 from exness.web.services import Services
 from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
+from exness.web.terminal import endpoints as terminal
 from exness.web.v1 import endpoints as v1
 from exness.web.v1.frames import Frames
 
@@ -27,6 +28,7 @@ def endpoints_of(*, dev: bool) -> Endpoints:
             Mount("Stream", v1.DIALECT, stream.ENDPOINTS),
             Mount("Probes", None, v1.PROBES),
             Mount("Documents", None, docs.ENDPOINTS),
+            Mount("Terminal", None, terminal.ENDPOINTS),
             Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS, served=dev),
         ]
     )

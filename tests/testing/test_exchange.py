@@ -227,7 +227,7 @@ def test_an_exchange_that_does_not_run_says_so() -> None:
 
 
 def test_dev_control_answers_to_this_machine_alone_and_says_so(exchange: Exchange) -> None:
-    refused = httpx.post(f"{exchange.url}/api/v1/dev/signin", json={"email": "a@b.ch"}, headers={"Via": "1.1 proxy"})
+    refused = httpx.post(f"{exchange.url}/api/v1/dev/session", json={"email": "a@b.ch"}, headers={"Via": "1.1 proxy"})
     assert refused.json()["code"] == LocalOnly.code
     with pytest.raises(NotFound):
         exchange.control.price("DOGE")

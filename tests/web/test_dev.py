@@ -576,7 +576,10 @@ async def test_a_session_of_dev_control_is_good_also_after_those_before_it_were_
     ann = await known(dev)
     assert (await ann.post("/logout", None)).status == 200
     assert_error(await ann.get("/balance"), 401, "unauthorized")
-    answer = await dev.post("/dev/signin", {"email": "Ann@Example.com"})
+    answer = await dev.post(
+        "/dev/session", {"email": "Ann@Example.com"}, headers={"Accept": "application/json"}
+    )
+    assert "Set-Cookie" not in answer.headers
     assert (answer.status, answer.body["email"]) == (200, ann.email)
     ann.token = answer.body["token"]
     assert (await ann.get("/account")).body["email"] == ann.email
@@ -600,3 +603,42 @@ async def test_the_books_are_told_and_balance(dev: App) -> None:
         "deposits": "5000.000000",
         "balanced": True,
     }
+
+
+# --- sessions of browsers -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_browser_is_signed_in_by_a_cookie_that_no_script_sees(dev: App) -> None:
+    answer = await dev.post("/dev/session", {"email": "Ann@Example.com"})
+    assert answer.status == 200
+    assert answer.body.keys() == {"success", "email", "expiresAt"}, "no token"
+    assert answer.body["email"] == "ann@example.com"
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("authToken=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    signed_in = await dev.get("/account", headers={"Cookie": cookie.partition(";")[0]})
+    assert (signed_in.status, signed_in.body["email"]) == (200, "ann@example.com")
+
+
+async def test_no_foreign_page_and_nobody_from_elsewhere_gets_a_session(dev: App) -> None:
+    with unchanged(dev):
+        foreign = await dev.post(
+            "/dev/session", {"email": "ann@example.com"}, headers={"Origin": "https://evil.example"}
+        )
+        assert_error(foreign, 403, "forbidden_origin")
+        passed_on = await dev.post("/dev/session", {"email": "ann@example.com"}, headers={"X-Forwarded-For": "1.2.3.4"})
+        assert_error(passed_on, 403, "local_only")
+        for answer in (foreign, passed_on):
+            assert "Set-Cookie" not in answer.headers
+        assert_error(
+            await dev.post("/dev/session", {"email": "nobody"}),
+            400,
+            "invalid_request",
+            details=bad("email", "email must be a mail address like you@example.com"),
+        )
+
+
+async def test_without_dev_control_there_are_no_sessions_without_a_mail() -> None:
+    async with running_app() as app:
+        assert_error(await app.post("/dev/session", {"email": "ann@example.com"}), 404, "not_found")

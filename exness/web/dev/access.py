@@ -14,14 +14,14 @@ from exness.web.services import Dev, services_of
 def let_in(request: web.Request) -> Dev:
     """Raises ApiError(local_only, forbidden_origin)."""
     services = services_of(request)
-    if not _is_local(request):
+    if not is_local(request):
         raise ApiError("local_only")
     services.browser_rules.check_page(request)
     assert services.dev is not None, "the routes exist only where it is on"
     return services.dev
 
 
-def _is_local(request: web.Request) -> bool:
+def is_local(request: web.Request) -> bool:
     """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
     lead here would come from its browser's machine, and its Origin would match."""
     if passed_on(request.headers):  # a proxy on this machine may pass on what comes from anywhere

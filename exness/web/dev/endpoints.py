@@ -15,10 +15,11 @@ from exness.web.dev.models import (
     ResetAnswer,
     ScriptAnswer,
     ScriptBody,
+    SessionAnswer,
 )
 from exness.web.http.endpoint import BUSY, GET, POST, PUT, Auth, Endpoint
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1.models import EmailBody, SignedInAnswer
+from exness.web.v1.models import EmailBody
 
 _TRADING = Budget.TRADE
 _DEV = Auth.DEV
@@ -52,9 +53,9 @@ ENDPOINTS = (
         errors=(Reject.AMOUNT_OUT_OF_RANGE, Reject.ACCOUNT_NOT_FOUND, *BUSY),
     ),
     Endpoint(
-        POST, "/dev/signin", handlers.sign_in, Weight(3, budget=_TRADING),
-        "Dev control: a session without a mail", SignedInAnswer,
-        auth=_DEV, body=EmailBody, example='{"email": "you@example.com"}',
+        POST, "/dev/session", handlers.sign_in, Weight(15, budget=_TRADING),
+        "Dev control: sign in without a mail, by the cookie, or with a token for who accepts JSON", SessionAnswer,
+        auth=_DEV, body=EmailBody, example='{"email": "you@example.com"}', errors=("unauthorized", *BUSY),
     ),
     Endpoint(
         GET, "/dev/books", handlers.books, Weight(1, budget=_TRADING),

@@ -4,7 +4,7 @@ What is done here goes through the engine and into the journal like everything e
 answered.
 """
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exness.core.commands import Deposit, Reset
 from exness.core.events import Deposited
@@ -25,6 +25,7 @@ from exness.web.dev.models import (
     PriceSetAnswer,
     ResetAnswer,
     ScriptAnswer,
+    SessionAnswer,
     clock_order,
     deposit_of,
     parse_price,
@@ -33,13 +34,14 @@ from exness.web.dev.models import (
 )
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
-from exness.web.http.response import answer
+from exness.web.http.response import JSON, answer, encode
 from exness.web.services import services_of
 from exness.web.v1.format import iso
 from exness.web.v1.models import SignedInAnswer
 from exness.web.v1.parse import email_of
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body
+from exness.web.v1.signin import new_session, set_session, wants_json
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:
@@ -128,6 +130,22 @@ async def deposit(request: web.Request) -> web.StreamResponse:
             raise AssertionError(f"a deposit can't have {outcome!r}")
 
 
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """POST /dev/session: sign in as whoever it names, without a mail. The token is in a cookie that no script of a page
+    sees, or, for who asks for JSON, in the answer."""
+    let_in(request)
+    services = services_of(request)
+    email = email_of(await json_body(request))
+    await services.exchange.account_of(email)
+    session_token, begun = await new_session(request, email)
+    if wants_json(request):
+        return answer(SignedInAnswer(True, email, session_token, iso(begun.expires_at)))
+    body = encode(SessionAnswer(True, email, iso(begun.expires_at)))
+    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
+    set_session(response, services, session_token)
+    return response
+
+
 async def reset(request: web.Request) -> web.StreamResponse:
     """POST /dev/reset: no account, no trade, no price, no script, no fault; the clock runs at real speed. Sessions stay
     good."""
@@ -142,18 +160,6 @@ async def reset(request: web.Request) -> web.StreamResponse:
             return answer(ResetAnswer(True, record.seq, iso(record.at)))
         case _:
             raise AssertionError(f"a reset can't have {outcome!r}")
-
-
-async def sign_in(request: web.Request) -> web.StreamResponse:
-    """POST /dev/signin: a session for a mail address, without the mail."""
-    let_in(request)
-    email = email_of(await json_body(request))
-    services = services_of(request)
-    await services.revocations.refresh(at_once=True)
-    token = services.sessions.issue(email)
-    session = services.sessions.check(token)
-    assert session is not None, "it was issued a moment ago"
-    return answer(SignedInAnswer(True, email, token, iso(session.expires_at)))
 
 
 async def books(request: web.Request) -> web.StreamResponse:

@@ -114,6 +114,12 @@ class DepositAnswer(msgspec.Struct, frozen=True):
     at: str
 
 
+class SessionAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    success: bool
+    email: str
+    expires_at: str
+
+
 class ResetAnswer(msgspec.Struct, frozen=True):
     """`seq` is the journal record that everything before is forgotten by."""
 

@@ -87,6 +87,9 @@ DEV = Scene(
             {"email": "ann@example.com", "amount": 1},
             headers={"X-Real-IP": "127.0.0.1"},
         ),
+        post("a browser's session", "/dev/session", {"email": "Ann@Example.com"}, keep={"cookie": "cookie"}),
+        post("a session for nobody", "/dev/session", {"email": "ann"}),
+        post("a session by a proxy", "/dev/session", {"email": "ann@example.com"}, headers={"Via": "1.1 proxy"}),
         get("/trade/history", by="ann"),
         get("/account", by="ann"),
         post("everything is forgotten", "/dev/reset"),
@@ -123,8 +126,8 @@ def faults(title: str, *rules: object) -> Ask:
 FAULTS = Scene(
     name="dev-faults",
     steps=[
-        post("a session without a mail", "/dev/signin", {"email": "Bob@Example.com"}, keep={"bob": "token"}),
-        post("no address", "/dev/signin", {"email": "bob"}),
+        post("a session without a mail", "/dev/session", {"email": "Bob@Example.com"}, keep={"bob": "token"}),
+        post("no address", "/dev/session", {"email": "bob"}),
         get("/balance/usd", "it is one", by="bob"),
         create("a trade"),
         get("/dev/books", "the books"),
