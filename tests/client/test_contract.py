@@ -119,6 +119,7 @@ NOT_CALLED = {
     ("GET", "/asyncapi.json"),
     ("GET", "/docs"),
     ("GET", "/docs/{file}"),
+    ("GET", "/terminal/{release}/{file}"),
 }
 """The stream has a class of its own; the others are for people, browsers and Prometheus."""
 SAMPLES: dict[str, Any] = {

@@ -576,9 +576,7 @@ async def test_a_session_of_dev_control_is_good_also_after_those_before_it_were_
     ann = await known(dev)
     assert (await ann.post("/logout", None)).status == 200
     assert_error(await ann.get("/balance"), 401, "unauthorized")
-    answer = await dev.post(
-        "/dev/session", {"email": "Ann@Example.com"}, headers={"Accept": "application/json"}
-    )
+    answer = await dev.post("/dev/session", {"email": "Ann@Example.com"}, headers={"Accept": "application/json"})
     assert "Set-Cookie" not in answer.headers
     assert (answer.status, answer.body["email"]) == (200, ann.email)
     ann.token = answer.body["token"]
@@ -605,7 +603,7 @@ async def test_the_books_are_told_and_balance(dev: App) -> None:
     }
 
 
-# --- sessions of browsers -----------------------------------------------------------------------------------------------------
+# --- sessions of browsers -----------------------------------------------------------------------------------------
 
 
 async def test_a_browser_is_signed_in_by_a_cookie_that_no_script_sees(dev: App) -> None:

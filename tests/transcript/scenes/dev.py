@@ -126,7 +126,13 @@ def faults(title: str, *rules: object) -> Ask:
 FAULTS = Scene(
     name="dev-faults",
     steps=[
-        post("a session without a mail", "/dev/session", {"email": "Bob@Example.com"}, keep={"bob": "token"}),
+        post(
+            "a token without a mail",
+            "/dev/session",
+            {"email": "Bob@Example.com"},
+            keep={"bob": "token"},
+            headers={"Accept": "application/json"},
+        ),
         post("no address", "/dev/session", {"email": "bob"}),
         get("/balance/usd", "it is one", by="bob"),
         create("a trade"),
