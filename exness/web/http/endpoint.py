@@ -17,7 +17,7 @@ from exness.web.http.weights import OTHER, Weight
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
 JSON_TYPE = "application/json"
-_PARAMETER = re.compile(r"\{\w+\}")
+_PARAMETER = re.compile(r"\{(\w+)\}")
 BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
 
 
@@ -74,10 +74,9 @@ class Endpoint:
         return self.method, self.path
 
     @property
-    def parameter(self) -> str:
-        """The name of the path's last part if any text may stand there, else nothing."""
-        last = self.path.rpartition("/")[2]
-        return last[1:-1] if last.startswith("{") else ""
+    def parameters(self) -> list[str]:
+        """The names of what its path leaves open, in their order."""
+        return _PARAMETER.findall(self.path)
 
     @property
     def error_codes(self) -> frozenset[str]:
@@ -126,10 +125,10 @@ class Endpoints:
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
         self.weights = {row.key: row.weight for _, row in mounted}
         self._below = {
-            (row.method, _parent(_PARAMETER.sub("{}", row.path))): row.weight for _, row in mounted if row.parameter
+            (row.method, _parent(_PARAMETER.sub("{}", row.path))): row.weight for _, row in mounted if row.parameters
         }
         self._rows = {row.key: row for row in self.rows}
-        self._rows_below = {(row.method, _parent(row.path)): row for row in self.rows if row.parameter}
+        self._rows_below = {(row.method, _parent(row.path)): row for row in self.rows if row.parameters}
         assert len(self.weights) == len(mounted), "two rows have the same method and path"
 
     def weight_of(self, method: str, path: str) -> Weight:

@@ -167,7 +167,7 @@ class Faults:
 
     def _on(self, request: web.Request, row: Endpoint | None) -> Iterable[_Armed]:
         targets = [f"{request.method} {request.path}"]
-        if row is not None and row.parameter:
+        if row is not None and row.parameters:
             targets.append(f"{row.method} {row.path}")
         if len(targets) == 1:
             return self._by_target.get(targets[0], ())
