@@ -89,6 +89,12 @@ def _token_takes(parser: argparse.ArgumentParser) -> None:
     _data_dir_takes(parser)
 
 
+def _open_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL", nargs="?", help="who to sign in (default you@example.com)")
+    parser.add_argument("--no-browser", action="store_true", help="print the link only")
+    _data_dir_takes(parser)
+
+
 def _file_takes(what: str, nargs: str | None = None) -> Callable[[argparse.ArgumentParser], None]:
     def takes(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", nargs=nargs, type=Path, help=what)
@@ -229,6 +235,31 @@ def _token(options: argparse.Namespace) -> int:
     return 0
 
 
+def _open(options: argparse.Namespace) -> int:
+    import webbrowser
+
+    config = _load(options)
+    from exness.access.emails import AddressError, normalised
+    from exness.app import tokens
+    from exness.app.banner import YOU
+    from exness.runtime.ports.journal import StorageError
+
+    try:
+        link = tokens.make_link(config, normalised(options.email or YOU))
+    except AddressError as error:
+        return fail(f"{options.email[:100]!r}: {error}", code=2)
+    except StorageError as error:
+        return fail(str(error))
+    if link is None:
+        return fail(
+            f"no exchange runs on {config.storage.data_dir}: start one with `serve`, or name it with --data-dir"
+        )
+    code = deliver(link)
+    if not options.no_browser and not webbrowser.open(link):
+        warn("no browser could be opened: open the link yourself")
+    return code
+
+
 def _data_dir(options: argparse.Namespace) -> Path:
     return _load(options).storage.data_dir
 
@@ -256,6 +287,14 @@ COMMANDS = (
         "print a session token for an address",
         _token_takes,
         "Prints a session token, for REST clients and scripts. Its account is made at its first use.",
+    ),
+    Command(
+        "open",
+        _open,
+        "open the terminal of a running exchange in the browser, signed in",
+        _open_takes,
+        "Makes a sign-in link, which works once and for a few minutes, prints it and opens it in the browser. The "
+        "exchange is the one that runs on the data directory.",
     ),
     Command(
         "verify",

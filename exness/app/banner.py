@@ -15,6 +15,9 @@ from exness.runtime.recovery import Recovered
 from exness.web.http.listening import Listening
 from exness.web.v1 import PREFIX
 
+YOU = "you@example.com"
+"""Who a newcomer is."""
+
 
 def banner(
     config: Config,
@@ -24,9 +27,10 @@ def banner(
     listening: Listening,
     config_file: Path | None,
     warnings: Sequence[str] = (),
+    terminal: str = "",
 ) -> str:
     """What an operator wants to know at start, and a first trade to paste on the same machine. `warnings` come beside
-    the settings' own."""
+    the settings' own. `terminal`: a link that signs a browser in, where there may be one."""
     data_dir = config.storage.data_dir.resolve()
     books = exchange.look(AllBooks())
     url_api = f"{listening.local_url}{PREFIX}"
@@ -44,6 +48,7 @@ def banner(
         *(f"  note       {note}" for note in recovered.notes),
         f"  listening  {listening.describe()}",
         f"  users      {config.server.public_url or listening.url}",
+        *([f"  terminal   {terminal}"] if terminal else []),
         *(f"  warning    {warning}" for warning in (*warnings, *_warnings(config, listening))),
         "  first trade, in another terminal:",
         *([_price_command(url_api, asset)] if config.feed.source == "manual" else []),
@@ -52,6 +57,14 @@ def banner(
         f'      -d \'{{"asset": "{asset}", "type": "long", "margin": 100, "leverage": 10}}\'',
     ]
     return "\n".join(lines)
+
+
+def may_show_link(config: Config, listening: Listening) -> bool:
+    """Whether a link that signs in may stand in the banner: whoever reads it is at this machine, which alone can open
+    it, and no mail would bring it. And it leads to our own page."""
+    server, auth = config.server, config.auth
+    is_private = not server.production and not (auth.resend_api_key or auth.smtp_url)
+    return is_private and not server.frontend_url and all(ip_address(each).is_loopback for each in listening.addresses)
 
 
 def _price_command(url_api: str, asset: str) -> str:
@@ -63,7 +76,7 @@ def _price_command(url_api: str, asset: str) -> str:
 
 def _token_command(config: Config, config_file: Path | None) -> str:
     """How to get a token, from any directory. A secret that is configured is found where it was found now."""
-    words = [sys.executable, "-m", "exness", "token", "you@example.com"]
+    words = [sys.executable, "-m", "exness", "token", YOU]
     words += ["--data-dir", str(config.storage.data_dir.resolve())]
     if config.auth.secret and config_file is not None:
         words += ["--config", str(config_file.resolve())]
@@ -81,7 +94,9 @@ def _warnings(config: Config, listening: Listening) -> list[str]:
         warnings.append('acknowledge = "memory": a crash loses trades that were acknowledged')
     if config.dev.control:
         can = "set prices and the clock, pay money in" if config.feed.source == "manual" else "pay money in"
-        warnings.append(f"dev control: any program on this machine can {can} and start afresh, unasked")
+        warnings.append(
+            f"dev control: any program on this machine can {can}, sign in as anybody and start afresh, unasked"
+        )
     if config.server.production and not (config.auth.resend_api_key or config.auth.smtp_url):
         warnings.append("no mail provider is set: sign-in links stay in the outbox, nobody gets them")
     if not config.server.production and any(not ip_address(address).is_loopback for address in listening.addresses):

@@ -18,9 +18,10 @@ from aiohttp import web
 
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore
-from exness.app.banner import banner
+from exness.app.banner import YOU, banner, may_show_link
 from exness.app.build import Beside, Source, StartError, make_parts, make_services
 from exness.app.start import Started, start
+from exness.app.tokens import link_to
 from exness.config import Config
 from exness.core.views import AllPrices, DigestOfAll, NewestRecord
 from exness.feeds.backfill import Backfill
@@ -41,6 +42,7 @@ from exness.runtime.ports.prices import LastRecord, ManualControl
 from exness.runtime.projector import TablesBehind
 from exness.runtime.recovery import Recovered, what_to_do
 from exness.runtime.writer import Halted
+from exness.storage.datadir import note_address
 from exness.web.app import make_runner
 from exness.web.http.listening import Listening, bind
 from exness.web.v1 import PREFIX
@@ -184,8 +186,13 @@ async def _run(
             await projector.reached(recovered.books.seq)
         if not stop.is_set():
             beside = Beside(snapshotter, recovered, postman, loop)
-            async with _listening(config, exchange, source.control, store, beside) as listening:
-                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings))
+            serving = _listening(config, exchange, source.control, store, beside)
+            async with serving as (listening, links):
+                users_url = config.server.public_url or listening.url
+                note_address(config.storage.data_dir, users_url)
+                may_link = may_show_link(config, listening)
+                terminal = link_to(users_url, await links.make(YOU)) if may_link else ""
+                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings, terminal))
                 say(f"listening on {listening.local_url}")
                 opened.set()
                 await stop.wait()
@@ -212,8 +219,9 @@ async def _listening(
     control: ManualControl | None,
     store: AuthStore,
     beside: Beside,
-) -> AsyncIterator[Listening]:
-    """Serve HTTP; yields where. Leaving stops accepting and waits for what is in flight. Raises StartError."""
+) -> AsyncIterator[tuple[Listening, MagicLinks]]:
+    """Serve HTTP; yields where, and who makes links. Leaving stops accepting and waits for what is in flight. Raises
+    StartError."""
     listening: Listening
 
     def page_url() -> str:
@@ -232,7 +240,7 @@ async def _listening(
                 await web.SockSite(runner, bound).start()
         except (OSError, ValueError) as error:
             raise StartError(why_not_listening(config.server.host, config.server.port, error)) from error
-        yield listening
+        yield listening, magic_links
     finally:
         await runner.cleanup()
         mails.hand_on_all()

@@ -295,8 +295,8 @@ class DevConfig(msgspec.Struct, frozen=True):
     """For tests and development, never for a public server."""
 
     control: Annotated[bool, Flag("--dev-control")] = False
-    """Let any program on this machine, without a session, pay money into accounts, start afresh and, with the manual
-    feed, set prices and the clock. See "Dev control" in docs/API.md."""
+    """Let any program on this machine, without a session, sign in as anybody, pay money into accounts, start afresh,
+    make requests go wrong and, with the manual feed, set prices and the clock. See "Dev control" in docs/API.md."""
 
 
 class LogConfig(msgspec.Struct, frozen=True):

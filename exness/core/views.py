@@ -320,6 +320,12 @@ class Books(msgspec.Struct, frozen=True):
     markets: dict[Asset, MarketSums]
     """Also of assets that are not configured any more."""
 
+    @property
+    def is_balanced(self) -> bool:
+        """To the last unit."""
+        house = self.house_pnl + self.commission + self.funding + self.insurance
+        return self.free + self.locked + self.reserved + house == self.deposits
+
 
 class AllBooks(msgspec.Struct, frozen=True):
     """What do all accounts come to?"""

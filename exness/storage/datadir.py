@@ -83,11 +83,27 @@ def held(data_dir: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def note_address(data_dir: Path, url: str) -> None:
+    """Tell who looks at the directory where its server is. For the one that holds it."""
+    with (data_dir / LOCK_FILE).open("a", encoding="ascii") as file:
+        file.write(f"{url}\n")
+
+
+def address_noted(data_dir: Path) -> str | None:
+    """Where the server that holds the directory is; None when none does, or it does not listen yet."""
+    try:
+        with held(data_dir):
+            return None
+    except StorageError:
+        lines = (data_dir / LOCK_FILE).read_text(encoding="ascii", errors="replace").splitlines()
+        return lines[1] if len(lines) > 1 else None
+
+
 def _lock(handle: int, kind: int, data_dir: Path) -> None:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(handle, 64, 0).decode("ascii", "replace").strip() or "unknown"
+        holder = os.pread(handle, 64, 0).decode("ascii", "replace").partition("\n")[0] or "unknown"
         raise StorageError(
             f"the data directory {data_dir} is in use by another exness server (process {holder}): "
             f"stop that one or name another directory with --data-dir"

@@ -15,6 +15,7 @@ from exness.web.http.response import complete
 from exness.web.services import Services
 from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
+from exness.web.terminal import endpoints as terminal
 from exness.web.v1 import endpoints as v1
 from exness.web.v1.frames import Frames
 
@@ -27,6 +28,7 @@ def endpoints_of(*, dev: bool) -> Endpoints:
             Mount("Stream", v1.DIALECT, stream.ENDPOINTS),
             Mount("Probes", None, v1.PROBES),
             Mount("Documents", None, docs.ENDPOINTS),
+            Mount("Terminal", None, terminal.ENDPOINTS),
             Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS, served=dev),
         ]
     )
@@ -50,7 +52,8 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
             yield
 
     app.cleanup_ctx.append(connections_swept)
-    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames())
+    faults = services.dev.faults if services.dev is not None else None
+    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames(), faults=faults)
     if services.metrics is not None:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
@@ -64,7 +67,8 @@ def make_runner(services: Services, shutdown_timeout_s: float, *, plain: bool = 
     waits in the inbox is then not executed. `plain`: on aiohttp as it comes, without its private parts and our fast
     path, to find out whether these are at fault."""
     endpoints = endpoints_of(dev=services.dev is not None)
-    app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain)
+    faults = services.dev.faults if services.dev is not None else None
+    app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain, faults=faults)
     if plain:
         app.middlewares.insert(0, front.middleware)
         return plain_runner(app, services.connections, shutdown_timeout_s)

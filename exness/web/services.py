@@ -1,7 +1,7 @@
 """What every handler gets: the exchange, the sessions, the limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import msgspec
@@ -18,6 +18,7 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.prices import ManualControl
+from exness.web.http.faults import Faults
 from exness.web.http.request import REQUEST_STATE, HttpServices
 
 
@@ -39,6 +40,7 @@ class Dev:
     """That dev control is on. `control` is None unless the feed is manual."""
 
     control: ManualControl | None = None
+    faults: Faults = field(default_factory=Faults)
 
 
 class BodyCache(Protocol):

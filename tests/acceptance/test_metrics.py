@@ -24,7 +24,7 @@ async def test_the_real_process_tells_of_all_its_parts(tmp_path: Path) -> None:
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
-        assert samples["exness_events_total", "trade_opened"] == 1
+        assert samples["exness_events_total", "trade_opened", ""] == 1
         assert samples["exness_stream_readers",] == 1
         assert samples["exness_connections",] >= 1
         assert samples["exness_ticks_checked_total",] > 0

@@ -71,6 +71,9 @@ _ALWAYS = (
     Row("recovery.replay", "recovery", "recovery by replay", "decoding the bytes", _at_most(3), True),
     Row("memory.trade", "memory", "memory per open trade", "", _at_most(1000, "measured"), True),
     Row("memory.account", "memory", "memory per idle account", "", _at_most(300, "measured"), True),
+    Row("fixture.p50", "testing", "fixture `exchange` a test, p50", "", _at_most(50, "measured"), True),
+    Row("fixture.p99", "testing", "the same, p99", "", _at_most(150, "measured"), True),
+    Row("client", "testing", "a request of exness.client", "bare httpx", _at_most(1.2), True),
     Row("day.memory", "day", "24 h: memory at the end", "at half time", _at_most(1.02), True),
     Row("day.bytes", "day", "24 h: file growth per trade", "", (), True),
     Row("day.pairs", "day", "24 h: trades/s while compressed"),
@@ -105,6 +108,7 @@ GROUPS = (
     "recovery",
     "memory",
     "day",
+    "testing",
 )
 _BY_NAME = {row.name: row for row in _ALWAYS}
 

@@ -37,6 +37,7 @@ MEASURES: dict[str, str] = {
     "recovery": "recovery:measure_recovery",
     "memory": "memory:measure_memory",
     "day": "day:measure_day",
+    "testing": "testing:measure_testing",
 }
 """Where each group is measured. Imported when it is its turn."""
 

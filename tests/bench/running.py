@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True):
     memory_accounts: int = 200_000
     day_s: int = 86_400
     day_pairs: int = 86_400
+    fixture_tests: int = 500
+    client_requests: int = 2_000
     pin: bool = True
 
 
@@ -78,6 +80,8 @@ QUICK = Settings(
     memory_trades=50_000,
     memory_accounts=50_000,
     day_pairs=8_640,
+    fixture_tests=100,
+    client_requests=500,
 )
 """For a look while working: the same rows, smaller and fewer."""
 

@@ -39,6 +39,8 @@ TINY = Settings(
     memory_rounds=1,
     day_s=400,
     day_pairs=96,
+    fixture_tests=5,
+    client_requests=10,
     pin=False,
 )
 
@@ -227,10 +229,11 @@ EXPECTED = {
     "recovery": {"recovery.snapshot", "recovery.replay"},
     "memory": {"memory.trade", "memory.account"},
     "day": {"day.memory", "day.bytes", "day.pairs"},
+    "testing": {"fixture.p50", "fixture.p99", "client"},
 }
 
 
-SLOW = {"trades", "reads", "reconnect", "cascade", "stall", "recovery", "memory", "day"}
+SLOW = {"trades", "reads", "reconnect", "cascade", "stall", "recovery", "memory", "day", "testing"}
 """They start several processes."""
 
 

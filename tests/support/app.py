@@ -425,6 +425,7 @@ async def running_app(
     revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
     defaults: dict[str, Any] = {
+        "version": "1.2.3",
         "max_body_bytes": 65_536,
         "body_timeout_s": 10.0,
         "frontend_url": "/",
@@ -450,7 +451,6 @@ async def running_app(
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,
         limits=limits or rate_limits(enabled=False),
-        version="1.2.3",
         **(defaults | options),
     )
     app = App(services, parts, state, clock, wall, stores, auth)

@@ -35,7 +35,8 @@ from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySna
 VERSION = __version__
 ERROR_CODES = frozenset(map(str, [*ERRORS, *STREAM_ERRORS]))
 CLOSE_CODES = frozenset(map(int, CloseCode))
-ENDPOINTS = list(endpoints_of(dev=True).weights)
+ENDPOINTS = [row.key for row in endpoints_of(dev=True).rows if row.tag != "Terminal"]
+"""The terminal is for people: its words are no contract."""
 
 START_S = 1_769_850_902
 """2026-01-31T09:15:02Z: when every scene begins."""

@@ -27,7 +27,6 @@ UNPROVOKED = {
     "account_exists": "the account of an address is made once, by whoever comes first",
     "account_not_found": "of a request that is under way during a reset; tests/web/test_reset.py holds the disk for it",
     "range_too_large": "needs 100,000 changes; tests/web/test_statement.py",
-    "internal_error": "needs a bug; tests/web/test_server.py and test_core_bug.py plant one",
     "shutting_down": "needs a request during the drain; tests/web/test_gone_wrong.py",
 }
 UNPROVOKED_CLOSES = {

@@ -567,3 +567,76 @@ async def test_where_it_is_off_the_document_has_nothing_of_it(app: App) -> None:
     assert app.http is not None
     async with app.http.get(app.url + "/openapi.json") as response:
         assert "/dev/" not in await response.text()
+
+
+# --- sessions and books -------------------------------------------------------------------------------------------
+
+
+async def test_a_session_of_dev_control_is_good_also_after_those_before_it_were_ended(dev: App) -> None:
+    ann = await known(dev)
+    assert (await ann.post("/logout", None)).status == 200
+    assert_error(await ann.get("/balance"), 401, "unauthorized")
+    answer = await dev.post("/dev/session", {"email": "Ann@Example.com"}, headers={"Accept": "application/json"})
+    assert "Set-Cookie" not in answer.headers
+    assert (answer.status, answer.body["email"]) == (200, ann.email)
+    ann.token = answer.body["token"]
+    assert (await ann.get("/account")).body["email"] == ann.email
+
+
+async def test_the_books_are_told_and_balance(dev: App) -> None:
+    ann = await known(dev)
+    await set_price(dev, "SOL", "200")
+    await ann.create(margin=100, leverage=10)
+    await set_price(dev, "SOL", "170")
+    await ann.create(margin=1, leverage=2)
+    answer = await dev.get("/dev/books")
+    assert answer.body == {
+        "success": True,
+        "seq": dev.state.seq,
+        "accounts": 1,
+        "openTrades": 1,
+        "free": "4899.000000",
+        "locked": "1.000000",
+        "housePnl": "100.000000",
+        "deposits": "5000.000000",
+        "balanced": True,
+    }
+
+
+# --- sessions of browsers -----------------------------------------------------------------------------------------
+
+
+async def test_a_browser_is_signed_in_by_a_cookie_that_no_script_sees(dev: App) -> None:
+    answer = await dev.post("/dev/session", {"email": "Ann@Example.com"})
+    assert answer.status == 200
+    assert answer.body.keys() == {"success", "email", "expiresAt"}, "no token"
+    assert answer.body["email"] == "ann@example.com"
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("authToken=")
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    signed_in = await dev.get("/account", headers={"Cookie": cookie.partition(";")[0]})
+    assert (signed_in.status, signed_in.body["email"]) == (200, "ann@example.com")
+
+
+async def test_no_foreign_page_and_nobody_from_elsewhere_gets_a_session(dev: App) -> None:
+    with unchanged(dev):
+        foreign = await dev.post(
+            "/dev/session", {"email": "ann@example.com"}, headers={"Origin": "https://evil.example"}
+        )
+        assert_error(foreign, 403, "forbidden_origin")
+        passed_on = await dev.post("/dev/session", {"email": "ann@example.com"}, headers={"X-Forwarded-For": "1.2.3.4"})
+        assert_error(passed_on, 403, "local_only")
+        for answer in (foreign, passed_on):
+            assert "Set-Cookie" not in answer.headers
+        assert_error(
+            await dev.post("/dev/session", {"email": "nobody"}),
+            400,
+            "invalid_request",
+            details=bad("email", "email must be a mail address like you@example.com"),
+        )
+
+
+async def test_without_dev_control_there_are_no_sessions_without_a_mail() -> None:
+    async with running_app() as app:
+        assert_error(await app.post("/dev/session", {"email": "ann@example.com"}), 404, "not_found")

@@ -93,7 +93,7 @@ async def test_who_is_not_signed_in_gets_what_the_row_allows(row: Endpoint) -> N
 
 
 def test_a_path_is_mounted_below_its_prefix_and_weighed_there() -> None:
-    (row,) = [each for each in v1.ENDPOINTS if each.parameter]
+    (row,) = [each for each in v1.ENDPOINTS if each.parameters]
     one, two = v1.DIALECT._replace(prefix="/one"), v1.DIALECT._replace(prefix="/two")
     endpoints = Endpoints([Mount("1", one, [row]), Mount("2", two, [row]), Mount("", None, v1.PROBES)])
     assert endpoints.prefixes == ("/one", "/two")
@@ -155,7 +155,7 @@ def test_a_fast_endpoint_needs_nothing_of_the_router() -> None:
     fast = [row for row in ENDPOINTS.rows if row.fast]
     assert {row.key for row in fast} == set(ENDPOINTS.fast)
     assert len(fast) == 10
-    assert not any(row.parameter or row.policy for row in fast)
+    assert not any(row.parameters or row.policy for row in fast)
 
 
 def test_what_is_no_error_and_no_200_is_said_too() -> None:

@@ -62,7 +62,7 @@ async def test_a_request_id_that_is_not_plain_is_replaced(app: App, request_id: 
 
 async def test_every_answer_is_json_in_utf_8(app: App, ann: Trader) -> None:
     for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
-        path = path.replace("{asset}", "SOL").replace("{file}", "page.js")
+        path = path.replace("{asset}", "SOL").replace("{file}", "page.js").replace("{release}", "0")
         answer = await ann.request(method, path, data=b"{}" if method == "POST" else None)
         assert answer.headers["Content-Type"] == JSON, path
         answer.raw.decode("utf-8")
@@ -92,7 +92,7 @@ MISSPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("wrong", MISSPELLINGS)
 async def test_an_address_that_is_nearly_right_is_refused_with_the_right_one(app: App, ann: Trader, wrong: str) -> None:
     for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
-        path = path.replace("{asset}", "SOL").replace("{file}", "page.js")
+        path = path.replace("{asset}", "SOL").replace("{file}", "page.js").replace("{release}", "0")
         asked = MISSPELLINGS[wrong](path)
         if asked == path or (path == "/" and "prefix" in wrong):
             continue

@@ -54,6 +54,12 @@ class Wire:
                 assert frame["seq"] <= self.app.writer.durable_seq, "it could be taken back"
             self.frames.append(frame)
 
+    def abort(self) -> None:
+        raise AssertionError("nothing cuts it")
+
+    def stall(self) -> None:
+        raise AssertionError("nothing stalls it")
+
 
 def unpacked(data: bytes) -> Iterator[Json]:
     while data:

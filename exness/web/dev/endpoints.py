@@ -1,8 +1,10 @@
 """Dev control's endpoints, one row each. Where it is off there is nothing at these paths."""
 
 from exness.core.rejects import Reject
-from exness.web.dev import handlers, rates
+from exness.web.dev import faults, handlers, rates
+from exness.web.dev.faults import FaultsAnswer, FaultsBody
 from exness.web.dev.models import (
+    BooksAnswer,
     ClockAnswer,
     ClockBody,
     ClockSetAnswer,
@@ -13,9 +15,11 @@ from exness.web.dev.models import (
     ResetAnswer,
     ScriptAnswer,
     ScriptBody,
+    SessionAnswer,
 )
 from exness.web.http.endpoint import BUSY, GET, POST, PUT, Auth, Endpoint
 from exness.web.http.weights import Budget, Weight
+from exness.web.v1.models import EmailBody
 from exness.web.v1.rates import RatesAnswer
 
 _TRADING = Budget.TRADE
@@ -50,8 +54,29 @@ ENDPOINTS = (
         errors=(Reject.AMOUNT_OUT_OF_RANGE, Reject.ACCOUNT_NOT_FOUND, *BUSY),
     ),
     Endpoint(
+        POST, "/dev/session", handlers.sign_in, Weight(15, budget=_TRADING),
+        "Dev control: sign in without a mail, by the cookie, or with a token for who accepts JSON", SessionAnswer,
+        auth=_DEV, body=EmailBody, example='{"email": "you@example.com"}', errors=("unauthorized", *BUSY),
+    ),
+    Endpoint(
+        GET, "/dev/books", handlers.books, Weight(1, budget=_TRADING),
+        "Dev control: the sums over all accounts", BooksAnswer,
+        auth=_DEV,
+    ),
+    Endpoint(
+        PUT, "/dev/faults", faults.set_faults, Weight(3, budget=_TRADING),
+        "Dev control: what goes wrong on request", FaultsAnswer,
+        auth=_DEV, body=FaultsBody,
+        example='{"rules": [{"on": "POST /api/v1/trade/create", "do": "cut_after", "share": 0.2, "seed": 1}]}',
+    ),
+    Endpoint(
+        GET, "/dev/faults", faults.get_faults, Weight(1, budget=_TRADING),
+        "Dev control: the rules by which something goes wrong, and how often each has struck", FaultsAnswer,
+        auth=_DEV,
+    ),
+    Endpoint(
         POST, "/dev/reset", handlers.reset, Weight(3, budget=_TRADING),
-        "Dev control: forget every account, trade and price", ResetAnswer,
+        "Dev control: forget every account, trade, price and fault", ResetAnswer,
         auth=_DEV, errors=BUSY,
     ),
     Endpoint(

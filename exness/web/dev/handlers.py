@@ -1,11 +1,10 @@
 """Dev control: a script holds prices and clock, pays money in, resets. Only where `[dev] control` is on.
 
-Nobody signs in for it, so it answers to this machine alone: the connection comes from loopback, no proxy has passed it
-on, and it was made to a name of this machine, by no page or by one that we know. What is done here goes through the
-engine and into the journal like everything else, and is durable before it is answered.
+What is done here goes through the engine and into the journal like everything else, and is durable before it is
+answered.
 """
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from exness.core.commands import Deposit
 from exness.core.events import Deposited
@@ -14,29 +13,35 @@ from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
+from exness.core.views import AllBooks
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.prices import ManualControl, OutOfTime
+from exness.web.dev.access import let_in
 from exness.web.dev.models import (
+    BooksAnswer,
     ClockAnswer,
     ClockSetAnswer,
     DepositAnswer,
     PriceSetAnswer,
     ResetAnswer,
     ScriptAnswer,
+    SessionAnswer,
     clock_order,
     deposit_of,
     parse_price,
     script_of,
     speed_out,
 )
-from exness.web.http.client_ip import parsed, passed_on
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
-from exness.web.http.response import answer
-from exness.web.services import Dev, services_of
+from exness.web.http.response import JSON, answer, encode
+from exness.web.services import services_of
 from exness.web.v1.format import iso
+from exness.web.v1.models import SignedInAnswer
+from exness.web.v1.parse import email_of
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body
+from exness.web.v1.signin import new_session, set_session, wants_json
 
 
 async def get_clock(request: web.Request) -> web.StreamResponse:
@@ -125,9 +130,28 @@ async def deposit(request: web.Request) -> web.StreamResponse:
             raise AssertionError(f"a deposit can't have {outcome!r}")
 
 
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """POST /dev/session: sign in as whoever it names, without a mail. The token is in a cookie that no script of a page
+    sees, or, for who asks for JSON, in the answer."""
+    let_in(request)
+    services = services_of(request)
+    email = email_of(await json_body(request))
+    await services.exchange.account_of(email)
+    session_token, begun = await new_session(request, email)
+    if wants_json(request):
+        return answer(SignedInAnswer(True, email, session_token, iso(begun.expires_at)))
+    body = encode(SessionAnswer(True, email, iso(begun.expires_at)))
+    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
+    set_session(response, services, session_token)
+    return response
+
+
 async def reset(request: web.Request) -> web.StreamResponse:
-    """POST /dev/reset: no account, no trade, no price, no script; the clock runs at real speed. Sessions stay good."""
-    control, exchange = let_in(request).control, _exchange(request)
+    """POST /dev/reset: no account, no trade, no price, no script, no fault; the clock runs at real speed. Sessions stay
+    good."""
+    dev, exchange = let_in(request), _exchange(request)
+    control = dev.control
+    dev.faults.set([])
     if control is not None:
         await control.reset()
     outcome = await exchange.start_afresh(request[REQUEST_STATE].request_id)
@@ -138,17 +162,23 @@ async def reset(request: web.Request) -> web.StreamResponse:
             raise AssertionError(f"a reset can't have {outcome!r}")
 
 
-# --- who may ------------------------------------------------------------------------------------------------------
-
-
-def let_in(request: web.Request) -> Dev:
-    """Raises ApiError(local_only, forbidden_origin)."""
-    services = services_of(request)
-    if not _is_local(request):
-        raise ApiError("local_only")
-    services.browser_rules.check_page(request)
-    assert services.dev is not None, "the routes exist only where it is on"
-    return services.dev
+async def books(request: web.Request) -> web.StreamResponse:
+    """GET /dev/books: the sums over all accounts, of one moment."""
+    let_in(request)
+    sums = await _exchange(request).see(AllBooks())
+    return answer(
+        BooksAnswer(
+            success=True,
+            seq=sums.seq,
+            accounts=sums.accounts,
+            open_trades=sums.open_trades,
+            free=format_usdc(sums.free),
+            locked=format_usdc(sums.locked),
+            house_pnl=format_usdc(sums.house_pnl),
+            deposits=format_usdc(sums.deposits),
+            balanced=sums.is_balanced,
+        )
+    )
 
 
 def _control(request: web.Request) -> ManualControl:
@@ -161,22 +191,3 @@ def _control(request: web.Request) -> ManualControl:
 
 def _exchange(request: web.Request) -> Exchange:
     return services_of(request).exchange
-
-
-def _is_local(request: web.Request) -> bool:
-    """From this machine to a name of this machine, by no proxy. The name matters: a page whose own name was made to
-    lead here would come from its browser's machine, and its Origin would match."""
-    if passed_on(request.headers):  # a proxy on this machine may pass on what comes from anywhere
-        return False
-    return _is_loopback(request.remote or "") and is_local_name(request.host)
-
-
-def is_local_name(host: str) -> bool:
-    """Whether a `Host` header, with or without a port, names the machine itself."""
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return name.lower() == "localhost" or _is_loopback(name)
-
-
-def _is_loopback(address: str) -> bool:
-    ip = parsed(address)
-    return ip is not None and ip.is_loopback

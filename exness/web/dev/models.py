@@ -114,12 +114,33 @@ class DepositAnswer(msgspec.Struct, frozen=True):
     at: str
 
 
+class SessionAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    success: bool
+    email: str
+    expires_at: str
+
+
 class ResetAnswer(msgspec.Struct, frozen=True):
     """`seq` is the journal record that everything before is forgotten by."""
 
     success: bool
     seq: int
     at: str
+
+
+class BooksAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """Sums over all accounts after the record `seq`, in USDC. `balanced`: free + locked + house = deposits, to the last
+    unit."""
+
+    success: bool
+    seq: int
+    accounts: int
+    open_trades: int
+    free: str
+    locked: str
+    house_pnl: str
+    deposits: str
+    balanced: bool
 
 
 # --- checks -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from exness.core.rates import RATE_DECIMALS, Basis, FundingSource, Rates, Residu
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.views import AllBooks, TermsNow
-from exness.web.dev.handlers import let_in
+from exness.web.dev.access import let_in
 from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer

@@ -7,10 +7,6 @@ from exness.web.http.endpoint import GET, Endpoint
 from exness.web.http.weights import Weight
 
 ENDPOINTS = (
-    Endpoint(
-        GET, "/", docs, Weight(2), "The page at /docs, where a sign-in leads by default", str,
-        media_type="text/html", policy=POLICY,
-    ),
     Endpoint(GET, "/openapi.json", openapi_json, Weight(2), "This document", dict[str, Any]),
     Endpoint(GET, "/asyncapi.json", asyncapi_json, Weight(2), "The stream's document", dict[str, Any]),
     Endpoint(

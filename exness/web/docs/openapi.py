@@ -76,11 +76,10 @@ def _operation(row: Endpoint, local_path: str, schemas: dict[str, Any]) -> dict[
 
 
 def _parameters(row: Endpoint) -> list[dict[str, Any]]:
-    parameters: list[dict[str, Any]] = []
-    if row.parameter:
-        parameters.append(
-            {"name": row.parameter, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        )
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in row.parameters
+    ]
     if row.query is not None:
         schema = msgspec.json.schema(row.query)["$defs"][row.query.__name__]
         required = schema.get("required", [])

@@ -70,7 +70,7 @@ async def asyncapi_json(request: web.Request) -> web.StreamResponse:
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """GET / and /docs."""
+    """GET /docs."""
     return web.Response(text=request.app[DOCUMENTS].page, content_type="text/html")
 
 

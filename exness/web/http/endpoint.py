@@ -1,5 +1,6 @@
 """One row an endpoint: all that is said of it. Routes, weights, the fast path and the documents are made from rows."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +17,7 @@ from exness.web.http.weights import OTHER, Weight
 
 GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
 JSON_TYPE = "application/json"
+_PARAMETER = re.compile(r"\{(\w+)\}")
 BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
 
 
@@ -43,7 +45,8 @@ class Endpoint:
 
     method: str
     path: str
-    """`{name}` stands for its last part. Whole once the row is mounted; in the tables it begins below the prefix."""
+    """`{name}` stands for its last part, or its last two. Whole once the row is mounted; in the tables it begins below
+    the prefix."""
     handler: Handler
     weight: Weight
     summary: str
@@ -71,10 +74,9 @@ class Endpoint:
         return self.method, self.path
 
     @property
-    def parameter(self) -> str:
-        """The name of the path's last part if any text may stand there, else nothing."""
-        last = self.path.rpartition("/")[2]
-        return last[1:-1] if last.startswith("{") else ""
+    def parameters(self) -> list[str]:
+        """The names of what its path leaves open, in their order."""
+        return _PARAMETER.findall(self.path)
 
     @property
     def error_codes(self) -> frozenset[str]:
@@ -122,13 +124,22 @@ class Endpoints:
         self.rows = tuple(row for served, row in mounted if served)
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
         self.weights = {row.key: row.weight for _, row in mounted}
-        self._below = {(row.method, _parent(row.path)): row.weight for _, row in mounted if row.parameter}
+        self._below = {
+            (row.method, _parent(_PARAMETER.sub("{}", row.path))): row.weight for _, row in mounted if row.parameters
+        }
+        self._rows = {row.key: row for row in self.rows}
+        self._rows_below = {(row.method, _parent(row.path)): row for row in self.rows if row.parameters}
         assert len(self.weights) == len(mounted), "two rows have the same method and path"
 
     def weight_of(self, method: str, path: str) -> Weight:
         """Of any request, also of one that there is no row for. HEAD weighs what GET does."""
         method = GET if method == hdrs.METH_HEAD else method
-        return self.weights.get((method, path)) or self._below.get((method, _parent(path)), OTHER)
+        found = self.weights.get((method, path)) or self._below.get((method, _parent(path)))
+        return found or self._below.get((method, _parent(_parent(path)) + "/{}"), OTHER)
+
+    def row_of(self, method: str, path: str) -> Endpoint | None:
+        """The endpoint that a request is for, None when there is none. A path may also be as its row has it."""
+        return self._rows.get((method, path)) or self._rows_below.get((method, _parent(path)))
 
     def dialect_of(self, path: str) -> Dialect:
         """Whose words a path is answered in."""

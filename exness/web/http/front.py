@@ -17,6 +17,7 @@ from exness.web.http.access_log import AccessRecord
 from exness.web.http.aiohttp_protocol import Connection, RequestHandler
 from exness.web.http.endpoint import Endpoints
 from exness.web.http.errors import ApiError, NothingHere, OutcomeUnknown
+from exness.web.http.faults import Faults
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE, HttpServices, RequestState
 from exness.web.http.response import JsonResponse, answer
@@ -37,9 +38,13 @@ class FrontHandler:
     """The one layer around every handler: past the limits of its address and the rules for browsers, then to its
     handler; and whatever is raised becomes an answer."""
 
-    def __init__(self, services: HttpServices, endpoints: Endpoints, *, fast: bool = True) -> None:
-        """`fast`: those endpoints whose rows say so are asked past aiohttp's router."""
+    def __init__(
+        self, services: HttpServices, endpoints: Endpoints, *, fast: bool = True, faults: Faults | None = None
+    ) -> None:
+        """`fast`: those endpoints whose rows say so are asked past aiohttp's router. `faults`: what goes wrong on
+        request."""
         self._services = services
+        self._faults = faults
         self._endpoints = endpoints
         self._fast = endpoints.fast if fast else {}
 
@@ -63,10 +68,14 @@ class FrontHandler:
                 services.browser_rules.check(request)
                 handler = fast.get((method, path))
                 if handler is None or hdrs.EXPECT in request.headers:
-                    response = await aiohttp_handler(request)
+                    handler = aiohttp_handler
                 else:
                     request_state.route = path
+                if faults is None:
                     response = await handler(request)
+                else:
+                    session_of = endpoints.dialect_of(path).session_of
+                    response = await faults.handle(request, endpoints.row_of(method, path), session_of, handler)
             except Exception as error:  # noqa: BLE001 - one place tells what becomes of each
                 response = await self._refused(request, error)
             finally:
@@ -80,7 +89,7 @@ class FrontHandler:
                 access.note(AccessRecord(method, request.path, response.status, seconds, client, request_id))
             return response
 
-        services, access = self._services, self._services.access
+        services, access, faults, endpoints = self._services, self._services.access, self._faults, self._endpoints
         caller_of, hit_address = services.client_ips.of, services.limits.hit_address
         fast, weights, weight_of = self._fast, self._endpoints.weights, self._endpoints.weight_of
         return handle

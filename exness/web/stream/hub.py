@@ -21,9 +21,11 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.writer import Halted
 from exness.web.http.connection_limits import Places
 from exness.web.http.errors import ApiError
+from exness.web.http.faults import Faults
 from exness.web.services import StreamBounds
 from exness.web.stream.accounts import AccountStream
 from exness.web.stream.encoding import StreamEncoder
+from exness.web.stream.faulty import FaultySubscriber
 from exness.web.stream.market import MarketStream
 from exness.web.stream.protocol import (
     CONTROL,
@@ -58,8 +60,12 @@ class Hub:
         revocations: RevocationWatch,
         bounds: StreamBounds,
         encoder: StreamEncoder,
+        *,
+        faults: Faults | None = None,
     ) -> None:
+        """`faults`: what goes wrong on request."""
         self.bounds = bounds
+        self._faults = faults
         self.stopping = False
         self.closed: Counter[str] = Counter()
         """Connections that we ended, by close code."""
@@ -126,12 +132,17 @@ class Hub:
             raise ApiError("overloaded", "The stream has as many readers as it can serve; try again later")
         if not self._by_client.allows(client):
             raise ApiError("rate_limited", "Too many streams from this address; close some and try again")
-        subscriber = Subscriber(wire, self.bounds.queue, asyncio.get_running_loop().time(), client)
+        subscriber = self._subscriber(wire, asyncio.get_running_loop().time(), client)
         if session is not None:
             self.sign_in(subscriber, session)
         self._by_client.take(client)
         self.subscribers.add(subscriber)
         return subscriber
+
+    def _subscriber(self, wire: Wire, now_s: float, client: str) -> Subscriber:
+        if self._faults is None:
+            return Subscriber(wire, self.bounds.queue, now_s, client)
+        return FaultySubscriber(wire, self.bounds.queue, now_s, client, self._faults)
 
     def sign_in(self, subscriber: Subscriber, session: Session) -> None:
         """From now on it is this session's. Raises ApiError(rate_limited) when its account has too many streams."""

@@ -137,6 +137,9 @@ class _Wire:
     def abort(self) -> None:
         self._transport.abort()
 
+    def stall(self) -> None:
+        self._transport.pause_reading()
+
 
 class _Window:
     """Counts what comes within a time, which begins with the first that comes after the one before it has ended."""

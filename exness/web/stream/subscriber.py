@@ -33,6 +33,14 @@ class Wire(Protocol):
         """Send, or keep to send. Never waits."""
         ...
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        ...
+
+    def stall(self) -> None:
+        """Read nothing any more."""
+        ...
+
 
 class Subscriber:
     """One connection. `bound` is how many events may wait for it; `client` the client IP it counts for."""

@@ -70,13 +70,19 @@ async def readyz(request: web.Request) -> web.StreamResponse:
         reasons.append("the loop lags behind")
     feed, states = exchange.feed, _price_states(exchange)
     prices: dict[str, str] = {asset: state.value for asset, state in states.items()}
-    source = feed.describe() if services.client_ips.may_watch(request) else _KIND[feed.simulated]
-    shown = (source, feed.simulated, feed.connected, prices)
+    shown = (source_for(request), feed.simulated, feed.connected, prices)
     if not reasons:
         return answer(Readiness(True, True, [], *shown))
     status, message = ERRORS["not_ready"]
     body = Readiness(False, False, reasons, *shown, "not_ready", message)
     return answer(body, status, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def source_for(request: web.Request) -> str:
+    """Where prices come from, as far as whoever asks may know."""
+    services = services_of(request)
+    feed = services.exchange.feed
+    return feed.describe() if services.client_ips.may_watch(request) else _KIND[feed.simulated]
 
 
 def not_ready(exchange: Exchange) -> list[str]:

@@ -5,6 +5,7 @@ import re
 from aiohttp import hdrs, web
 
 from exness.access.magic_links import SIGNIN, SIGNUP
+from exness.access.sessions import Session
 from exness.web.http.browser_rules import COOKIE
 from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
@@ -50,15 +51,22 @@ async def open_link(request: web.Request) -> web.StreamResponse:
         raise ApiError("prefetch_refused")
     services, token = services_of(request), link_token(request.query)
     email = await _opened(services, token)
+    session_token, session = await new_session(request, email)
+    if wants_json(request):
+        return answer(SignedInAnswer(True, email, session_token, iso(session.expires_at)))
+    return _redirected(services, session_token)
+
+
+async def new_session(request: web.Request, email: str) -> tuple[str, Session]:
+    """A session of an address that has an account: its token and itself. Raises ApiError(unauthorized)."""
+    services = services_of(request)
     await services.revocations.refresh(at_once=True)  # a session of an earlier generation might be ended already
     session_token = services.sessions.issue(email)
     session = services.sessions.check(session_token)
     if session is None:  # all its sessions were ended at this very moment
         raise ApiError("unauthorized")
     services.security_log.note("signed_in", email, request[REQUEST_STATE].request_id)
-    if _wants_json(request):
-        return answer(SignedInAnswer(True, email, session_token, iso(session.expires_at)))
-    return _redirected(services, session_token)
+    return session_token, session
 
 
 async def _opened(services: Services, token: str) -> str:
@@ -77,6 +85,12 @@ def _redirected(services: Services, session_token: str) -> web.Response:
     """To the one address that is configured, whatever the request says. That of our own page is a path, so it is of the
     very site that the link was opened on, and so is the cookie."""
     response = web.Response(status=302, headers={hdrs.LOCATION: services.frontend_url})
+    set_session(response, services, session_token)
+    return response
+
+
+def set_session(response: web.Response, services: Services, session_token: str) -> None:
+    """The cookie that a browser brings back, and no script of a page ever sees."""
     response.set_cookie(
         COOKIE,
         session_token,
@@ -86,7 +100,6 @@ def _redirected(services: Services, session_token: str) -> web.Response:
         samesite="Lax",
         secure=services.production,
     )
-    return response
 
 
 async def logout(request: web.Request) -> web.StreamResponse:
@@ -101,7 +114,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _wants_json(request: web.Request) -> bool:
+def wants_json(request: web.Request) -> bool:
     """Whether `Accept` names JSON. Browsers that follow a link do not."""
     ranges = (item.partition(";")[0].strip().lower() for item in request.headers.get(hdrs.ACCEPT, "").split(","))
     return "application/json" in ranges

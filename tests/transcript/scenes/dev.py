@@ -87,6 +87,9 @@ DEV = Scene(
             {"email": "ann@example.com", "amount": 1},
             headers={"X-Real-IP": "127.0.0.1"},
         ),
+        post("a browser's session", "/dev/session", {"email": "Ann@Example.com"}, keep={"cookie": "cookie"}),
+        post("a session for nobody", "/dev/session", {"email": "ann"}),
+        post("a session by a proxy", "/dev/session", {"email": "ann@example.com"}, headers={"Via": "1.1 proxy"}),
         get("/trade/history", by="ann"),
         get("/account", by="ann"),
         post("everything is forgotten", "/dev/reset"),
@@ -113,4 +116,50 @@ NOT_MANUAL = Scene(
     ],
 )
 
-SCENES = [DEV, NOT_MANUAL]
+CREATE = "POST /api/v1/trade/create"
+
+
+def faults(title: str, *rules: object) -> Ask:
+    return Ask(title=title, method="PUT", path="/dev/faults", body={"rules": rules})
+
+
+FAULTS = Scene(
+    name="dev-faults",
+    steps=[
+        post(
+            "a token without a mail",
+            "/dev/session",
+            {"email": "Bob@Example.com"},
+            keep={"bob": "token"},
+            headers={"Accept": "application/json"},
+        ),
+        post("no address", "/dev/session", {"email": "bob"}),
+        get("/balance/usd", "it is one", by="bob"),
+        create("a trade"),
+        get("/dev/books", "the books"),
+        get("/dev/faults", "nothing goes wrong"),
+        faults(
+            "two rules",
+            {"on": CREATE, "do": "status", "status": 503, "nth": 2},
+            {"on": CREATE, "do": "twice", "every": 1, "times": 1, "email": "ANN@example.com"},
+        ),
+        create("taken twice"),
+        create("not taken"),
+        get("/account", "two are there beside the first", by="ann"),
+        get("/dev/faults", "how often each has struck"),
+        faults("another status", {"on": CREATE, "do": "status", "status": 429, "share": 1, "seed": 7}),
+        create("refused"),
+        faults("and another", {"on": "GET /api/v1/prices/{asset}", "do": "status", "status": 500, "every": 1}),
+        get("/prices/SOL", "refused"),
+        faults("a slow answer", {"on": "GET /api/v1/account", "do": "slow_body", "delay_s": 0.01, "every": 1}),
+        get("/account", by="ann"),
+        faults("none", *[]),
+        faults("bad rules", {"on": "GET /nowhere", "do": "delay", "nth": 1}, {"on": CREATE, "do": "x"}, {}, 7),
+        faults("rules that mean nothing", {"on": CREATE, "do": "delay", "nth": 1}, {"on": "stream", "do": "twice"}),
+        Ask(title="no list", method="PUT", path="/dev/faults", body={"rules": 7}),
+        Ask(title="nothing", method="PUT", path="/dev/faults", body={}),
+        Ask(title="by a proxy", method="PUT", path="/dev/faults", body={}, headers={"Forwarded": "for=127.0.0.1"}),
+    ],
+)
+
+SCENES = [DEV, FAULTS, NOT_MANUAL]

@@ -40,7 +40,7 @@ PUBLIC = Scene(
         get("/openapi.json", digest=True),
         get("/asyncapi.json", digest=True),
         get("/docs", digest=True),
-        get("/", "the page at the root", digest=True),
+        get("/terminal/0/main.js", "a file of the terminal, of a release that is no more"),
         get("/metrics", digest=True),
         get("/docs/page.js", "a file of the page", digest=True),
     ],

@@ -1,0 +1,173 @@
+// Levels over the chart: entry, liquidation, the ticket's ghost, the price in the lab. Each is an element with a handle, so
+// it has a name, takes focus and arrow keys, and a test finds it. A level beyond the chart's edge stays there, with an arrow.
+
+import { show } from "./money.js";
+import { make, mark, write } from "./dom.js";
+
+const HANDLE_PX = 22;
+const COLUMN_PX = 210;
+const COLUMNS = 4;
+
+/**
+ * @typedef {object} Level
+ * @property {string} key
+ * @property {string} kind entry, liquidation, ghost, ghost-liquidation, mark, take-profit, stop-loss, order
+ * @property {bigint} price scaled
+ * @property {number} decimals
+ * @property {string} text
+ * @property {{label: string, run: () => void} | null} [action]
+ * @property {{label: string, step: bigint, over: (price: bigint) => string, drop: (price: bigint) => void} | null} [slider]
+ */
+
+/** @typedef {{line: HTMLElement, handle: HTMLElement, text: HTMLElement, level: Level, dragged: bigint | null}} Drawn */
+
+export class Levels {
+  /** @type {Map<string, Drawn>} */
+  #drawn = new Map();
+  #frame = 0;
+
+  /**
+   * @param {HTMLElement} layer
+   * @param {{yOf: (price: number) => number | null, priceAt: (y: number) => number | null}} scale
+   */
+  constructor(layer, scale) {
+    this.layer = layer;
+    this.scale = scale;
+    this.height = layer.clientHeight;
+    // Kept, not asked for each time: that would have the browser lay out the page in the middle of a paint.
+    new ResizeObserver(() => {
+      this.height = layer.clientHeight;
+      this.soon();
+    }).observe(layer);
+  }
+
+  /** Exactly these, keyed: one is made, moved only if its price differs, removed when its key is gone. @param {Level[]} levels */
+  set(levels) {
+    const keys = new Set(levels.map(({ key }) => key));
+    for (const [key, { line }] of this.#drawn) {
+      if (keys.has(key)) continue;
+      line.remove();
+      this.#drawn.delete(key);
+    }
+    for (const level of levels) {
+      const drawn = this.#drawn.get(level.key);
+      if (drawn) drawn.level = level;
+      else this.#draw(level);
+    }
+    this.place();
+  }
+
+  /** Put all where their prices are, before the next frame, and once more after it: the chart may rescale as it draws. */
+  soon() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.place();
+      this.#frame = requestAnimationFrame(() => {
+        this.#frame = 0;
+        this.place();
+      });
+    });
+  }
+
+  place() {
+    const { height } = this;
+    const placed = [...this.#drawn.values()]
+      .map((drawn) => ({ drawn, y: this.scale.yOf(Number(show(drawn.dragged ?? drawn.level.price, drawn.level.decimals))) }))
+      .filter(({ drawn, y }) => {
+        drawn.line.hidden = y === null || height === 0;
+        return !drawn.line.hidden;
+      })
+      .sort((a, b) => /** @type {number} */ (a.y) - /** @type {number} */ (b.y));
+    /** @type {number[]} where the last handle of each column stands */
+    const columns = Array(COLUMNS).fill(-Infinity);
+    for (const { drawn, y } of placed) {
+      const at = Math.min(Math.max(/** @type {number} */ (y), 12), height - 12);
+      const free = columns.findIndex((last) => at - last >= HANDLE_PX);
+      const column = free === -1 ? COLUMNS - 1 : free;
+      columns[column] = at;
+      this.#put(drawn, at, column, at > /** @type {number} */ (y) ? "↑ " : at < /** @type {number} */ (y) ? "↓ " : "");
+    }
+  }
+
+  /** @param {Drawn} drawn @param {number} y @param {number} column @param {string} arrow */
+  #put({ line, handle, text, level, dragged }, y, column, arrow) {
+    const top = `${Math.round(y)}px`; // no transform: a line would then hide the handles before it
+    if (line.style.top !== top) line.style.top = top;
+    const left = `${8 + column * COLUMN_PX}px`;
+    if (handle.style.left !== left) handle.style.left = left;
+    mark(line, "pinned", String(arrow !== ""));
+    if (dragged === null) write(text, arrow + level.text);
+    if (level.slider) {
+      const value = show(dragged ?? level.price, level.decimals);
+      if (handle.getAttribute("aria-valuetext") !== value) {
+        handle.setAttribute("aria-valuetext", value);
+        handle.setAttribute("aria-valuenow", value);
+      }
+    }
+  }
+
+  /** @param {Level} level */
+  #draw(level) {
+    const text = make("span");
+    const handle = make("div", { class: "handle" }, text);
+    const line = make("div", { class: "level", "data-kind": level.kind, "data-key": level.key }, handle);
+    /** @type {Drawn} */
+    const drawn = { line, handle, text, level, dragged: null };
+    if (level.action) {
+      const label = `${level.action.label} ${level.text.split(" ").slice(0, 2).join(" ")}`;
+      handle.append(make("button", { type: "button", "aria-label": label, click: () => drawn.level.action?.run() }, level.action.label));
+    }
+    if (level.slider) this.#hold(drawn);
+    this.#drawn.set(level.key, drawn);
+    this.layer.append(line);
+  }
+
+  /** A handle that a mouse, a finger or the arrow keys move. @param {Drawn} drawn */
+  #hold(drawn) {
+    const { handle, text } = drawn;
+    const attributes = { role: "slider", tabindex: "0", "aria-label": drawn.level.slider?.label ?? "", "aria-orientation": "vertical", "aria-valuemin": "0", "aria-valuemax": "1000000000" };
+    for (const [name, value] of Object.entries(attributes)) handle.setAttribute(name, value);
+    const over = (/** @type {bigint} */ price) => {
+      drawn.dragged = price > 0n ? price : 1n;
+      const said = drawn.level.slider?.over(drawn.dragged) ?? "";
+      write(text, said);
+      this.place();
+    };
+    const drop = () => {
+      const { dragged } = drawn;
+      drawn.dragged = null;
+      mark(handle, "refused", "false");
+      if (dragged !== null) drawn.level.slider?.drop(dragged);
+    };
+    handle.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      handle.setPointerCapture(event.pointerId);
+      const above = event.clientY - handle.getBoundingClientRect().top - handle.clientHeight / 2;
+      const move = (/** @type {PointerEvent} */ moved) => {
+        const at = this.scale.priceAt(moved.clientY - above - this.layer.getBoundingClientRect().top);
+        if (at !== null) over(scaled(at, drawn.level.decimals));
+      };
+      handle.addEventListener("pointermove", move);
+      handle.addEventListener("lostpointercapture", () => {
+        handle.removeEventListener("pointermove", move);
+        drop();
+      }, { once: true });
+    });
+    handle.addEventListener("keydown", (event) => {
+      const step = (drawn.level.slider?.step ?? 1n) * (event.shiftKey ? 10n : 1n);
+      const from = drawn.dragged ?? drawn.level.price;
+      if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+        event.preventDefault();
+        over(event.key === "ArrowUp" ? from + step : from - step);
+      } else if (event.key === "Enter" && drawn.dragged !== null) drop();
+      else if (event.key === "Escape") drawn.dragged = null;
+    });
+    handle.addEventListener("keyup", (event) => {
+      if (event.key.startsWith("Arrow")) drop();
+    });
+  }
+}
+
+/** From a pixel's price to the asset's decimals. @param {number} price @param {number} decimals */
+function scaled(price, decimals) {
+  return BigInt(Math.round(price * 10 ** Math.min(decimals, 4))) * 10n ** BigInt(decimals - Math.min(decimals, 4));
+}

@@ -1,0 +1,71 @@
+// Levels of what waits: take profit and stop loss of the trades on the chart, and orders. They are dragged to change them; the
+// server decides on release, and where it refuses, the level stands where it was and the sentence is shown.
+
+import { parse, price as shown, show } from "./money.js";
+
+const STEPS = 1000n;
+/** @type {["takeProfit" | "stopLoss", string, string][]} */
+const EXITS = [["takeProfit", "take-profit", "take profit"], ["stopLoss", "stop-loss", "stop loss"]];
+/** @type {["limitPrice" | "stopPrice", string][]} */
+const PRICES = [["limitPrice", "limit"], ["stopPrice", "stop"]];
+
+/**
+ * @typedef {object} Held
+ * @property {import("./store.js").Store} store
+ * @property {import("./api.js").Api} api
+ * @property {(text: string) => void} say what is told where the server refuses
+ * @property {(at: bigint) => string} pnlAt
+ */
+
+/**
+ * @param {Held} held
+ * @param {import("./frames.js").TradeRow[]} rows those on the chart
+ * @param {number} decimals
+ * @returns {import("./levels.js").Level[]}
+ */
+export function exitLevels(held, rows, decimals) {
+  return rows.flatMap((row) =>
+    EXITS.flatMap(([field, kind, name]) => {
+      const level = parse(row[field], decimals);
+      if (level === null) return [];
+      const send = (/** @type {string | null} */ to) => asked(held, "/trade/exits", { orderId: row.orderId, [field]: to });
+      return [{
+        key: `${kind}.${row.orderId}`, kind, price: level, decimals, text: `${name} ${shown(row[field])}`,
+        action: { label: "remove", run: () => void send(null) },
+        slider: { label: `${name} of ${row.type} ${row.leverage}x`, step: level / STEPS || 1n, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => void send(show(to, decimals)) },
+      }];
+    }),
+  );
+}
+
+/** @param {Held} held @param {string} asset @param {number} decimals @returns {import("./levels.js").Level[]} */
+export function orderLevels(held, asset, decimals) {
+  return [...held.store.orders.values()].filter((row) => row.asset === asset).flatMap((row) =>
+    PRICES.flatMap(([field, name]) => {
+      const level = parse(row[field], decimals);
+      if (level === null) return [];
+      const text = `${name} ${row.type} ${shown(row[field])}`;
+      return [{
+        key: `order.${field}.${row.orderId}`, kind: "order", price: level, decimals, text,
+        action: { label: "cancel", run: () => void asked(held, "/order/cancel", { orderId: row.orderId }) },
+        slider: {
+          label: `${name} price of ${row.type} order`, step: level / STEPS || 1n,
+          over: (/** @type {bigint} */ to) => `${name} ${row.type} ${shown(show(to, decimals))}`,
+          drop: (/** @type {bigint} */ to) => void asked(held, "/order/amend", { orderId: row.orderId, [field]: show(to, decimals) }),
+        },
+      }];
+    }),
+  );
+}
+
+/** @param {Held} held @param {string} name @param {number} decimals */
+function told(held, name, decimals) {
+  return (/** @type {bigint} */ to) => `${name} ${shown(show(to, decimals))}, PnL ${held.pnlAt(to)}`;
+}
+
+/** @param {Held} held @param {string} path @param {object} body */
+async function asked(held, path, body) {
+  const answered = await held.api.post(path, body);
+  if (!answered.ok) held.say(answered.body.message);
+  held.store.touch("lab");
+}

@@ -1,0 +1,188 @@
+"""The lab: price, clock and money in the user's hand, and a pytest of what was done."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.browser.chromium import MANUAL, a_page, link_of
+from tests.support.process import ROOT, Server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+YOU = "you@example.com"
+
+
+async def in_the_lab(page: "Page", server: Server) -> None:
+    from playwright.async_api import expect
+
+    await page.goto(link_of(server))
+    await page.get_by_role("button", name="lab", exact=True).click()
+    await expect(page.get_by_role("heading", name="Lab")).to_be_visible()
+
+
+async def set_price(page: "Page", mid: str) -> None:
+    from playwright.async_api import expect
+
+    await page.get_by_label("new price").fill(mid)
+    await page.get_by_role("button", name="set", exact=True).click()
+    await expect(page.locator("#lab-said")).to_contain_text(f"SOL at {mid}")
+
+
+async def mark_of(server: Server) -> str:
+    return str((await server.get("/prices/SOL")).body["mark"])
+
+
+async def test_price_clock_and_money_are_in_the_hand_and_each_says_what_came_of_it(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        said = page.locator("#lab-said")
+        await page.get_by_role("button", name="+1 %").click()
+        await expect(said).to_have_text("SOL has no price yet: set one")
+        await set_price(page, "200")
+        await page.get_by_role("button", name="+1 %").click()
+        await expect(page.locator("#market-list")).to_contain_text("202.0000")
+        assert await mark_of(server) == "202.000000"
+        await set_price(page, "200")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.get_by_role("button", name="one unit before my liquidation").click()
+        await expect(page.locator("#trade-rows td").nth(8)).to_have_text("-99.999995")
+        await page.get_by_role("button", name="pause", exact=True).click()
+        await expect(said).to_contain_text("paused at")
+        await expect(page.locator("#clock")).to_contain_text("paused")
+        await page.get_by_role("button", name="+1 min").click()
+        await expect(page.locator("#trouble")).to_contain_text("stale")
+        await page.get_by_role("button", name="resume").click()
+        await page.get_by_role("button", name="to my liquidation", exact=True).click()
+        await expect(page.get_by_role("alert")).to_contain_text("Liquidated")
+        await expect(said).to_contain_text("liquidated 1")
+        await page.get_by_role("button", name="deposit").click()
+        await expect(page.locator("#free")).to_have_text("5,900.00")
+        await page.get_by_label("speed").fill("10")
+        await page.get_by_label("speed").press("Enter")
+        await expect(page.locator("#clock")).to_contain_text("×10")
+        await page.get_by_role("button", name="forget everything").click()
+        await expect(said).to_contain_text("type the word reset first")
+        await page.get_by_label("type reset").fill("reset")
+        await page.get_by_role("button", name="forget everything").click()
+        await expect(page.locator("#free")).to_have_text("5,000.00")
+
+
+async def test_a_preset_crashes_the_price_as_the_clock_comes_to_it(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        await set_price(page, "200")
+        await page.get_by_role("button", name="pause", exact=True).click()
+        await expect(page.locator("#clock")).to_contain_text("paused")
+        await page.get_by_role("button", name="crash").click()
+        await expect(page.locator("#lab-said")).to_contain_text("100 prices to come; the clock is paused")
+        await page.get_by_role("button", name="+1 min").click()
+        await expect(page.locator("#lab-said")).to_contain_text("paused at")
+        assert await mark_of(server) == "180.000000"
+
+
+async def test_the_price_is_dragged_by_mouse_and_by_arrow_keys(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        for mid in ("190", "210", "200"):
+            await set_price(page, mid)
+        handle = page.get_by_role("slider", name="price of SOL")
+        await expect(handle).to_have_attribute("aria-valuetext", "200.000000")
+        await handle.press("ArrowUp")
+        await expect(handle).to_have_attribute("aria-valuetext", "200.200000")
+        await handle.press("Shift+ArrowDown")
+        await expect(handle).to_have_attribute("aria-valuetext", "198.198000")
+        box = await handle.bounding_box()
+        assert box is not None
+        x, y = box["x"] + 20, box["y"] + box["height"] / 2
+        await page.mouse.move(x, y)
+        await page.mouse.down()
+        await page.mouse.move(x, y + 40, steps=4)
+        await page.mouse.up()
+        await expect(page.locator("#lab-said")).to_contain_text("done")
+        await expect(handle).not_to_have_attribute("aria-valuetext", "198.198000")
+        moved = float(await mark_of(server))
+        assert 180 < moved < 198
+
+
+async def test_one_changes_accounts_and_each_sees_its_own(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        await set_price(page, "200")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.get_by_label("trade as").fill("bob@example.com")
+        await page.get_by_role("button", name="trade as").click()
+        await expect(page.locator("#who")).to_have_text("bob@example.com")
+        await expect(page.locator("#trade-rows tr")).to_have_count(0)
+        await expect(page.locator("#free")).to_have_text("5,000.00")
+        await page.get_by_role("button", name=YOU).click()
+        await expect(page.locator("#who")).to_have_text(YOU)
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+
+
+async def test_there_is_no_lab_without_dev_control_and_a_small_one_with_another_feed(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    async with Server(tmp_path / "a") as server, a_page(browser) as (page, _):
+        await page.goto(link_of(server))
+        assert await page.locator("#lab-button").is_hidden()
+    async with Server(tmp_path / "b", "--dev-control") as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        assert await page.locator("#lab-price").is_hidden()
+        assert await page.locator("#deposit-form").is_visible()
+
+
+async def test_what_was_recorded_is_a_pytest_that_passes_as_copied(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        await set_price(page, "198.84")
+        await page.get_by_role("button", name="record", exact=True).click()
+        await page.locator("#margin").fill("11.5")
+        await page.locator("#leverage").fill("40.99")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.get_by_role("button", name="one unit before my liquidation").click()
+        await expect(page.locator("#lab-said")).to_contain_text("done")
+        await page.locator("#margin").fill("9000")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#margin-error")).not_to_be_empty()
+        await page.locator("#margin").fill("50")
+        await page.get_by_role("radio", name="Short").check()
+        await page.get_by_role("button", name="Open short").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(2)
+        await page.get_by_role("button", name="close SOL short 40.99x").first.click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.get_by_role("button", name="crash").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Liquidated")
+        await page.get_by_role("button", name="deposit").click()
+        await expect(page.locator("#lab-said")).to_contain_text("paid in")
+        await page.get_by_role("button", name="stop", exact=True).click()
+        text = await page.locator("#recorded").input_value()
+    assert text.count("assert ") > 6
+    assert 'trade_1["liquidationPrice"] == "193.989060"' in text
+    (tmp_path / "test_recorded.py").write_text(text)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_recorded.py"),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, f"{text}\n{output.decode()}"

@@ -1,0 +1,192 @@
+"""client/answers.py, errors.py and calls.py say what the server says: the same endpoints, fields and codes."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, get_type_hints
+
+import msgspec
+import pytest
+from msgspec import UNSET, UnsetType
+
+from exness.client import AsyncClient, Client, answers, calls
+from exness.client.errors import BY_CODE
+from exness.web.app import endpoints_of
+from exness.web.dev import faults
+from exness.web.dev import models as dev
+from exness.web.http.faults import RuleCount
+from exness.web.stream.protocol import STREAM_ERRORS, StreamError
+from exness.web.v1 import account_frames, health, trade_models
+from exness.web.v1 import models as v1
+from exness.web.v1.errors import ERRORS
+from tests.support.app import API, ENDPOINTS
+
+PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
+    (answers.TradeCreated, trade_models.TradeCreated),
+    (answers.TradeCreated, trade_models.OpenedData),
+    (answers.TradeClosed, trade_models.TradeClosedAnswer),
+    (answers.OpenTrade, trade_models.OpenTradeRow),
+    (answers.OpenTrades, trade_models.OpenTradesAnswer),
+    (answers.Pagination, v1.Pagination),
+    (answers.HistoryTrade, trade_models.HistoryRow),
+    (answers.Analytics, trade_models.AnalyticsAnswer),
+    (answers.History, trade_models.HistoryAnswer),
+    (answers.AssetBalance, v1.AssetBalance),
+    (answers.UsdBalance, v1.UsdBalance),
+    (answers.Account, v1.AccountAnswer),
+    (answers.SupportedAsset, v1.SupportedAsset),
+    (answers.SupportedAssets, v1.SupportedAssets),
+    (answers.Price, v1.PriceAnswer),
+    (answers.Kline, v1.KlineRow),
+    (answers.Message, v1.MessageAnswer),
+    (answers.SignedIn, v1.SignedInAnswer),
+    (answers.Health, health.Health),
+    (answers.Readiness, health.Readiness),
+    (answers.PriceSet, dev.PriceSetAnswer),
+    (answers.ScriptSet, dev.ScriptAnswer),
+    (answers.Clock, dev.ClockAnswer),
+    (answers.ClockSet, dev.ClockSetAnswer),
+    (answers.Deposited, dev.DepositAnswer),
+    (answers.Books, dev.BooksAnswer),
+    (answers.Faults, faults.FaultsAnswer),
+    (answers.FaultRule, RuleCount),
+    (answers.Reset, dev.ResetAnswer),
+    (answers.TradeEnded, account_frames.LiquidatedData),
+    (answers.AccountState, account_frames.BalanceData),
+]
+
+
+def fields(kind: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(kind)} - {"success"}
+
+
+def may_be_missing(kind: type[msgspec.Struct]) -> set[str]:
+    """Fields that the server leaves out, or null."""
+    return {
+        field.encode_name
+        for field in msgspec.structs.fields(kind)
+        if UnsetType in getattr(field.type, "__args__", ()) or type(None) in getattr(field.type, "__args__", ())
+    }
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda kind: kind.__name__)
+def test_an_answer_has_the_fields_of_the_servers_struct(
+    ours: type[msgspec.Struct], theirs: type[msgspec.Struct]
+) -> None:
+    assert fields(ours) == fields(theirs)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS, ids=lambda kind: kind.__name__)
+def test_what_may_be_null_or_left_out_may_be_none(ours: type[msgspec.Struct], theirs: type[msgspec.Struct]) -> None:
+    optional = {
+        field.encode_name
+        for field in msgspec.structs.fields(ours)
+        if type(None) in getattr(field.type, "__args__", ()) or field.default not in (msgspec.NODEFAULT, UNSET)
+    }
+    assert may_be_missing(theirs) <= optional
+
+
+def test_every_struct_is_held_against_one_of_the_server() -> None:
+    own = {kind for _, kind in inspect.getmembers(answers, inspect.isclass) if issubclass(kind, answers.Answer)}
+    assert own - {answers.Answer} == {ours for ours, _ in PAIRS} - {answers.FaultRule}
+
+
+def test_money_and_prices_are_decimals_and_no_answer_has_a_float_for_them() -> None:
+    floats = [
+        f"{ours.__name__}.{name}"
+        for ours, _ in PAIRS
+        for name, hint in get_type_hints(ours).items()
+        if hint is float or float in getattr(hint, "__args__", ())
+    ]
+    assert sorted(floats) == ["FaultRule.delay_s", "FaultRule.share", "HistoryTrade.duration_seconds"]
+    assert get_type_hints(answers.TradeCreated)["margin"] is Decimal
+
+
+def test_every_error_code_has_its_exception_and_no_other_has() -> None:
+    codes = {str(code) for code in [*ERRORS, *STREAM_ERRORS]}
+    assert set(BY_CODE) == codes - {StreamError.RESUME_IMPOSSIBLE.value}
+
+
+# --- endpoints ----------------------------------------------------------------------------------------------------
+
+NOT_CALLED = {
+    ("GET", f"{API}/stream"),
+    ("GET", "/metrics"),
+    ("GET", "/"),
+    ("GET", "/openapi.json"),
+    ("GET", "/asyncapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/docs/{file}"),
+    ("GET", "/terminal/{release}/{file}"),
+}
+"""The stream has a class of its own; the others are for people, browsers and Prometheus."""
+SAMPLES: dict[str, Any] = {
+    "asset": "SOL",
+    "type": "long",
+    "margin": 1,
+    "leverage": 1,
+    "order_id": "1",
+    "interval": "1m",
+    "email": "a@b.ch",
+    "token": "t",
+    "prices": [],
+    "amount": 1,
+    "rules": [],
+    "mid": 1,
+    "step": 1,
+}
+
+
+def functions() -> dict[str, Callable[..., calls.Call[Any]]]:
+    """Every function of calls.py that makes a call."""
+    return {
+        name: function
+        for name, function in inspect.getmembers(calls, inspect.isfunction)
+        if function.__module__ == calls.__name__ and not name.startswith("_") and name != "new_client_order_id"
+    }
+
+
+def called(function: Callable[..., calls.Call[Any]]) -> calls.Call[Any]:
+    return function(**{name: SAMPLES[name] for name in inspect.signature(function).parameters if name in SAMPLES})
+
+
+def test_every_endpoint_is_called_and_nothing_else_is() -> None:
+    asked = set()
+    for function in functions().values():
+        call = called(function)
+        row = ENDPOINTS.row_of(call.method, call.path.partition("?")[0])
+        assert row is not None, f"{call.method} {call.path}"
+        asked.add(row.key)
+    assert asked == set(endpoints_of(dev=True).weights) - NOT_CALLED
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_a_client_has_a_method_for_every_call_under_its_name(client: type) -> None:
+    methods = {name: inspect.getattr_static(client, name, None) for name in functions()}
+    assert {name for name, method in methods.items() if getattr(method, "_call", None) != functions()[name]} == set()
+
+
+def test_what_would_be_done_twice_is_not_asked_again() -> None:
+    once = {name for name, function in functions().items() if not called(function).again}
+    assert once == {"signin_post", "dev_deposit", "dev_script", "dev_set_clock"}
+    assert calls.dev_set_clock(paused=True).again
+
+
+# --- imports ------------------------------------------------------------------------------------------------------
+
+
+def loaded(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_client_loads_no_server_and_no_database() -> None:
+    assert loaded("exness.client") & {"aiohttp", "aiosqlite", "sqlite3", "uvloop", "structlog", "exness.app"} == set()
+
+
+def test_the_plugin_loads_nothing_beside_pytest_before_a_fixture_is_asked_for() -> None:
+    heavy = {"httpx", "websockets", "msgspec", "tenacity", "exness.client", "exness.testing", "exness.core"}
+    assert loaded("exness.pytest_plugin") & heavy == set()

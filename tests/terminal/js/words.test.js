@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Api, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
+import { drawdown } from "../../../exness/web/terminal/static/account.js";
+import { field } from "../../../exness/web/terminal/static/history.js";
+import { PRESETS, presetPoints } from "../../../exness/web/terminal/static/presets.js";
+
+const api = new Api({ email: "ann@example.com" }, "http://localhost:8002/api/v1", "POST:/trade/create GET:/prices");
+
+test("a command names the token and never holds one", () => {
+  const request = { method: "POST", path: "/trade/create", body: { asset: "SOL", margin: "1'0" } };
+  assert.equal(
+    api.asCurl(request),
+    "TOKEN=$(python -m exness token ann@example.com)\ncurl -s -X POST 'http://localhost:8002/api/v1/trade/create' \\\n" +
+      "  -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -d '{\"asset\":\"SOL\",\"margin\":\"1'\\''0\"}'\n",
+  );
+  assert.ok(api.asPython(request).includes("os.environ['TOKEN']"));
+  assert.ok(!api.asCurl({ method: "GET", path: "/prices" }).includes("TOKEN"));
+});
+
+test("what a server has is known without asking it", () => {
+  assert.deepEqual([api.has("POST:/trade/create"), api.has("POST:/trade/quote"), api.has("GET:/trade/create")], [true, false, false]);
+});
+
+test("data is written as Python writes it", () => {
+  assert.equal(pythonOf({ a: [1, true, null, "x\"y"], b: false }), '{"a": [1, True, None, "x\\"y"], "b": False}');
+});
+
+test("ids are new each time", () => {
+  assert.match(newId(), /^web-[0-9a-f]{32}$/);
+  assert.notEqual(newId(), newId());
+});
+
+test("a field of a CSV is text, whatever a spreadsheet would make of it", () => {
+  assert.deepEqual([null, 1.5, "-12.5", "a,b", 'a"b', "=1+1", "@x", "-cmd"].map(field), ["", "1.5", "-12.5", '"a,b"', '"a""b"', "'=1+1", "'@x", "'-cmd"]);
+});
+
+test("the deepest fall is from a height before it", () => {
+  assert.equal(drawdown([100n, 120n, 90n, 130n, 110n]), 30n);
+  assert.equal(drawdown([]), 0n);
+});
+
+test("presets end where they say, never fall in time and never touch zero", () => {
+  for (const name of Object.keys(PRESETS).filter((each) => each !== "stale")) {
+    const points = presetPoints(name, 200_000000n, 1000, 10);
+    assert.ok(points.length >= 1 && points.length <= 400);
+    points.reduce((before, { offset, price }) => {
+      assert.ok(offset >= before && price > 0n);
+      return offset;
+    }, 0);
+  }
+  assert.equal(presetPoints("crash", 200_000000n, 1000, 10).at(-1).price, 180_000000n);
+  assert.equal(presetPoints("pump", 200_000000n, 1000, 10).at(-1).price, 220_000000n);
+  assert.equal(presetPoints("wick", 200_000000n, 1000, 10).at(-1).price, 200_000000n);
+  assert.ok(presetPoints("crash", 1n, 9999, 10).every(({ price }) => price === 1n));
+});

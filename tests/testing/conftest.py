@@ -1,0 +1,3 @@
+"""The tests of the plugin run tests."""
+
+pytest_plugins = ["pytester"]
