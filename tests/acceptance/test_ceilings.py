@@ -150,11 +150,14 @@ async def test_the_largest_settings_start_and_take_snapshots(tmp_path: Path) -> 
     async with Server(tmp_path / "data", *MANUAL, env=env) as server:
         token = await server.token("ann@example.com")
         await done(server, "PUT", "/dev/prices/SOL", {"mid": 1})
-        margin = {"margin": 1_000_000_000, "leverage": 100}
+        more = {"margin": 500_000_000, "leverage": 100}
+        refused = await server.request("POST", "/trade/create", token, ORDER | more)
+        assert (refused.status, refused.body["code"]) == (422, "amount_out_of_range"), "a size is at most 2^62"
+        margin = {"margin": 400_000_000, "leverage": 100}
         trade = await done(server, "POST", "/trade/create", ORDER | margin, token)
         await done(server, "PUT", "/dev/prices/SOL", {"mid": 2})
         closed = await done(server, "POST", "/trade/close", {"orderId": trade["orderId"]}, token)
-        assert closed["pnl"] == "100000000000.000000", "what fits is paid, however much it is"
+        assert closed["pnl"] == "40000000000.000000", "what fits is paid, however much it is"
         assert await server.stop() == 0
         await assert_verified(server)
         await server.start()
