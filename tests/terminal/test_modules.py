@@ -79,8 +79,8 @@ def vectors() -> list[dict[str, object]]:
             "percent": percent_of_margin(gained, margin),
             "liquidation": liquidation,
         }
-        line = {"size": str(size), "cost": str(size * entry), "unit": str(100 * entry)}
-        cases.append({"side": side.value, "line": line, **{name: str(value) for name, value in figures.items()}})
+        shown = {"size": str(size), "cost": str(size * entry), "unit": str(100 * entry)}
+        cases.append({"side": side.value, "line": shown, **{name: str(value) for name, value in figures.items()}})
     return cases
 
 
