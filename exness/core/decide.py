@@ -4,7 +4,7 @@ Guards come in the order in which API.md lists the errors; then arithmetic; then
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from exness.core import margin
 from exness.core.client_orders import fingerprint, forgotten, is_repeat
@@ -243,3 +243,4 @@ DECIDE: dict[type[Command], Callable[[State, Rules, Any, int], list[Event] | Ref
     Reset: decide_reset,
 }
 """Who decides what: every command but a tick, which has no decision of its own."""
+assert DECIDE.keys() == set(get_args(Command)) - {PriceTick}, "every command has its decision"
