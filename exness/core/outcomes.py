@@ -50,5 +50,5 @@ def decision_of(outcome: Outcome, command: Command, state: State) -> Decision:
             return Decision(outcome, 0)
         case Refusal(reject) if reject in _SHOW_THE_ACCOUNT and isinstance(command, OpenTrade):
             return Decision(outcome, state.accounts[command.account].seq)
-        case Refusal():
+        case _:
             return Decision(outcome, state.seq)

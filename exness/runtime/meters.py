@@ -1,5 +1,5 @@
 """What is measured while the exchange runs: counted here in plain integers, at a fraction of a microsecond each, and
-made into metrics only when somebody asks (`web/metrics.py`)."""
+made into metrics only when somebody asks (`observability/metrics.py`)."""
 
 import asyncio
 import time

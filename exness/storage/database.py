@@ -145,7 +145,7 @@ async def open_reader(path: Path) -> AsyncIterator[Database]:
 
 def explain(path: Path, error: sqlite3.Error) -> StorageError:
     """SQLite's error as a sentence for the operator."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return DatabaseDamaged(
             f"{path} is damaged or no SQLite database ({error}): restore a backup, or move it away to start without it"
@@ -166,6 +166,11 @@ _HINTS = {
     sqlite3.SQLITE_CANTOPEN: "it can't be opened: it must be a file in a directory that can be written",
     sqlite3.SQLITE_CONSTRAINT: "a row breaks a rule of the tables",
 }
+
+
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's own, without what it adds to it; 0 where the module raised by itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 @asynccontextmanager
@@ -213,34 +218,31 @@ def prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     while True:
         try:
             return _prepare(connection, path, schema)
-        except DatabaseRefused as refused:
-            cause = refused.__cause__
-            is_busy = isinstance(cause, sqlite3.Error) and cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() >= deadline:
-                raise
-            time.sleep(BUSY_PAUSE_S)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                explained = explain(path, error)
+                raise (
+                    explained if isinstance(explained, DatabaseRefused) else DatabaseRefused(str(explained))
+                ) from error
+        time.sleep(BUSY_PAUSE_S)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
     """On macOS a sync reaches the drive's cache only; `fullfsync` has the drive write it out."""
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        with one_view(connection):  # another process may be making its tables right now
-            version = check_ours(connection, path, schema)
-        if version == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
-        mode = _pragma(connection, "journal_mode = WAL")
-        if mode != "wal":
-            raise DatabaseRefused(f"{path} can't keep a write-ahead log there: put the data directory on a local disk")
-        connection.execute(f"PRAGMA synchronous = {schema.synchronous}")
-        connection.execute("PRAGMA fullfsync = ON")
-        connection.execute("PRAGMA checkpoint_fullfsync = ON")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
-        _migrate(connection, schema, version)
-    except sqlite3.Error as error:
-        explained = explain(path, error)
-        raise (explained if isinstance(explained, DatabaseRefused) else DatabaseRefused(str(explained))) from error
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    with one_view(connection):  # another process may be making its tables right now
+        version = check_ours(connection, path, schema)
+    if version == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
+    mode = _pragma(connection, "journal_mode = WAL")
+    if mode != "wal":
+        raise DatabaseRefused(f"{path} can't keep a write-ahead log there: put the data directory on a local disk")
+    connection.execute(f"PRAGMA synchronous = {schema.synchronous}")
+    connection.execute("PRAGMA fullfsync = ON")
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+    _migrate(connection, schema, version)
 
 
 def require_sqlite() -> None:

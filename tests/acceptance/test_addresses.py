@@ -160,6 +160,12 @@ async def test_behind_a_path_prefix_sign_in_documents_and_links_stay_below_it(tm
         assert link.startswith(f"{public_url}/api/v1/signin/post?token=")
         async with session.get(link) as landed:
             assert (landed.status, str(landed.url)) == (200, f"{public_url}/")
+            terminal = await landed.text()
+        for file in re.findall(r'(?:src|href)="(terminal/[^"]+)"', terminal):
+            async with session.get(f"{public_url}/{file}") as response:
+                assert response.status == 200, file
+        assert "terminal/" in terminal
+        async with session.get(f"{public_url}/docs") as landed:
             page = await landed.text()
         for href in ("openapi.json", "asyncapi.json"):
             assert f'href="{href}"' in page

@@ -11,16 +11,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exness.core.capture import Capture, Digest, Header, Restorer, digest_of, header_of
+from exness.core.capture import (
+    Capture,
+    Digest,
+    Header,
+    Restorer,
+    decode_header,
+    digest_of,
+    encode_header,
+    header_of,
+)
 from exness.core.instruments import AccountId, TradeId
 from exness.core.rules import Rules
-from exness.core.state import NOTHING, BooksError, State
+from exness.core.state import NOTHING, BooksError, SeenOrder, State
 from tests.core.histories import History, all_rules, histories, play
 from tests.support.books import (
     ANN,
     BOB,
     SECOND,
     SOL,
+    START,
     Desk,
     assert_books_balance,
     close_trade,
@@ -366,3 +376,20 @@ def test_a_client_order_id_of_the_first_release_which_holds_its_whole_trade_is_r
     assert state.accounts[ANN].seen == desk.state.accounts[ANN].seen
     assert digest_of(state) == digest_of(desk.state)
     assert_books_balance(state)
+
+
+def test_a_client_order_id_of_the_form_between_which_holds_its_trades_id_is_restored_as_it_was() -> None:
+    header = Header(3, START, 1, 0, usdc("5000"), 0, format=1)
+    restorer = Restorer(header)
+    restorer.add(
+        msgspec.msgpack.encode(["ann", "ann@example.com", START, usdc("5000"), 3, [], {"mine": ["asked", "o-1", 2]}])
+    )
+    (account,) = restorer.finish().account_list
+    assert account.seen == {"mine": SeenOrder("asked", TradeId("o-1"), 2, 2)}
+
+
+def test_a_header_of_a_form_that_is_not_known_is_refused() -> None:
+    header = header_of(State())
+    assert decode_header(encode_header(header)) == header
+    with pytest.raises(msgspec.DecodeError, match="its format 3 is unknown"):
+        decode_header(encode_header(msgspec.structs.replace(header, format=3)))

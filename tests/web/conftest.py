@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.app import App, Trader, running_app
+from tests.web.dev_control import manual_app
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ async def ann(app: App) -> Trader:
     """Signed in, with 5000 USDC."""
     (trader,) = await app.known("ann")
     return trader
+
+
+@pytest.fixture
+async def dev() -> AsyncIterator[App]:
+    """Under dev control, with a manual feed."""
+    async with manual_app() as (app, _):
+        yield app

@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.app import App, Trader, assert_error, order
 from tests.support.planted import WHAT, PlantedBug
+from tests.web.dev_control import manual_app, set_price
 from tests.web.streams import listening
-from tests.web.test_dev import manual_app, set_price
 
 UNKNOWN = (
     "The exchange stopped before it was certain that this is on disk; "

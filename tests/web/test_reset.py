@@ -11,8 +11,8 @@ from exness.runtime.ports.journal import StorageError
 from exness.web.stream.protocol import CloseCode
 from tests.support.app import Stores
 from tests.support.waiting import until
+from tests.web.dev_control import known, manual_app, set_price
 from tests.web.streams import listening
-from tests.web.test_dev import known, manual_app, set_price
 
 
 async def test_who_listens_to_an_account_is_told_goodbye_and_who_listens_to_prices_stays() -> None:

@@ -5,7 +5,7 @@ command, `ticks` for what prices and time set off.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from exness.core.commands import (
     AddExit,
@@ -20,8 +20,10 @@ from exness.core.commands import (
     NetOrder,
     OpenAccount,
     OpenTrade,
+    PassTime,
     PayInsurance,
     PlaceOrder,
+    PriceTick,
     Reset,
     SetExits,
     SetNetLeverage,
@@ -72,3 +74,4 @@ DECIDE: dict[type[Command], Decider] = {
     Reset: decide_reset,
 }
 """Who decides what: every command but a tick and time, which have no decision of their own (see `ticks`)."""
+assert DECIDE.keys() == set(get_args(Command)) - {PriceTick, PassTime}, "every command has its decision"

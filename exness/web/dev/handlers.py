@@ -4,7 +4,7 @@ What is done here goes through the engine and into the journal like everything e
 answered.
 """
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from exness.core.commands import Deposit
 from exness.core.events import Deposited
@@ -34,7 +34,7 @@ from exness.web.dev.models import (
 )
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
-from exness.web.http.response import JSON, answer, encode
+from exness.web.http.response import answer
 from exness.web.services import services_of
 from exness.web.v1.format import iso
 from exness.web.v1.models import SignedInAnswer
@@ -140,8 +140,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     session_token, begun = await new_session(request, email)
     if wants_json(request):
         return answer(SignedInAnswer(True, email, session_token, iso(begun.expires_at)))
-    body = encode(SessionAnswer(True, email, iso(begun.expires_at)))
-    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
+    response = answer(SessionAnswer(True, email, iso(begun.expires_at))).plain()
     set_session(response, services, session_token)
     return response
 

@@ -9,7 +9,7 @@ from exness.access.sessions import Session
 from exness.web.http.browser_rules import COOKIE
 from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
-from exness.web.http.response import JSON, answer, encode
+from exness.web.http.response import answer
 from exness.web.services import Services, services_of
 from exness.web.v1.format import iso
 from exness.web.v1.models import MessageAnswer, SignedInAnswer
@@ -108,8 +108,7 @@ async def logout(request: web.Request) -> web.StreamResponse:
     session = await current_session(request)
     await services.revocations.end(session)
     services.security_log.note("signed_out", session.email, request[REQUEST_STATE].request_id)
-    body = encode(MessageAnswer(True, "You are signed out"))
-    response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: JSON})
+    response = answer(MessageAnswer(True, "You are signed out")).plain()
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=services.production)
     return response
 
