@@ -18,15 +18,7 @@ from msgspec.structs import replace
 from exness.core import margin
 from exness.core.capture import digest_of
 from exness.core.ceilings import MOST_HELD, STORED
-from exness.core.commands import (
-    CloseTrade,
-    Command,
-    Deposit,
-    OpenAccount,
-    OpenTrade,
-    PriceTick,
-    Reset,
-)
+from exness.core.commands import CloseTrade, Command, Deposit, OpenAccount, OpenTrade, PriceTick, Reset
 from exness.core.decide import accounts, opening
 from exness.core.events import Record, TradeClosed
 from exness.core.evolve import evolve
