@@ -148,6 +148,42 @@ class TradeAlreadyClosed(Refused):
     code = "trade_already_closed"
 
 
+class OrderNotFound(Refused):
+    code = "order_not_found"
+
+
+class OrderAlreadyEnded(Refused):
+    code = "order_already_ended"
+
+
+class WouldTake(Refused):
+    code = "would_take"
+
+
+class WouldRest(Refused):
+    code = "would_rest"
+
+
+class ReduceOnlyRejected(Refused):
+    code = "reduce_only_rejected"
+
+
+class WouldTrigger(Refused):
+    code = "would_trigger"
+
+
+class AmountTooSmall(Refused):
+    code = "amount_too_small"
+
+
+class MarginTooLow(Refused):
+    code = "margin_too_low"
+
+
+class RangeTooLarge(Refused):
+    code = "range_too_large"
+
+
 class AccountNotFound(Refused):
     code = "account_not_found"
 

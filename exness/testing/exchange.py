@@ -201,13 +201,14 @@ class Exchange:
     def books_balance(self) -> None:
         """Raises BooksDoNotBalance. The fixtures of pytest ask it after every test."""
         books = self.books()
-        if not books.balanced or books.free + books.locked + books.house_pnl != books.deposits:
-            raise BooksDoNotBalance(f"free + locked + house_pnl is not deposits: {books}")
+        house = books.house_pnl + books.commission + books.funding + books.insurance
+        if not books.balanced or books.free + books.locked + books.reserved + house != books.deposits:
+            raise BooksDoNotBalance(f"free, locked, reserved and the house's don't come to deposits: {books}")
 
     def events(self, name: str) -> list[Event]:
         """What has happened to a trader since the start of the test, or of the exchange: up to MOST_EVENTS of it."""
         trader, until = self.trader(name), self.books().seq
-        stream = trader.stream("trades", "account", resume=self._since, timeout_s=EVENTS_WITHIN_S)
+        stream = trader.stream("trades", "orders", "account", resume=self._since, timeout_s=EVENTS_WITHIN_S)
         told: list[Event] = []
         with stream, suppress(TimeoutError):
             while len(told) < MOST_EVENTS and (event := next(stream)).seq <= until:
@@ -235,5 +236,15 @@ def email_of(name: str) -> str:
 
 def _line(event: Event) -> str:
     data = msgspec.to_builtins(event.data, builtin_types=(Decimal,))
-    shown = ", ".join(f"{key}={value}" for key, value in data.items()) if isinstance(data, dict) else data
-    return f"{event.at:%H:%M:%S.%f}  {event.seq}  {event.channel} {event.type}  {shown}"
+    return f"{event.at:%H:%M:%S.%f}  {event.seq}  {event.channel} {event.type}  {_shown(data)}"
+
+
+def _shown(data: Any) -> str:
+    """What there is of it: what is None is left out."""
+    if not isinstance(data, dict):
+        return str(data)
+    return ", ".join(
+        f"{key}=({_shown(value)})" if isinstance(value, dict) else f"{key}={value}"
+        for key, value in data.items()
+        if value is not None
+    )

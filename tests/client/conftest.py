@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from exness import __version__
-from exness.client import AsyncClient
 from exness.web.services import Dev
+from tests.client.wire import CheckedClient
 from tests.support.app import App, Trader, running_app
 
 
@@ -27,9 +27,9 @@ async def trader(app: App) -> Trader:
 
 
 @pytest.fixture
-async def ann(app: App, trader: Trader) -> AsyncIterator[AsyncClient]:
+async def ann(app: App, trader: Trader) -> AsyncIterator[CheckedClient]:
     """Her client, which does not wait long."""
-    async with AsyncClient(app.url, token=trader.token, longest_wait_s=0.01) as client:
+    async with CheckedClient(app.url, token=trader.token, longest_wait_s=0.01) as client:
         yield client
 
 

@@ -141,8 +141,8 @@ async def test_a_close_whose_answer_is_lost_is_told_what_it_did(app: App, ann: A
     await app.quote(SOL, "202")
     await strike(app, CLOSE, "cut_after", nth=1)
     closed = await ann.close_trade(trade.order_id)
-    assert (closed.order_id, closed.balance) == (trade.order_id, None)
-    assert [closed.pnl, closed.returned] == [10, 110]
+    assert [closed.pnl, closed.returned, closed.balance] == [10, 110, 5010]
+    assert await counts(app) == (2, 1)
     with pytest.raises(TradeAlreadyClosed):  # asked by somebody who has not closed it just now
         await ann.close_trade(trade.order_id)
 

@@ -1,10 +1,12 @@
-"""client/answers.py, errors.py and calls.py say what the server says: the same endpoints, fields and codes."""
+"""client/answers, errors.py and client/calls say what the server says: the same endpoints, fields and codes."""
 
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
@@ -13,12 +15,15 @@ from msgspec import UNSET, UnsetType
 
 from exness.client import AsyncClient, Client, answers, calls
 from exness.client.errors import BY_CODE
+from exness.core.rates import Tier
 from exness.web.app import endpoints_of
 from exness.web.dev import faults
 from exness.web.dev import models as dev
+from exness.web.dev import rates as dev_rates
+from exness.web.docs.asyncapi import FRAMES
 from exness.web.http.faults import RuleCount
-from exness.web.stream.protocol import STREAM_ERRORS, StreamError
-from exness.web.v1 import account_frames, health, trade_models
+from exness.web.stream.protocol import CONTROL, STREAM_ERRORS, StreamError
+from exness.web.v1 import account_frames, health, order_models, rates, statement, trade_models
 from exness.web.v1 import models as v1
 from exness.web.v1.errors import ERRORS
 from tests.support.app import API, ENDPOINTS
@@ -27,6 +32,36 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.TradeCreated, trade_models.TradeCreated),
     (answers.TradeCreated, trade_models.OpenedData),
     (answers.TradeClosed, trade_models.TradeClosedAnswer),
+    (answers.Trade, trade_models.TradeShown),
+    (answers.Trailed, trade_models.Trailed),
+    (answers.Warned, trade_models.Warned),
+    (answers.Line, trade_models.LineShown),
+    (answers.Remaining, trade_models.Remaining),
+    (answers.ExitsSet, trade_models.ExitsAnswer),
+    (answers.MarginChanged, trade_models.MarginAnswer),
+    (answers.OpenOrder, order_models.OrderRow),
+    (answers.OpenOrder, order_models.ExitAdded),
+    (answers.OpenOrders, order_models.OpenOrdersAnswer),
+    (answers.HistoryOrder, order_models.OrderHistoryRow),
+    (answers.OrderHistory, order_models.OrderHistoryAnswer),
+    (answers.OrderPending, order_models.OrderPending),
+    (answers.OrderOpened, order_models.OrderOpened),
+    (answers.OrderFilled, order_models.OrderFilled),
+    (answers.OrderCancelled, order_models.OrderCancelled),
+    (answers.OrdersCancelled, order_models.OrdersCancelled),
+    (answers.NetPosition, order_models.NetRow),
+    (answers.NetPositions, order_models.NetAnswer),
+    (answers.NetLeverageSet, order_models.NetLeverageAnswer),
+    (answers.Quote, order_models.QuoteAnswer),
+    (answers.QuoteRefusal, order_models.QuoteRefusal),
+    (answers.StatementRow, statement.StatementRow),
+    (answers.Statement, statement.StatementAnswer),
+    (answers.EquityRow, statement.EquityRow),
+    (answers.Equity, statement.EquityAnswer),
+    (answers.Rates, rates.RatesAnswer),
+    (answers.Sourced, rates.Shown),
+    (answers.AssetRatesSet, dev_rates.AssetRatesAnswer),
+    (answers.House, dev_rates.HouseAnswer),
     (answers.OpenTrade, trade_models.OpenTradeRow),
     (answers.OpenTrades, trade_models.OpenTradesAnswer),
     (answers.Pagination, v1.Pagination),
@@ -54,6 +89,11 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.FaultRule, RuleCount),
     (answers.Reset, dev.ResetAnswer),
     (answers.TradeEnded, account_frames.LiquidatedData),
+    (answers.TradeReduced, account_frames.ReducedData),
+    (answers.TradeIncreased, account_frames.IncreasedData),
+    (answers.TradeChanged, account_frames.ChangedData),
+    (answers.OrderTriggered, account_frames.OrderTriggeredData),
+    (answers.OrderEnded, account_frames.OrderEndedData),
     (answers.AccountState, account_frames.BalanceData),
 ]
 
@@ -90,7 +130,24 @@ def test_what_may_be_null_or_left_out_may_be_none(ours: type[msgspec.Struct], th
 
 def test_every_struct_is_held_against_one_of_the_server() -> None:
     own = {kind for _, kind in inspect.getmembers(answers, inspect.isclass) if issubclass(kind, answers.Answer)}
-    assert own - {answers.Answer} == {ours for ours, _ in PAIRS} - {answers.FaultRule}
+    objects = {answers.AssetRates, answers.Tier}
+    assert own - {answers.Answer} == {ours for ours, _ in PAIRS} - {answers.FaultRule} | objects
+
+
+def test_an_asset_has_the_rates_that_the_server_tells() -> None:
+    assert fields(answers.AssetRates) == set(rates.KEYS.values())
+    assert fields(answers.Tier) == rates._tier(Tier(0, 0)).keys()
+
+
+def test_an_answer_that_has_a_state_says_which() -> None:
+    states = {}
+    for ours, theirs in PAIRS:
+        config, server = ours.__struct_config__, theirs.__struct_config__
+        assert (config.tag_field, config.tag) == (server.tag_field, server.tag)
+        if config.tag is not None:
+            states[ours.__name__] = config.tag
+            assert vars(ours)["status"] == config.tag
+    assert states == {"OrderPending": "pending", "OrderOpened": "open", "OrderFilled": "filled"}
 
 
 def test_money_and_prices_are_decimals_and_no_answer_has_a_float_for_them() -> None:
@@ -102,6 +159,11 @@ def test_money_and_prices_are_decimals_and_no_answer_has_a_float_for_them() -> N
     ]
     assert sorted(floats) == ["FaultRule.delay_s", "FaultRule.share", "HistoryTrade.duration_seconds"]
     assert get_type_hints(answers.TradeCreated)["margin"] is Decimal
+
+
+def test_everything_that_streams_tell_is_read_as_what_it_is() -> None:
+    told = {("".join(frame.channel.partition(".")[:2]), frame.type) for frame in FRAMES if frame.channel != CONTROL}
+    assert set(answers.DATA) == told
 
 
 def test_every_error_code_has_its_exception_and_no_other_has() -> None:
@@ -136,15 +198,20 @@ SAMPLES: dict[str, Any] = {
     "rules": [],
     "mid": 1,
     "step": 1,
+    "kind": "limit",
+    "price": 1,
+    "side": "buy",
+    "quantity": 1,
+    "profile": "",
 }
 
 
 def functions() -> dict[str, Callable[..., calls.Call[Any]]]:
-    """Every function of calls.py that makes a call."""
+    """Every function of client/calls that makes a call."""
     return {
         name: function
         for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ == calls.__name__ and not name.startswith("_") and name != "new_client_order_id"
+        if function.__module__.startswith(calls.__name__) and name in calls.__all__
     }
 
 
@@ -166,6 +233,12 @@ def test_every_endpoint_is_called_and_nothing_else_is() -> None:
 def test_a_client_has_a_method_for_every_call_under_its_name(client: type) -> None:
     methods = {name: inspect.getattr_static(client, name, None) for name in functions()}
     assert {name for name, method in methods.items() if getattr(method, "_call", None) != functions()[name]} == set()
+
+
+def test_the_documentation_lists_every_method() -> None:
+    section = (Path(__file__).parents[2] / "docs/TESTING.md").read_text().partition("## The client")[2]
+    listed = {name for row in re.findall(r"^\| .* \|$", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert listed == set(functions())
 
 
 def test_what_would_be_done_twice_is_not_asked_again() -> None:

@@ -36,6 +36,43 @@ async def test_snapshots_come_first_and_then_events_as_structs(app: App, ann: As
         assert (ended.order_id, ended.pnl, ended.mark) == (opened, -1, 100)
 
 
+async def test_orders_and_what_changes_a_trade_are_told_as_structs(app: App, ann: AsyncClient) -> None:
+    async with ann.stream("trades", "orders", timeout_s=5) as stream:
+        assert [(await anext(stream)).data for _ in range(2)] == [[], []]
+        limit = await ann.create_order("SOL", "long", margin=100, leverage=10, limit_price=190)
+        placed = (await stream.wait_for("placed", "orders")).data
+        assert isinstance(placed, answers.OpenOrder)
+        assert [placed.order_id, placed.limit_price] == [limit.order_id, 190]
+        await ann.amend_order(limit.order_id, limit_price=191)
+        assert (await stream.wait_for("amended", "orders")).data.limit_price == 191
+        stop = await ann.create_order("SOL", "short", margin=10, leverage=2, stop_price=195, limit_price=194)
+        await app.quote(SOL, "192")
+        triggered = (await stream.wait_for("triggered", "orders")).data
+        assert isinstance(triggered, answers.OrderTriggered)
+        assert triggered.order_id == stop.order_id
+        await app.quote(SOL, "191")
+        ended = (await stream.wait_for("ended", "orders")).data
+        assert isinstance(ended, answers.OrderEnded)
+        assert [ended.order_id, ended.status, ended.average_price] == [limit.order_id, "filled", 191]
+        await ann.set_exits(limit.order_id, stop_loss=175)
+        changed = (await stream.wait_for("changed", "trades")).data
+        assert isinstance(changed, answers.TradeChanged)
+        assert [changed.why, changed.trade.stop_loss] == ["exits", 175]
+        await ann.close_trade(limit.order_id, percent=5000)
+        reduced = (await stream.wait_for("reduced", "trades")).data
+        assert isinstance(reduced, answers.TradeReduced)
+        assert [reduced.margin, reduced.reason, reduced.trade.margin] == [50, "user", 50]
+        await ann.net_order("SOL", "buy", quantity=1)
+        await ann.net_order("SOL", "buy", quantity=1)
+        increased = (await stream.wait_for("increased", "trades")).data
+        assert isinstance(increased, answers.TradeIncreased)
+        assert [increased.quantity, increased.trade.quantity] == [1, 2]
+        await app.quote(SOL, "175")
+        closed = (await stream.wait_for("closed", "trades")).data
+        assert isinstance(closed, answers.TradeEnded)
+        assert [closed.order_id, closed.reason, closed.forfeited, closed.mark] == [limit.order_id, "stop_loss", 0, None]
+
+
 async def test_market_channels_need_no_session(app: App) -> None:
     anybody = AsyncClient(app.url, check_version=False)
     async with anybody, anybody.stream("prices", "prices.SOL", "candles.1m.SOL") as stream:
@@ -199,7 +236,7 @@ def test_it_resumes_after_the_lower_of_its_channels_and_not_before_both_were_sho
     assert "resume" not in stream.hello()
     stream.take(frame("trades", 7, "snapshot", []))
     assert stream.position is None
-    account = {"balance": "1.000000", "lockedMargin": "0.000000", "openTrades": 0}
+    account = {"balance": "1.000000", "lockedMargin": "0.000000", "reserved": "0.000000", "openTrades": 0}
     stream.take(frame("account", 7, "snapshot", account))
     stream.take(frame("account", 9, "balance", account))
     assert stream.position == msgspec.json.decode(stream.hello())["resume"] == 7

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 
+from exness.client.answers import OrderPending
 from exness.client.errors import InvalidRequest, LocalOnly, NotFound, PriceUnavailable, Refused
 from exness.testing import BooksDoNotBalance, DidNotStart, Exchange
 from tests.support.waiting import until
@@ -105,6 +106,40 @@ def test_settings_of_the_environment_are_of_another_exchange(monkeypatch: pytest
         assert exchange.trader("ann").account().balance == 5000
         with exchange.trader("ann").stream("account", timeout_s=5) as stream:
             assert next(stream).data.balance == 5000
+
+
+def test_orders_wait_for_scripted_prices_and_the_books_balance_with_what_they_reserve_and_pay(
+    exchange: Exchange,
+) -> None:
+    exchange.control.dev_set_profile("binance")
+    exchange.set_price("SOL", 200)
+    ann = exchange.trader("ann")
+    order = ann.create_order("SOL", "long", margin=100, leverage=10, limit_price=190, take_profit=210)
+    assert isinstance(order, OrderPending)
+    assert exchange.books().reserved == order.reserved > 100
+    exchange.books_balance()
+    exchange.script((1, "SOL", 189), (2, "SOL", 205))
+    exchange.step(2)
+    (trade,) = ann.open_trades()
+    assert trade.order_id == order.order_id
+    exchange.crash()
+    part = ann.close_trade(trade.order_id, percent=5000)
+    assert part.remaining is not None
+    exchange.set_price("SOL", 210)
+    (past,) = ann.history(status="closed").data
+    assert past.close_reason == "take_profit"
+    books = exchange.books()
+    assert [books.open_trades, books.locked, books.reserved] == [0, 0, 0]
+    assert books.commission == past.commission > 0
+    exchange.books_balance()
+    told = [(event.channel, event.type) for event in exchange.events("ann") if event.channel != "account"]
+    assert told == [
+        ("orders", "placed"),
+        ("orders", "ended"),
+        ("trades", "opened"),
+        ("trades", "reduced"),
+        ("trades", "closed"),
+    ]
 
 
 # --- reset --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """web/dev: deposits, the books, and a reset."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from exness.core.commands import Deposit
 from exness.runtime.candles import Interval
 from exness.web.services import Dev
-from tests.support.app import App, assert_error, bad, running_app, unchanged
+from tests.support.app import App, assert_error, bad, order, running_app, unchanged
 from tests.support.books import SOL
 from tests.web.dev_control import clock, entry, known, run_script, set_price
 
@@ -165,7 +166,24 @@ async def test_the_books_are_told_and_balance(dev: App) -> None:
         "openTrades": 1,
         "free": "4899.000000",
         "locked": "1.000000",
+        "reserved": "0.000000",
         "housePnl": "100.000000",
+        "commission": "0.000000",
+        "funding": "0.000000",
+        "insurance": "0.000000",
         "deposits": "5000.000000",
         "balanced": True,
     }
+
+
+async def test_the_books_balance_with_what_orders_reserve_and_what_the_house_is_paid(dev: App) -> None:
+    ann = await known(dev)
+    await dev.request("PUT", "/dev/rates/SOL", body={"taker": "0.0005"})
+    await set_price(dev, "SOL", "200")
+    await ann.create(margin=100, leverage=10)
+    await ann.post("/order/create", order(limitPrice=190))
+    books = (await dev.get("/dev/books")).body
+    assert [books[name] for name in ("reserved", "commission", "free")] == ["100.500000", "0.500000", "4799.000000"]
+    assert books["balanced"]
+    names = ("free", "locked", "reserved", "housePnl", "commission", "funding", "insurance")
+    assert sum(Decimal(books[name]) for name in names) == Decimal(books["deposits"]) == 5000

@@ -26,18 +26,8 @@ from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
 
 QUERIES = {query.__name__: query for query in (HistoryQuery, KlinesQuery)}
 
-OF_ORDERS = {
-    "amount_too_small",
-    "margin_too_low",
-    "order_not_found",
-    "reduce_only_rejected",
-    "would_rest",
-    "would_take",
-    "would_trigger",
-}
-NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"} | OF_ORDERS
-"""The engine's own, methods that no route has, what /readyz puts into its own answer, and what no endpoint asks for
-yet."""
+NOT_ANSWERED = {"account_exists", "method_not_allowed", "not_ready"}
+"""The engine's own, methods that no route has, and what /readyz puts into its own answer."""
 
 
 def responses() -> list[dict[str, Any]]:

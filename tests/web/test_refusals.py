@@ -79,19 +79,6 @@ TOLD: list[tuple[Reject, Figures | None, str | None]] = [
         TooLittle(5_000_000_001, 0),
         '{"required":"5000.000001","available":"0.000000"}',
     ),
-    *[
-        (reject, None, None)
-        for reject in (
-            Reject.ORDER_NOT_FOUND,
-            Reject.WOULD_TAKE,
-            Reject.WOULD_REST,
-            Reject.REDUCE_ONLY_REJECTED,
-            Reject.AMOUNT_TOO_SMALL,
-        )
-    ],
-    (Reject.INVALID_REQUEST, Wrong("kind", "be a limit"), '{"field":"kind","must":"be a limit"}'),
-    (Reject.WOULD_TRIGGER, Reached(BTC, 5, 4, Kind.STOP_LOSS), '{"price":"0.0005","level":"0.0004"}'),
-    (Reject.MARGIN_TOO_LOW, TooMuch(7), '{"removable":"0.000007"}'),
     (
         Reject.POSITION_LIMIT,
         OverLimit(Limit.TIER_LEVERAGE, 5_000, 10_000),
