@@ -280,16 +280,27 @@ class Deposited(Answer, frozen=True, kw_only=True):
 
 
 class Books(Answer, frozen=True, kw_only=True):
-    """Sums over all accounts. `balanced`: free + locked + house_pnl = deposits, to the last unit."""
+    """Sums over all accounts, and the house's four: house_pnl, commission, funding, insurance. `balanced`: free +
+    locked + reserved + these four = deposits, to the last unit."""
 
     seq: int
     accounts: int
     open_trades: int
     free: Decimal
     locked: Decimal
+    reserved: Decimal
     house_pnl: Decimal
+    commission: Decimal
+    funding: Decimal
+    insurance: Decimal
     deposits: Decimal
     balanced: bool
+
+    @property
+    def total(self) -> Decimal:
+        """What must be the deposits."""
+        house = self.house_pnl + self.commission + self.funding + self.insurance
+        return self.free + self.locked + self.reserved + house
 
 
 class FaultRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -201,8 +201,8 @@ class Exchange:
     def books_balance(self) -> None:
         """Raises BooksDoNotBalance. The fixtures of pytest ask it after every test."""
         books = self.books()
-        if not books.balanced or books.free + books.locked + books.house_pnl != books.deposits:
-            raise BooksDoNotBalance(f"free + locked + house_pnl is not deposits: {books}")
+        if not books.balanced or books.total != books.deposits:
+            raise BooksDoNotBalance(f"free + locked + reserved + house is not deposits: {books}")
 
     def events(self, name: str) -> list[Event]:
         """What has happened to a trader since the start of the test, or of the exchange: up to MOST_EVENTS of it."""

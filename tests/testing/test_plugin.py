@@ -145,7 +145,7 @@ def test_books_that_do_not_balance_fail_the_test_at_its_end(tests: pytest.Pytest
     )
     outcome = run(tests)
     outcome.assert_outcomes(passed=2, errors=2)
-    outcome.stdout.fnmatch_lines(["*BooksDoNotBalance: free + locked + house_pnl is not deposits*"])
+    outcome.stdout.fnmatch_lines(["*BooksDoNotBalance: free + locked + reserved + house is not deposits*"])
 
 
 def test_workers_of_xdist_have_an_exchange_each(tests: pytest.Pytester) -> None:

@@ -173,7 +173,11 @@ async def books(request: web.Request) -> web.StreamResponse:
             open_trades=sums.open_trades,
             free=format_usdc(sums.free),
             locked=format_usdc(sums.locked),
+            reserved=format_usdc(sums.reserved),
             house_pnl=format_usdc(sums.house_pnl),
+            commission=format_usdc(sums.commission),
+            funding=format_usdc(sums.funding),
+            insurance=format_usdc(sums.insurance),
             deposits=format_usdc(sums.deposits),
             balanced=sums.is_balanced,
         )

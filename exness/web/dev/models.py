@@ -129,8 +129,8 @@ class ResetAnswer(msgspec.Struct, frozen=True):
 
 
 class BooksAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """Sums over all accounts after the record `seq`, in USDC. `balanced`: free + locked + house = deposits, to the last
-    unit."""
+    """Sums over all accounts after the record `seq`, in USDC, and the four accounts of the house. `balanced`: free +
+    locked + reserved + these four = deposits, to the last unit."""
 
     success: bool
     seq: int
@@ -138,7 +138,11 @@ class BooksAnswer(msgspec.Struct, frozen=True, rename="camel"):
     open_trades: int
     free: str
     locked: str
+    reserved: str
     house_pnl: str
+    commission: str
+    funding: str
+    insurance: str
     deposits: str
     balanced: bool
 
