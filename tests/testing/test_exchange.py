@@ -249,6 +249,22 @@ def test_an_error_in_the_context_carries_the_last_requests_and_events() -> None:
     assert "margin=100.000000" in note
 
 
+def test_books_balance_with_what_waits_and_what_the_house_has_taken(exchange: Exchange) -> None:
+    ann = {"Authorization": f"Bearer {exchange.token('ann')}"}
+    rates = {"taker": "0.0005", "maintenance": "0.05"}
+    order = {"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}
+    exchange.set_price("SOL", 200)
+    with httpx.Client(base_url=f"{exchange.url}/api/v1", headers=ann) as http:
+        assert http.put("/dev/rates/SOL", json=rates).status_code == 200
+        assert http.post("/trade/create", json=order).status_code == 200
+        assert http.post("/order/create", json=order | {"limitPrice": 150}).status_code == 200
+    exchange.set_price("SOL", 188)
+    books = exchange.books()
+    assert (books.reserved, books.commission, books.insurance) == (Decimal("100.5"), Decimal("0.5"), Decimal(40))
+    assert books.free + books.locked + books.house_pnl != books.deposits
+    exchange.books_balance()
+
+
 def test_books_that_do_not_balance_fail_the_test(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     cooked = msgspec.structs.replace(exchange.books(), free=Decimal(1))
     monkeypatch.setattr(exchange, "books", lambda: cooked)

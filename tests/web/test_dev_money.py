@@ -155,22 +155,27 @@ async def test_a_reset_needs_no_manual_feed(app: App) -> None:
 async def test_the_books_are_told_and_balance(dev: App) -> None:
     ann = await known(dev)
     await set_price(dev, "SOL", "200")
+    rates = {"taker": "0.0005", "maintenance": "0.05", "fundingIntervalS": 3600, "fundingRate": "0.01"}
+    assert (await dev.request("PUT", "/dev/rates/SOL", body=rates)).status == 200
     await ann.create(margin=100, leverage=10)
-    await set_price(dev, "SOL", "170")
+    await set_price(dev, "SOL", "188")
     await ann.create(margin=1, leverage=2)
+    waiting = {"asset": "SOL", "type": "long", "margin": 10, "leverage": 10, "limitPrice": 150}
+    assert (await ann.post("/order/create", waiting)).status == 200
+    await clock(dev, step=3600)
     answer = await dev.get("/dev/books")
     assert answer.body == {
         "success": True,
         "seq": dev.state.seq,
         "accounts": 1,
         "openTrades": 1,
-        "free": "4899.000000",
-        "locked": "1.000000",
-        "reserved": "0.000000",
-        "housePnl": "100.000000",
-        "commission": "0.000000",
-        "funding": "0.000000",
-        "insurance": "0.000000",
+        "free": "4888.449000",
+        "locked": "0.980000",
+        "reserved": "10.050000",
+        "housePnl": "60.000000",
+        "commission": "0.501000",
+        "funding": "0.020000",
+        "insurance": "40.000000",
         "deposits": "5000.000000",
         "balanced": True,
     }

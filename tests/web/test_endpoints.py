@@ -74,6 +74,16 @@ def test_the_manual_tells_what_an_endpoint_needs_takes_and_answers(row: Endpoint
         assert re.search(rf"\b{name}\b", line.answered), f"{name} is not in the manual"
 
 
+def test_the_manual_lists_the_calls_that_have_a_client_order_id() -> None:
+    named = {
+        row.path
+        for row in PUBLIC
+        if row.body is not None and "clientOrderId" in [each.encode_name for each in msgspec.structs.fields(row.body)]
+    }
+    (sentence,) = re.findall(r"^- `clientOrderId` is one window .*?\.", MANUAL, flags=re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"/\w+/\w+", sentence)) == named - {"/trade/quote", "/net/quote"}
+
+
 def test_the_manual_names_every_error_code_of_every_endpoint() -> None:
     for row in ENDPOINTS.rows:
         for code in row.error_codes:

@@ -129,8 +129,8 @@ class ResetAnswer(msgspec.Struct, frozen=True):
 
 
 class BooksAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """Sums over all accounts after the record `seq`, and the accounts of the house, in USDC. `balanced`: all but
-    `deposits` come to `deposits`, to the last unit."""
+    """Sums over all accounts after the record `seq`, in USDC, and the four accounts of the house. `balanced`: free +
+    locked + reserved + these four = deposits, to the last unit."""
 
     success: bool
     seq: int
