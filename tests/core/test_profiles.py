@@ -9,6 +9,8 @@ from exness.core import line as lines_of
 from exness.core.line import trade_line
 from exness.core.profiles import PROFILES, Sourced
 from exness.core.rates import Basis, FundingSource, Rates, Residual, problems
+from tests.reference.engine_peer import rates_of as of_the_reckoning
+from tests.reference.rulebook.profiles import venues
 from tests.support.books import LONG, SHORT
 
 TRADING = [("trading", key) for key in ("execution", "trigger", "limit_fill")]
@@ -34,6 +36,16 @@ def test_a_profile_is_valid_for_every_asset_and_has_a_source_for_every_value(pro
         assert set(TRADING) <= set(PROFILES[profile])
     assert {type(each) for each in PROFILES[profile].values()} == {Sourced}
     assert all(each.source.name for each in PROFILES[profile].values())
+
+
+@pytest.mark.parametrize("asset", ["BTC", "ETH", "SOL"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_the_one_of_the_rule_book(profile: str, asset: str) -> None:
+    """Whose table the reckoning has for itself."""
+    table = venues("BTC", "ETH", "SOL")[profile]
+    assert rates_of(profile, asset) == of_the_reckoning(table.rates[asset])
+    looks = {key: PROFILES[profile]["trading", key].value for _, key in TRADING}
+    assert looks == {"execution": table.execution, "trigger": table.trigger, "limit_fill": table.limit_fill}
 
 
 def test_what_is_unsure_is_marked_so() -> None:
