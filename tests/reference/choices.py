@@ -139,7 +139,7 @@ class Choices:
         self.exchange = Exchange(self.story.rules, START, checked=checked)
         self.at = START
         self.ids = 0
-        self.assets = rng.choice((("BTC",), ("BTC", "SOL"), ("TOY", "BTC"), ("SOL",)))
+        self.assets: tuple[str, ...] = rng.choice((("BTC",), ("BTC", "SOL"), ("TOY", "BTC"), ("SOL",)))
         self.base = {asset: rng.choice(SCALES[asset]) for asset in self.assets}
         self.theme = rng.choice(THEMES)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 import structlog
@@ -52,13 +52,15 @@ Seen = dict[Asset, tuple[Price, int]]
 
 
 class _Step(NamedTuple):
-    """A command that was executed: the last record before it and after it, and the prices after it."""
+    """A command that was executed: the last record before it and after it, and the prices after it. `changes` are those
+    of rates that were asked for last."""
 
     command: Command
     at: int
     before: int
     after: int
     prices: Seen
+    changes: dict[str, Any]
 
 
 class _Follower:
@@ -185,13 +187,13 @@ class ToldToTheExchange(EnginePeer):
                     self.loop.advance(0.1)
                     raise PowerCut
                 outcome = self._perform(translated, self.at)
-                self.steps.append(_Step(translated, self.at, before, self.state.seq, self._prices()))
+                self.steps.append(_Step(translated, self.at, before, self.state.seq, self._prices(), self.changes))
                 self._turn()
             except PowerCut:
                 prices = self._prices()
                 self._after_power_cut()
                 if len(self.steps) == number and self._is_kept(before, self.state.seq):
-                    self.steps.append(_Step(translated, self.at, before, self.state.seq, prices))
+                    self.steps.append(_Step(translated, self.at, before, self.state.seq, prices, self.changes))
                 self._go_on()
         audit(self.state)
         self.counters["stories' commands"] += 1
@@ -296,9 +298,12 @@ class ToldToTheExchange(EnginePeer):
         for asset, (price, funding) in (self.steps[done - 1].prices if done else {}).items():
             self._recall(asset, price)
             self.state.market(asset).funding = funding
+        asked = self.changes
         for step in self.steps[done:]:
+            self.changes = step.changes
             self._perform(step.command, step.at)
             assert self.state.seq == step.after, f"{step.command} came to {step.after}, and now to {self.state.seq}"
+        self.changes = asked
 
     def _first_lost(self, kept: int) -> int:
         """The step to go on with: after the one that made the last record there is, or that one itself if only what
