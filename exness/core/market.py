@@ -143,8 +143,10 @@ class Market:
         liquidations = self.rows[trade.side is _SHORT]
         liquidations.add_unsorted(trade.liquidation, trade.seq * PLACES, trade.seq)
         for each in trade.all_exits():
+            row = row_of_exit(each, trade.side)
+            assert ROWS[row].trails is (each.trailing is not None), f"exit {each.number} is a {each.kind} in part only"
             if each.trailing is None:
-                self.rows[row_of_exit(each, trade.side)].add_unsorted(each.price, each.number, trade.seq)
+                self.rows[row].add_unsorted(each.price, each.number, trade.seq)
 
     def load_order(self, order: Order) -> None:
         self.rows[row_of_order(order)].add_unsorted(order.level, order.number, order)
@@ -229,10 +231,7 @@ class Market:
         index = self.rows[row]
         _, number, seq = index.first(price) if ROWS[row].trails else index.first()
         trade = self.trades[seq]
-        for each in trade.all_exits():
-            if each.number == number:
-                return trade, each
-        raise AssertionError(f"trade {trade.id} has no exit {number}")
+        return trade, next(each for each in trade.all_exits() if each.number == number)
 
     def trailing_level(self, trade: Trade, exit_: Exit) -> int | None:
         """The price that sets a trailing stop off by now; None: it waits to be activated."""

@@ -181,13 +181,13 @@ class _Stack(Generic[T]):
         """Start and watermark of every group, earliest first, whether or not a merge is left to do. O(groups)."""
         if self._newest is None:
             return []
-        found: list[tuple[int, int]] = []
-        newest = self._newest.watermark
+        newest, better, reached = self._newest.watermark, list[tuple[int, int]](), list[int]()
         for start, _, group in self._groups:
-            if self._sign * group.watermark <= self._sign * newest:
-                return [*found, (start, newest)]
-            found.append((start, group.watermark))
-        return found
+            if self._sign * group.watermark > self._sign * newest:
+                better.append((start, group.watermark))
+            else:
+                reached.append(start)
+        return [*better, (reached[0], newest)]
 
     def restore(self, watermarks: Iterable[tuple[int, int]], stops: Iterable[tuple[Trail, T]]) -> None:
         """Fill an empty stack with what it held. O(n log n)."""

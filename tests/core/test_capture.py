@@ -1,5 +1,6 @@
 """core/capture.py: a picture of one moment taken while the state goes on, the way back, and the digest."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -70,6 +71,13 @@ def test_the_header_is_what_is_no_account() -> None:
         seq=9, at=desk.at, accounts=2, house_pnl=usdc("29.62963"), deposits=usdc("10250.5"), shortfall=usdc("22.222222")
     )
     assert_books_balance(desk.state)
+
+
+def test_the_digest_of_a_picture_of_0_1_0_is_of_what_it_knew() -> None:
+    header = header_of(known_history().state)
+    old = msgspec.structs.replace(header, format=1, house_commission=5)
+    known = header.seq, header.accounts, header.house_pnl, header.deposits, header.shortfall
+    assert Digest(old).hex() == hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest() != Digest(header).hex()
 
 
 def test_a_picture_of_an_empty_state_is_a_header() -> None:

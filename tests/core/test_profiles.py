@@ -9,7 +9,10 @@ from exness.core import line as lines_of
 from exness.core.line import trade_line
 from exness.core.profiles import PROFILES, Sourced
 from exness.core.rates import Basis, FundingSource, Rates, Residual, problems
+from tests.reference.engine_peer import rates_of as of_the_reckoning
+from tests.reference.rulebook.profiles import venues
 from tests.support.books import LONG, SHORT
+from tests.support.formulas import FORMULAS, first_whole
 
 TRADING = [("trading", key) for key in ("execution", "trigger", "limit_fill")]
 USDC = 10**6
@@ -34,6 +37,16 @@ def test_a_profile_is_valid_for_every_asset_and_has_a_source_for_every_value(pro
         assert set(TRADING) <= set(PROFILES[profile])
     assert {type(each) for each in PROFILES[profile].values()} == {Sourced}
     assert all(each.source.name for each in PROFILES[profile].values())
+
+
+@pytest.mark.parametrize("asset", ["BTC", "ETH", "SOL"])
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_the_one_of_the_rule_book(profile: str, asset: str) -> None:
+    """Whose table the reckoning has for itself."""
+    table = venues("BTC", "ETH", "SOL")[profile]
+    assert rates_of(profile, asset) == of_the_reckoning(table.rates[asset])
+    looks = {key: PROFILES[profile]["trading", key].value for _, key in TRADING}
+    assert looks == {"execution": table.execution, "trigger": table.trigger, "limit_fill": table.limit_fill}
 
 
 def test_what_is_unsure_is_marked_so() -> None:
@@ -80,52 +93,17 @@ ENTRY = 1_000_000_000
 """100,000 at 4 decimals."""
 
 
-def liquidation(profile: str, asset: str = "BTC") -> tuple[int, int]:
-    rates = rates_of(profile, asset)
-    long, short = (trade_line(side, 1_000 * USDC, 1_000, ENTRY) for side in (LONG, SHORT))
-    return lines_of.liquidation_price(long, rates), lines_of.liquidation_price(short, rates)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_liquidates_where_the_venues_own_formula_says(profile: str) -> None:
+    """The sources are named with the formulas; the same through `serve` is in tests/acceptance."""
+    rates, size = rates_of(profile, "BTC"), Fraction(1, 10)
+    for sign, side in ((1, LONG), (-1, SHORT)):
+        published = FORMULAS[profile](sign, Fraction(1_000), size, Fraction(100_000))
+        line = trade_line(side, 1_000 * USDC, 1_000, ENTRY)
+        assert lines_of.liquidation_price(line, rates) == first_whole(sign, published, 4)
 
 
-def first_whole(long: Fraction, short: Fraction) -> tuple[int, int]:
-    """The last whole price that is not above it, and the first that is not below."""
-    return long.__floor__(), short.__ceil__()
-
-
-def test_exness_stops_out_where_the_margin_is_gone() -> None:
-    """get.exness.help, article 6173903134620: a stop out at a margin level of 0 %."""
-    assert liquidation("exness") == (900_000_000, 1_100_000_000)
-
-
-def test_binance_liquidates_by_the_formula_of_its_faq() -> None:
-    """Binance FAQ b3c689c1f50a44cabb3a84e663b81d93, isolated and one-way: LP = (WB + cum - side x q x E) / (q x MMR -
-    side x q)."""
-    wallet, quantity, entry, rate = Fraction(1_000), Fraction(1, 10), Fraction(100_000), Fraction(4, 1_000)
-    prices = [(wallet - side * quantity * entry) / (quantity * rate - side * quantity) * 10_000 for side in (1, -1)]
-    assert liquidation("binance") == first_whole(*prices)
-    assert rates_of("binance", "BTC").residual is Residual.RETURN
-
-
-def test_hyperliquid_liquidates_by_the_formula_of_its_documentation() -> None:
-    """Hyperliquid docs, "Liquidations": price - side x margin_available / size / (1 - l x side), with l = 1 /
-    MAINTENANCE_LEVERAGE and margin_available = isolated margin - maintenance margin required; maintenance is half of
-    the initial margin at the largest leverage, 40."""
-    size, entry, share = Fraction(1, 10), Fraction(100_000), Fraction(1, 80)
-    available = 1_000 - size * entry * share
-    prices = [(entry - side * available / size / (1 - share * side)) * 10_000 for side in (1, -1)]
-    assert liquidation("hyperliquid") == first_whole(*prices)
-
-
-def test_gmx_liquidates_once_what_is_left_after_the_closing_fee_is_below_half_a_percent_of_the_entry() -> None:
-    """gmx-synthetics, PositionUtils.isPositionLiquidatable: remaining collateral, the closing fee taken off, against
-    minCollateralFactor x size, where the size is that of the entry; and at least 1 USDC."""
-    size, fee, factor = Fraction(10_000), Fraction(6, 10_000), Fraction(5, 1_000)
-    move = (1_000 - size * fee - size * factor) / size
-    assert liquidation("gmx") == first_whole(ENTRY * (1 - move), ENTRY * (1 + move))
-    assert rates_of("gmx", "BTC").maintenance_basis is Basis.ENTRY
-
-
-def test_backpack_liquidates_once_the_margin_fraction_is_below_its_maintenance() -> None:
-    """Backpack: equity / notional at the mark against a maintenance margin fraction of 1.25 %."""
-    share = Fraction(125, 10_000)
-    prices = [(1 - side * Fraction(1, 10)) / (1 - side * share) * ENTRY for side in (1, -1)]
-    assert liquidation("backpack") == first_whole(*prices)
+def test_what_a_liquidation_leaves_is_the_traders_but_at_exness() -> None:
+    residuals = {name: rates_of(name, "BTC").residual for name in PROFILES}
+    assert {name for name, each in residuals.items() if each is Residual.FORFEIT} == {"exness"}
+    assert {name for name in PROFILES if rates_of(name, "BTC").maintenance_basis is Basis.ENTRY} == {"gmx"}

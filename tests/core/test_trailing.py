@@ -311,6 +311,16 @@ def test_of_percents_that_come_to_one_level_at_a_small_price_the_least_number_is
     assert order == [16, 32, 64, 48]
 
 
+@pytest.mark.parametrize("side", Side)
+def test_of_percents_that_come_to_one_level_the_nearest_is_first_if_its_number_is_the_least(side: Side) -> None:
+    stops: TrailingStops[int] = TrailingStops(side)
+    for width, number in ((300, 16), (400, 32), (200, 48)):
+        stops.add(Trail(width, True, number, number), 10, number)
+    assert stops.first_due(1 if side is LONG else 40) == 16
+    stops.remove(Trail(200, True, 48, 48))
+    assert stops.first_due(1 if side is LONG else 40) == 16
+
+
 def test_what_does_not_trail_cannot_be_removed() -> None:
     stops: TrailingStops[int] = TrailingStops(LONG)
     with pytest.raises(AssertionError, match="number 16 does not trail"):

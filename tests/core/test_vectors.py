@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.vectors.of_the_engine import EngineAdapter
 from tests.vectors.running import run, vectors
-
-of_the_engine = pytest.importorskip("tests.vectors.of_the_engine", reason="the engine can't do all of this yet")
 
 
 @pytest.mark.parametrize("vector", vectors())
 def test_vector(vector: dict[str, Any]) -> None:
-    run(of_the_engine.EngineAdapter(), vector)
+    run(EngineAdapter(), vector)

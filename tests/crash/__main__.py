@@ -1,4 +1,5 @@
-"""`make crash ROUNDS=1000`: the long run of tests/crash/rounds.py, with a progress bar and what it counted."""
+"""`make crash ROUNDS=1000`: the long run of tests/crash/orders.py and, in every other directory, of
+tests/crash/rounds.py, with a progress bar and what it counted."""
 
 import argparse
 import asyncio
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tests.crash.orders import OrderRounds
 from tests.crash.rounds import Failed, Rounds
 
 ROUNDS_PER_DIRECTORY = 20
@@ -31,7 +33,8 @@ def main() -> int:
         for block in range(0, options.rounds, ROUNDS_PER_DIRECTORY):
             rounds = min(ROUNDS_PER_DIRECTORY, options.rounds - block)
             with tempfile.TemporaryDirectory(prefix="exness-crash-") as folder:
-                run = Rounds(Path(folder) / "data", seed + block)
+                of_everything = block // ROUNDS_PER_DIRECTORY % 2 == 0
+                run = (OrderRounds if of_everything else Rounds)(Path(folder) / "data", seed + block)
                 try:
                     asyncio.run(run.run(rounds))
                 except* Failed as group:

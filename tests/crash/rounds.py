@@ -12,9 +12,10 @@ import asyncio
 import random
 import re
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 
@@ -63,22 +64,28 @@ class User:
 class Rounds:
     """Rounds on one data directory. `counts` adds up over all of them."""
 
+    env: ClassVar[Mapping[str, str]] = {}
+    mishaps: tuple[str, ...] = MISHAPS
+    longest_s = 0.5
+    """Of a life under load."""
+
     def __init__(self, data_dir: Path, seed: int) -> None:
         self.counts: Counter[str] = Counter()
         self._data_dir = data_dir
         self._random = random.Random(seed)
         self._users: list[User] = []
         self._number = 0
+        self._prices = {symbol: typical * MICRO for symbol, typical in SYMBOLS.items()}
 
     async def run(self, rounds: int) -> None:
         """Raises Failed at the first thing that is not as it should be."""
         async with Venue() as venue:
             flags = ("--feed", "backpack", "--feed-url", venue.url)
-            env = {**UNLIMITED, "EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.2"}  # many snapshots, taken and half taken
+            # Many snapshots, taken and half taken.
+            env = {**UNLIMITED, "EXNESS_STORAGE_SNAPSHOT_INTERVAL_S": "0.2", **self.env}
             async with Server(self._data_dir, *flags, env=env) as server:
-                self._users = [
-                    User(email, await server.token(email)) for email in (f"user{n}@example.com" for n in range(USERS))
-                ]
+                emails = [f"user{n}@example.com" for n in range(USERS)]
+                self._users = [self._user(email, await server.token(email)) for email in emails]
                 for user in self._users:  # an account is opened by its first request: not by one of a check
                     await server.get("/balance", user.token)
                 for _ in range(rounds):
@@ -86,42 +93,50 @@ class Rounds:
                     await self._check(server)
                     self.counts["rounds"] += 1
 
+    def _user(self, email: str, token: str) -> User:
+        return User(email, token)
+
     # --- load -----------------------------------------------------------------------------------------------------
 
     async def _load_and_kill(self, server: Server, venue: Venue) -> None:
         await venue.wait_for_subscription(*SYMBOLS)
         async with asyncio.TaskGroup() as tasks:
-            pump = tasks.create_task(self._prices(venue))
+            pump = tasks.create_task(self._pump(venue))
             await _priced(server)
             traders = [
                 tasks.create_task(self._trade(server, user)) for user in self._users for _ in range(TRADERS_PER_USER)
             ]
-            await asyncio.sleep(self._random.uniform(0.02, 0.5))  # the moment of death is what is being varied
+            await asyncio.sleep(self._seconds_to_live())  # the moment of death is what is being varied
             server.kill()
             await server.wait()
             await asyncio.gather(*traders)
             pump.cancel()
 
-    async def _prices(self, venue: Venue) -> None:
+    def _seconds_to_live(self) -> float:
+        return self._random.uniform(0.02, self.longest_s)
+
+    async def _pump(self, venue: Venue) -> None:
         """Quotes that wander, with jumps that liquidate what is highly leveraged."""
-        prices = {symbol: typical * MICRO for symbol, typical in SYMBOLS.items()}
         while True:
-            for symbol, price in prices.items():
+            for symbol, price in self._prices.items():
                 basis_points = self._random.choice((0, 1, 2, 5, 150)) * self._random.choice((-1, 1))
                 price += price * basis_points // 10_000
                 low, high = SYMBOLS[symbol] * MICRO // 2, SYMBOLS[symbol] * MICRO * 2
-                prices[symbol] = price = min(max(price, low), high)
-                await venue.send_quote(symbol, bid=_decimal(price - 100), ask=_decimal(price + 100))
+                self._prices[symbol] = price = min(max(price, low), high)
+                await venue.send_quote(symbol, bid=decimal(price - 100), ask=decimal(price + 100))
             await asyncio.sleep(0.002)
 
     async def _trade(self, server: Server, user: User) -> None:
         """Open and close until the process is gone."""
         with suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
             while True:
-                if user.open_orders and self._random.random() < 0.45:
-                    await self._close(server, user)
-                else:
-                    await self._create(server, user)
+                await self._ask_something(server, user)
+
+    async def _ask_something(self, server: Server, user: User) -> None:
+        if user.open_orders and self._random.random() < 0.45:
+            await self._close(server, user)
+        else:
+            await self._create(server, user)
 
     async def _create(self, server: Server, user: User) -> None:
         self._number += 1
@@ -129,7 +144,7 @@ class Rounds:
         body = {
             "asset": self._random.choice(("SOL", "ETH", "BTC")),
             "type": self._random.choice(("long", "short")),
-            "margin": _decimal(self._random.randint(1, 20 * MICRO)),
+            "margin": decimal(self._random.randint(1, 20 * MICRO)),
             "leverage": self._random.choice((1, 2, 10, 40.99, 100)),
             "clientOrderId": client_order,
         }
@@ -169,7 +184,7 @@ class Rounds:
             raise Failed("changed", "a second start recovered another state")
 
     async def _mishap(self, server: Server) -> None:
-        what = self._random.choice(MISHAPS)
+        what = self._random.choice(self.mishaps)
         self.counts[what] += 1
         match what:
             case "tables lost":
@@ -204,7 +219,7 @@ class Rounds:
         return str(digest)
 
     async def _check_user(self, server: Server, user: User) -> None:
-        rows = await _history(server, user)
+        rows = await history_of(server, user)
         by_order = {row["orderId"]: row for row in rows}
         by_client = Counter(row["clientOrderId"] for row in rows)
         for client_order, times in by_client.items():
@@ -216,11 +231,11 @@ class Rounds:
             row = by_order.get(created["orderId"])
             if row is None:
                 raise Failed("lost", f"create {client_order} was answered {created}")
-            _compare(row, created, "asset", "type", "margin", "leverage", "entryPrice", "liquidationPrice", "createdAt")
+            compare(row, created, "asset", "type", "margin", "leverage", "entryPrice", "liquidationPrice", "createdAt")
         for order, closed in user.closed.items():
             if by_order[order]["status"] != "closed" or by_order[order]["liquidated"]:
                 raise Failed("lost", f"close of {order} was answered {closed}")
-            _compare(by_order[order], closed, "closePrice", "pnl", "closedAt")
+            compare(by_order[order], closed, "closePrice", "pnl", "closedAt")
         await self._check_money(server, user, rows)
         await self._check_repeats(server, user, by_client)
         unanswered = user.asked.keys() - user.created.keys()
@@ -239,7 +254,7 @@ class Rounds:
         """The free balance and the open list follow from the trades, to the unit."""
         free = INITIAL
         for row in rows:
-            free += _micro(row["pnl"]) if row["status"] == "closed" else -_micro(row["margin"])
+            free += micro(row["pnl"]) if row["status"] == "closed" else -micro(row["margin"])
         balance = (await server.get("/balance/usd", user.token)).body
         if balance["balance"] != free:
             raise Failed("half-applied", f"{user.email} has {balance['balance']}, the trades say {free}")
@@ -267,7 +282,7 @@ async def _priced(server: Server) -> None:
     await until(is_ready, "for prices", within_s=30, pause_s=0.01)
 
 
-async def _history(server: Server, user: User) -> list[Body]:
+async def history_of(server: Server, user: User) -> list[Body]:
     rows: list[Body] = []
     while True:
         path = f"/trade/history?limit={PAGE}&offset={len(rows)}&sortOrder=asc"
@@ -279,15 +294,15 @@ async def _history(server: Server, user: User) -> list[Body]:
             return rows
 
 
-def _compare(row: Body, answered: Body, *keys: str) -> None:
+def compare(row: Body, answered: Body, *keys: str) -> None:
     for key in keys:
         if row[key] != answered[key]:
             raise Failed("changed", f"{key} of {row['orderId']} was answered {answered[key]}, is now {row[key]}")
 
 
-def _micro(amount: str) -> int:
+def micro(amount: str) -> int:
     return int(amount.replace(".", ""))
 
 
-def _decimal(micro: int) -> str:
+def decimal(micro: int) -> str:
     return f"{micro // MICRO}.{micro % MICRO:06d}"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.orders import CALLS, OrderRounds
 from tests.crash.rounds import MISHAPS, Rounds
 
 ROUNDS = 25
@@ -21,3 +22,22 @@ async def test_whatever_was_acknowledged_survives_kill_9_exactly_once(tmp_path: 
     assert rounds.counts["repeats"] > 0
     for mishap in (*MISHAPS, "killed while it was repaired"):
         assert rounds.counts[mishap] > 0, mishap
+
+
+@pytest.mark.timeout(400)
+async def test_orders_exits_and_settlements_survive_kill_9_exactly_once(tmp_path: Path) -> None:
+    rounds = OrderRounds(tmp_path / "data", 3)
+    await rounds.run(ROUNDS)
+    print(dict(rounds.counts))
+    assert rounds.counts["rounds"] == ROUNDS
+    for path in CALLS:
+        assert rounds.counts[f"{path} acknowledged"] > 0, path
+    for what in (
+        "orders that wait after a kill",
+        "trailing stops after a kill",
+        "settlements",
+        "killed with a settlement at the end of the journal",
+        "closed for other reasons than their owner's",
+        "repeats",
+    ):
+        assert rounds.counts[what] > 0, what

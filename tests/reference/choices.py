@@ -1,19 +1,22 @@
 """What random stories choose from: rules and rates, prices where levels lie, figures that are usual, small or wrong."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from tests.reference.rulebook.book import Trade
 from tests.reference.rulebook.commands import Command, Trailing
 from tests.reference.rulebook.exchange import Exchange
+from tests.reference.rulebook.profiles import venues
 from tests.reference.rulebook.rules import AssetRules, Profile, Rates, Rules, Tier
 
 SECOND = 1_000_000
 LIFE = 30 * SECOND
 START = 1_769_850_902_123_456
 """2026-01-31T09:15:02.123456Z, a Saturday."""
+
+VENUES = tuple(venues())
 
 ACCOUNTS = {"ann": 20_000_000_000, "bob": 100_000_000, "cid": 2_000}
 ASSETS = {"BTC": (4, 5), "SOL": (6, 3), "TOY": (3, 3)}
@@ -57,6 +60,7 @@ RATES: tuple[Rates, ...] = (
         funding_weekdays=(1, 1, 1, 1, 3, 2, 0),
     ),
     Rates(maker=30_000, min_margin=500_000, liquidation_fee=100_000, funding_interval=3_600 * SECOND),
+    Rates(taker=10_000, maker=5_000, funding_interval=25 * SECOND, funding_rate="feed"),
     Rates(taker=1, funding_interval=20 * SECOND, funding=((START, 30_000_000, 1), (START + 90 * SECOND, -7, 7))),
 )
 
@@ -92,18 +96,20 @@ class Story:
 
 
 def some_rules(rng: Random) -> Rules:
-    """Rules so wide that money alone limits, and rules so narrow that every limit is met."""
+    """Rules so wide that money alone limits, and rules so narrow that every limit is met; in a quarter of them the
+    rates and the way to execute are a venue's."""
     rates = rng.choice(RATES)
+    profiles = venues(*ASSETS) | {
+        "wild": Profile({"BTC": RATES[1], "SOL": RATES[3]}, "touch", "mark", "limit"),
+        "tame": Profile({"BTC": RATES[0]}),
+    }
+    venue = profiles[rng.choice(VENUES)] if rng.random() < 0.25 else None
     assets = {
         name: AssetRules(*places, max_leverage=10_000, rates=rates if rng.random() < 0.7 else rng.choice(RATES))
         for name, places in ASSETS.items()
     }
     wide = rng.random() < 0.7
-    profiles = {
-        "wild": Profile({"BTC": RATES[1], "SOL": RATES[3]}, "touch", "mark", "limit"),
-        "tame": Profile({"BTC": RATES[0]}),
-    }
-    return Rules(
+    rules = Rules(
         assets,
         execution=rng.choice(("mid", "touch", "touch")),
         trigger=rng.choice(("side", "side", "mark")),
@@ -117,6 +123,11 @@ def some_rules(rng: Random) -> Rules:
         client_order_ids=rng.choice((1_000, 2, 1)),
         profiles=profiles,
     )
+    if venue is None:
+        return rules
+    assets = {name: replace(each, rates=venue.rates[name]) for name, each in assets.items()}
+    looks = {name: getattr(venue, name) for name in ("execution", "trigger", "limit_fill")}
+    return replace(rules, assets=assets, **looks)
 
 
 class Choices:
@@ -128,7 +139,7 @@ class Choices:
         self.exchange = Exchange(self.story.rules, START, checked=checked)
         self.at = START
         self.ids = 0
-        self.assets = rng.choice((("BTC",), ("BTC", "SOL"), ("TOY", "BTC"), ("SOL",)))
+        self.assets: tuple[str, ...] = rng.choice((("BTC",), ("BTC", "SOL"), ("TOY", "BTC"), ("SOL",)))
         self.base = {asset: rng.choice(SCALES[asset]) for asset in self.assets}
         self.theme = rng.choice(THEMES)
 
@@ -155,6 +166,18 @@ class Choices:
     def now(self, asset: str) -> int:
         price = self.exchange.book.prices.get(asset)
         return self.base[asset] if price is None else price.mark
+
+    def rare_settlement(self) -> int | None:
+        """A moment at or after the next settlement of an asset that is settled once in a while. None where one would be
+        settled a hundred times until then."""
+        rates = [self.exchange.book.rates(asset) for asset in self.assets]
+        intervals = [each.funding_interval for each in rates if each.funding_interval]
+        if not intervals or min(intervals) < 600 * SECOND:
+            return None
+        chosen = self.rng.choice([each for each in rates if each.funding_interval])
+        passed = (self.at - chosen.funding_offset) // chosen.funding_interval
+        due = chosen.funding_offset + (passed + 1) * chosen.funding_interval
+        return due + self.rng.choice((-SECOND, 0, 0, 1, SECOND))
 
     def near(self, asset: str, widest: int = 12) -> int:
         """A price within so many percent of the last one; some are levels that are there, or one beside."""

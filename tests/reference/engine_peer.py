@@ -54,10 +54,16 @@ def rates_of(it: rulebook.Rates) -> Rates:
         residual=Residual(it.residual),
         funding_interval_s=it.funding_interval // SECOND,
         funding_offset_s=it.funding_offset // SECOND,
-        funding_rate=FundingSource.SCHEDULE if it.funding else it.funding_rate,
+        funding_rate=_funding_rate(it),
         funding_rate_short=it.funding_rate_short,
         funding_weekdays=it.funding_weekdays,
     )
+
+
+def _funding_rate(it: rulebook.Rates) -> int | FundingSource:
+    if it.funding:
+        return FundingSource.SCHEDULE
+    return FundingSource(it.funding_rate) if isinstance(it.funding_rate, str) else it.funding_rate
 
 
 def rules_of(it: rulebook.Rules) -> Rules:
@@ -161,7 +167,7 @@ TRANSLATED: dict[type[Any], Callable[[Any], c.Command]] = {
         **_slips(it),
     ),
     r.SetNetLeverage: lambda it: c.SetNetLeverage(it.account, it.asset, it.leverage),
-    r.PriceTick: lambda it: c.PriceTick(it.asset, it.bid, it.ask, it.life_us, it.suspect),
+    r.PriceTick: lambda it: c.PriceTick(it.asset, it.bid, it.ask, it.life_us, it.suspect, funding=it.funding),
     r.PassTime: lambda it: c.PassTime(),
     r.StartAfresh: lambda it: c.Reset(it.house),
 }
@@ -512,7 +518,8 @@ class ReopenedPeer(EnginePeer):
         audit(after)
         assert digest_of(after) == digest_of(before) == digest_of(replayed(map(_as_stored, self.records)))
         for asset, market in before.markets.items():
-            after.market(asset).price = market.price  # which a feed brings again
+            now = after.market(asset)
+            now.price, now.funding = market.price, market.funding  # which a feed brings again
         due = before.due
         self.engine = Engine(rules_of(self.rules), after, 3)
         for asset in self.engine.rules.instruments:

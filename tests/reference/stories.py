@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.reference.choices import ACCOUNTS, LIFE, RATES, SECOND, Choices, Story
+from tests.reference.choices import ACCOUNTS, LIFE, RATES, SECOND, VENUES, Choices, Story
 from tests.reference.choices import START as START
 from tests.reference.rulebook import commands as c
 from tests.reference.rulebook.book import Exit, Order
@@ -25,11 +25,14 @@ def _tick(w: Choices) -> Command:
     spread = w.rng.choice((0, 0, 0, 1, mark // 200, mark // 20, mark // 5))
     w.at += w.rng.choice((0, 0, SECOND // 3, SECOND, 5 * SECOND))
     suspect = w.rng.random() < 0.02
-    return c.PriceTick(asset, max(1, mark - spread // 2), max(1, mark + spread - spread // 2), LIFE, suspect)
+    funding = w.rng.choice((0, 1, 10_000, 3_000_000, -2_000_000)) if w.rng.random() < 0.2 else None
+    return c.PriceTick(asset, max(1, mark - spread // 2), max(1, mark + spread - spread // 2), LIFE, suspect, funding)
 
 
 def _time(w: Choices) -> Command:
     w.at += w.rng.choice((1, SECOND, 8 * SECOND, 8 * SECOND, 20 * SECOND, 90 * SECOND, -SECOND))
+    if w.rng.random() < 0.3:
+        w.at = w.rare_settlement() or w.at
     return c.PassTime()
 
 
@@ -81,6 +84,8 @@ def _net(w: Choices) -> Command:
         more = {"close_position": True} if w.rng.random() < 0.3 else {"quantity": quantity, "reduce_only": True}
         if waiting.get("stop") is not None:
             more["kind"] = w.rng.choice((None, None, "take_profit", "stop_loss"))
+            if w.rng.random() < 0.5:  # a tick that jumps past both leaves a limit
+                waiting["limit"] = max(1, waiting["stop"] + w.rng.choice((-1, 0, 1)) * (waiting["stop"] // 400))
         elif not waiting and w.rng.random() < 0.3:
             more["trailing"] = w.trailing(asset)
     return c.NetOrder(
@@ -199,11 +204,14 @@ def _again(w: Choices) -> Command | None:
 
 def _rates(w: Choices) -> Command:
     rates, names = w.rng.choice(RATES), ("taker", "maker", "maintenance", "min_margin", "funding_rate", "residual")
-    return c.SetRates(w.asset(), {name: getattr(rates, name) for name in w.rng.sample(names, 2)})
+    changes = {name: getattr(rates, name) for name in w.rng.sample(names, 2)}
+    if changes.get("funding_rate") == "feed":
+        changes["funding_rate_short"] = None  # the other way round for shorts
+    return c.SetRates(w.asset(), changes)
 
 
 def _profile(w: Choices) -> Command:
-    return c.SetProfile(w.rng.choice(("wild", "tame")))
+    return c.SetProfile(w.rng.choice(("wild", "tame", *VENUES)))
 
 
 def _account(w: Choices) -> Command:

@@ -400,7 +400,13 @@ def what_funding_makes_due_waits_for_the_next_tick(patch: Patch) -> None:
 
 @defect
 def shorts_that_pay_what_longs_do(patch: Patch) -> None:
-    patch.setattr(Rates, "fixed_funding", property(lambda self: (self.funding_rate, self.funding_rate)))
+    sound = Rates.fixed_funding.fget  # type: ignore[attr-defined]
+
+    def fixed_funding(self: Rates) -> tuple[int, int] | None:
+        fixed = sound(self)
+        return fixed and (fixed[0], fixed[0])
+
+    patch.setattr(Rates, "fixed_funding", property(fixed_funding))
 
 
 def test_without_a_defect_every_story_comes_to_the_same() -> None:

@@ -76,7 +76,7 @@ def test_the_stories_reach_every_event_reason_and_refusal() -> None:
     refusals: Counter[str] = Counter()
     commands: Counter[type[Command]] = Counter()
     repeated = 0
-    for seed in range(90):
+    for seed in range(150):
         for command, _, outcome in Writer(Random(seed)).write(LENGTH):
             commands[type(command)] += outcome.refusal is None
             repeated += outcome.repeated is not None

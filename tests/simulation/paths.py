@@ -5,6 +5,7 @@ from collections import Counter
 
 from exness.core.rejects import Reject
 from exness.runtime.inbox import Busy
+from tests.reference.choices import VENUES
 from tests.simulation.disk import CommitFault, Decay, Outage
 
 PATHS = (
@@ -78,6 +79,10 @@ PATHS = (
     "crashes with orders waiting",
     "crashes with trailing stops",
     "crashes between a settlement and what came after it",
+    "records followed",
+    "followers of stories cut off",
+    "followers of stories gone and come back",
+    *(f"a profile was set: {venue}" for venue in VENUES),
 )
 
 

@@ -1,13 +1,16 @@
 """Stories of the whole rule book, told to the exchange as it runs: sequencer, writer, snapshotter, tables and recovery
-on a disk whose power is cut at any moment, with waiting orders, trailing stops and settlements under way.
+on a disk whose power is cut at any moment, with waiting orders, trailing stops and settlements under way, and
+followers that lag, go away and come back.
 
 The reckoning of the rule book says what must come of each command (`tests.reference.lockstep`). What a crash takes back
 is told again, as a client or a recording would, and must come to the same once more.
 """
 
+import asyncio
 from collections import Counter
+from contextlib import suppress
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 import structlog
@@ -22,8 +25,11 @@ from exness.core.outcomes import Done, Outcome
 from exness.core.prices import Price
 from exness.core.rejects import Refusal
 from exness.runtime import projector, snapshots
+from exness.runtime.bus import FellBehind
+from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import Recovered, recover
 from exness.runtime.sequencer import Sequencer
+from exness.storage.codec import encode
 from tests.reference import lockstep
 from tests.reference.engine_peer import EnginePeer, Told, answered
 from tests.reference.rulebook import commands as r
@@ -41,21 +47,63 @@ TROUBLE = (0.0, 0.02, 0.1, 0.3)
 """How often the power is cut, by the story."""
 
 
+Seen = dict[Asset, tuple[Price, int]]
+"""What a feed has brought: the price, and the venue's rate of funding."""
+
+
 class _Step(NamedTuple):
-    """A command that was executed: the last record before it and after it, and the prices after it."""
+    """A command that was executed: the last record before it and after it, and the prices after it. `changes` are those
+    of rates that were asked for last."""
 
     command: Command
     at: int
     before: int
     after: int
-    prices: dict[Asset, Price]
+    prices: Seen
+    changes: dict[str, Any]
+
+
+class _Follower:
+    """Takes every record there is, in order, over all lives. It lags, is cut off, and goes away and comes back now and
+    then, to where it was or to an earlier record."""
+
+    def __init__(self, told: "ToldToTheExchange", pauses_s: tuple[float, ...]) -> None:
+        self._told = told
+        self._pauses_s = pauses_s
+        self._random = Random(f"follower of {told.seed}, {pauses_s}")
+        self.after = 0
+
+    async def run(self, exchange: Exchange) -> None:
+        while True:
+            try:
+                await self._follow(exchange)
+            except FellBehind:
+                self._told.reached("followers of stories cut off")
+
+    async def _follow(self, exchange: Exchange) -> None:
+        records = exchange.follow(self.after)
+        async for record in records:
+            assert record.seq == self.after + 1, f"after {self.after} a follower was told {record.seq}"
+            assert encode(record) == self._told.disk.rows[record.seq - 1], "only what is durable is told"
+            self.after = record.seq
+            self._told.reached("records followed")
+            if self._random.random() < 0.02:
+                await records.aclose()
+                self.after = self._random.randint(self.after * 3 // 4, self.after)
+                self._told.reached("followers of stories gone and come back")
+                return
+            await asyncio.sleep(self._random.choice(self._pauses_s))
 
 
 class _Life:
     """One process, from its recovery on."""
 
     def __init__(self, told: "ToldToTheExchange", engine: Engine, recovered: Recovered) -> None:
-        self.engine, self.clock = engine, SetClock(0)  # it does not run by itself, as that of a recording
+        self.loop, self.engine, self.clock = (
+            told.loop,
+            engine,
+            SetClock(0),
+        )  # it does not run by itself, as that of a recording
         parts = make_parts(
             engine,
             SimJournal(told.disk),
@@ -64,6 +112,7 @@ class _Life:
             tables_seq=told.disk.tables.mark.seq,
             writer_queue=told.random.choice((1, 3, 100)),
             writer_batch=told.random.choice((1, 2, 50)),
+            subscriber_queue=told.random.choice((1, 3, 1000)),
         )
         self.sequencer: Sequencer = parts.sequencer
         put = parts.writer.put
@@ -76,6 +125,17 @@ class _Life:
         parts.writer.put = noted  # type: ignore[method-assign]
         keeper = parts.snapshotter(SimSnapshots(told.disk), told.random.choice((0.001, 0.05)), recovered.snapshot_seq)
         self.tasks = [told.loop.spawn(each.run()) for each in (parts.writer, parts.sequencer, parts.projector, keeper)]
+        self.following = [told.loop.spawn(each.run(parts.exchange)) for each in told.followers]
+        self.tasks += self.following
+
+    def end(self) -> None:
+        """Nothing of it goes on. A follower stands in a generator, which can't be closed while it waits (CPython 3.11
+        takes it for running still): it is cancelled."""
+        for task in self.following:
+            with suppress(asyncio.CancelledError, StopIteration):
+                task.get_coro().throw(asyncio.CancelledError())
+        self.following.clear()
+        self.loop.drop()
 
 
 class ToldToTheExchange(EnginePeer):
@@ -83,6 +143,7 @@ class ToldToTheExchange(EnginePeer):
 
     def __init__(self, rules: rulebook.Rules, start: int, seed: int) -> None:
         super().__init__(rules, start)
+        self.seed = seed
         self.random = Random(f"story {seed}")
         self.trouble = self.random.choice(TROUBLE)
         self.counters: Counter[str] = Counter()
@@ -95,6 +156,7 @@ class ToldToTheExchange(EnginePeer):
         """What records told that a crash has taken back."""
         self.steps: list[_Step] = []
         self.configured = self.engine._configured
+        self.followers = [_Follower(self, (0.0,)), _Follower(self, (0.0, 0.003, 0.1))]
         self.life = self._start()
 
     def reached(self, what: str) -> None:
@@ -125,16 +187,18 @@ class ToldToTheExchange(EnginePeer):
                     self.loop.advance(0.1)
                     raise PowerCut
                 outcome = self._perform(translated, self.at)
-                self.steps.append(_Step(translated, self.at, before, self.state.seq, self._prices()))
+                self.steps.append(_Step(translated, self.at, before, self.state.seq, self._prices(), self.changes))
                 self._turn()
             except PowerCut:
                 prices = self._prices()
                 self._after_power_cut()
                 if len(self.steps) == number and self._is_kept(before, self.state.seq):
-                    self.steps.append(_Step(translated, self.at, before, self.state.seq, prices))
+                    self.steps.append(_Step(translated, self.at, before, self.state.seq, prices, self.changes))
                 self._go_on()
         audit(self.state)
         self.counters["stories' commands"] += 1
+        if isinstance(command, r.SetProfile):
+            self.reached(f"a profile was set: {command.profile}")
         if isinstance(outcome, Refusal):
             self.reached(f"refused: {outcome.reject}")
         events = [self.heard[seq] for seq in range(before + 1, self.state.seq + 1)]
@@ -184,6 +248,12 @@ class ToldToTheExchange(EnginePeer):
                 raise AssertionError("nothing of the exchange ends by itself")
         assert not self.loop.accidents, self.loop.accidents
 
+    def finish(self) -> None:
+        """Everybody who follows comes to the last record."""
+        self.loop.fuse = None
+        limit_s = PATIENCE_S + self.state.seq
+        self.loop.run_until(lambda: all(each.after == self.state.seq for each in self.followers), limit_s)
+
     # --- lives ----------------------------------------------------------------------------------------------------
 
     def _start(self) -> _Life:
@@ -213,7 +283,9 @@ class ToldToTheExchange(EnginePeer):
         self.counters["crashes with trailing stops"] += any(trade.trailing_stop is not None for trade in trades)
         now, random = self.loop.time(), self.random
         self.disk.cut_power(random.choice(tuple(Outage)), random.choice((Decay.NONE, Decay.NONE, *Decay)))
-        self.loop.drop()
+        self.life.end()
+        told = max(each.after for each in self.followers)
+        assert told <= len(self.disk.rows), f"a follower was told {told}, which is lost"
         self.loop = SimLoop(now)
         self.life = self._start()
 
@@ -223,11 +295,15 @@ class ToldToTheExchange(EnginePeer):
         self.again = {seq: told for seq, told in self.heard.items() if seq > kept}
         self.counters["records lost"] += len(self.again)
         done = self._first_lost(kept)
-        for asset, price in (self.steps[done - 1].prices if done else {}).items():
+        for asset, (price, funding) in (self.steps[done - 1].prices if done else {}).items():
             self._recall(asset, price)
+            self.state.market(asset).funding = funding
+        asked = self.changes
         for step in self.steps[done:]:
+            self.changes = step.changes
             self._perform(step.command, step.at)
             assert self.state.seq == step.after, f"{step.command} came to {step.after}, and now to {self.state.seq}"
+        self.changes = asked
 
     def _first_lost(self, kept: int) -> int:
         """The step to go on with: after the one that made the last record there is, or that one itself if only what
@@ -253,9 +329,9 @@ class ToldToTheExchange(EnginePeer):
         assert replace(recalled, at=price.at) == price
         state.market(asset).price = price
 
-    def _prices(self) -> dict[Asset, Price]:
+    def _prices(self) -> Seen:
         markets = self.state.markets.items()
-        return {asset: market.price for asset, market in markets if market.price is not None}
+        return {asset: (market.price, market.funding) for asset, market in markets if market.price is not None}
 
 
 def tell_seed(seed: int, length: int = LENGTH) -> Counter[str]:
@@ -267,8 +343,10 @@ def tell_seed(seed: int, length: int = LENGTH) -> Counter[str]:
         exchange = ToldToTheExchange(writer.story.rules, START, seed)
         try:
             lockstep.tell(exchange, writer.write(length), writer.exchange)
+            exchange.finish()
         except Exception as error:
             raise Broken(OF_A_STORY, f"{error!r}") from error
         finally:
+            exchange.life.end()
             exchange.loop.drop()
     return exchange.counters

@@ -9,14 +9,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from exness.core import client_orders, decide, engine, evolve, margin
+from exness.core import client_orders, decide, engine, evolve, line
 from exness.core.capture import Restorer
 from exness.core.commands import Command, OpenTrade
+from exness.core.decide import opening
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import Asset, Side
+from exness.core.line import Line
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.price_index import _NUMBER_BITS, PriceIndex
+from exness.core.rates import Rates
 from exness.core.state import NOTHING, State
 from exness.core.views import Question
 from exness.runtime import recovery
@@ -65,20 +68,21 @@ def a_dropped_event(patch: Patch) -> None:
 
 @defect
 def pnl_rounded_up(patch: Patch) -> None:
-    def uncapped(side: Side, margin_: int, leverage: int, entry: int, exit_: int) -> int:
-        move = exit_ - entry if side is Side.LONG else entry - exit_
-        return -(-margin_ * leverage * move // (entry * 100))
+    def gain(it: Line, price: int) -> int:
+        move = it.size * price - it.cost
+        return -(-(move if it.side is Side.LONG else -move) // it.unit)
 
-    patch.setattr(margin, "uncapped_pnl", uncapped)
+    patch.setattr(line, "gain", gain)
 
 
 @defect
 def a_liquidation_price_rounded_the_other_way(patch: Patch) -> None:
-    def price(side: Side, entry: int, leverage: int) -> int:
-        distance = entry * 100 // leverage
-        return entry - distance if side is Side.LONG else entry + distance
+    def price(it: Line, rates: Rates) -> int:
+        if it.side is Side.LONG:
+            return -(-(it.cost - it.unit * it.margin) // it.size)
+        return (it.cost + it.unit * it.margin) // it.size
 
-    patch.setattr(margin, "liquidation_price", price)
+    patch.setattr(opening, "liquidation_price", price)
 
 
 @defect

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exness.core.instruments import Execution
 from exness.core.rates import Rates, Tier
 from exness.web.services import Dev
 from tests.support.app import App, Trader, assert_error, bad, order, running_app, unchanged
@@ -139,3 +140,17 @@ async def test_rates_are_set_by_hand_and_hold_until_a_reset() -> None:
         await app.post("/dev/reset")
         after = (await app.get("/rates")).body
         assert (after["profile"], after["rates"]["SOL"]["taker"]["source"]) == ("", "default")
+
+
+async def test_a_profile_is_set_where_stops_look_at_another_price_from_then_on() -> None:
+    async with running_app(rules=make_rules(execution=Execution.TOUCH), dev=Dev()) as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        await ann.create(trailingStop={"percent": 250})
+        await app.quote(SOL, "200", "210")
+        (before,) = await ann.open_trades()
+        profile = await app.request("PUT", "/dev/profile", body={"profile": "hyperliquid"})
+        (after,) = await ann.open_trades()
+    assert (profile.status, profile.body["profile"]) == (200, "hyperliquid")
+    assert before["trailingStop"]["level"] == "195.000000", "a long's stop looks at the bid"
+    assert after["trailingStop"]["level"] == "199.875000", "and then at the mark"

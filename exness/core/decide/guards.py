@@ -4,7 +4,6 @@ from exness.core.books import NOTIONAL_UNIT
 from exness.core.commands import TimeInForce
 from exness.core.instruments import Asset, Instrument, Side
 from exness.core.line import Line, is_reached, liquidation_price, net_unit
-from exness.core.prices import Price
 from exness.core.rates import Rates
 from exness.core.rejects import (
     DueAtOnce,
@@ -198,18 +197,6 @@ def too_large(size: int) -> Refusal:
 
 
 # --- what decisions are made on -------------------------------------------------------------------------------------
-
-
-def live_price(state: State, asset: Asset, at: int) -> Price | Refusal:
-    """For what opens."""
-    price = state.fresh_price(asset, at)
-    return no_price(state, asset, at) if price is None or price.suspect else price
-
-
-def fresh_price(state: State, asset: Asset, at: int) -> Price | Refusal:
-    """For all else that needs one."""
-    price = state.fresh_price(asset, at)
-    return no_price(state, asset, at) if price is None else price
 
 
 def unit_of(instrument: Instrument) -> int | None:

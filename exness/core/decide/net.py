@@ -230,15 +230,13 @@ def _filled(todo: Plan, events: list[Event]) -> int:
     """What it has bought or sold in all."""
     filled = 0
     for event in events:
-        match event:
-            case TradeReduced() | TradeIncreased():
-                filled += event.size
-            case TradeOpened():
-                filled += event.trade.size
-            case TradeClosed():
-                filled += todo.held.size if todo.held is not None else 0
-            case _:
-                raise AssertionError(f"a fill is no {event}")
+        if isinstance(event, TradeOpened):
+            filled += event.trade.size
+        elif isinstance(event, TradeClosed):
+            filled += todo.held.size if todo.held is not None else 0
+        else:
+            assert isinstance(event, TradeReduced | TradeIncreased)
+            filled += event.size
     return filled
 
 

@@ -98,17 +98,15 @@ def _named(account: Account, rules: Rules, c: NetOrder, order: Order, events: li
     placed = None
     if c.quantity is not None or not c.close_position or isinstance(first, TradeClosed):
         placed = replace(order, opens=sum(map(_opened, events)))
-    match first:
-        case TradeOpened() if asked is not None:
-            first = replace(first, placed=placed, fingerprint=asked.fingerprint, forgets=asked.forgets)
-        case TradeOpened():
-            first = replace(first, placed=placed)
-        case TradeIncreased() | TradeReduced() | TradeClosed():
-            first = replace(first, placed=placed, asked=asked)
-        case OrderPlaced() | TradeChanged():
-            first = replace(first, asked=asked)
-        case _:
-            raise AssertionError(f"a net order does not begin with {first}")
+    if isinstance(first, TradeOpened):
+        first = replace(first, placed=placed)
+        if asked is not None:
+            first = replace(first, fingerprint=asked.fingerprint, forgets=asked.forgets)
+    elif isinstance(first, TradeIncreased | TradeReduced | TradeClosed):
+        first = replace(first, placed=placed, asked=asked)
+    else:
+        assert isinstance(first, OrderPlaced | TradeChanged)
+        first = replace(first, asked=asked)
     return [first, *events[1:]]
 
 

@@ -199,10 +199,8 @@ def with_line(trade: Trade, line: Line, rates: Rates) -> Trade:
 
 
 def without(trade: Trade, exit_: Exit) -> Trade:
-    """A trade that lacks an exit."""
-    if exit_.order is not None:
-        return replace(trade, exits=tuple([each for each in trade.exits if each.number != exit_.number]))
-    return replace(trade, **{exit_.kind.value: None})
+    """A trade that lacks an exit which is an order: its own three are over all of it, and end with it."""
+    return replace(trade, exits=tuple([each for each in trade.exits if each.number != exit_.number]))
 
 
 # --- margin and leverage --------------------------------------------------------------------------------------------

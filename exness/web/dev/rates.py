@@ -116,7 +116,7 @@ async def _set(request: web.Request, command: Command) -> object:
     exchange = services_of(request).exchange
     outcome = await exchange.do(command, request[REQUEST_STATE].request_id)
     match outcome:
-        case Done([record]):
+        case Done([record, *_]):  # what follows: stops that look at another price from now on
             return record.event
         case Refusal():
             raise refused(outcome, exchange.rules)

@@ -190,6 +190,7 @@ class Book:
         self.trades: dict[str, Trade] = {}
         self.orders: dict[str, Order] = {}
         self.prices: dict[str, Price] = {}
+        self.venue_funding: dict[str, int] = {}
         self.house = House()
         self.events: list[Event] = []
 

@@ -181,6 +181,7 @@ class PriceTick:
     ask: int
     life_us: int
     suspect: bool = False
+    funding: int | None = None
 
 
 @dataclass(frozen=True)

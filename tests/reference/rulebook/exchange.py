@@ -113,7 +113,7 @@ def _set_profile(book: Book, command: c.SetProfile) -> None:
 
 def _start_afresh(book: Book, command: c.StartAfresh) -> None:
     book.accounts, book.trades, book.orders, book.prices, book.house = {}, {}, {}, {}, House()
-    book.rules = book.configured
+    book.rules, book.venue_funding = book.configured, {}
     book.tell("started_afresh")
     if command.house:
         _deposit_house(book, c.DepositHouse(command.house))

@@ -21,7 +21,8 @@ class Tier:
 @dataclass(frozen=True)
 class Rates:
     """`funding` is a schedule of (from when it holds, what longs pay, what shorts pay); a settlement takes the newest
-    row at or before its time. Without one, `funding_rate` and `funding_rate_short` hold always."""
+    row at or before its time. Without one, `funding_rate` and `funding_rate_short` hold always; "feed" is the venue's
+    newest rate, which longs pay shorts."""
 
     taker: int = 0
     maker: int = 0
@@ -33,7 +34,7 @@ class Rates:
     residual: str = "forfeit"
     funding_interval: int = 0
     funding_offset: int = 0
-    funding_rate: int = 0
+    funding_rate: int | str = 0
     funding_rate_short: int | None = None
     funding_weekdays: tuple[int, ...] = (1,) * 7
     funding: tuple[tuple[int, int, int], ...] = ()
@@ -42,9 +43,11 @@ class Rates:
     def dearer(self) -> int:
         return max(self.taker, self.maker)
 
-    def funding_at(self, due: int) -> tuple[int, int]:
-        """What longs and what shorts pay at this time, the day's factor included."""
+    def funding_at(self, due: int, newest: int = 0) -> tuple[int, int]:
+        """What longs and what shorts pay at this time, the day's factor included. `newest` is the venue's rate."""
         long, short = self.funding_rate, self.funding_rate_short
+        if isinstance(long, str):
+            long, short = newest, -newest
         short = -long if short is None else short
         for since, scheduled_long, scheduled_short in self.funding:
             if since <= due:

@@ -51,7 +51,7 @@ def _settlements(book: Book, asset: str, to: int) -> range:
 
 def _settle(book: Book, asset: str) -> None:
     price = book.prices[asset]
-    long, short = book.rates(asset).funding_at(book.at)
+    long, short = book.rates(asset).funding_at(book.at, book.venue_funding.get(asset, 0))
     for trade in sorted(book.trades.values(), key=lambda each: each.number):
         rate = long if trade.side == "long" else short
         if trade.asset == asset and trade.opened_at < book.at and rate:
@@ -77,6 +77,8 @@ def tick(book: Book, c: PriceTick) -> None:
         if c.asset in book.prices:
             book.prices[c.asset].is_suspect = True
         return
+    if c.funding is not None:
+        book.venue_funding[c.asset] = c.funding
     price = book.prices[c.asset] = Price(c.bid, c.ask, book.at, book.at + c.life_us)
     move_watermarks(book, c.asset, price)
     _liquidate_all(book, c.asset, price)
