@@ -106,8 +106,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     wick is lost."""
     slice_commands: Annotated[int, integer()] = 200
     """Commands handled in one go before the network gets a turn."""
-    slice_liquidations: Annotated[int, integer()] = 500
-    """Liquidations handled in one go before the network gets a turn."""
+    slice_liquidations: Annotated[int, integer()] = 200
+    """Liquidations, fills and payments of funding handled in one go before the network gets a turn."""
     subscriber_queue: Annotated[int, integer()] = 10_000
     """Events that may wait for one subscriber inside the process. A subscriber that falls further behind is cut off."""
 

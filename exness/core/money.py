@@ -10,6 +10,7 @@ from enum import Enum
 
 USDC_DECIMALS = 6
 USDC_UNIT = 10**USDC_DECIMALS
+_ZERO_USDC = "0.000000"
 """Micro-USDC in one USDC."""
 
 MAX_SCALED = 10**18 - 1
@@ -89,7 +90,7 @@ def format_scaled(value: int, decimals: int) -> str:
 
 def format_usdc(micro: int) -> str:
     """Micro-USDC as a decimal string with six decimals."""
-    return format_scaled(micro, USDC_DECIMALS)
+    return format_scaled(micro, USDC_DECIMALS) if micro else _ZERO_USDC  # many sums are 0 in any answer
 
 
 def format_hundredths(value: int) -> str:

@@ -1,11 +1,11 @@
 """Engines with very many open trades, built through the engine itself."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from exness.core.commands import CloseTrade, OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import Command, OpenAccount, OpenTrade, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
 from exness.core.instruments import AccountId, Asset, Side, TradeId
@@ -43,15 +43,21 @@ def engine_with(trades: int, per_account: int = TRADES_PER_ACCOUNT, rules: Rules
     return engine
 
 
-def opening(engine: Engine, trades: int, per_account: int = TRADES_PER_ACCOUNT) -> Iterator[Record]:
-    """Opens them in an empty engine, and the records of it. The prices end where `PRICES` has them."""
+def opening(
+    engine: Engine,
+    trades: int,
+    per_account: int = TRADES_PER_ACCOUNT,
+    and_more: Callable[[OpenTrade], OpenTrade] = lambda opens: opens,
+) -> Iterator[Record]:
+    """Opens them in an empty engine, and the records of it. The prices end where `PRICES` has them. `and_more`: what is
+    asked for beside."""
     chance, account = random.Random(1), AccountId("")
     for number in range(trades):
         if number % per_account == 0:
             wander(engine, chance.randint(-500, 500))
             account = account_id(number // per_account)
             yield from do(engine, OpenAccount(account, f"{account}@example.com", DEPOSIT))
-        yield from do(engine, order(chance, account, number))
+        yield from do(engine, and_more(order(chance, account, number)))
     wander(engine, 0)
 
 
@@ -77,6 +83,31 @@ def order(chance: random.Random, account: AccountId, number: int) -> OpenTrade:
     )
 
 
+def exits_on(opens: OpenTrade, chance: random.Random) -> OpenTrade:
+    """With a stop loss 2 to 6 % and a take profit 10 to 50 % away from `PRICES`, and so before any liquidation."""
+    price, sign = PRICES[opens.asset], 1 if opens.side is Side.LONG else -1
+    return msgspec.structs.replace(
+        opens,
+        stop_loss=price - sign * chance.randint(price // 50, price * 3 // 50),
+        take_profit=price + sign * chance.randint(price // 10, price // 2),
+    )
+
+
+def longs(trades: int, rules: Rules | None = None, at: int = 0) -> tuple[Engine, list[Record]]:
+    """An engine with so many longs of SOL, none nearer to its liquidation than a tenth of the price, and its records.
+    `at`: of all of them."""
+    engine, sol = make_engine(rules or wide_rules()), Asset("SOL")
+    do(engine, tick(sol, 0), at)
+    records: list[Record] = []
+    for number in range(trades):
+        account = account_id(number // TRADES_PER_ACCOUNT)
+        if number % TRADES_PER_ACCOUNT == 0:
+            records += do(engine, OpenAccount(account, f"{account}@example.com", DEPOSIT), at)
+        leverage = 500 + number * 7919 % 500
+        records += do(engine, OpenTrade(account, order_id(number), sol, Side.LONG, 10_000_000, leverage), at)
+    return engine, records
+
+
 def account_id(number: int) -> AccountId:
     """As long as a real one."""
     return AccountId(f"a{number:031}")
@@ -87,7 +118,7 @@ def order_id(number: int) -> TradeId:
     return TradeId(f"{number:032x}")
 
 
-def do(engine: Engine, command: OpenAccount | OpenTrade | CloseTrade | PriceTick, at: int = 0) -> list[Record]:
+def do(engine: Engine, command: Command, at: int = 0) -> list[Record]:
     """Executes it; it must not be refused."""
     outcome = engine.execute(command, at or max(engine.state.at + 1, START))
     assert isinstance(outcome, Done), outcome

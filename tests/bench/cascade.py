@@ -12,7 +12,8 @@ import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -20,10 +21,10 @@ import uvloop
 from exness.app import build as assembly
 from exness.app import life
 from exness.config import load
-from exness.core.commands import OpenAccount, OpenTrade, PriceTick
+from exness.core.commands import PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
-from exness.core.instruments import Asset, Side
+from exness.core.instruments import Asset
 from exness.core.views import BalanceOf
 from exness.runtime.assembly import Parts
 from exness.runtime.recovery import Recovered
@@ -33,20 +34,9 @@ from exness.storage.database import transaction
 from exness.storage.files import JOURNAL_DB
 from exness.storage.journal import INSERT_RECORD
 from exness.storage.sqlite import open_storage
-from tests.bench.books import (
-    DEPOSIT,
-    LIFE_US,
-    PRICES,
-    TRADES_PER_ACCOUNT,
-    account_id,
-    do,
-    order_id,
-    wander,
-    wide_rules,
-)
+from tests.bench.books import LIFE_US, PRICES, account_id, do, longs
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child
-from tests.support.books import make_engine
 from tests.support.waiting import until
 
 SOL = Asset("SOL")
@@ -80,7 +70,7 @@ async def measure_cascade(settings: Settings, progress: Progress) -> list[Figure
 def cascade(trades: int, data_dir: str, ours_first: bool) -> dict[str, float]:
     """`hold_ms` until the tick's records were durable, `hold_after_ms` until the tables had them too."""
     sys.setswitchinterval(life.SWITCH_INTERVAL_S)
-    ours, theirs = _engine_of_longs(trades), _engine_of_longs(trades)
+    ours, theirs = longs(trades), longs(trades)
     history = ours[1]
     gc.collect()
     gc.freeze()
@@ -90,30 +80,26 @@ def cascade(trades: int, data_dir: str, ours_first: bool) -> dict[str, float]:
     return {**measured, "alone_s": alone_s or _alone(theirs[0], Path(data_dir) / "alone")}
 
 
-def _engine_of_longs(trades: int) -> tuple[Engine, list[Record]]:
-    """So many longs of one asset, all of which `CRASH` liquidates, and the records of it."""
-    engine = make_engine(wide_rules())
-    wander(engine, 0)
-    records: list[Record] = []
-    for number in range(trades):
-        account = account_id(number // TRADES_PER_ACCOUNT)
-        if number % TRADES_PER_ACCOUNT == 0:
-            records += do(engine, OpenAccount(account, f"{account}@example.com", DEPOSIT))
-        leverage = 500 + number * 7919 % 500
-        records += do(engine, OpenTrade(account, order_id(number), SOL, Side.LONG, 10_000_000, leverage))
-    return engine, records
-
-
 def _alone(engine: Engine, place: Path) -> float:
     """Seconds to decide, encode and commit, into a journal of the same shape."""
+    with journal_alone(place) as commit:
+        began = time.perf_counter()
+        commit(do(engine, CRASH))
+        return time.perf_counter() - began
+
+
+@contextmanager
+def journal_alone(place: Path) -> Iterator[Callable[[list[Record]], None]]:
+    """A journal of the same shape, new, and what commits records to it as one transaction."""
     asyncio.run(_make(place))
     with closing(sqlite3.connect(place / JOURNAL_DB, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = FULL")
-        began = time.perf_counter()
-        records = do(engine, CRASH)
-        with transaction(connection):
-            execute_batch(connection, INSERT_RECORD, [encode(record) for record in records])
-        return time.perf_counter() - began
+
+        def commit(records: list[Record]) -> None:
+            with transaction(connection):
+                execute_batch(connection, INSERT_RECORD, [encode(record) for record in records])
+
+        yield commit
 
 
 async def _make(place: Path) -> None:
@@ -122,23 +108,36 @@ async def _make(place: Path) -> None:
 
 
 async def _ours(engine: Engine, history: list[Record], place: Path) -> dict[str, float]:
-    config = load(None, {}, {"storage.data_dir": place})
+    async with shipped(engine, history, place, {}) as parts, running(parts):
+        return await _measured(parts, engine)
+
+
+@asynccontextmanager
+async def shipped(engine: Engine, history: list[Record], place: Path, environ: dict[str, str]) -> AsyncIterator[Parts]:
+    """The shipped exchange with its storage, as it would be after a start. It does not run yet."""
+    config = load(None, environ, {"storage.data_dir": place})
     async with open_storage(place, config.instruments()) as storage:
         for first in range(0, len(history), BATCH):
             await storage.journal.append(history[first : first + BATCH])
             await storage.tables.write(history[first : first + BATCH])
         recovered = Recovered(engine.state, 0, 0, 0.0, "", [])
         source, stored = assembly.make_source(config), await storage.candles.newest_candles()
-        parts = assembly.make_parts(config, storage, recovered, source, stored, tables_seq=engine.state.seq)
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(each.run()) for each in (parts.writer, parts.sequencer, parts.projector)]
-            measured = await _measured(parts, engine)
-            parts.sequencer.close()
-            await running[1]
-            parts.writer.close()
-            await running[0]
-            parts.projector.close()
-    return measured
+        yield assembly.make_parts(config, storage, recovered, source, stored, tables_seq=engine.state.seq)
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """Writer, sequencer and projector, which at the end finish what they have."""
+    async with asyncio.TaskGroup() as tasks:
+        writing, sequencing, _ = [
+            tasks.create_task(each.run()) for each in (parts.writer, parts.sequencer, parts.projector)
+        ]
+        yield
+        parts.sequencer.close()
+        await sequencing
+        parts.writer.close()
+        await writing
+        parts.projector.close()
 
 
 async def _measured(parts: Parts, engine: Engine) -> dict[str, float]:

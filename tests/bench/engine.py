@@ -70,7 +70,7 @@ def pairs(count: int, rounds: int) -> list[float]:
         for number in range(count):
             opens = order(chance, account_id(number % accounts), 10**12 + number)
             commands += [opens, CloseTrade(opens.account, opens.trade_id)]
-        _settle()
+        freeze()
         rates.append(count / seconds_of(engine, commands))
     return rates
 
@@ -78,7 +78,7 @@ def pairs(count: int, rounds: int) -> list[float]:
 def ticks(sizes: Sequence[int], count: int, rounds: int, liquidations: Sequence[int]) -> dict[str, Any]:
     """Nanoseconds: `idle[size][round]` a tick, `liquidating[k][round]` a liquidated trade and a closed one."""
     engines = [engine_with(size) for size in sizes]
-    _settle()
+    freeze()
     idle: list[list[float]] = [[] for _ in sizes]
     commands = [tick(asset, WAVER[number % len(WAVER)]) for number in range(count // 3) for asset in PRICES]
     for engine in engines:
@@ -113,7 +113,7 @@ def liquidate(engine: Engine, k: int) -> tuple[float, float]:
     for number, group in enumerate(groups):
         if number % 2 == 0:
             before = engine.state.open_trades
-            spent = _tick_ns(engine, PriceTick(SOL, group[-1].liquidation, group[-1].liquidation, LIFE_US))
+            spent = tick_ns(engine, PriceTick(SOL, group[-1].liquidation, group[-1].liquidation, LIFE_US))
             ticking.append(spent / (before - engine.state.open_trades))
         else:
             closes = [CloseTrade(trade.account, trade.id) for trade in group]
@@ -141,13 +141,14 @@ def groups_of(state: State, k: int) -> list[list[Trade]]:
     return [nearest[k * number : k * (number + 1)] for number in range(2 * groups)]
 
 
-def _tick_ns(engine: Engine, command: PriceTick) -> int:
+def tick_ns(engine: Engine, command: PriceTick) -> int:
     """One tick, with all its steps."""
     began = time.perf_counter_ns()
     engine.execute(command, engine.state.at + 1)
     return time.perf_counter_ns() - began
 
 
-def _settle() -> None:
+def freeze() -> None:
+    """What there is, is out of the garbage collector's sight from now on."""
     gc.collect()
     gc.freeze()

@@ -177,7 +177,7 @@ def _order_id(created: str) -> str:
     return order
 
 
-def trade_plan(settings: Settings, traders: list[str], connections: int) -> Plan:
+def trade_plan(settings: Settings, traders: list[str], connections: int, order: str = ORDER) -> Plan:
     """Create and close in turn, each connection a trader of its own."""
     length = len('{"orderId":""}') + ORDER_ID_DIGITS
     return Plan(
@@ -185,7 +185,7 @@ def trade_plan(settings: Settings, traders: list[str], connections: int) -> Plan
         connections=connections,
         seconds=settings.seconds,
         latencies="",
-        requests=[post(CREATE, token, ORDER) for token in traders],
+        requests=[post(CREATE, token, order) for token in traders],
         closes=[post(CLOSE, token, '{"orderId":"{order}"}', length) for token in traders],
     )
 

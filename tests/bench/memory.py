@@ -4,7 +4,7 @@ import gc
 import random
 
 from exness.core.commands import OpenAccount
-from tests.bench.books import DEPOSIT, TRADES_PER_ACCOUNT, account_id, do, order, wander, wide_rules
+from tests.bench.books import DEPOSIT, TRADES_PER_ACCOUNT, account_id, do, exits_on, order, wander, wide_rules
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child, rss_bytes
 from tests.support.books import make_engine
@@ -12,15 +12,17 @@ from tests.support.books import make_engine
 
 async def measure_memory(settings: Settings, progress: Progress) -> list[Figure]:
     """Each round in a process of its own: freed memory is seldom given back."""
-    figures = []
+    figures: list[Figure] = []
     for name, function, count in (
         ("memory.trade", "bytes_per_trade", settings.memory_trades),
+        ("memory.exits", "bytes_per_trade_with_exits", settings.memory_trades),
         ("memory.account", "bytes_per_account", settings.memory_accounts),
     ):
         progress.say(f"memory: {function.replace('_', ' ')}, of {count:,}")
         rounds = []
-        for _ in range(settings.memory_rounds):
-            rounds.append(Round(await in_child(settings, __name__, function, count=count)))
+        for number in range(settings.memory_rounds):
+            without = figures[0].rounds[number].measured if name == "memory.exits" else None
+            rounds.append(Round(await in_child(settings, __name__, function, count=count), without))
         figures.append(figure(name, "B", rounds, of=count))
     return figures
 
@@ -28,7 +30,12 @@ async def measure_memory(settings: Settings, progress: Progress) -> list[Figure]
 # --- in a process of their own --------------------------------------------------------------------------------------
 
 
-def bytes_per_trade(count: int) -> float:
+def bytes_per_trade_with_exits(count: int) -> float:
+    """The same of a trade with a take profit and a stop loss."""
+    return bytes_per_trade(count, with_exits=True)
+
+
+def bytes_per_trade(count: int, *, with_exits: bool = False) -> float:
     """Of an open trade without a client order id, with all that finds it; the accounts are there before."""
     engine, chance = make_engine(wide_rules()), random.Random(4)
     accounts = -(-count // TRADES_PER_ACCOUNT)
@@ -37,7 +44,8 @@ def bytes_per_trade(count: int) -> float:
         do(engine, OpenAccount(account_id(number), f"{number}@example.com", DEPOSIT))
     before = _settled()
     for number in range(count):
-        do(engine, order(chance, account_id(number % accounts), number))
+        opens = order(chance, account_id(number % accounts), number)
+        do(engine, exits_on(opens, chance) if with_exits else opens)
     return (_settled() - before) / count
 
 

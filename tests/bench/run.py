@@ -27,12 +27,16 @@ Measure = Callable[[Settings, Progress], Awaitable[list[Figure]]]
 MEASURES: dict[str, str] = {
     "trades": "http:measure_trades",
     "reads": "http:measure_reads",
+    "before": "costs:measure_before",
+    "rates": "costs:measure_rates",
     "engine": "engine:measure_pairs",
     "ticks": "engine:measure_ticks",
+    "exits": "exits:measure_exits",
     "feed": "feed:measure_feed",
     "stream": "stream:measure_stream",
     "reconnect": "reconnect:measure_reconnect",
     "cascade": "cascade:measure_cascade",
+    "funding": "funding:measure_funding",
     "stall": "snapshot:measure_stall",
     "recovery": "recovery:measure_recovery",
     "memory": "memory:measure_memory",
@@ -140,6 +144,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     settings = QUICK if options.quick else Settings()
     if options.rounds is not None:
         settings = msgspec.structs.replace(settings, rounds=options.rounds)
+    if options.before is not None:
+        settings = msgspec.structs.replace(settings, before=options.before)
     return msgspec.structs.replace(settings, pin=not options.no_pin)
 
 
@@ -153,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     parser.add_argument("--compare", type=Path, metavar="FILE", help=f"print the change against it ({PREVIOUS.name})")
     parser.add_argument("--keep", action="store_true", help=f"write the result to tests/bench/{PREVIOUS.name}")
+    parser.add_argument("--before", metavar="COMMIT", help="what the row `before` is held against")
     parser.add_argument("--no-pin", action="store_true", help="let the system choose cores for server and load")
     parser.add_argument("--list", action="store_true", help="print the names for --only")
     return parser

@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True):
     reconnect_rounds: int = 3
     cascade_trades: int = 200_000
     cascade_rounds: int = 3
+    funded_trades: int = 100_000
+    funding_rounds: int = 3
+    cost_connections: int = 64
     snapshot_rounds: int = 3
     snapshot_trades: int = 100_000
     events: int = 1_000_000
@@ -56,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True):
     fixture_tests: int = 500
     client_requests: int = 2_000
     pin: bool = True
+    before: str = "cc1cbd0a4f9ef39ed875ae92a302f78465392987"
+    """The commit that orders are held against: by default the last one before there were orders, exits and rates."""
 
 
 QUICK = Settings(
@@ -73,6 +78,8 @@ QUICK = Settings(
     reconnect_rounds=2,
     cascade_trades=20_000,
     cascade_rounds=2,
+    funded_trades=20_000,
+    funding_rounds=2,
     snapshot_rounds=2,
     snapshot_trades=20_000,
     events=100_000,
@@ -180,11 +187,12 @@ async def line_of(process: asyncio.subprocess.Process) -> bytes:
 
 @asynccontextmanager
 async def exness(
-    settings: Settings, data_dir: Path, venue: Venue, env: Mapping[str, str] | None = None
+    settings: Settings, data_dir: Path, venue: Venue, env: Mapping[str, str] | None = None, code: Path = ROOT
 ) -> AsyncIterator[Server]:
-    """The real process on the venue's prices, ready, on the cores of the server."""
+    """The real process on the venue's prices, ready, on the cores of the server. `code`: the folder that `exness` is
+    taken from."""
     variables = {**UNLIMITED, "EXNESS_TRADING_INITIAL_BALANCE": "1000000", **(env or {})}
-    server = Server(data_dir, "--feed", "backpack", "--feed-url", venue.url, env=variables, cwd=ROOT)
+    server = Server(data_dir, "--feed", "backpack", "--feed-url", venue.url, env=variables, cwd=code)
     with started_on(server_cores(settings)):
         await server.__aenter__()
     try:

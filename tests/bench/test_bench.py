@@ -30,6 +30,9 @@ TINY = Settings(
     reconnect_rounds=1,
     cascade_trades=400,
     cascade_rounds=1,
+    funded_trades=300,
+    funding_rounds=1,
+    cost_connections=4,
     snapshot_rounds=1,
     snapshot_trades=200,
     events=1_500,
@@ -219,21 +222,25 @@ EXPECTED = {
     "trades": {f"trades.{connections}.{what}" for connections in (1, 4) for what in ("rate", "p99", "cpu")}
     | {"trades.1.p50", "trades.tables"},
     "reads": {f"reads.{name}.{what}" for name in ("balance", "open", "prices") for what in ("rate", "p99", "cpu")},
+    "before": {"before.cpu"},
+    "rates": {"rates.speed"},
     "engine": {"engine.pairs"},
     "ticks": {"ticks.200", "ticks.400", "liquidations.1", "liquidations.5"},
+    "exits": {"quiet.200", "quiet.400", "fired.1", "fired.5"},
     "feed": {"feed"},
     "stream": {"stream.p99", "stream.p99_ms"},
     "reconnect": {"reconnect.served", "reconnect.orders"},
     "cascade": {"cascade.durable", "cascade.hold"},
+    "funding": {"funding.settled", "funding.hold"},
     "stall": {"stall.200", "stall.400"},
     "recovery": {"recovery.snapshot", "recovery.replay"},
-    "memory": {"memory.trade", "memory.account"},
+    "memory": {"memory.trade", "memory.exits", "memory.account"},
     "day": {"day.memory", "day.bytes", "day.pairs"},
     "testing": {"fixture.p50", "fixture.p99", "client"},
 }
 
 
-SLOW = {"trades", "reads", "reconnect", "cascade", "stall", "recovery", "memory", "day", "testing"}
+SLOW = set(GROUPS) - {"engine", "ticks", "exits", "feed", "stream"}
 """They start several processes."""
 
 

@@ -18,7 +18,7 @@ from exness.core.rejects import Figure, Refusal, Reject, Slipped
 from exness.core.rules import LEVERAGE, MARGIN, SLIPPAGE, Bounds, Rules, out_of_range
 from exness.core.state import Account, State
 from exness.core.tick_order import opens_at, stops_at
-from exness.core.trades import Exit, Kind, Order, Trade, Trailing
+from exness.core.trades import PLACES, Exit, Kind, Order, Trade, Trailing
 
 SIZE_NOTIONAL = NOTIONAL_UNIT // LEVERAGE_UNIT
 """Of one unit of a trade's size, as `books` keeps notionals."""
@@ -118,13 +118,29 @@ def open_at(
     balance = free - margin_ - fee
     if balance < 0:
         return guards.too_little(free - balance, free)
+    size, name = line.size, wish.client_order
+    if not has_exits:
+        trade = Trade(trade_id, account.id, asset, side, margin_, leverage, entry, liquidation, at, seq, size, name)
+        return TradeOpened(replace(trade, commission=fee) if fee else trade, balance, "", (), fee)
+    take_profit, stop_loss, trailing_stop = _exits(rules, wish, price, seq * PLACES)
     trade = Trade(
-        trade_id, account.id, asset, side, margin_, leverage, entry, liquidation, at, seq, line.size, wish.client_order
+        trade_id,
+        account.id,
+        asset,
+        side,
+        margin_,
+        leverage,
+        entry,
+        liquidation,
+        at,
+        seq,
+        size,
+        name,
+        commission=fee,
+        take_profit=take_profit,
+        stop_loss=stop_loss,
+        trailing_stop=trailing_stop,
     )
-    if fee:
-        trade = replace(trade, commission=fee)
-    if has_exits:
-        trade = _with_exits(rules, trade, wish, price)
     return TradeOpened(trade, balance, "", (), fee)
 
 
@@ -137,9 +153,9 @@ def _exits_would_trigger(rules: Rules, wish: Wish, price: Price) -> Refusal | No
     return guards.exits_would_trigger(wish.asset, wish.side, wish.take_profit, wish.stop_loss, looked_at)
 
 
-def _with_exits(rules: Rules, trade: Trade, wish: Wish, price: Price) -> Trade:
-    """Their numbers are counted in their order. A trailing stop begins at what it looks at."""
-    number = trade.number
+def _exits(rules: Rules, wish: Wish, price: Price, number: int) -> tuple[Exit | None, Exit | None, Exit | None]:
+    """Take profit, stop loss, trailing stop. Their numbers are counted in their order, from `number`. A trailing stop
+    begins at what it looks at."""
     take_profit = None if wish.take_profit is None else Exit(Kind.TAKE_PROFIT, number, wish.take_profit)
     number += take_profit is not None
     stop_loss = None if wish.stop_loss is None else Exit(Kind.STOP_LOSS, number, wish.stop_loss)
@@ -148,7 +164,7 @@ def _with_exits(rules: Rules, trade: Trade, wish: Wish, price: Price) -> Trade:
     if wish.trailing_stop is not None:
         looked_at = stops_at(rules, price, wish.side, opening=False)
         trailing_stop = trailing_exit(wish.trailing_stop, wish.side, looked_at, number)
-    return replace(trade, take_profit=take_profit, stop_loss=stop_loss, trailing_stop=trailing_stop)
+    return take_profit, stop_loss, trailing_stop
 
 
 def trailing_exit(trailing: Trailing, side: Side, price: int, number: int) -> Exit:

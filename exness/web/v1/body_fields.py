@@ -93,6 +93,8 @@ def part_of(
     fields: CloseTradeBody | AddExitBody, instrument: Instrument | None, problems: Problems, *, least: int
 ) -> tuple[int | None, int | None, int | None]:
     """How much of a trade: percent, margin, quantity, of which one is given, or (`least` 0) none."""
+    if not least and fields.percent is UNSET and fields.margin is UNSET and fields.quantity is UNSET:
+        return None, None, None  # most close the whole: what follows takes 2 us
     named = sum(given(each) is not None for each in (fields.percent, fields.margin, fields.quantity))
     if not least <= named <= 1:
         what = "Give one of percent, margin and quantity" if least else "Give at most one of percent, margin, quantity"

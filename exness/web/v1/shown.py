@@ -1,5 +1,6 @@
 """Trades, orders and what happens to them, as they are told: the same in answers, in rows and on the stream."""
 
+from functools import cache
 from typing import Any, TypeVar
 
 from msgspec import UNSET, UnsetType
@@ -45,8 +46,14 @@ def price_out(price: int | None, instrument: Instrument) -> str | None:
 
 def quantity_of(size: int, price: int, instrument: Instrument) -> int:
     """The quantity that a trade of this size is at a price, in the asset's units, rounded down."""
-    quantity: int = size * 10 ** (instrument.decimals + instrument.quantity_places) // (10**_SIZE_DECIMALS * price)
-    return quantity
+    units, size_units = _units(instrument.decimals, instrument.quantity_places)
+    return size * units // (size_units * price)
+
+
+@cache
+def _units(decimals: int, places: int) -> tuple[int, int]:
+    """Of a price times a quantity, and of a size."""
+    return 10 ** (decimals + places), 10**_SIZE_DECIMALS
 
 
 def quantity_out(size: int, price: int, instrument: Instrument, *, net: bool) -> str:
