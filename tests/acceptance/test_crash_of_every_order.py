@@ -104,7 +104,7 @@ def test_a_recorded_crash_with_every_kind_of_order_is_what_the_rule_book_says(ve
     events: Counter[str] = Counter()
     asked: Counter[type[Command]] = Counter()
     refused = most_open = most_waiting = 0
-    for number, (command, at, predicted) in enumerate(trader.play(ticks, per_tick=1.5)):
+    for number, (command, at, predicted) in enumerate(trader.play(ticks, per_tick=1.7)):
         real = peer.execute(command, at)
         assert (real.refusal, real.repeated) == (predicted.refusal, predicted.repeated), command
         assert real.events == predicted.events, command

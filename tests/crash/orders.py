@@ -30,7 +30,20 @@ from exness.core.trades import Trade
 from exness.storage.codec import decode
 from exness.storage.files import JOURNAL_DB
 from exness.storage.journal import SELECT_RECORDS
-from tests.crash.rounds import MICRO, PAGE, REPEATED, Body, Failed, Rounds, User, compare, decimal, history_of, micro
+from tests.crash.rounds import (
+    MICRO,
+    PAGE,
+    REPEATED,
+    Body,
+    Failed,
+    Rounds,
+    User,
+    compare,
+    decimal,
+    history_of,
+    micro,
+    told,
+)
 from tests.support.process import Server
 
 LASTING = ("asset", "type", "leverage", "entryPrice", "createdAt")
@@ -315,7 +328,7 @@ async def _check_statement(server: Server, user: Trader, trades: list[Body], wai
     """All its rows add up to what there is, and that is what the trades and orders hold."""
     sums: Counter[str] = Counter()
     before = ""
-    while rows := (await server.get(f"/account/statement?limit={PAGE}{before}", user.token)).body["data"]:
+    while rows := (await told(server, user, f"/account/statement?limit={PAGE}{before}"))["data"]:
         for row in rows:
             sums[row["reason"]] += micro(row["amount"])
         before = f"&before={rows[-1]['seq']}"
@@ -332,9 +345,9 @@ async def _check_statement(server: Server, user: Trader, trades: list[Body], wai
 async def _ended_orders(server: Server, user: User) -> list[Body]:
     rows: list[Body] = []
     while True:
-        answer = await server.get(f"/order/history?limit={PAGE}&offset={len(rows)}", user.token)
-        rows += answer.body["data"]
-        if not answer.body["pagination"]["hasMore"]:
+        body = await told(server, user, f"/order/history?limit={PAGE}&offset={len(rows)}")
+        rows += body["data"]
+        if not body["pagination"]["hasMore"]:
             return rows
 
 

@@ -21,7 +21,7 @@ import aiohttp
 
 from exness.storage.files import MAIN_DB
 from tests.storage.damage import make_older
-from tests.support.process import UNLIMITED, Server, finished, run_exness
+from tests.support.process import UNLIMITED, Answer, Server, finished, run_exness
 from tests.support.venue import Venue
 from tests.support.waiting import until
 
@@ -285,13 +285,26 @@ async def _priced(server: Server) -> None:
 async def history_of(server: Server, user: User) -> list[Body]:
     rows: list[Body] = []
     while True:
-        path = f"/trade/history?limit={PAGE}&offset={len(rows)}&sortOrder=asc"
-        answer = await server.get(path, user.token)
-        if answer.status != 200:
-            raise Failed("unexpected", f"the history was answered {answer.status} {answer.body}")
-        rows += answer.body["data"]
-        if not answer.body["pagination"]["hasMore"]:
+        body = await told(server, user, f"/trade/history?limit={PAGE}&offset={len(rows)}&sortOrder=asc")
+        rows += body["data"]
+        if not body["pagination"]["hasMore"]:
             return rows
+
+
+async def told(server: Server, user: User, path: str) -> Body:
+    """What is answered. On a busy machine the tables may take long to come to the journal's end: then a client is told
+    to ask again."""
+    answers: list[Answer] = []
+
+    async def is_told() -> bool:
+        answers.append(await server.get(path, user.token))
+        return answers[-1].status != 503
+
+    await until(is_told, f"for {path}", within_s=60, pause_s=0.1)
+    if answers[-1].status != 200:
+        raise Failed("unexpected", f"{path} was answered {answers[-1].status} {answers[-1].body}")
+    body: Body = answers[-1].body
+    return body
 
 
 def compare(row: Body, answered: Body, *keys: str) -> None:
