@@ -3,6 +3,7 @@
 import msgspec
 
 from exness.core.commands import (
+    AmendOrder,
     ChangeMargin,
     CloseTrade,
     NetOrder,
@@ -17,7 +18,15 @@ from exness.core.commands import (
     TimeInForce,
 )
 from exness.core.engine import Engine
-from exness.core.events import EndStatus, OrderEnded, OrderPlaced, TradeChanged, TradeClosed, TradeOpened
+from exness.core.events import (
+    EndStatus,
+    OrderEnded,
+    OrderPlaced,
+    OrderTriggered,
+    TradeChanged,
+    TradeClosed,
+    TradeOpened,
+)
 from exness.core.evolve import evolve
 from exness.core.instruments import Execution, LimitFill, OrderId, TradeId, Trigger
 from exness.core.rates import FundingSource, Rates
@@ -117,6 +126,33 @@ def test_an_order_that_slips_is_measured_from_the_price_it_came_in_at() -> None:
     assert_books_balance(desk.state)
 
 
+def test_a_crossing_limit_with_a_client_order_id_is_remembered_and_repeated() -> None:
+    desk = desk_with()
+    place = PlaceOrder(ANN, OrderId("o"), SOL, LONG, usdc("10"), 1_000, limit=usdc("210"), client_order="mine")
+    (opened,) = desk.do(place)
+    assert isinstance(opened.event, TradeOpened)
+    seen = desk.repeated(msgspec.structs.replace(place, order_id=OrderId("p"))).seen  # type: ignore[arg-type]
+    assert (seen.trade_id, seen.seq) == ("o", opened.seq)
+    assert_books_balance(desk.state)
+
+
+def test_an_order_that_is_made_a_stop_limit_again_keeps_the_number_of_when_it_fired_first() -> None:
+    desk = desk_with()
+    desk.do(PlaceOrder(ANN, OrderId("o"), SOL, LONG, usdc("10"), 1_000, limit=usdc("206"), stop=usdc("205")))
+    (first,) = desk.do(tick(SOL, "207"))
+    assert isinstance(first.event, OrderTriggered)
+    assert first.event.fired == 16 * first.seq
+    desk.do(AmendOrder(ANN, OrderId("o"), stop=usdc("209"), limit=usdc("209.5")))
+    (second,) = desk.do(tick(SOL, "210"))
+    assert isinstance(second.event, OrderTriggered)
+    assert second.event.fired == 16 * first.seq
+    (ended, opened) = desk.do(tick(SOL, "209"))
+    assert isinstance(ended.event, OrderEnded)
+    assert isinstance(opened.event, TradeOpened)
+    assert ended.event.fired == 16 * first.seq
+    assert_books_balance(desk.state)
+
+
 # --- set by hand ----------------------------------------------------------------------------------------------------
 
 
@@ -179,6 +215,18 @@ def test_time_that_brings_nothing_makes_no_record_and_is_over() -> None:
     assert desk.state.due.next_due is not None
     assert desk.state.due.next_due > desk.at
     assert desk.do(PassTime()) == []
+
+
+def test_an_exit_expires_and_its_trade_goes_on() -> None:
+    desk = desk_with()
+    desk.do(net("n"))
+    desk.do(net("x", SHORT, 500, reduce_only=True, stop=usdc("150"), expires_at=desk.at + SECOND))
+    desk.at += SECOND
+    (record,) = desk.do(PassTime())
+    assert isinstance(record.event, TradeChanged)
+    assert (record.event.exit, record.event.ended, record.event.trade.exits) == ("x", EndStatus.EXPIRED, ())
+    assert (record.at, desk.state.accounts[ANN].net(SOL)) == (desk.at, record.event.trade)
+    assert_books_balance(desk.state)
 
 
 # --- ceilings -------------------------------------------------------------------------------------------------------

@@ -76,6 +76,10 @@ WRONG: list[tuple[Command, Wrong]] = [
     (amended(ORDER, size=5), Wrong("size", "not be given for such an order")),
     (amended(OrderId("no"), margin=5), Wrong("margin", "not be given for such an order")),
     (amended(ORDER, limit=None), Wrong("limit", "be given, or a stop price")),
+    (
+        OpenTrade(ANN, TradeId("new"), SOL, LONG, 1, 100, take_profit=usdc("210"), stop_loss=usdc("220")),
+        Wrong("stop_loss", "be below take_profit of a long, above that of a short"),
+    ),
     (SetExits(ANN, TRADE, take_profit=0), Wrong("take_profit", "be above 0")),
     (SetExits(ANN, TRADE, trailing_stop=Trailing()), Wrong("trailing_stop", "have one of distance and percent")),
     (SetExits(ANN, TRADE, trailing_stop=Trailing(distance=0)), Wrong("distance", "be above 0")),

@@ -320,7 +320,7 @@ def fire_order(state: State, rules: Rules, order: Order, price: Price, at: int) 
         if rules.limit_fill is LimitFill.LIMIT:
             entry = order.level
     elif order.limit is not None and (entry > order.limit if order.side is Side.LONG else entry < order.limit):
-        fired = (state.seq + 1) * PLACES
+        fired = order.fired or (state.seq + 1) * PLACES  # one that was amended can do so again
         return [OrderTriggered(order.id, account.id, order.asset, fired, account.free)]
     funds = funds_of(state, account)
     funds.left_out = notional_of_order(order)

@@ -201,7 +201,7 @@ def _fill_stops(book: Book, asset: str, price: Price, side: str) -> None:
             continue
         order.stop = None
         seq = book.tell("order_triggered", order=order.id, account=order.account, asset=asset)
-        order.fired = 16 * seq
+        order.fired = order.fired or 16 * seq
 
 
 def nothing_is_due(book: Book, asset: str) -> None:
