@@ -10,8 +10,8 @@ from enum import Enum
 
 USDC_DECIMALS = 6
 USDC_UNIT = 10**USDC_DECIMALS
-_ZERO_USDC = "0.000000"
 """Micro-USDC in one USDC."""
+_ZERO_USDC = "0.000000"
 
 MAX_SCALED = 10**18 - 1
 """Largest amount or price that is read from text, in its smallest unit. What may be done with it is for `ceilings`."""

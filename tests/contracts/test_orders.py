@@ -12,6 +12,7 @@ from exness.core.events import (
     OrderAmended,
     OrderEnded,
     OrderPlaced,
+    OrderTriggered,
     Record,
     TradeChanged,
     TradeClosed,
@@ -182,12 +183,12 @@ async def test_what_fired_has_the_number_of_the_record_in_which_it_first_did(sto
     records, _ = story(seed)
     await stored.fill(records)
     records = of_today(records)
-    fired = {}
+    fired: dict[str, int] = {}
     for record in records:
         event = record.event
         match event:
-            case OrderEnded(order_id=order_id) if event.fired:
-                fired[order_id] = event.fired
+            case OrderTriggered(order_id=order_id) | OrderEnded(order_id=order_id) if event.fired:
+                fired.setdefault(order_id, event.fired)
             case TradeReduced(by=by) | TradeClosed(by=by) if by is not None and event.reason != CloseReason.ORDER:
                 fired.setdefault(by, record.seq * PLACES)
             case TradeChanged(exit=order_id) if order_id is not None and event.ended is None:
