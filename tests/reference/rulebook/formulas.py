@@ -105,7 +105,7 @@ def liquidation_price(position: Position, rates: Rates) -> int:
     first = max(1, min(math.ceil(each) for each in crossings))
     assert is_due(position, rates, first)
     assert first == 1 or not is_due(position, rates, first - 1)
-    return first
+    return min(first, MOST)  # no price comes to where a short of next to nothing is liquidated
 
 
 def bankruptcy_price(position: Position) -> int:
