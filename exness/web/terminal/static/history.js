@@ -87,7 +87,7 @@ export class History {
 
   /** @param {any} row */
   #row(row) {
-    const ended = row.closeReason && row.closeReason !== "user" ? row.closeReason.replaceAll("_", " ") : row.liquidated ? "liquidated" : "closed";
+    const ended = row.liquidated ? "liquidated" : row.closeReason && row.closeReason !== "user" ? row.closeReason.replaceAll("_", " ") : "closed";
     const cells = [
       moment(row.closedAt, this.store.choice.zone, true), row.asset, row.type, `${row.leverage}x`, brief(row.margin), price(row.entryPrice),
       price(row.closePrice), row.pnl, `${brief(row.pnlPercentage)} %`, lasting(Number(row.durationSeconds)), ended,
