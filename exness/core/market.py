@@ -17,6 +17,9 @@ from exness.core.trailing import Trail, TrailingStops
 _SHORT = Side.SHORT
 _NO_PRICE = 2**64
 """Beyond every level."""
+_EDGES = tuple([(2 * row.look.value, row.direction == FALLING, row.trails) for row in ROWS])
+"""Of each row: where the edges of its look stand, the lower one first, whether a falling price reaches it, and whether
+it trails. It is gone through for the first tick after every change."""
 
 Groups = list[tuple[int, int]]
 """Start and watermark of each (see `trailing`)."""
@@ -117,17 +120,22 @@ class Market:
         return a < mark < b and c < sell < d and e < buy < f and g < stop_sell < h and i < stop_buy < j
 
     def _look(self) -> tuple[int, ...]:
-        below, above = [-1] * len(Look), [_NO_PRICE] * len(Look)
-        for row, index in zip(ROWS, self.rows, strict=True):
-            if row.trails:
+        edges = [-1, _NO_PRICE] * len(Look)
+        for (below, is_falling, trails), index in zip(_EDGES, self.rows, strict=True):
+            low, high = -1, _NO_PRICE
+            if trails:
                 low, high = index.quiet()
-                below[row.look], above[row.look] = max(below[row.look], low), min(above[row.look], high)
-            elif (first := index.first()) is not None:
-                if row.direction == FALLING:
-                    below[row.look] = max(below[row.look], first[0])
-                else:
-                    above[row.look] = min(above[row.look], first[0])
-        self._quiet = tuple([edge for edges in zip(below, above, strict=True) for edge in edges])
+            elif (first := index.first()) is None:
+                continue
+            elif is_falling:
+                low = first[0]
+            else:
+                high = first[0]
+            if low > edges[below]:
+                edges[below] = low
+            if high < edges[below + 1]:
+                edges[below + 1] = high
+        self._quiet = tuple(edges)
         return self._quiet
 
     # --- pictures ---------------------------------------------------------------------------------------------------

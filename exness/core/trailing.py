@@ -359,13 +359,12 @@ class TrailingStops(Generic[T]):
 
     def quiet(self) -> tuple[int, int]:
         """The nearest price below and the nearest above that set one off, move a watermark or activate a stop."""
+        stacks = [stack for stack in (self._by_distance, self._by_percent) if stack.newest_watermark is not None]
+        if not stacks and not self._waiting:
+            return -1, _NO_PRICE
         down = self._side is Side.LONG
-        levels = [
-            level for stack in (self._by_distance, self._by_percent) if (level := stack.nearest_level) is not None
-        ]
-        moves = [
-            mark for stack in (self._by_distance, self._by_percent) if (mark := stack.newest_watermark) is not None
-        ]
+        levels = [level for stack in stacks if (level := stack.nearest_level) is not None]
+        moves = [mark for stack in stacks if (mark := stack.newest_watermark) is not None]
         waiting = self._waiting.first()
         activated = [] if waiting is None else [waiting[0]]
         if down:
