@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import msgspec
 from aiohttp import web
 
+from exness.access.api_keys import ApiKeys
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
@@ -51,11 +52,13 @@ class BodyCache(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services(HttpServices):
-    """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
+    """Shared by all handlers of one server. `sessions` and `keys` know what `revocations` has told them: ask for that
+    first."""
 
     exchange: Exchange
     listings: Mapping[Asset, Listing]
     sessions: Sessions
+    keys: ApiKeys
     magic_links: MagicLinks
     revocations: RevocationWatch
     version: str
