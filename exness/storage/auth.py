@@ -100,7 +100,7 @@ def copy_keys(data_dir: Path, copy: sqlite3.Connection) -> None:
         return
     copy.execute("ATTACH DATABASE ? AS auth", (f"{path.as_uri()}?mode=ro",))
     if copy.execute(HAS_KEYS.format("auth.")).fetchone()[0]:
-        copy.execute(f"CREATE TABLE api_keys AS SELECT {KEY_COLUMNS} FROM auth.api_keys")  # nosec B608
+        copy.execute(f"CREATE TABLE api_keys AS SELECT {KEY_COLUMNS} FROM auth.api_keys ORDER BY rowid")  # nosec B608
 
 
 def keys_in(backup: sqlite3.Connection) -> list[StoredKey]:
