@@ -10,10 +10,11 @@ from aiohttp import web
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.instruments import Asset
+from exness.core.instruments import Asset, Instrument
 from exness.core.rules import Rules
 from exness.core.views import Prices
 from exness.observability.metrics import Metrics
+from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
@@ -43,6 +44,50 @@ class Dev:
     faults: Faults = field(default_factory=Faults)
 
 
+class Market(msgspec.Struct, frozen=True):
+    """An asset as the Binance face has it. `tick` is a step of its prices and `step` one of its quantities, both in its
+    own units; `least_notional` is micro-USDC."""
+
+    symbol: str
+    instrument: Instrument
+    tick: int
+    step: int
+    least_notional: int
+
+    @property
+    def asset(self) -> Asset:
+        return self.instrument.asset
+
+
+class Fapi(msgspec.Struct, frozen=True):
+    """What the Binance face trades, by symbol and in the order of the assets. `quote` is what it calls the money."""
+
+    quote: str
+    markets: Mapping[str, Market]
+
+    def symbol(self, asset: Asset) -> str:
+        return f"{asset}{self.quote}"
+
+
+class ApiKey(Protocol):
+    """A key that is good, and its secret."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def secret(self) -> bytes: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def may_trade(self) -> bool: ...
+
+
+class ApiKeys(Protocol):
+    """The keys of one server, as they were when `revocations` was refreshed last."""
+
+    def find(self, key: str) -> ApiKey | None: ...
+
+
 class BodyCache(Protocol):
     """An answer that is the same for everybody, until something changes."""
 
@@ -58,6 +103,7 @@ class Services(HttpServices):
     sessions: Sessions
     magic_links: MagicLinks
     revocations: RevocationWatch
+    keys: ApiKeys
     version: str
     frontend_url: str
     public_url: str
@@ -69,6 +115,10 @@ class Services(HttpServices):
     """The configured one; "": none."""
     loop: LoopWatch
     metrics: Metrics | None
+    wall: WallClock
+    """The machine's, which signatures and listen keys go by."""
+    fapi: Fapi | None
+    """The Binance face; None: it is off."""
     price_cache: BodyCache
     """Of GET /prices."""
     stream: StreamBounds
