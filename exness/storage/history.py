@@ -43,8 +43,8 @@ MOST_CHANGES = 100_000
 """Of an account, within one span."""
 
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
-    client_order_id, close_reason, close_price, pnl, returned, shortfall, closed_at, net, size, commission, funding,
-    realized"""
+    client_order_id, close_reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, commission,
+    funding, realized"""
 
 SUMS_OF = """
     SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_profitable,
@@ -191,7 +191,8 @@ class SqliteHistory:
 
     def _row(self, row: tuple[Any, ...]) -> TradeRow:
         trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
-        reason, close_price, pnl, returned, shortfall, closed_at, net, size, commission, funding, realized = end
+        reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, *sums = end
+        commission, funding, realized = sums
         return TradeRow(
             id=TradeId(trade_id),
             account=AccountId(account),
@@ -211,7 +212,7 @@ class SqliteHistory:
             closed_at=closed_at,
             decimals=self._decimals[asset],
             net=bool(net),
-            size=size,
+            size=joined(size, size_e18),
             commission=commission,
             funding=funding,
             realized=realized,

@@ -172,6 +172,7 @@ TRADES = Table(
     Trade,
     ("opened_seq",),
     "id",
+    frozenset({"size"}),  # of 0.1.0, which had no ceilings
     more="CREATE UNIQUE INDEX trade_ids ON trades (id);\n"
     "CREATE INDEX trades_of_account ON trades (account_id, created_at)",
 )

@@ -118,10 +118,10 @@ class OrderQuery(msgspec.Struct, frozen=True):
 class OrderRow(msgspec.Struct, frozen=True):
     """An order, or an exit that is one, as the tables hold it: as it was placed or last amended.
 
-    An exit `closes` a trade, whose side and leverage it has; its `quantity` is the size that it closes, 0: all there
-    is. That of an order is a quantity if it is `net`, else 0: its margin x leverage counts. A net order at the market
-    has no `kind`. `filled` is the size of what it did, at `price`. `fired` is its number of the record in which it
-    fired, 0 if it did not. What only an ended one has is None while it waits.
+    An exit `closes` a trade, whose side it has, and has no leverage (0); its `quantity` is the size that it closes, 0:
+    all there is. That of an order is a quantity if it is `net`, else 0: its margin x leverage counts. A net order at
+    the market has no `kind`. `filled` is the size of what it did, at `price`. `fired` is its number of the record in
+    which it fired, 0 if it did not. What only an ended one has is None while it waits.
     """
 
     order_id: OrderId
