@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from exness import __version__
+from exness.access.api_keys import ApiKeys, Sealer
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
@@ -55,24 +56,28 @@ from exness.web.v1.price_cache import PriceCache
 OUTBOX = "outbox"
 
 
-class NoKeys:
-    """Nobody has an API key."""
-
-    def find(self, key: str) -> None:
-        return None
-
-
 class StartError(OperatorError):
     """The exchange can't start."""
 
 
 def make_sessions(config: Config, clock: WallClock) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
+    auth, (secret, *previous) = config.auth, auth_secrets(config)
+    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
+
+
+def make_keys(config: Config, store: AuthStore, clock: WallClock) -> ApiKeys:
+    """API keys, sealed with the same secret. Raises StorageError."""
+    return ApiKeys(store, clock, Sealer(auth_secrets(config)))
+
+
+def auth_secrets(config: Config) -> list[bytes]:
+    """The configured auth secret, else the data directory's, which is made at first use; then the one before it, if
+    there is one. Raises StorageError."""
     data_dir, auth = config.storage.data_dir, config.auth
     secret = auth.secret.encode() or read_secret(data_dir)
     before = auth.previous_secret.encode() or read_previous_secret(data_dir)
-    previous = [before] if before else []
-    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
+    return [secret, before] if before else [secret]
 
 
 def make_mailer(config: Config) -> Mailer:
@@ -239,7 +244,7 @@ def make_services(
 ) -> Services:
     """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
     server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
-    requests = RequestMeter()
+    keys, requests = make_keys(config, store, clock), RequestMeter()
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
         connections=server.max_connections,
@@ -252,9 +257,9 @@ def make_services(
         exchange=exchange,
         listings=config.instruments(),
         sessions=sessions,
+        keys=keys,
         magic_links=magic_links,
-        revocations=RevocationWatch(store, sessions, clock),
-        keys=NoKeys(),
+        revocations=RevocationWatch(store, sessions, keys, clock),
         limits=make_limits(config),
         version=__version__,
         max_body_bytes=server.max_body_bytes,

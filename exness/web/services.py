@@ -7,6 +7,7 @@ from typing import Protocol, cast
 import msgspec
 from aiohttp import web
 
+from exness.access.api_keys import ApiKeys
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
@@ -69,25 +70,6 @@ class Fapi(msgspec.Struct, frozen=True):
         return f"{asset}{self.quote}"
 
 
-class ApiKey(Protocol):
-    """A key that is good, and its secret."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def secret(self) -> bytes: ...
-    @property
-    def email(self) -> str: ...
-    @property
-    def may_trade(self) -> bool: ...
-
-
-class ApiKeys(Protocol):
-    """The keys of one server, as they were when `revocations` was refreshed last."""
-
-    def find(self, key: str) -> ApiKey | None: ...
-
-
 class BodyCache(Protocol):
     """An answer that is the same for everybody, until something changes."""
 
@@ -96,7 +78,8 @@ class BodyCache(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services(HttpServices):
-    """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
+    """Shared by all handlers of one server. `sessions` and `keys` know what `revocations` has told them: ask for that
+    first."""
 
     exchange: Exchange
     listings: Mapping[Asset, Listing]

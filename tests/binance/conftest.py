@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.binance.face import Bot, TestKey, face
+from tests.binance.face import Bot, bot, face
 from tests.support.app import App
 
 
@@ -15,11 +15,11 @@ async def app() -> AsyncIterator[App]:
 
 
 @pytest.fixture
-def ann(app: App) -> Bot:
+async def ann(app: App) -> Bot:
     """With 5000 USDC, once she asks."""
-    return Bot(app, TestKey("ann"))
+    return await bot(app, "ann")
 
 
 @pytest.fixture
-def bob(app: App) -> Bot:
-    return Bot(app, TestKey("bob"))
+async def bob(app: App) -> Bot:
+    return await bot(app, "bob")

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
+from exness.access.api_keys import ApiKey, Scope
 from exness.web.services import Fapi, Market
 from tests.support.app import Answer, App, running_app
 from tests.support.books import LISTINGS
@@ -21,30 +22,6 @@ FAPI = Fapi(
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class TestKey:
-    """An API key."""
-
-    __test__ = False
-
-    def __init__(self, name: str, *, may_trade: bool = True) -> None:
-        self.email = f"{name}@example.com"
-        self.key = sha256(f"{name}{may_trade}".encode()).hexdigest()
-        self.secret = sha256(self.key.encode()).hexdigest().encode()
-        self.may_trade = may_trade
-
-
-class TestKeys:
-    """Keys by hand."""
-
-    __test__ = False
-
-    def __init__(self, *keys: TestKey) -> None:
-        self.keys = {each.key: each for each in keys}
-
-    def find(self, key: str) -> TestKey | None:
-        return self.keys.get(key)
-
-
 def signature(secret: bytes, text: str) -> str:
     return hmac.new(secret, text.encode(), sha256).hexdigest()
 
@@ -52,7 +29,7 @@ def signature(secret: bytes, text: str) -> str:
 class Bot:
     """Who has a key."""
 
-    def __init__(self, app: App, key: TestKey) -> None:
+    def __init__(self, app: App, key: ApiKey) -> None:
         self.app = app
         self.key = key
 
@@ -114,9 +91,21 @@ def assert_failed(answer: Answer, code: int, message: str | None = None, status:
 
 @asynccontextmanager
 async def face(**options: Any) -> AsyncIterator[App]:
-    """SOL at 200, ETH at 3000, BTC at 100000. Ann and Bob may trade, Eve may read."""
-    keys = TestKeys(TestKey("ann"), TestKey("bob"), TestKey("eve", may_trade=False))
-    given: dict[str, Any] = {"fapi": FAPI, "keys": keys} | options
+    """SOL at 200, ETH at 3000, BTC at 100000."""
+    given: dict[str, Any] = {"fapi": FAPI} | options
     async with running_app(**given) as app:
         await app.quote_all()
         yield app
+
+
+async def bot(app: App, name: str, *, may_trade: bool = True) -> Bot:
+    """Who has a new key."""
+    scopes = tuple(Scope) if may_trade else (Scope.READ,)
+    key = await app.services.keys.create(f"{name}@example.com", "of a test", scopes)
+    await app.services.revocations.refresh(at_once=True)
+    return Bot(app, key)
+
+
+def stranger(app: App) -> Bot:
+    """With a key that nobody has made."""
+    return Bot(app, ApiKey("a" * 64, b"secret", "nobody@example.com", "", frozenset(Scope), 0, None))

@@ -10,11 +10,11 @@ from exness.core.rejects import Figure, Limit, NoPrice, OutOfRange, OverLimit, R
 from exness.runtime.inbox import Busy
 from exness.web.fapi.endpoints import ROWS
 from exness.web.fapi.errors import STATUSES, TEXTS, Code, FapiError, failure, refused, render
-from exness.web.fapi.frame import Security
+from exness.web.fapi.frame import Row, Security
 from exness.web.fapi.params import Params, params_of, trimmed
 from exness.web.http.errors import ApiError, OutcomeUnknown
 from exness.web.http.rate_limits import Blocked, TooManyOrders
-from tests.binance.face import FORM, KEY_HEADER, Bot, TestKey, TestKeys, assert_failed, face, signature
+from tests.binance.face import FORM, KEY_HEADER, Bot, assert_failed, bot, face, signature, stranger
 from tests.support.app import App, assert_error, rate_limits, unchanged
 
 SIGNED = "/sapi/v1/capital/config/getall"
@@ -178,7 +178,7 @@ async def test_any_content_type_is_read(ann: Bot, content_type: str) -> None:
     assert (await ann.raw("GET", SIGNED, "", ann.signed({}), **headers)).status == 200
 
 
-async def test_forged_signatures_are_refused(ann: Bot) -> None:
+async def test_forged_signatures_are_refused(ann: Bot, bob: Bot) -> None:
     good = ann.signed({"a": 1})
     text = "Signature for this request is not valid."
     for bad in (good.replace("a=1", "a=2"), good[:-1] + ("0" if good[-1] != "0" else "1"), good[:-2], good + "%C3%A9"):
@@ -189,8 +189,7 @@ async def test_forged_signatures_are_refused(ann: Bot) -> None:
         -1102,
         "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.",
     )
-    other = Bot(ann.app, TestKey("bob"))
-    assert_failed(await other.raw("GET", SIGNED, good), -1022)
+    assert_failed(await bob.raw("GET", SIGNED, good), -1022)
 
 
 @pytest.mark.parametrize(
@@ -226,12 +225,12 @@ async def test_a_key_must_look_like_one_be_known_and_be_allowed(app: App, ann: B
     for given in ("", "short", "é" * 64, "a" * 65):
         answer = await app.get(SIGNED, headers={KEY_HEADER: given} if given else {})
         assert_failed(answer, -2014, "API-key format invalid.", 401)
-    unknown = Bot(app, TestKey("nobody"))
+    unknown = stranger(app)
     text = "Invalid API-key, IP, or permissions for action."
     with unchanged(app):
         assert_failed(await unknown.ask("GET", SIGNED), -2015, text, 401)
     assert app.services.security_log.counters["refused_unauthorized"] >= 1
-    assert (await Bot(app, TestKey("eve", may_trade=False)).ask("GET", SIGNED)).status == 200
+    assert (await (await bot(app, "eve", may_trade=False)).ask("GET", SIGNED)).status == 200
 
 
 async def test_a_key_makes_its_account_at_first_use(app: App, ann: Bot) -> None:
@@ -280,19 +279,19 @@ def test_no_row_is_there_twice_and_each_lies_below_a_root() -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.security is not Security.NONE], ids=lambda row: row.path)
-async def test_who_has_no_key_gets_nothing(row: object) -> None:
-    method, path = row.method, row.path  # type: ignore[attr-defined]
-    async with face(keys=TestKeys()) as app:
+async def test_who_has_no_key_gets_nothing(row: Row) -> None:
+    method, path = row.method, row.path
+    async with face() as app:
         with unchanged(app):
             assert_failed(await app.request(method, path), -2014, status=401)
             assert_failed(await app.request(method, path, headers={KEY_HEADER: "a" * 64}), -2015, status=401)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.security is Security.TRADE], ids=lambda row: row.path)
-async def test_a_key_that_may_only_read_changes_nothing(row: object) -> None:
-    method, path = row.method, row.path  # type: ignore[attr-defined]
+async def test_a_key_that_may_only_read_changes_nothing(row: Row) -> None:
+    method, path = row.method, row.path
     async with face() as app:
-        eve = Bot(app, TestKey("eve", may_trade=False))
+        eve = await bot(app, "eve", may_trade=False)
         await eve.get(SIGNED)
         with unchanged(app):
             assert_failed(await eve.ask(method, path, symbol="SOLUSDC"), -2015, status=401)

@@ -24,6 +24,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from exness.access.api_keys import ApiKeys, Sealer
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mail
 from exness.access.revocations import LOOK_S, RevocationWatch
@@ -95,13 +96,6 @@ class SetWallClock(WallClock):
 
     def advance(self, seconds: float) -> None:
         self.now += round(seconds * SECOND)
-
-
-class NoKeys:
-    """Nobody has an API key."""
-
-    def find(self, key: str) -> None:
-        return None
 
 
 class MailBox:
@@ -429,7 +423,8 @@ async def running_app(
     writer, sequencer, projector, flush = parts.writer, parts.sequencer, parts.projector, parts.flush
     mailbox, auth = MailBox(), auth or MemoryAuth()
     sessions = Sessions(SECRET, wall, days=7, remembered=100)
-    revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
+    keys = ApiKeys(auth, wall, Sealer([SECRET]))
+    revocations = RevocationWatch(auth, sessions, keys, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
     defaults: dict[str, Any] = {
         "version": "1.2.3",
@@ -451,13 +446,13 @@ async def running_app(
         "price_cache": PriceCache(),
         "wall": wall,
         "fapi": None,
-        "keys": NoKeys(),
         "stream": StreamBounds(),
     }
     services = Services(
         exchange=parts.exchange,
         listings=LISTINGS,
         sessions=sessions,
+        keys=keys,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,
         limits=limits or rate_limits(enabled=False),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from exness.access.api_keys import ApiKey
 from exness.access.sessions import Session
 from exness.core.instruments import AccountId
 from exness.runtime.exchange import Exchange
@@ -19,7 +20,7 @@ from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE, RequestState, read_body
 from exness.web.http.response import answer
 from exness.web.http.weights import Budget, Weight
-from exness.web.services import ApiKey, Fapi, Services, services_of
+from exness.web.services import Fapi, Services, services_of
 
 KEY_HEADER = "X-MBX-APIKEY"
 _KEY = re.compile(r"[A-Za-z0-9]{64}", re.ASCII)
