@@ -16,6 +16,7 @@ from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
+from exness.config.kinds import STEP_DECIMALS
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
@@ -49,7 +50,7 @@ from exness.web.http.client_ip import ClientIps
 from exness.web.http.connection_limits import Bounds, Connections
 from exness.web.http.rate_limits import RateLimits
 from exness.web.http.security_log import SecurityLog
-from exness.web.services import Dev, Services, StreamBounds
+from exness.web.services import Dev, Fapi, Market, Services, StreamBounds
 from exness.web.v1.price_cache import PriceCache
 
 OUTBOX = "outbox"
@@ -286,7 +287,34 @@ def make_services(
         loop=beside.loop,
         metrics=make_metrics(config, exchange, beside, requests, connections, security_log),
         price_cache=PriceCache(),
+        wall=clock,
+        fapi=make_fapi(config),
     )
+
+
+def make_fapi(config: Config) -> Fapi | None:
+    """The Binance face, with every asset that can have net positions. None: it is off."""
+    if not config.fapi.enabled:
+        return None
+    markets = {}
+    for asset, instrument in config.instruments().items():
+        settings, quote = config.assets[asset], config.fapi.quote
+        places = settings.net_quantity_decimals
+        if places is None:
+            continue
+        markets[f"{asset}{quote}"] = Market(
+            symbol=f"{asset}{quote}",
+            instrument=instrument,
+            tick=_step(settings.fapi_tick, settings.decimals),
+            step=_step(settings.fapi_step, places),
+            least_notional=settings.fapi_notional,
+        )
+    return Fapi(config.fapi.quote, markets)
+
+
+def _step(configured: int | None, decimals: int) -> int:
+    """In units of so many decimals; the smallest there is where nothing is configured."""
+    return 1 if configured is None else configured // int(10 ** (STEP_DECIMALS - decimals))
 
 
 def make_browser_rules(config: Config) -> BrowserRules:
@@ -356,6 +384,8 @@ def make_limits(config: Config) -> RateLimits:
         probe_per_ip=limits.probe_per_ip,
         mail_per_ip=limits.mail_per_ip,
         mail_per_address=limits.mail_per_address,
+        fapi_per_ip=limits.fapi_per_ip,
+        fapi_orders_per_account=limits.fapi_orders_per_account,
         block_after=limits.block_after,
         block_s=limits.block_s,
         most=limits.addresses_tracked,
