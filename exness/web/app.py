@@ -8,6 +8,7 @@ from aiohttp.typedefs import Handler
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
+from exness.web.fapi import countdowns
 from exness.web.fapi.endpoints import DIALECT as BINANCE
 from exness.web.fapi.endpoints import ENDPOINTS as FACE
 from exness.web.http.aiohttp_protocol import Runner, plain_runner
@@ -62,6 +63,9 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
     app.cleanup_ctx.append(_streaming)
+    if services.fapi is not None:
+        app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
+        app.cleanup_ctx.append(countdowns.running)
     app.on_shutdown.append(_end_streams)
     return app
 

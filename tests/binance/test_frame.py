@@ -1,5 +1,6 @@
 """web/fapi: how requests are read, signed, counted and refused, whatever is asked."""
 
+from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
@@ -276,6 +277,13 @@ def test_no_row_is_there_twice_and_each_lies_below_a_root() -> None:
     keys = [(row.method, row.path) for row in ROWS]
     assert len(set(keys)) == len(keys)
     assert all(row.weight >= 1 for row in ROWS)
+
+
+def test_the_manual_has_a_line_for_every_row_and_for_nothing_else() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "BINANCE.md").read_text(encoding="utf-8")
+    table = manual.partition("| request | weight | key | what it is |\n|---|---|---|---|\n")[2].partition("\n\n")[0]
+    expected = [f"| {row.method} {row.path} | {row.weight} | {row.security.value} | {row.summary} |" for row in ROWS]
+    assert table.splitlines() == expected
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.security is not Security.NONE], ids=lambda row: row.path)

@@ -91,6 +91,8 @@ class Row(NamedTuple):
     security: Security
     handler: Handler
     summary: str
+    fast: bool = True
+    """See `Endpoint.fast`."""
 
 
 def endpoint_of(row: Row) -> Endpoint:
@@ -109,7 +111,7 @@ def endpoint_of(row: Row) -> Endpoint:
 
     auth = Auth.NONE if row.security is Security.NONE else Auth.KEY
     weight = Weight(row.weight, budget=Budget.FAPI)
-    return Endpoint(row.method, row.path, handle, weight, row.summary, None, auth=auth, fast=True)
+    return Endpoint(row.method, row.path, handle, weight, row.summary, None, auth=auth, fast=row.fast)
 
 
 def _used(state: RequestState) -> dict[str, str]:

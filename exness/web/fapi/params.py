@@ -72,20 +72,22 @@ class Params:
         value = self.integer("limit", 1)
         return default if value is None else min(value, most)
 
-    def number(self, name: str, decimals: int) -> int | None:
-        """In units of so many decimals, by its value: 1e-3, 0.001 and 0.00100 are one. More decimals: -1111. It may be
-        below 0."""
+    def number(self, name: str, decimals: int, beyond: Code = Code.INVALID_PARAMETER) -> int | None:
+        """In units of so many decimals, by its value: 1e-3, 0.001 and 0.00100 are one. More decimals: -1111; more than
+        is taken in: `beyond`. It may be below 0."""
         text = self.text(name)
         if text is None:
             return None
         try:
             return parse_scaled(text, decimals)
         except TooLarge:
-            raise invalid(name) from None
+            raise FapiError(beyond, name=name) from None
         except AmountError:
             pass
         try:
             parse_scaled(text, _MOST_PLACES)
+        except TooLarge:
+            pass  # so it is a number
         except AmountError:
             raise missing(name) from None
         raise FapiError(Code.BAD_PRECISION)

@@ -60,7 +60,7 @@ def notional_of(market: Market, quantity: int, price: int) -> int:
 
 def price_asked(market: Market, params: Params, name: str = "price") -> int | None:
     """In the asset's units, on a tick. Raises FapiError as the filters of the symbol say."""
-    price = params.number(name, market.instrument.decimals)
+    price = params.number(name, market.instrument.decimals, Code.PRICE_ABOVE_MAX)
     if price is None:
         return None
     if price <= 0:
@@ -83,7 +83,7 @@ def need_price(market: Market, params: Params, name: str = "price") -> int:
 
 def need_quantity(market: Market, params: Params) -> int:
     """In the asset's units, on a step."""
-    quantity = params.number("quantity", market.instrument.quantity_places)
+    quantity = params.number("quantity", market.instrument.quantity_places, Code.QUANTITY_ABOVE_MAX)
     if quantity is None:
         raise missing("quantity")
     if quantity <= 0:
