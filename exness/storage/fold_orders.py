@@ -140,7 +140,7 @@ def exit_row(trade: Trade, exit_: Exit) -> rows.Order:
         kind=exit_.kind.value,
         net=int(trade.net),
         margin=0,
-        leverage=trade.leverage,
+        leverage=0,
         quantity=order.size,
         limit_price=limit,
         stop_price=stop,

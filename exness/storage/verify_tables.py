@@ -21,7 +21,7 @@ from exness.storage.offline import DatabaseEmpty, open_offline
 from exness.storage.rebuild import fill
 from exness.storage.rows import HOUSE, ORDERS, TABLES, VERSION, Table
 from exness.storage.tables import MAIN, select_watermark, stored_columns
-from exness.storage.wide import joined, sum_of, summed
+from exness.storage.wide import joined, split, sum_of, summed
 
 ADDED_UP = f"""
     SELECT account_id, count(*), total(close_reason <> 'liquidation'),
@@ -38,7 +38,7 @@ ENDED_ORDERS = """
     SELECT account_id, orders, (SELECT count(status) FROM orders WHERE orders.account_id = sums.account_id) FROM sums"""
 OPEN_TRADES = """
     SELECT opened_seq, id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
-        client_order_id, net, size, commission, funding, realized
+        client_order_id, net, size, size_e18, commission, funding, realized
     FROM trades WHERE close_reason IS NULL ORDER BY opened_seq"""
 WAITING = f"SELECT {', '.join(ORDERS.columns)} FROM orders WHERE status IS NULL ORDER BY number"  # nosec B608
 BALANCE = "SELECT free, free_e18, locked FROM balances WHERE account_id = ?"
@@ -122,7 +122,7 @@ class TableCheck:
             (
                 *(trade.seq, trade.id, trade.account, trade.asset, trade.side, trade.margin, trade.leverage),
                 *(trade.entry, trade.liquidation, trade.opened_at, trade.client_order),
-                *(trade.net, trade.size, trade.commission, trade.funding, trade.realized),
+                *(trade.net, *split(trade.size), trade.commission, trade.funding, trade.realized),
             )
             for trade in sorted(trades, key=lambda trade: trade.seq)
         ]

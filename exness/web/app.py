@@ -8,6 +8,9 @@ from aiohttp.typedefs import Handler
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
+from exness.web.fapi import countdowns
+from exness.web.fapi.endpoints import DIALECT as BINANCE
+from exness.web.fapi.endpoints import ENDPOINTS as FACE
 from exness.web.http.aiohttp_protocol import Runner, plain_runner
 from exness.web.http.endpoint import ENDPOINTS, GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
@@ -20,8 +23,9 @@ from exness.web.v1 import endpoints as v1
 from exness.web.v1.frames import Frames
 
 
-def endpoints_of(*, dev: bool) -> Endpoints:
-    """Every endpoint of a server, with or without dev control."""
+def endpoints_of(*, dev: bool, fapi: bool = False) -> Endpoints:
+    """Every endpoint of a server, with or without dev control and the Binance face."""
+    face = [Mount("Binance", BINANCE, FACE)] if fapi else []
     return Endpoints(
         [
             Mount("Exchange", v1.DIALECT, v1.ENDPOINTS),
@@ -30,6 +34,7 @@ def endpoints_of(*, dev: bool) -> Endpoints:
             Mount("Documents", None, docs.ENDPOINTS),
             Mount("Terminal", None, terminal.ENDPOINTS),
             Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS, served=dev),
+            *face,
         ]
     )
 
@@ -43,7 +48,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         if row.method == GET:
             app.router.add_route(hdrs.METH_HEAD, row.path, handler)
     app[ENDPOINTS] = endpoints
-    app[DOCUMENTS] = Documents(endpoints, services.version, services.public_url)
+    app[DOCUMENTS] = Documents(endpoints_of(dev=services.dev is not None), services.version, services.public_url)
     app.on_response_prepare.append(complete)
     connections = services.connections
 
@@ -58,6 +63,9 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
     app.cleanup_ctx.append(_streaming)
+    if services.fapi is not None:
+        app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
+        app.cleanup_ctx.append(countdowns.running)
     app.on_shutdown.append(_end_streams)
     return app
 
@@ -66,7 +74,7 @@ def make_runner(services: Services, shutdown_timeout_s: float, *, plain: bool = 
     """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
     waits in the inbox is then not executed. `plain`: on aiohttp as it comes, without its private parts and our fast
     path, to find out whether these are at fault."""
-    endpoints = endpoints_of(dev=services.dev is not None)
+    endpoints = endpoints_of(dev=services.dev is not None, fapi=services.fapi is not None)
     faults = services.dev.faults if services.dev is not None else None
     app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain, faults=faults)
     if plain:

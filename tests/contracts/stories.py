@@ -4,7 +4,7 @@ from functools import cache
 from random import Random
 
 from exness.core.commands import Command, PassTime
-from exness.core.events import Record
+from exness.core.events import ExchangeReset, Record
 from exness.core.outcomes import Done, Outcome
 from exness.core.state import State
 from tests.reference.engine_peer import EnginePeer
@@ -41,3 +41,9 @@ def story(seed: int, length: int = 150) -> tuple[list[Record], State]:
     for command, at, _ in writer.write(length):
         teller.execute(command, at)
     return teller.records, teller.state
+
+
+def of_today(records: list[Record]) -> list[Record]:
+    """Those since the last reset: of what was before it the tables know nothing."""
+    resets = [place for place, record in enumerate(records) if isinstance(record.event, ExchangeReset)]
+    return records[resets[-1] + 1 :] if resets else records

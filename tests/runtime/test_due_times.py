@@ -24,6 +24,7 @@ async def test_an_order_expires_while_nobody_comes() -> None:
         (placed,) = await exchange.do(waiting_order("o", START + SECOND))
         assert isinstance(placed.event, OrderPlaced)
         clock.now = START + 3 * SECOND
+        exchange.sequencer.clock_changed()
         await until(lambda: exchange.state.accounts[ANN].reserved == 0)
         await exchange.writer.durable(exchange.state.seq)
         assert await ended(exchange) == [("o", START + SECOND)]

@@ -319,8 +319,8 @@ TABLES = {
     "close_reason IS NULL)",
     "trades: the newest is gone": "DELETE FROM trades WHERE opened_seq = (SELECT max(opened_seq) FROM trades)",
     "trades: one too many": "INSERT INTO trades (opened_seq, id, account_id, asset, side, margin, leverage, "
-    "entry_price, liquidation_price, created_at, balance_after, shortfall, net, size, commission, funding, realized) "
-    "VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 0, 0, 100, 0, 0, 0)",
+    "entry_price, liquidation_price, created_at, balance_after, shortfall, net, size, size_e18, commission, funding, "
+    "realized) VALUES (999999, 'x', 'trader-1', 'SOL', 'long', 1, 1, 1, 1, 1, 1, 0, 0, 100, 0, 0, 0, 0)",
     "trades: an open one shows a pnl": "UPDATE trades SET pnl = 1 WHERE close_reason IS NULL",
     "trades: an open one shows a shortfall": "UPDATE trades SET shortfall = 1 WHERE close_reason IS NULL",
     "trades: an open one shows an end": "UPDATE trades SET closed_at = 1 WHERE close_reason IS NULL",

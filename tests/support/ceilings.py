@@ -86,7 +86,8 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
             "closed_at": TIME,
             "closed_seq": SEQ,
             "net": FLAG,
-            "size": SIZE,
+            "size": LOW,
+            "size_e18": HIGH,
             **dict.fromkeys(("commission", "funding", "realized"), SUM),
         },
         "orders": {
@@ -189,6 +190,8 @@ FIELDS: dict[type[msgspec.Struct], dict[str, Span]] = {
         "ask": PRICE,
         "forfeited": HELD,
         "stop_loss": PRICE,
+        "filled": (0, MOST_SIZE),
+        **dict.fromkeys(("commission_before", "realized_before"), SUM),
     },
     events.TradeChanged: {
         "balance": HELD,

@@ -126,7 +126,7 @@ async def test_a_second_dialect_is_a_table_with_errors_of_its_own(monkeypatch: p
     other = Dialect("/other", shouted, v1.DIALECT.session_of)
     row = Endpoint("POST", "/whisper", whisper, Weight(5), "", None, body=msgspec.Struct)
     endpoints = Endpoints([Mount("ours", v1.DIALECT, v1.ENDPOINTS), Mount("other", other, [row])])
-    monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev: endpoints)
+    monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev, fapi=False: endpoints)
     async with running_app() as app:
         assert app.http is not None
 

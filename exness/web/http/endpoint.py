@@ -15,7 +15,7 @@ from exness.runtime.inbox import Busy
 from exness.web.http.errors import ErrorRenderer
 from exness.web.http.weights import OTHER, Weight
 
-GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
+GET, POST, PUT, DELETE = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE
 JSON_TYPE = "application/json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
@@ -28,6 +28,8 @@ class Auth(StrEnum):
     """Anybody."""
     SESSION = "session"
     """Who is signed in."""
+    KEY = "key"
+    """Who has an API key."""
     DEV = "dev"
     """Programs on this machine, where dev control is on."""
 
@@ -101,6 +103,12 @@ class Dialect(NamedTuple):
     render: ErrorRenderer
     session_of: Callable[[web.Request], Awaitable[Session]]
     """Who asks. Raises ApiError(unauthorized)."""
+    roots: tuple[str, ...] = ()
+    """Below which all paths are answered in its words. Empty: below its prefix."""
+
+    def speaks(self, path: str) -> bool:
+        """Whether a path is answered in its words."""
+        return any(path == root or path.startswith(f"{root}/") for root in self.roots or (self.prefix,))
 
 
 class Mount(NamedTuple):
@@ -119,7 +127,7 @@ class Endpoints:
     def __init__(self, mounts: Iterable[Mount]) -> None:
         mounts = tuple(mounts)
         self.dialects = tuple(dict.fromkeys(each.dialect for each in mounts if each.dialect is not None))
-        self.prefixes = tuple(each.prefix for each in self.dialects)
+        self.prefixes = tuple(each.prefix for each in self.dialects if each.prefix)
         mounted = [(each.served, _mounted(each, row)) for each in mounts for row in each.rows]
         self.rows = tuple(row for served, row in mounted if served)
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
@@ -143,7 +151,7 @@ class Endpoints:
 
     def dialect_of(self, path: str) -> Dialect:
         """Whose words a path is answered in."""
-        return next((each for each in self.dialects if path.startswith(f"{each.prefix}/")), self.dialects[0])
+        return next((each for each in self.dialects if each.speaks(path)), self.dialects[0])
 
     def local(self, path: str) -> str:
         """A path without the prefix that it stands below."""

@@ -84,8 +84,8 @@ def _charge(request_state: RequestState, weight: int) -> None:
         note_allowance(request_state, limits.hit_account(request_state.email, budget, weight, request_state.caller))
 
 
-async def read_body(request: web.Request, media_type: str) -> bytes:
-    """The body of a request that must have this media type.
+async def read_body(request: web.Request, media_type: str | None) -> bytes:
+    """The body of a request that must have this media type; None: any, or none.
 
     Raises ApiError(rate_limited, body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """
@@ -112,7 +112,7 @@ async def read_body(request: web.Request, media_type: str) -> bytes:
         raise _too_large(services)
     if len(body) >= BODY_BYTES:
         _charge(request[REQUEST_STATE], len(body) // BODY_BYTES)
-    if request.headers.get(hdrs.CONTENT_TYPE) != media_type and request.content_type != media_type:
+    if media_type not in (None, request.headers.get(hdrs.CONTENT_TYPE), request.content_type):
         raise ApiError("unsupported_media_type")
     if hdrs.CONTENT_ENCODING in request.headers:
         body = _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), services)
