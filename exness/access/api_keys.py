@@ -9,6 +9,7 @@ first use, and anew after a reset.
 """
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -29,7 +30,7 @@ OPENED_PER_TURN = 200
 """Keys that are decrypted before the loop turns: 3 us each."""
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
-_INFO = b"exness api keys"
+_INFO, _LISTEN_INFO = b"exness api keys", b"exness listen keys"
 
 
 class Scope(StrEnum):
@@ -72,13 +73,18 @@ class Sealer:
     """Encrypts secrets of keys under the first of the auth secrets, and opens what any of them has encrypted."""
 
     def __init__(self, auth_secrets: Sequence[bytes]) -> None:
-        self._ciphers = [AESGCM(_derived(each)) for each in auth_secrets]
+        self._ciphers = [AESGCM(_derived(each, _INFO)) for each in auth_secrets]
+        self._naming = _derived(auth_secrets[0], _LISTEN_INFO) if auth_secrets else b""
 
     def seal(self, key: ApiKey) -> StoredKey:
         scopes, nonce = ",".join(sorted(key.scopes)), secrets.token_bytes(_NONCE_BYTES)
         stored = StoredKey(key.key, key.email, key.name, scopes, key.created_at, key.expires_at, b"")
         encrypted = self._ciphers[0].encrypt(nonce, key.secret, _bound(stored))
         return msgspec.structs.replace(stored, sealed=nonce + encrypted)
+
+    def listen_key(self, key: str) -> str:
+        """A name that is of this key and tells nothing of it: the same on every server that has the auth secret."""
+        return hmac.new(self._naming, key.encode(), "sha256").hexdigest()
 
     def open(self, stored: StoredKey) -> tuple[ApiKey, bool] | None:
         """The key, and whether the newest of the auth secrets has sealed it; None when none of them has, or the row is
@@ -102,11 +108,26 @@ class ApiKeys:
         self._sealer = sealer
         self._rows: dict[str, StoredKey] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._listened: dict[str, str] = {}
+        """The keys by their listen keys."""
 
     def find(self, key: str) -> ApiKey | None:
         """A key that is good now, from memory: whatever was done to keys counts after `RevocationWatch.refresh`."""
         found = self._keys.get(key)
         return found if found is not None and self._is_good(found) else None
+
+    def listen_key(self, key: str) -> str:
+        """What its user data streams are called."""
+        return self._sealer.listen_key(key)
+
+    def listening(self, listen_key: str) -> ApiKey | None:
+        """The key of a listen key, if it is good now."""
+        return self.find(self._listened.get(listen_key, ""))
+
+    @property
+    def count(self) -> int:
+        """How many there are, good or expired."""
+        return len(self._keys)
 
     def of(self, email: str) -> list[ApiKey]:
         """Those of a mail address that are good now, oldest first."""
@@ -145,14 +166,16 @@ class ApiKeys:
                     await self._store.reseal_api_key(self._sealer.seal(keys[row.key]))
             if number % OPENED_PER_TURN == 0:
                 await asyncio.sleep(0)
+        named = {key: listen_key for listen_key, key in self._listened.items()}
+        self._listened = {named.get(key) or self.listen_key(key): key for key in keys}
         self._rows, self._keys = rows, keys
 
     def _is_good(self, key: ApiKey) -> bool:
         return key.expires_at is None or self._clock.wall_us() < key.expires_at
 
 
-def _derived(auth_secret: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=_INFO).derive(auth_secret)
+def _derived(auth_secret: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(auth_secret)
 
 
 def _bound(stored: StoredKey) -> bytes:

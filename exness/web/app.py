@@ -11,6 +11,8 @@ from exness.web.docs.pages import DOCUMENTS, Documents
 from exness.web.fapi import countdowns
 from exness.web.fapi.endpoints import DIALECT as BINANCE
 from exness.web.fapi.endpoints import ENDPOINTS as FACE
+from exness.web.fapi.users import streams as users
+from exness.web.fapi.users.listen_keys import ListenKeys
 from exness.web.http.aiohttp_protocol import Runner, plain_runner
 from exness.web.http.endpoint import ENDPOINTS, GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
@@ -65,6 +67,9 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
     app.cleanup_ctx.append(_streaming)
     if services.fapi is not None:
         app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
+        listen_keys = ListenKeys(services.keys, services.wall)
+        app[users.USER_STREAMS] = users.UserStreams(services.exchange, services.fapi, listen_keys, services.revocations)
+        app.cleanup_ctx.append(users.running)
         app.cleanup_ctx.append(countdowns.running)
     app.on_shutdown.append(_end_streams)
     return app

@@ -3,6 +3,7 @@
 from exness.web.fapi import account, algo, countdowns, general, orders, past, settings
 from exness.web.fapi.errors import render
 from exness.web.fapi.frame import endpoint_of, session_of
+from exness.web.fapi.users import handlers as users
 from exness.web.http.endpoint import Dialect
 
 ROOTS = ("/fapi", "/futures", "/dapi", "/sapi", "/api/v3")
@@ -17,5 +18,6 @@ ROWS = (
     *algo.ROWS,
     *countdowns.ROWS,
     *past.ROWS,
+    *users.ROWS,
 )
 ENDPOINTS = tuple(map(endpoint_of, ROWS))

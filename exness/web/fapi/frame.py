@@ -41,9 +41,9 @@ class Security(StrEnum):
 
 
 class Ask:
-    """One request. `email` and `account` are those of its key; "" where there is none."""
+    """One request. `email` and `account` are those of its `key`; "" where there is none."""
 
-    __slots__ = ("account", "email", "exchange", "fapi", "headers", "params", "request", "services", "state")
+    __slots__ = ("account", "email", "exchange", "fapi", "headers", "key", "params", "request", "services", "state")
 
     def __init__(self, request: web.Request, params: Params) -> None:
         self.request = request
@@ -53,6 +53,7 @@ class Ask:
         self.exchange: Exchange = self.services.exchange
         assert self.services.fapi is not None, "it is mounted"
         self.fapi: Fapi = self.services.fapi
+        self.key: ApiKey | None = None
         self.email = ""
         self.account = AccountId("")
         self.headers: dict[str, str] = {}
@@ -133,7 +134,7 @@ async def _asked(request: web.Request, security: Security) -> Ask:
             raise FapiError(Code.REJECTED_KEY)
         check_signature(key.secret, query, body, ask.params)
         check_time(ask.params, ask.wall_ms)
-    ask.email = ask.state.email = key.email
+    ask.key, ask.email, ask.state.email = key, key.email, key.email
     known = ask.exchange.known_account(key.email)
     ask.account = known if known is not None else await ask.exchange.account_of(key.email)
     return ask
