@@ -3,6 +3,7 @@
 from pathlib import Path
 from urllib.parse import quote_plus
 
+import aiohttp
 import pytest
 
 from exness.core.instruments import Asset
@@ -15,6 +16,7 @@ from exness.web.fapi.frame import Row, Security
 from exness.web.fapi.params import Params, params_of, trimmed
 from exness.web.http.errors import ApiError, OutcomeUnknown
 from exness.web.http.rate_limits import Blocked, TooManyOrders
+from exness.web.services import Dev
 from tests.binance.face import FORM, KEY_HEADER, Bot, assert_failed, bot, face, signature, stranger
 from tests.support.app import App, assert_error, rate_limits, unchanged
 
@@ -303,3 +305,33 @@ async def test_a_key_that_may_only_read_changes_nothing(row: Row) -> None:
         await eve.get(SIGNED)
         with unchanged(app):
             assert_failed(await eve.ask(method, path, symbol="SOLUSDC"), -2015, status=401)
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+async def test_faults_strike_the_face_and_its_accounts_too() -> None:
+    async with face(dev=Dev()) as app:
+        ann, bob = await bot(app, "ann"), await bot(app, "bob")
+        rules = [
+            {"on": f"GET {SIGNED}", "do": "status", "status": 503, "every": 1, "email": ann.key.email},
+            {"on": "POST /fapi/v1/order", "do": "twice", "nth": 1},
+        ]
+        answer = await app.request("PUT", "/dev/faults", body={"rules": rules})
+        assert answer.status == 200, answer
+        assert_failed(await ann.ask("GET", SIGNED), -1008, status=503)
+        assert (await bob.ask("GET", SIGNED)).status == 200
+        await bob.order(newClientOrderId="once")
+        (position,) = await bob.get("/fapi/v3/positionRisk")
+        assert position["positionAmt"] == "2.000", "a client order id is free again once the order is filled"
+
+
+async def test_an_order_that_no_answer_came_to_is_found_by_its_client_id() -> None:
+    async with face(dev=Dev()) as app:
+        ann = await bot(app, "ann")
+        rules = [{"on": "POST /fapi/v1/order", "do": "cut_after", "nth": 1}]
+        assert (await app.request("PUT", "/dev/faults", body={"rules": rules})).status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await ann.order(newClientOrderId="lost")
+        found = await ann.get("/fapi/v1/order", symbol="SOLUSDC", origClientOrderId="lost")
+        assert (found["status"], found["executedQty"]) == ("FILLED", "1.000")
