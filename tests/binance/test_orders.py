@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exness.core.instruments import Execution
 from tests.binance.face import FAPI, Bot, assert_failed, bot, face
 from tests.binance.shapes import are_decimals, has_shape
 from tests.support.app import App, rate_limits, unchanged
-from tests.support.books import SOL
+from tests.support.books import SOL, make_rules
 from tests.support.waiting import until
 
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
@@ -458,3 +459,16 @@ async def test_too_many_orders_are_refused_by_kind(ann: Bot) -> None:
         quantity="0.1",
         reduceOnly="true",
     )
+
+
+async def test_limits_and_liquidation_have_their_codes() -> None:
+    rules = replace(make_rules(execution=Execution.TOUCH), max_open_orders_per_account=1, max_open_trades_per_account=1)
+    async with face(rules=rules) as app:
+        ann = await bot(app, "ann")
+        await ann.order(price=190, **LIMIT)
+        await refused(ann, -2025, "Reach max open order limit.", price=190, **LIMIT)
+        await ann.post("/fapi/v1/leverage", symbol="SOLUSDC", leverage=100)
+        await app.quote(SOL, "190.5", "209.5")
+        await refused(ann, -2023, "User in liquidation mode now.")
+        await ann.order(symbol="ETHUSDC", quantity="0.1")
+        await refused(ann, -2027, symbol="BTCUSDC", quantity="0.01")
