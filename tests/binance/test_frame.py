@@ -1,6 +1,7 @@
 """web/fapi: how requests are read, signed, counted and refused, whatever is asked."""
 
 from pathlib import Path
+from random import Random
 from urllib.parse import quote_plus
 
 import aiohttp
@@ -305,6 +306,72 @@ async def test_a_key_that_may_only_read_changes_nothing(row: Row) -> None:
         await eve.get(SIGNED)
         with unchanged(app):
             assert_failed(await eve.ask(method, path, symbol="SOLUSDC"), -2015, status=401)
+
+
+WILD = (
+    "",
+    "0",
+    "-1",
+    "1e400",
+    "1e-400",
+    "NaN",
+    "true",
+    "[]",
+    '{"a":1}',
+    "99999999999999999999",
+    "9223372036854775807",
+    "ä",
+    "\x00",
+    "SOLUSDC",
+    "a" * 1000,
+)
+NAMES = (
+    "symbol",
+    "side",
+    "type",
+    "timeInForce",
+    "quantity",
+    "price",
+    "orderId",
+    "origClientOrderId",
+    "algoId",
+    "clientAlgoId",
+    "algoType",
+    "triggerPrice",
+    "amount",
+    "leverage",
+    "marginType",
+    "limit",
+    "startTime",
+    "endTime",
+    "fromId",
+    "incomeType",
+    "batchOrders",
+    "orderIdList",
+    "callbackRate",
+    "goodTillDate",
+    "countdownTime",
+    "dualSidePosition",
+    "newOrderRespType",
+    "reduceOnly",
+    "closePosition",
+    "autoCloseType",
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_asked_is_answered_and_never_by_a_bug(seed: int) -> None:
+    rng = Random(seed)
+    good = {"symbol": "SOLUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "190"}
+    async with face() as app:
+        ann = await bot(app, "ann")
+        for row in ROWS:
+            for _ in range(4):
+                wild = {name: rng.choice(WILD) for name in rng.sample(NAMES, rng.randint(1, 6))}
+                answer = await ann.ask(row.method, row.path, **(good | wild if rng.random() < 0.7 else wild))
+                assert answer.status < 500, (row.method, row.path, wild, answer.raw)
+                if answer.status != 200:
+                    assert answer.body.keys() == {"code", "msg"}
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------

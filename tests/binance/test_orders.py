@@ -164,6 +164,7 @@ async def test_times_in_force_are_kept_or_refused(app: App, ann: Bot) -> None:
     assert (dated["timeInForce"], dated["goodTillDate"]) == ("GTD", till)
     await refused(ann, -5040, type="LIMIT", timeInForce="GTD", price=190, goodTillDate=till - 101_000)
     await refused(ann, -1102, type="LIMIT", timeInForce="GTD", price=190)
+    await refused(ann, -1130, type="LIMIT", timeInForce="GTD", price=190, goodTillDate=2**63 - 1)
     app.clock.advance(701)
     await app.quote(SOL, "200")
     assert (await ann.get(ORDER, symbol="SOLUSDC", orderId=dated["orderId"]))["status"] == "EXPIRED"

@@ -10,7 +10,7 @@ from exness.core.money import AmountError, TooLarge, format_scaled, parse_scaled
 from exness.web.fapi.errors import Code, FapiError
 
 MOST_PARAMETERS = 200
-MOST_INTEGER = 2**63 - 1
+MOST_INTEGER = 10**18 - 1
 _MOST_PLACES = 18
 _BOOLEANS = {"true": True, "false": False}
 _NOTHING = {"", "null"}
@@ -60,6 +60,8 @@ class Params:
             return None
         try:
             value = parse_scaled(text, 0)
+        except TooLarge:
+            raise invalid(name) from None
         except AmountError:
             raise missing(name) from None
         if not least <= value <= most:
