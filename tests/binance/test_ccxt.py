@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ccxt
@@ -80,10 +81,11 @@ async def test_markets_are_loaded_with_and_without_keys_and_currencies() -> None
 async def test_money_positions_and_settings() -> None:
     async with connected() as (app, exchange):
         assert (await exchange.fetch_balance())["USDC"] == {"free": 5000, "used": 0, "total": 5000}
-        assert (await exchange.set_leverage(10, SYMBOL))["leverage"] == "10"
+        assert int((await exchange.set_leverage(10, SYMBOL))["leverage"]) == 10
         with pytest.raises(ccxt.MarginModeAlreadySet):
             await exchange.fapiPrivatePostMarginType({"symbol": "SOLUSDC", "marginType": "ISOLATED"})
-        await exchange.set_margin_mode("isolated", SYMBOL)
+        with suppress(ccxt.MarginModeAlreadySet):  # older releases keep it to themselves
+            await exchange.set_margin_mode("isolated", SYMBOL)
         with pytest.raises(ccxt.OperationRejected):
             await exchange.set_position_mode(False)
         assert (await exchange.fetch_position_mode())["hedged"] is False
@@ -276,3 +278,21 @@ async def test_the_synchronous_client_trades_as_well() -> None:
 
         status, contracts, waiting = await asyncio.to_thread(trade)
         assert (status, contracts, len(waiting)) == ("closed", 1, 1)
+
+
+async def test_the_manual_is_followed_word_for_word() -> None:
+    """But for the address, which is another one."""
+    manual = (Path(__file__).parents[2] / "docs" / "BINANCE.md").read_text(encoding="utf-8")
+    code = manual.partition("```python\nimport ccxt\n")[2].partition("```")[0]
+    assert "http://127.0.0.1:8002" in code
+    async with face(wall=WallClock()) as app:
+        ann = await bot(app, "ann")
+        names: dict[str, Any] = {"ccxt": ccxt, "KEY": ann.key.key, "SECRET": ann.key.secret.decode()}
+
+        def follow() -> None:
+            exec(code.replace("http://127.0.0.1:8002", app.url), names)
+            names["exchange"].session.close()
+
+        await asyncio.to_thread(follow)
+        (position,) = await ann.get("/fapi/v3/positionRisk", symbol="BTCUSDC")
+        assert position["positionAmt"] == "0.01000"

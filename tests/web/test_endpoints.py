@@ -47,7 +47,7 @@ def told() -> dict[tuple[str, str], Told]:
 
 
 TOLD = told()
-SIGNED_IN = (Auth.SESSION, Auth.ACCOUNT)
+SIGNED_IN = (Auth.SESSION, Auth.KEY)
 PUBLIC = (*v1.ENDPOINTS, *stream.ENDPOINTS)
 
 

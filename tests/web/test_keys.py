@@ -338,7 +338,7 @@ async def test_a_key_that_may_only_read_is_refused_by_everything_that_trades(app
 
 def test_whatever_changes_an_account_asks_for_a_key_that_may_trade() -> None:
     """What a key may ask with POST is of the budget for trading, but for the quotes, which change nothing."""
-    changing = {row.path for row in v1.ENDPOINTS if row.auth is Auth.ACCOUNT and row.method != "GET"}
+    changing = {row.path for row in v1.ENDPOINTS if row.auth is Auth.KEY and row.method != "GET"}
     assert changing - {row.path for row in TRADING} == {"/trade/quote", "/net/quote"}
     assert all(row.weight.budget is Budget.TRADE for row in TRADING)
     assert len(TRADING) == 12

@@ -23,7 +23,7 @@ _BUDGETS = {
 }
 
 _SESSIONS: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
-_SECURITY = {Auth.SESSION: _SESSIONS, Auth.ACCOUNT: [*_SESSIONS, {"key": [], "secret": []}]}
+_SECURITY = {Auth.SESSION: _SESSIONS, Auth.KEY: [*_SESSIONS, {"key": [], "secret": []}]}
 
 
 def document(version: str, endpoints: Endpoints, *, public_url: str = "") -> dict[str, Any]:

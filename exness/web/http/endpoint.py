@@ -28,10 +28,8 @@ class Auth(StrEnum):
     """Anybody."""
     SESSION = "session"
     """Who is signed in; no API key."""
-    ACCOUNT = "session or key"
+    KEY = "session or key"
     """Who is signed in, or has an API key: what is of the budget for trading asks for one that may trade."""
-    KEY = "key"
-    """Who has an API key."""
     DEV = "dev"
     """Programs on this machine, where dev control is on."""
 
@@ -88,9 +86,9 @@ class Endpoint:
         codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, self.errors)}
         if self.method == POST:
             codes.add("forbidden_origin")
-        if self.auth in (Auth.SESSION, Auth.ACCOUNT):
+        if self.auth in (Auth.SESSION, Auth.KEY):
             codes |= {"unauthorized", *map(str, BUSY)}
-        if self.auth is Auth.ACCOUNT and self.weight.budget is Budget.TRADE:
+        if self.auth is Auth.KEY and self.weight.budget is Budget.TRADE:
             codes.add("key_not_allowed")
         if self.auth is Auth.DEV:
             codes |= {"local_only", "forbidden_origin"}

@@ -84,8 +84,8 @@ def _charge(request_state: RequestState, weight: int) -> None:
         note_allowance(request_state, limits.hit_account(request_state.email, budget, weight, request_state.caller))
 
 
-async def read_body(request: web.Request, media_type: str | None) -> bytes:
-    """The body of a request that must have this media type; None: any, or none.
+async def read_body(request: web.Request, media_type: str) -> bytes:
+    """The body of a request that must have this media type.
 
     Raises ApiError(rate_limited, body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """

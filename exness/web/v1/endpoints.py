@@ -82,7 +82,7 @@ DIALECT = Dialect(PREFIX, render, session_of)
 
 _EMAIL = '{"email": "you@example.com"}'
 _TRADING = Budget.TRADE
-_SESSION, _ACCOUNT = Auth.SESSION, Auth.ACCOUNT
+_SESSION, _KEY = Auth.SESSION, Auth.KEY
 
 _OPENING = (
     Reject.CLIENT_ORDER_ID_CONFLICT,
@@ -128,14 +128,14 @@ ENDPOINTS = (
     ),
     Endpoint(
         POST, "/trade/create", trades.create, Weight(3, budget=_TRADING), "Open a trade", TradeCreated,
-        auth=_ACCOUNT, fast=True,
+        auth=_KEY, fast=True,
         body=CreateTradeBody, example='{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}',
         errors=_OPENING,
     ),
     Endpoint(
         POST, "/trade/close", trades.close, Weight(3, budget=_TRADING), "Close a trade, or a part of it",
         TradeClosedAnswer,
-        auth=_ACCOUNT, fast=True,
+        auth=_KEY, fast=True,
         body=CloseTradeBody, example='{"orderId": "..."}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.AMOUNT_TOO_SMALL,
@@ -144,13 +144,13 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/exits", exits.set_own, Weight(3, budget=_TRADING),
         "Set a trade's take profit, stop loss and trailing stop", ExitsAnswer,
-        auth=_ACCOUNT, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
+        auth=_KEY, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
         errors=(*_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER),
     ),
     Endpoint(
         POST, "/trade/exit", exits.add, Weight(3, budget=_TRADING),
         "Add an exit over a part of a trade, an order of its own", ExitAdded,
-        auth=_ACCOUNT, body=AddExitBody,
+        auth=_KEY, body=AddExitBody,
         example='{"orderId": "...", "kind": "take_profit", "price": 250, "percent": 5000}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER,
@@ -160,7 +160,7 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/margin", exits.move_margin, Weight(3, budget=_TRADING), "Add margin to a trade, or take some",
         MarginAnswer,
-        auth=_ACCOUNT, body=MarginBody, example='{"orderId": "...", "amount": "-12.5"}',
+        auth=_KEY, body=MarginBody, example='{"orderId": "...", "amount": "-12.5"}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.MARGIN_TOO_LOW,
             Reject.WOULD_LIQUIDATE, Reject.INSUFFICIENT_MARGIN,
@@ -169,7 +169,7 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/leverage", exits.set_leverage, Weight(3, budget=_TRADING), "Change a trade's leverage",
         MarginAnswer,
-        auth=_ACCOUNT, body=LeverageBody, example='{"orderId": "...", "leverage": 5}',
+        auth=_KEY, body=LeverageBody, example='{"orderId": "...", "leverage": 5}',
         errors=(
             *_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
@@ -178,13 +178,13 @@ ENDPOINTS = (
     Endpoint(
         POST, "/order/create", orders.create, Weight(3, budget=_TRADING), "Place an order that waits for a price",
         OrderPending | OrderOpened,
-        auth=_ACCOUNT, fast=True,
+        auth=_KEY, fast=True,
         body=CreateOrderBody, example=f'{{{_ORDER}, "limitPrice": 190, "stopLoss": 180}}', errors=_ORDERS,
     ),
     Endpoint(
         POST, "/order/amend", orders.amend, Weight(3, budget=_TRADING), "Change an order, or an exit that is one",
         OrderPending | OrderOpened | OrderFilled,
-        auth=_ACCOUNT, body=AmendOrderBody, example='{"orderId": "...", "limitPrice": "191.5"}',
+        auth=_KEY, body=AmendOrderBody, example='{"orderId": "...", "limitPrice": "191.5"}',
         errors=(
             *_NO_ORDER, Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE,
             Reject.WOULD_TAKE, Reject.WOULD_TRIGGER, Reject.AMOUNT_TOO_SMALL, Reject.POSITION_LIMIT,
@@ -194,34 +194,34 @@ ENDPOINTS = (
     Endpoint(
         POST, "/order/cancel", orders.cancel, Weight(3, budget=_TRADING), "Cancel an order, or an exit that is one",
         OrderCancelled,
-        auth=_ACCOUNT, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
+        auth=_KEY, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
     ),
     Endpoint(
         POST, "/order/cancelAll", orders.cancel_all, Weight(5, budget=_TRADING), "Cancel all that waits",
         OrdersCancelled,
-        auth=_ACCOUNT, body=CancelAllBody, example='{"asset": "SOL"}',
+        auth=_KEY, body=CancelAllBody, example='{"asset": "SOL"}',
     ),
     Endpoint(
         GET, "/order/open", orders.list_open, Weight(1, 16, "orders told"), "Orders and exits that wait",
         OpenOrdersAnswer,
-        auth=_ACCOUNT, fast=True, query=OpenOrdersQuery,
+        auth=_KEY, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
         GET, "/order/history", orders.history, Weight(3, 5, "of `limit`"), "Orders and exits that have ended",
         OrderHistoryAnswer,
-        auth=_ACCOUNT, query=OrderHistoryQuery,
+        auth=_KEY, query=OrderHistoryQuery,
     ),
     Endpoint(
         POST, "/net/order", net.order, Weight(3, budget=_TRADING), "Change the net position in an asset",
         OrderPending | OrderFilled,
-        auth=_ACCOUNT, fast=True,
+        auth=_KEY, fast=True,
         body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
         errors=(*_ORDERS, Reject.REDUCE_ONLY_REJECTED, Reject.AMOUNT_TOO_SMALL),
     ),
     Endpoint(
         POST, "/net/leverage", net.set_leverage, Weight(3, budget=_TRADING),
         "Set the leverage of net positions in an asset", NetLeverageAnswer,
-        auth=_ACCOUNT, body=NetLeverageBody, example='{"asset": "SOL", "leverage": 5}',
+        auth=_KEY, body=NetLeverageBody, example='{"asset": "SOL", "leverage": 5}',
         errors=(
             Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
@@ -229,41 +229,41 @@ ENDPOINTS = (
     ),
     Endpoint(
         GET, "/net", net.list_all, Weight(1, 16, "positions told"), "Net positions and their leverage", NetAnswer,
-        auth=_ACCOUNT, fast=True, query=OpenOrdersQuery,
+        auth=_KEY, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
         POST, "/trade/quote", quote.of_trade, Weight(2), "What an order would come to", QuoteAnswer,
-        auth=_ACCOUNT, body=TradeQuoteBody, example=f"{{{_ORDER}}}",
+        auth=_KEY, body=TradeQuoteBody, example=f"{{{_ORDER}}}",
     ),
     Endpoint(
         POST, "/net/quote", quote.of_net, Weight(2), "What a net order would come to", QuoteAnswer,
-        auth=_ACCOUNT, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
+        auth=_KEY, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
     ),
     Endpoint(
         GET, "/trade/open", trades.list_open, Weight(1, 16, "trades told"), "Open trades", OpenTradesAnswer,
-        auth=_ACCOUNT, fast=True, query=OpenTradesQuery,
+        auth=_KEY, fast=True, query=OpenTradesQuery,
     ),
     Endpoint(
         GET, "/trade/history", trades.history, Weight(3, 5, "of `limit`"), "Trades of all times", HistoryAnswer,
-        auth=_ACCOUNT, query=HistoryQuery,
+        auth=_KEY, query=HistoryQuery,
     ),
     Endpoint(
         GET, "/balance", account.balance, Weight(1), "Free balances", dict[str, AssetBalance],
-        auth=_ACCOUNT, fast=True,
+        auth=_KEY, fast=True,
     ),
-    Endpoint(GET, "/balance/usd", account.balance_usd, Weight(1), "Free balance in USDC", UsdBalance, auth=_ACCOUNT),
+    Endpoint(GET, "/balance/usd", account.balance_usd, Weight(1), "Free balance in USDC", UsdBalance, auth=_KEY),
     Endpoint(
-        GET, "/account", account.account, Weight(1, 64, "open trades"), "The account", AccountAnswer, auth=_ACCOUNT
+        GET, "/account", account.account, Weight(1, 64, "open trades"), "The account", AccountAnswer, auth=_KEY
     ),
     Endpoint(
         GET, "/account/statement", statement.statement, Weight(3, 5, "of `limit`"), "What moved the free balance",
         StatementAnswer,
-        auth=_ACCOUNT, query=StatementQuery,
+        auth=_KEY, query=StatementQuery,
     ),
     Endpoint(
         GET, "/account/equity", statement.equity, Weight(10, 5, "of `limit`"), "What the account was worth",
         EquityAnswer,
-        auth=_ACCOUNT, query=EquityQuery, errors=("range_too_large",),
+        auth=_KEY, query=EquityQuery, errors=("range_too_large",),
     ),
     Endpoint(GET, "/supportedAssets", market.supported_assets, Weight(1), "What can be traded", SupportedAssets),
     Endpoint(GET, "/rates", rates.rates, Weight(3), "What trading costs, and where each figure is from", RatesAnswer),
