@@ -59,6 +59,11 @@ class ApiKey(msgspec.Struct, frozen=True):
         return f"ApiKey(key={self.key[:8]!r}..., name={self.name!r}, <hidden>)"
 
 
+def is_name(text: str) -> bool:
+    """Whether a key can be called that."""
+    return len(text) <= LONGEST_NAME and text.isprintable() and bool(text.strip())
+
+
 class TooManyKeys(Exception):
     """The account has KEYS_PER_ACCOUNT already, or the store is full."""
 
@@ -105,8 +110,7 @@ class ApiKeys:
 
     def of(self, email: str) -> list[ApiKey]:
         """Those of a mail address that are good now, oldest first."""
-        keys = [each for each in self._keys.values() if each.email == email and self._is_good(each)]
-        return sorted(keys, key=lambda each: (each.created_at, each.key))
+        return [each for each in self._keys.values() if each.email == email and self._is_good(each)]
 
     async def create(
         self, email: str, name: str, scopes: Collection[Scope] = tuple(Scope), expires_at: int | None = None

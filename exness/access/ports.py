@@ -140,7 +140,7 @@ class AuthStore(Protocol):
         ...
 
     async def api_keys(self) -> list[StoredKey]:
-        """All of them."""
+        """All of them, oldest first."""
         ...
 
     def changed(self) -> bool:

@@ -49,5 +49,6 @@ class RevocationWatch:
             await self._read()
 
     async def _read(self) -> None:
-        self._sessions.learn(await self._store.revocations(self._sessions.generation))
-        await self._keys.load()  # after the revocations: what was looked at before them is read by now
+        revocations = await self._store.revocations(self._sessions.generation)
+        await self._keys.load()  # not before: whatever changes after that look is looked at again
+        self._sessions.learn(revocations)  # at last: it tells the watchers, also of what became of keys

@@ -42,7 +42,7 @@ from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, Pri
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
-from exness.storage.datadir import read_previous_secret, read_secret
+from exness.storage.datadir import has_secret, read_previous_secret, read_secret
 from exness.storage.sqlite import Storage
 from exness.web.http.access_log import AccessLog
 from exness.web.http.browser_rules import BrowserRules
@@ -60,10 +60,11 @@ class StartError(OperatorError):
     """The exchange can't start."""
 
 
-def make_sessions(config: Config, clock: WallClock) -> Sessions:
+def make_sessions(config: Config, clock: WallClock, keys: ApiKeys | None = None) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
     auth, (secret, *previous) = config.auth, auth_secrets(config)
-    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
+    days, remembered = auth.session_days, auth.session_cache
+    return Sessions(secret, clock, days=days, remembered=remembered, previous=previous, keys=keys)
 
 
 def make_keys(config: Config, store: AuthStore, clock: WallClock) -> ApiKeys:
@@ -78,6 +79,12 @@ def auth_secrets(config: Config) -> list[bytes]:
     secret = auth.secret.encode() or read_secret(data_dir)
     before = auth.previous_secret.encode() or read_previous_secret(data_dir)
     return [secret, before] if before else [secret]
+
+
+def auth_secrets_there(config: Config) -> list[bytes]:
+    """The same, and none is made: without one the list is empty. Raises StorageError."""
+    is_there = config.auth.secret or has_secret(config.storage.data_dir)
+    return auth_secrets(config) if is_there else []
 
 
 def make_mailer(config: Config) -> Mailer:
@@ -243,8 +250,9 @@ def make_services(
     beside: Beside,
 ) -> Services:
     """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
-    server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
-    keys, requests = make_keys(config, store, clock), RequestMeter()
+    server, security_log, requests = config.server, SecurityLog(), RequestMeter()
+    keys = make_keys(config, store, clock)
+    sessions = make_sessions(config, clock, keys)
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
         connections=server.max_connections,

@@ -60,16 +60,16 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _reader(kind: type[T]) -> Callable[[bytes], T]:
+def reader(kind: type[T]) -> Callable[[bytes], T]:
     return msgspec.json.Decoder(kind).decode
 
 
 # --- trades -------------------------------------------------------------------------------------------------------
 
-_created = _reader(answers.TradeCreated)
-_closed = _reader(answers.TradeClosed)
-_open = _reader(answers.OpenTrades)
-_history = _reader(answers.History)
+_created = reader(answers.TradeCreated)
+_closed = reader(answers.TradeClosed)
+_open = reader(answers.OpenTrades)
+_history = reader(answers.History)
 
 
 def new_client_order_id() -> str:
@@ -143,8 +143,8 @@ def history(
         "tradeType": trade_type,
         "profitable": _truth(profitable),
         "liquidated": _truth(liquidated),
-        "fromDate": _date(from_date),
-        "toDate": _date(to_date),
+        "fromDate": date_out(from_date),
+        "toDate": date_out(to_date),
         "limit": limit,
         "offset": offset,
         "sortBy": sort_by,
@@ -157,7 +157,7 @@ def _truth(value: bool | None) -> str | None:
     return None if value is None else str(value).lower()
 
 
-def _date(value: datetime | str | None) -> str | None:
+def date_out(value: datetime | str | None) -> str | None:
     """A time without a zone is UTC, as in the exchange's own dates."""
     if not isinstance(value, datetime):
         return value
@@ -166,13 +166,13 @@ def _date(value: datetime | str | None) -> str | None:
 
 # --- money and the market -----------------------------------------------------------------------------------------
 
-_balances = _reader(dict[str, answers.AssetBalance])
-_balance_usd = _reader(answers.UsdBalance)
-_account = _reader(answers.Account)
-_assets = _reader(answers.SupportedAssets)
-_prices = _reader(dict[str, answers.Price])
-_price = _reader(answers.Price)
-_klines = _reader(list[answers.Kline])
+_balances = reader(dict[str, answers.AssetBalance])
+_balance_usd = reader(answers.UsdBalance)
+_account = reader(answers.Account)
+_assets = reader(answers.SupportedAssets)
+_prices = reader(dict[str, answers.Price])
+_price = reader(answers.Price)
+_klines = reader(list[answers.Kline])
 
 
 def balance() -> Call[dict[str, answers.AssetBalance]]:
@@ -230,10 +230,10 @@ def _seconds(value: datetime | int | None) -> int | None:
 
 # --- sessions and probes ------------------------------------------------------------------------------------------
 
-_message = _reader(answers.Message)
-_signed_in = _reader(answers.SignedIn)
-_health = _reader(answers.Health)
-_ready = _reader(answers.Readiness)
+_message = reader(answers.Message)
+_signed_in = reader(answers.SignedIn)
+_health = reader(answers.Health)
+_ready = reader(answers.Readiness)
 
 
 def signup(email: str) -> Call[answers.Message]:
@@ -275,14 +275,14 @@ def readyz() -> Call[answers.Readiness]:
 # --- dev control --------------------------------------------------------------------------------------------------
 
 DEV = f"{API}/dev"
-_price_set = _reader(answers.PriceSet)
-_script_set = _reader(answers.ScriptSet)
-_clock = _reader(answers.Clock)
-_clock_set = _reader(answers.ClockSet)
-_deposited = _reader(answers.Deposited)
-_books = _reader(answers.Books)
-_faults = _reader(answers.Faults)
-_reset = _reader(answers.Reset)
+_price_set = reader(answers.PriceSet)
+_script_set = reader(answers.ScriptSet)
+_clock = reader(answers.Clock)
+_clock_set = reader(answers.ClockSet)
+_deposited = reader(answers.Deposited)
+_books = reader(answers.Books)
+_faults = reader(answers.Faults)
+_reset = reader(answers.Reset)
 
 
 def dev_set_price(

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from exness import __version__
-from exness.client import calls
+from exness.client import calls, keys
 from exness.client.answers import Health
 from exness.client.calls import Call
 from exness.client.errors import (
@@ -238,6 +238,9 @@ class Client(Base):
     signin = _Now(calls.signin)
     signin_post = _Now(calls.signin_post)
     logout = _Now(calls.logout)
+    create_api_key = _Now(keys.create_api_key)
+    api_keys = _Now(keys.api_keys)
+    revoke_api_key = _Now(keys.revoke_api_key)
     healthz = _Now(calls.healthz)
     readyz = _Now(calls.readyz)
     dev_set_price = _Now(calls.dev_set_price)
@@ -304,6 +307,9 @@ class AsyncClient(Base):
     signin = _Awaited(calls.signin)
     signin_post = _Awaited(calls.signin_post)
     logout = _Awaited(calls.logout)
+    create_api_key = _Awaited(keys.create_api_key)
+    api_keys = _Awaited(keys.api_keys)
+    revoke_api_key = _Awaited(keys.revoke_api_key)
     healthz = _Awaited(calls.healthz)
     readyz = _Awaited(calls.readyz)
     dev_set_price = _Awaited(calls.dev_set_price)

@@ -54,8 +54,9 @@ NEW_ISSUER = "UPDATE issuer SET id = lower(hex(randomblob(16)))"
 VOID_ALL_LINKS = "DELETE FROM links"
 KEY_COLUMNS = "key, email, name, scopes, created_at, expires_at, sealed"
 INSERT_KEY = f"INSERT INTO api_keys ({KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # nosec B608
-SELECT_KEYS = f"SELECT {KEY_COLUMNS} FROM api_keys"  # nosec B608
+SELECT_KEYS = f"SELECT {KEY_COLUMNS} FROM api_keys ORDER BY rowid"  # nosec B608
 DELETE_KEY = "DELETE FROM api_keys WHERE key = ? AND email = ?"
+HAS_KEYS = "SELECT count(*) FROM {}sqlite_schema WHERE type = 'table' AND name = 'api_keys'"
 DELETE_ALL_KEYS = "DELETE FROM api_keys"
 DROP_EXPIRED_KEYS = "DELETE FROM api_keys WHERE email = ? AND expires_at <= ?"
 DROP_ALL_EXPIRED_KEYS = "DELETE FROM api_keys WHERE expires_at <= ?"
@@ -88,6 +89,38 @@ def end_everything(data_dir: Path) -> None:
             with transaction(connection):
                 connection.execute(NEW_ISSUER)
                 connection.execute(VOID_ALL_LINKS)
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+
+
+def copy_keys(data_dir: Path, copy: sqlite3.Connection) -> None:
+    """Put the API keys of a data directory into a backup, which has none yet. Raises sqlite3.Error."""
+    path = data_dir.absolute() / AUTH_DB
+    if not path.exists():
+        return
+    copy.execute("ATTACH DATABASE ? AS auth", (f"{path.as_uri()}?mode=ro",))
+    if copy.execute(HAS_KEYS.format("auth.")).fetchone()[0]:
+        copy.execute(f"CREATE TABLE api_keys AS SELECT {KEY_COLUMNS} FROM auth.api_keys ORDER BY rowid")  # nosec B608
+
+
+def keys_in(backup: sqlite3.Connection) -> list[StoredKey]:
+    """The API keys of a backup; of one that an older version made, none."""
+    if not backup.execute(HAS_KEYS.format("")).fetchone()[0]:
+        return []
+    return _api_keys(backup)
+
+
+def replace_keys(data_dir: Path, keys: Sequence[StoredKey]) -> None:
+    """Have these API keys and no others in a data directory. Raises StorageError."""
+    path = data_dir.absolute() / AUTH_DB
+    if not keys and not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            prepare(connection, path, AUTH)
+            with transaction(connection):
+                connection.execute(DELETE_ALL_KEYS)
+                connection.executemany(INSERT_KEY, map(msgspec.structs.astuple, keys))
     except sqlite3.Error as error:
         raise explain(path, error) from error
 

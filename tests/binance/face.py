@@ -35,7 +35,7 @@ class Bot:
 
     @property
     def now_ms(self) -> int:
-        return self.app.wall.now // 1000
+        return self.app.services.wall.wall_us() // 1000
 
     def signed(self, params: Mapping[str, object]) -> str:
         """A query string with timestamp and signature."""

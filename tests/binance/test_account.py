@@ -1,6 +1,7 @@
 """web/fapi/account.py, settings.py, past.py, general.py: what an account has, how it is set, what happened to it."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from msgspec.structs import replace
 from exness.core.rates import Rates, Residual, Tier
 from tests.binance.face import Bot, assert_failed, bot, face
 from tests.binance.shapes import are_decimals, has_shape
-from tests.support.app import App, unchanged
+from tests.support.app import App, Stores, unchanged
 from tests.support.books import SOL, make_rules
 
 SUMS = (
@@ -399,3 +400,39 @@ async def test_income_adds_up_to_the_wallet(app: App) -> None:
 async def test_an_account_without_a_past_has_an_empty_one(ann: Bot, path: str) -> None:
     rows = await ann.get(f"/fapi/v1/{path}", **SOLD)
     assert rows == []
+
+
+async def test_after_a_restart_all_that_waits_has_the_numbers_and_names_of_before(tmp_path: Path) -> None:
+    asked = ("openOrders", "openAlgoOrders", "allOrders", "userTrades", "income", "allAlgoOrders")
+
+    async def seen(bot: Bot) -> list[Any]:
+        return [await bot.get(f"/fapi/v1/{each}", **SOLD) for each in asked]
+
+    async with Stores.sqlite(tmp_path) as stores, face(stores=stores) as app:
+        ann = await bot(app, "ann")
+        await ann.order(quantity=3)
+        await ann.order(type="LIMIT", timeInForce="GTX", price=190, newClientOrderId="mine")
+        stop = {"symbol": "SOLUSDC", "side": "SELL", "algoType": "CONDITIONAL", "quantity": 1, "reduceOnly": "true"}
+        await ann.post("/fapi/v1/algoOrder", **stop, type="STOP", triggerPrice=195, price=194)
+        await ann.post("/fapi/v1/algoOrder", **stop, type="TRAILING_STOP_MARKET", callbackRate=5)
+        before = await seen(ann)
+        clock = app.clock
+    async with Stores.sqlite(tmp_path) as stores, face(stores=stores, clock=clock) as app:
+        ann = await bot(app, "ann")
+        assert await seen(ann) == before
+        assert [len(each) for each in before] == [1, 2, 2, 1, 0, 2]
+        again = {"side": "BUY", "type": "MARKET", "quantity": 1, "newClientOrderId": "mine"}
+        answer = await ann.ask("POST", "/fapi/v1/order", **SOLD, **again)
+        assert_failed(answer, -4116)
+
+
+async def test_too_long_a_past_is_refused_and_not_worked_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("exness.storage.history.LOOKED_AT", 3)
+    async with Stores.sqlite(tmp_path) as stores, face(stores=stores) as app:
+        ann = await bot(app, "ann")
+        for _ in range(5):
+            await ann.order(quantity=1)
+        for path in ("userTrades", "allOrders", "income", "allAlgoOrders", "forceOrders", "positionMargin/history"):
+            answer = await ann.ask("GET", f"/fapi/v1/{path}", **SOLD)
+            assert_failed(answer, -1130, "Data sent for parameter 'startTime' is not valid.")
+        assert len(await ann.get("/fapi/v1/userTrades", **SOLD, limit=3)) == 3

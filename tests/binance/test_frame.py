@@ -1,8 +1,10 @@
 """web/fapi: how requests are read, signed, counted and refused, whatever is asked."""
 
 from pathlib import Path
+from random import Random
 from urllib.parse import quote_plus
 
+import aiohttp
 import pytest
 
 from exness.core.instruments import Asset
@@ -15,6 +17,7 @@ from exness.web.fapi.frame import Row, Security
 from exness.web.fapi.params import Params, params_of, trimmed
 from exness.web.http.errors import ApiError, OutcomeUnknown
 from exness.web.http.rate_limits import Blocked, TooManyOrders
+from exness.web.services import Dev
 from tests.binance.face import FORM, KEY_HEADER, Bot, assert_failed, bot, face, signature, stranger
 from tests.support.app import App, assert_error, rate_limits, unchanged
 
@@ -303,3 +306,99 @@ async def test_a_key_that_may_only_read_changes_nothing(row: Row) -> None:
         await eve.get(SIGNED)
         with unchanged(app):
             assert_failed(await eve.ask(method, path, symbol="SOLUSDC"), -2015, status=401)
+
+
+WILD = (
+    "",
+    "0",
+    "-1",
+    "1e400",
+    "1e-400",
+    "NaN",
+    "true",
+    "[]",
+    '{"a":1}',
+    "99999999999999999999",
+    "9223372036854775807",
+    "ä",
+    "\x00",
+    "SOLUSDC",
+    "a" * 1000,
+)
+NAMES = (
+    "symbol",
+    "side",
+    "type",
+    "timeInForce",
+    "quantity",
+    "price",
+    "orderId",
+    "origClientOrderId",
+    "algoId",
+    "clientAlgoId",
+    "algoType",
+    "triggerPrice",
+    "amount",
+    "leverage",
+    "marginType",
+    "limit",
+    "startTime",
+    "endTime",
+    "fromId",
+    "incomeType",
+    "batchOrders",
+    "orderIdList",
+    "callbackRate",
+    "goodTillDate",
+    "countdownTime",
+    "dualSidePosition",
+    "newOrderRespType",
+    "reduceOnly",
+    "closePosition",
+    "autoCloseType",
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_asked_is_answered_and_never_by_a_bug(seed: int) -> None:
+    rng = Random(seed)
+    good = {"symbol": "SOLUSDC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "190"}
+    async with face() as app:
+        ann = await bot(app, "ann")
+        for row in ROWS:
+            for _ in range(4):
+                wild = {name: rng.choice(WILD) for name in rng.sample(NAMES, rng.randint(1, 6))}
+                answer = await ann.ask(row.method, row.path, **(good | wild if rng.random() < 0.7 else wild))
+                assert answer.status < 500, (row.method, row.path, wild, answer.raw)
+                if answer.status != 200:
+                    assert answer.body.keys() == {"code", "msg"}
+
+
+# --- faults ---------------------------------------------------------------------------------------------------------
+
+
+async def test_faults_strike_the_face_and_its_accounts_too() -> None:
+    async with face(dev=Dev()) as app:
+        ann, bob = await bot(app, "ann"), await bot(app, "bob")
+        rules = [
+            {"on": f"GET {SIGNED}", "do": "status", "status": 503, "every": 1, "email": ann.key.email},
+            {"on": "POST /fapi/v1/order", "do": "twice", "nth": 1},
+        ]
+        answer = await app.request("PUT", "/dev/faults", body={"rules": rules})
+        assert answer.status == 200, answer
+        assert_failed(await ann.ask("GET", SIGNED), -1008, status=503)
+        assert (await bob.ask("GET", SIGNED)).status == 200
+        await bob.order(newClientOrderId="once")
+        (position,) = await bob.get("/fapi/v3/positionRisk")
+        assert position["positionAmt"] == "2.000", "a client order id is free again once the order is filled"
+
+
+async def test_an_order_that_no_answer_came_to_is_found_by_its_client_id() -> None:
+    async with face(dev=Dev()) as app:
+        ann = await bot(app, "ann")
+        rules = [{"on": "POST /fapi/v1/order", "do": "cut_after", "nth": 1}]
+        assert (await app.request("PUT", "/dev/faults", body={"rules": rules})).status == 200
+        with pytest.raises(aiohttp.ClientError):
+            await ann.order(newClientOrderId="lost")
+        found = await ann.get("/fapi/v1/order", symbol="SOLUSDC", origClientOrderId="lost")
+        assert (found["status"], found["executedQty"]) == ("FILLED", "1.000")

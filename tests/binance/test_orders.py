@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from exness.core.instruments import Execution
 from tests.binance.face import FAPI, Bot, assert_failed, bot, face
 from tests.binance.shapes import are_decimals, has_shape
 from tests.support.app import App, rate_limits, unchanged
-from tests.support.books import SOL
+from tests.support.books import SOL, make_rules
 from tests.support.waiting import until
 
 ORDER, ALGO = "/fapi/v1/order", "/fapi/v1/algoOrder"
@@ -163,6 +164,7 @@ async def test_times_in_force_are_kept_or_refused(app: App, ann: Bot) -> None:
     assert (dated["timeInForce"], dated["goodTillDate"]) == ("GTD", till)
     await refused(ann, -5040, type="LIMIT", timeInForce="GTD", price=190, goodTillDate=till - 101_000)
     await refused(ann, -1102, type="LIMIT", timeInForce="GTD", price=190)
+    await refused(ann, -1130, type="LIMIT", timeInForce="GTD", price=190, goodTillDate=2**63 - 1)
     app.clock.advance(701)
     await app.quote(SOL, "200")
     assert (await ann.get(ORDER, symbol="SOLUSDC", orderId=dated["orderId"]))["status"] == "EXPIRED"
@@ -458,3 +460,16 @@ async def test_too_many_orders_are_refused_by_kind(ann: Bot) -> None:
         quantity="0.1",
         reduceOnly="true",
     )
+
+
+async def test_limits_and_liquidation_have_their_codes() -> None:
+    rules = replace(make_rules(execution=Execution.TOUCH), max_open_orders_per_account=1, max_open_trades_per_account=1)
+    async with face(rules=rules) as app:
+        ann = await bot(app, "ann")
+        await ann.order(price=190, **LIMIT)
+        await refused(ann, -2025, "Reach max open order limit.", price=190, **LIMIT)
+        await ann.post("/fapi/v1/leverage", symbol="SOLUSDC", leverage=100)
+        await app.quote(SOL, "190.5", "209.5")
+        await refused(ann, -2023, "User in liquidation mode now.")
+        await ann.order(symbol="ETHUSDC", quantity="0.1")
+        await refused(ann, -2027, symbol="BTCUSDC", quantity="0.01")

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from exness.client import AsyncClient, Client, answers, calls
+from exness.client import AsyncClient, Client, answers, calls, keys
 from exness.client.errors import BY_CODE
 from exness.web.app import endpoints_of
 from exness.web.dev import faults
 from exness.web.dev import models as dev
 from exness.web.http.faults import RuleCount
 from exness.web.stream.protocol import STREAM_ERRORS, StreamError
-from exness.web.v1 import account_frames, health, trade_models
+from exness.web.v1 import account_frames, health, key_models, trade_models
 from exness.web.v1 import models as v1
 from exness.web.v1.errors import ERRORS
 from tests.support.app import API, ENDPOINTS
@@ -42,6 +42,10 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Kline, v1.KlineRow),
     (answers.Message, v1.MessageAnswer),
     (answers.SignedIn, v1.SignedInAnswer),
+    (answers.Key, key_models.KeyRow),
+    (answers.KeyCreated, key_models.KeyCreated),
+    (answers.Keys, key_models.KeysAnswer),
+    (answers.KeyRevoked, key_models.KeyRevoked),
     (answers.Health, health.Health),
     (answers.Readiness, health.Readiness),
     (answers.PriceSet, dev.PriceSetAnswer),
@@ -136,15 +140,21 @@ SAMPLES: dict[str, Any] = {
     "rules": [],
     "mid": 1,
     "step": 1,
+    "name": "bot",
+    "key": "k",
 }
 
 
+HELPERS = {"new_client_order_id", "reader", "date_out"}
+
+
 def functions() -> dict[str, Callable[..., calls.Call[Any]]]:
-    """Every function of calls.py that makes a call."""
+    """Every function of calls.py and keys.py that makes a call."""
     return {
         name: function
-        for name, function in inspect.getmembers(calls, inspect.isfunction)
-        if function.__module__ == calls.__name__ and not name.startswith("_") and name != "new_client_order_id"
+        for module in (calls, keys)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_") and name not in HELPERS
     }
 
 
@@ -170,7 +180,7 @@ def test_a_client_has_a_method_for_every_call_under_its_name(client: type) -> No
 
 def test_what_would_be_done_twice_is_not_asked_again() -> None:
     once = {name for name, function in functions().items() if not called(function).again}
-    assert once == {"signin_post", "dev_deposit", "dev_script", "dev_set_clock"}
+    assert once == {"signin_post", "create_api_key", "dev_deposit", "dev_script", "dev_set_clock"}
     assert calls.dev_set_clock(paused=True).again
 
 

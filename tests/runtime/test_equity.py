@@ -77,7 +77,7 @@ def equity_of(account: Account, at: int, closes: dict[Asset, int]) -> EquityRow:
     return EquityRow(at, free + locked + reserved + unrealized, free, locked, reserved, unrealized)
 
 
-@pytest.mark.parametrize("seed", range(1, 7))  # that of 0 ends with a reset
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])  # that of 0 ends with a reset
 def test_the_curve_is_the_state_of_each_moment_at_the_last_close_before_it(seed: int) -> None:
     told = story(seed)[0]
     records = of_today(told)

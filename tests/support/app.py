@@ -422,8 +422,8 @@ async def running_app(
     )
     writer, sequencer, projector, flush = parts.writer, parts.sequencer, parts.projector, parts.flush
     mailbox, auth = MailBox(), auth or MemoryAuth()
-    sessions = Sessions(SECRET, wall, days=7, remembered=100)
     keys = ApiKeys(auth, wall, Sealer([SECRET]))
+    sessions = Sessions(SECRET, wall, days=7, remembered=100, keys=keys)
     revocations = RevocationWatch(auth, sessions, keys, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
     defaults: dict[str, Any] = {

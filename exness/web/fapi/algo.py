@@ -4,11 +4,12 @@ from typing import Any
 
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
-from exness.runtime.ports.tables import NetOrderQuery
+from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery
 from exness.web.fapi.errors import Code, FapiError, refused
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.orders import ALL_CANCELLED, end_all, ended, waiting_orders
-from exness.web.fapi.params import missing
+from exness.web.fapi.params import invalid, missing
+from exness.web.fapi.past import times_asked
 from exness.web.fapi.shown import algo_object, of_records, of_row
 from exness.web.fapi.symbols import market_if_named, market_of
 from exness.web.fapi.wishes import algo_asked
@@ -58,19 +59,22 @@ async def list_open(ask: Ask) -> Any:
 async def list_all(ask: Ask) -> Any:
     """GET allAlgoOrders: of one symbol and any time."""
     market, params = market_of(ask), ask.params
-    first, start = params.integer("algoId"), params.integer("startTime")
-    end = params.integer("endTime")
+    first, times = params.integer("algoId"), times_asked(params)
     query = NetOrderQuery(
         ask.account,
         True,
         market.asset,
         first=first or 0,
-        start=None if start is None else start * 1000,
-        end=None if end is None else end * 1000 + 999,
+        start=times.start,
+        end=times.end,
         limit=params.limit(500, MOST_LISTED),
-        newest=first is None and start is None,
+        newest=first is None and not times.oldest_first,
     )
-    return [algo_object(of_row(row, market)) for row in await ask.exchange.net_orders(query)]
+    try:
+        rows = await ask.exchange.net_orders(query)
+    except HistoryTooLong:
+        raise invalid("startTime") from None
+    return [algo_object(of_row(row, market)) for row in rows]
 
 
 async def cancel_all(ask: Ask) -> Any:

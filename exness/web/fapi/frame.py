@@ -17,7 +17,7 @@ from exness.web.fapi.params import Params
 from exness.web.fapi.signing import check_signature, check_time
 from exness.web.http.endpoint import Auth, Endpoint
 from exness.web.http.errors import ApiError
-from exness.web.http.request import REQUEST_STATE, RequestState, read_body
+from exness.web.http.request import REQUEST_STATE, RequestState, received_body
 from exness.web.http.response import answer
 from exness.web.http.weights import Budget, Weight
 from exness.web.services import Fapi, Services, services_of
@@ -122,7 +122,7 @@ def _used(state: RequestState) -> dict[str, str]:
 
 async def _asked(request: web.Request, security: Security) -> Ask:
     query = request.raw_path.partition("?")[2]
-    raw = await read_body(request, None) if request.body_exists else b""
+    raw = await received_body(request) if request.body_exists else b""
     body = raw.decode(errors="surrogateescape")
     ask = Ask(request, Params.read(query, body))
     if security is Security.NONE:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from typing import TypeVar, cast
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -10,7 +10,7 @@ from exness.core.money import AmountError, TooLarge, format_scaled, parse_scaled
 from exness.web.fapi.errors import Code, FapiError
 
 MOST_PARAMETERS = 200
-MOST_INTEGER = 2**63 - 1
+MOST_INTEGER = 10**18 - 1
 _MOST_PLACES = 18
 _BOOLEANS = {"true": True, "false": False}
 _NOTHING = {"", "null"}
@@ -30,12 +30,17 @@ class Params:
     def read(cls, query: str, body: str) -> "Params":
         """Of a parameter that is sent twice, the first counts, and the query before the body."""
         given: dict[str, str] = {}
-        try:
-            for part in (query, body):
-                for name, value in parse_qsl(part, keep_blank_values=True, max_num_fields=MOST_PARAMETERS):
-                    given.setdefault(name, value)
-        except ValueError:
-            raise FapiError(Code.TOO_MANY_PARAMETERS) from None
+        for part in (query, body):  # by hand: parse_qsl takes 13 us for an order instead of 4
+            if not part:
+                continue
+            if part.count("&") >= MOST_PARAMETERS:
+                raise FapiError(Code.TOO_MANY_PARAMETERS)
+            encoded = "%" in part or "+" in part
+            for pair in part.split("&"):
+                name, _, value = pair.partition("=")
+                if encoded:
+                    name, value = unquote_plus(name), unquote_plus(value)
+                given.setdefault(name, value)
         return cls(given)
 
     def text(self, name: str) -> str | None:
@@ -55,6 +60,8 @@ class Params:
             return None
         try:
             value = parse_scaled(text, 0)
+        except TooLarge:
+            raise invalid(name) from None
         except AmountError:
             raise missing(name) from None
         if not least <= value <= most:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from exness.core.events import (
-    AccountEvent,
     CloseReason,
     OrderAmended,
     OrderEnded,
@@ -329,12 +328,6 @@ def _of_net(record: Record) -> tuple[Asset | None, bool]:
             return asset, side is not None
         case _:
             return None, False
-
-
-def wallet_change(event: AccountEvent, seq: int = 1) -> int:
-    """What an event moves of the wallet, in micro-USDC: the sum of its rows."""
-    _, is_net = _of_net(Record(seq, 0, event))
-    return sum(amount for reason, amount in entries(event) if not is_net or reason in OF_REASONS)
 
 
 async def margin_history(ask: Ask) -> Any:

@@ -28,6 +28,8 @@ CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAI
 _TO_THE_MARKET = ("STOP_MARKET", "TAKE_PROFIT_MARKET")
 _CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}", re.ASCII)
 _LEAST_AHEAD_MS = 600_000
+LATEST_MS = 253_402_300_799_000
+"""The end of the year 9999, as Binance has it."""
 LEAST_CALLBACK, MOST_CALLBACK = 10, 1000
 """Of trailing stops, in hundredths of a percent."""
 _RESULTS = ("ACK", "RESULT")
@@ -146,7 +148,7 @@ def good_till(ask: Ask, params: Params, lives: str) -> int | None:
     """When it expires, in microseconds of the exchange's time."""
     if lives != "GTD":
         return None
-    good_till_ms = params.need_integer("goodTillDate")
+    good_till_ms = params.need_integer("goodTillDate", most=LATEST_MS)
     if good_till_ms <= ask.now_ms + _LEAST_AHEAD_MS:
         raise FapiError(Code.BAD_GOOD_TILL_DATE)
     return good_till_ms * 1000

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from exness.access.sessions import Session
 from exness.runtime.inbox import Busy
 from exness.web.http.errors import ErrorRenderer
-from exness.web.http.weights import OTHER, Weight
+from exness.web.http.weights import OTHER, Budget, Weight
 
 GET, POST, PUT, DELETE = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE
 JSON_TYPE = "application/json"
@@ -27,9 +27,9 @@ class Auth(StrEnum):
     NONE = "none"
     """Anybody."""
     SESSION = "session"
-    """Who is signed in."""
-    KEY = "key"
-    """Who has an API key."""
+    """Who is signed in; no API key."""
+    KEY = "session or key"
+    """Who is signed in, or has an API key: what is of the budget for trading asks for one that may trade."""
     DEV = "dev"
     """Programs on this machine, where dev control is on."""
 
@@ -93,8 +93,10 @@ class Endpoint:
         codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, self.errors)}
         if self.method == POST:
             codes.add("forbidden_origin")
-        if self.auth is Auth.SESSION:
+        if self.auth in (Auth.SESSION, Auth.KEY):
             codes |= {"unauthorized", *map(str, BUSY)}
+        if self.auth is Auth.KEY and self.weight.budget is Budget.TRADE:
+            codes.add("key_not_allowed")
         if self.auth is Auth.DEV:
             codes |= {"local_only", "forbidden_origin"}
         if self.body is not None:

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from exness.access.sessions import Session, Sessions
 from exness.core.instruments import AccountId
 from exness.runtime.inbox import NotTaken
+from exness.web.http.browser_rules import API_KEY
 from exness.web.http.endpoint import ENDPOINTS
 from exness.web.http.errors import HTTP_ERRORS, ApiError
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
@@ -73,11 +74,12 @@ def _choose_protocol(request: web.Request, socket: web.WebSocketResponse) -> Non
 
 
 async def _session_of(request: web.Request) -> Session | None:
-    """The session that the request brings. A bad token is refused; a cookie that has ended is as good as none."""
+    """The session that the request brings. A bad token or key is refused; a cookie that has ended is as good as
+    none."""
     try:
         return await request.app[ENDPOINTS].dialect_of(request.path).session_of(request)
     except ApiError:
-        if hdrs.AUTHORIZATION in request.headers:
+        if hdrs.AUTHORIZATION in request.headers or API_KEY in request.headers:
             raise
         return None
 
