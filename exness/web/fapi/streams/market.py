@@ -6,7 +6,6 @@ name says, and hands the same bytes to all who do. What nobody follows costs not
 
 import asyncio
 import contextlib
-from itertools import chain
 
 import structlog
 
@@ -30,7 +29,10 @@ _OF_TRADES = frozenset({Kind.AGG_TRADE, Kind.TRADE})
 _NOT_SHOWN = _OF_TRADES | {Kind.DEPTH, Kind.FORCE_ORDER}
 """Streams that say nothing at the beginning: they tell of what happens, not of what there is."""
 
-Frame = tuple[Slot, bytes, bool]
+GATHER_S = 0.001
+"""Assets tick one right after the other: who waits so long tells of all of them in one write."""
+
+Frames = list[tuple[Slot, bytes]]
 
 
 class MarketStreams:
@@ -140,6 +142,7 @@ class MarketStreams:
         loop = asyncio.get_running_loop()
         while True:
             await self._wait()
+            await asyncio.sleep(GATHER_S)
             began_s = loop.time()
             self._observe()
             for channel in list(self._dirty):
@@ -181,21 +184,23 @@ class MarketStreams:
     async def _broadcast(self, channel: Channel, told: list[Told]) -> None:
         """Hand events to all who follow."""
         name = channel.topic.name
-        payloads = [((name, each.slot), encode(each.data), each.must_come) for each in told]
+        payloads = [((name, each.slot), encode(each.data)) for each in told]
         self.made += len(payloads)
-        plain = [(slot, text_frame(payload), kept) for slot, payload, kept in payloads] if channel.plain else []
-        marked = [(slot, wrapped(name, payload), kept) for slot, payload, kept in payloads] if channel.wrapped else []
-        readers = chain(((each, plain) for each in channel.plain), ((each, marked) for each in channel.wrapped))
-        for number, (subscriber, frames) in enumerate(tuple(readers), 1):
-            if name in subscriber.market:
-                _hand(subscriber, frames)
-            if number % SUBSCRIBERS_PER_TURN == 0:
-                await asyncio.sleep(0)
+        plain = [(slot, text_frame(payload)) for slot, payload in payloads] if channel.plain else []
+        marked = [(slot, wrapped(name, payload)) for slot, payload in payloads] if channel.wrapped else []
+        must_come = any(each.must_come for each in told)
+        for readers, frames in ((channel.plain, plain), (channel.wrapped, marked)):
+            whole = b"".join(frame for _, frame in frames)
+            for number, subscriber in enumerate(tuple(readers), 1):
+                if name in subscriber.market:
+                    _hand(subscriber, frames, whole, must_come=must_come)
+                if number % SUBSCRIBERS_PER_TURN == 0:
+                    await asyncio.sleep(0)
 
 
-def _hand(subscriber: Subscriber, frames: list[Frame]) -> None:
-    for slot, frame, must_come in frames:
-        if must_come:
-            subscriber.put(frame)
-        else:
-            subscriber.offer(((slot, frame),), frame)
+def _hand(subscriber: Subscriber, frames: Frames, whole: bytes, *, must_come: bool) -> None:
+    if not must_come:
+        subscriber.offer(frames, whole)
+        return
+    for _, frame in frames:
+        subscriber.put(frame)
