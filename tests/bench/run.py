@@ -31,6 +31,7 @@ MEASURES: dict[str, str] = {
     "ticks": "engine:measure_ticks",
     "feed": "feed:measure_feed",
     "stream": "stream:measure_stream",
+    "tickers": "tickers:measure_tickers",
     "reconnect": "reconnect:measure_reconnect",
     "cascade": "cascade:measure_cascade",
     "stall": "snapshot:measure_stall",

@@ -223,6 +223,7 @@ EXPECTED = {
     "ticks": {"ticks.200", "ticks.400", "liquidations.1", "liquidations.5"},
     "feed": {"feed"},
     "stream": {"stream.p99", "stream.p99_ms"},
+    "tickers": {"tickers.p99_ms"},
     "reconnect": {"reconnect.served", "reconnect.orders"},
     "cascade": {"cascade.durable", "cascade.hold"},
     "stall": {"stall.200", "stall.400"},
@@ -233,7 +234,7 @@ EXPECTED = {
 }
 
 
-SLOW = {"trades", "reads", "reconnect", "cascade", "stall", "recovery", "memory", "day", "testing"}
+SLOW = {"trades", "reads", "tickers", "reconnect", "cascade", "stall", "recovery", "memory", "day", "testing"}
 """They start several processes."""
 
 

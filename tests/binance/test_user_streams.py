@@ -434,3 +434,30 @@ async def test_a_name_that_is_no_listen_key_is_passed_over(app: App, name: str) 
 
 def test_an_event_is_named_by_what_it_is() -> None:
     assert named({"e": "TRADE_LITE"}) == "TRADE_LITE"
+
+
+# --- over the wire --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/ws/{}", "/private/ws/{}", "/private/ws?listenKey={}", "/ws?listenKey={}"])
+async def test_a_socket_hears_by_its_path(app: App, ann: Bot, path: str) -> None:
+    assert app.http is not None
+    async with app.http.ws_connect(app.url + path.format(await listen_key_of(ann))) as socket:
+        await until(lambda: streams_of(app)._accounts, "for the socket to listen")
+        await ann.order()
+        assert [named(await socket.receive_json(timeout=5)) for _ in OPENED] == list(OPENED)
+    await until(lambda: not streams_of(app)._accounts, "for it to have left")
+
+
+async def test_a_listen_key_is_subscribed_like_a_stream_and_names_it_on_stream(app: App, ann: Bot) -> None:
+    assert app.http is not None
+    name = await listen_key_of(ann)
+    async with app.http.ws_connect(app.url + "/private/stream") as socket:
+        await socket.send_json({"method": "SUBSCRIBE", "params": [name], "id": 0})
+        assert await socket.receive_json(timeout=5) == {"result": None, "id": 0}
+        await ann.order()
+        heard = [await socket.receive_json(timeout=5) for _ in OPENED]
+        assert [(each["stream"], named(each)) for each in heard] == [(name, each) for each in OPENED]
+        await socket.send_json({"method": "UNSUBSCRIBE", "params": [name], "id": "x"})
+        assert await socket.receive_json(timeout=5) == {"result": None, "id": "x"}
+        assert streams_of(app)._accounts == {}

@@ -68,6 +68,8 @@ class Endpoint:
     """Asked so often that it goes past aiohttp's router (5 us a request): its handler has no `match_info`, no `app`."""
     policy: str = ""
     """Its Content-Security-Policy, where that of every answer does not do."""
+    tail: bool = False
+    """Its last parameter takes all that is left of the path, slashes too."""
     tag: str = ""
     """The name of its table, once it is mounted."""
 
@@ -79,6 +81,11 @@ class Endpoint:
     def parameters(self) -> list[str]:
         """The names of what its path leaves open, in their order."""
         return _PARAMETER.findall(self.path)
+
+    @property
+    def route(self) -> str:
+        """Its path as the router has it."""
+        return f"{self.path.removesuffix('}')}:.*}}" if self.tail else self.path
 
     @property
     def error_codes(self) -> frozenset[str]:

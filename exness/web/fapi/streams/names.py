@@ -1,7 +1,7 @@
 """The names of market streams, and how often each is told. A name that is none of them is no error: nothing is told of
 it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -61,7 +61,7 @@ class Names:
     def topic(self, name: str) -> Topic | None:
         return self._topics.get(name)
 
-    def __iter__(self) -> Iterable[str]:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._topics)
 
 
