@@ -89,6 +89,30 @@ def _token_takes(parser: argparse.ArgumentParser) -> None:
     _data_dir_takes(parser)
 
 
+def _key_takes(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION", dest="action")
+    create = kinds.add_parser("create", help="make one; prints a line of JSON with key and secret", allow_abbrev=False)
+    create.add_argument("email", metavar="EMAIL")
+    create.add_argument("--name", metavar="NAME", default="command line", help="what it is called in lists")
+    create.add_argument("--read-only", action="store_true", help="it may not trade")
+    create.add_argument("--days", metavar="N", type=_days, help="how long it is good (default: it has no end)")
+    listed = kinds.add_parser("list", help="print those of an address, a line of JSON each", allow_abbrev=False)
+    listed.add_argument("email", metavar="EMAIL")
+    revoke = kinds.add_parser("revoke", help="end one, in a running server too", allow_abbrev=False)
+    revoke.add_argument("email", metavar="EMAIL")
+    revoke.add_argument("key", metavar="KEY")
+    for each in (create, listed, revoke):
+        _data_dir_takes(each)
+
+
+def _days(text: str) -> int:
+    from exness.access.api_keys import LONGEST_LIFE_DAYS
+
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_LIFE_DAYS:
+        raise argparse.ArgumentTypeError(f"a key is good for 1 to {LONGEST_LIFE_DAYS} days, not {text!r}")
+    return int(text)
+
+
 def _open_takes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("email", metavar="EMAIL", nargs="?", help="who to sign in (default you@example.com)")
     parser.add_argument("--no-browser", action="store_true", help="print the link only")
@@ -235,6 +259,24 @@ def _token(options: argparse.Namespace) -> int:
     return 0
 
 
+def _key(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from exness.access.emails import AddressError, normalised
+    from exness.app import keys
+
+    try:
+        email = normalised(options.email)
+    except AddressError as error:
+        return fail(f"{options.email[:100]!r}: {error}", code=2)
+    match options.action:
+        case "create":
+            return keys.create(config, email, options.name, read_only=options.read_only, days=options.days)
+        case "list":
+            return keys.list_all(config, email)
+        case _:
+            return keys.revoke(config, email, options.key)
+
+
 def _open(options: argparse.Namespace) -> int:
     import webbrowser
 
@@ -258,6 +300,13 @@ def _open(options: argparse.Namespace) -> int:
     if not options.no_browser and not webbrowser.open(link):
         warn("no browser could be opened: open the link yourself")
     return code
+
+
+def _restore(options: argparse.Namespace) -> int:
+    config = _load(options)
+    from exness.app.build import auth_secrets_there
+
+    return upkeep.restore(config.storage.data_dir, options.file, auth_secrets_there(config))
 
 
 def _data_dir(options: argparse.Namespace) -> Path:
@@ -289,6 +338,14 @@ COMMANDS = (
         "Prints a session token, for REST clients and scripts. Its account is made at its first use.",
     ),
     Command(
+        "key",
+        _key,
+        "make, list and revoke API keys",
+        _key_takes,
+        "API keys are for programs: they sign requests of this API and of the clients of other venues. A running "
+        "server learns of each at once. The account is made at a key's first use.",
+    ),
+    Command(
         "open",
         _open,
         "open the terminal of a running exchange in the browser, signed in",
@@ -312,7 +369,7 @@ COMMANDS = (
     ),
     Command(
         "restore",
-        lambda options: upkeep.restore(_data_dir(options), options.file),
+        _restore,
         "put a backup into an empty data directory",
         _file_takes("what `backup` made"),
         "Refuses a directory that is in use or holds an exchange.",

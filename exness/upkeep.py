@@ -3,7 +3,7 @@ code. They raise StorageError."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,13 +100,17 @@ def backup(data_dir: Path, file: Path) -> int:
     return 0
 
 
-def restore(data_dir: Path, file: Path) -> int:
-    """Put a backup into an empty data directory."""
+def restore(data_dir: Path, file: Path, auth_secrets: Sequence[bytes]) -> int:
+    """Put a backup into an empty data directory, with those API keys that the auth secrets open."""
     from exness.storage import backup as copies
 
-    copies.restore(file, data_dir)
+    keys = copies.restore(file, data_dir, auth_secrets)
     say(f"restored {file} to {data_dir}; check it with: python -m exness verify --data-dir {data_dir}")
     say("sessions and sign-in links from before the restore are ended: everyone signs in again")
+    if keys.kept:
+        say(f"{keys.kept:,} API keys are those of the backup, also if they were revoked since: see `exness key list`")
+    if keys.lost:
+        say(f"{keys.lost:,} API keys of the backup are lost: they need the auth secret of the exchange that made them")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What access needs from outside, as Protocols: mail, and a store of links and ended sessions."""
+"""What access needs from outside, as Protocols: mail, and a store of links, ended sessions and API keys."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -73,8 +73,25 @@ class Revocations(msgspec.Struct, frozen=True):
     addresses: dict[str, int] = {}
 
 
+class StoredKey(msgspec.Struct, frozen=True):
+    """An API key as it is kept: its secret only `sealed`. Times are microseconds; `expires_at` None: it has no end."""
+
+    key: str
+    email: str
+    name: str
+    scopes: str
+    """In their order, with commas."""
+    created_at: int
+    expires_at: int | None
+    sealed: bytes
+
+    def __repr__(self) -> str:
+        """Without the address: what has a repr ends up in a log."""
+        return f"StoredKey(key={self.key[:8]!r}..., <hidden>)"
+
+
 class AuthStore(Protocol):
-    """Mailed links and ended sessions, on disk. Other processes (the command line) write to it too.
+    """Mailed links, ended sessions and API keys, on disk. Other processes (the command line) write to it too.
 
     Times are microseconds of the wall clock. However wrong it is, no session that was ended is good again: a row that
     makes room takes every session of its time with it.
@@ -108,8 +125,27 @@ class AuthStore(Protocol):
         """What was ended after generation `after`."""
         ...
 
+    async def put_api_key(self, key: StoredKey, now: int, most: int) -> bool:
+        """Keep a key. Those of its address that have expired make room; False when the address has `most` that have
+        not, or there are too many of all: nothing is kept then. Durable when it returns, and every process is told."""
+        ...
+
+    async def remove_api_key(self, email: str, key: str) -> bool:
+        """Forget a key of an address; False when there is none such. Durable when it returns, and every process is
+        told."""
+        ...
+
+    async def reseal_api_key(self, key: StoredKey) -> None:
+        """Put the secret of a key that is kept as this one has it."""
+        ...
+
+    async def api_keys(self) -> list[StoredKey]:
+        """All of them, oldest first."""
+        ...
+
     def changed(self) -> bool:
-        """Whether another process ended sessions since `revocations` was asked last. Cheap: asked once per request."""
+        """Whether another process ended sessions, or anybody made or revoked a key, since `revocations` was asked last.
+        Cheap: asked once per request."""
         ...
 
 

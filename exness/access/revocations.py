@@ -1,8 +1,10 @@
-"""The one place that asks the store which sessions ended: for requests, for the stream, and before one is issued."""
+"""The one place that asks the store which sessions ended and which API keys there are: for requests, for the stream,
+and before a session is issued."""
 
 import asyncio
 import time
 
+from exness.access.api_keys import ApiKeys
 from exness.access.ports import AuthStore
 from exness.access.sessions import Session, Sessions
 from exness.runtime.clock import WallClock
@@ -12,18 +14,21 @@ LOOK_S = 0.01
 
 
 class RevocationWatch:
-    """Keeps `sessions` up to date with the store."""
+    """Keeps `sessions` and `keys` up to date with the store."""
 
-    def __init__(self, store: AuthStore, sessions: Sessions, clock: WallClock, *, look_s: float = LOOK_S) -> None:
+    def __init__(
+        self, store: AuthStore, sessions: Sessions, keys: ApiKeys, clock: WallClock, *, look_s: float = LOOK_S
+    ) -> None:
         self._store = store
         self._sessions = sessions
+        self._keys = keys
         self._clock = clock
         self._look_s = look_s
         self._next_s = 0.0
         self._reading = asyncio.Lock()
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        """Learn what another process ended. `at_once`: whenever it was looked last. Raises StorageError.
+        """Learn what another process ended or made. `at_once`: whenever it was looked last. Raises StorageError.
 
         Who comes while the store is read waits for it, to be judged by what it says.
         """
@@ -44,4 +49,6 @@ class RevocationWatch:
             await self._read()
 
     async def _read(self) -> None:
-        self._sessions.learn(await self._store.revocations(self._sessions.generation))
+        revocations = await self._store.revocations(self._sessions.generation)
+        await self._keys.load()  # not before: whatever changes after that look is looked at again
+        self._sessions.learn(revocations)  # at last: it tells the watchers, also of what became of keys

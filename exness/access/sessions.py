@@ -16,6 +16,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from exness.access.api_keys import ApiKey, ApiKeys
 from exness.access.ports import Revocations
 from exness.runtime.clock import WallClock
 
@@ -33,28 +34,44 @@ _FUTURE_US = FUTURE_S * _SECOND_US
 _CLAIMS = ["exp", "iat", "sub", "jti", "aud", "iss", "use"]
 
 
+_NEVER_US = 253_402_300_799_000_000
+"""The last second of the year 9999."""
+
+
 class Session(msgspec.Struct, frozen=True):
-    """A checked session. Times are microseconds."""
+    """A checked session, or what an API key is good for while it is checked. Times are microseconds."""
 
     email: str
     id: str
     issued_at: int
     expires_at: int
     generation: int
+    key: str = ""
+    """The API key that it is of; "": of none."""
+    may_trade: bool = True
 
 
 class Sessions:
     """Makes and checks session tokens. Remembers up to `remembered` checked tokens.
 
-    `secret` signs; tokens signed with one of the `previous` secrets are good as well, until they expire. Before it is
-    told by `learn`, it knows no store: it issues and takes sessions of generation 0 without a store's id.
+    What stands for one of `keys` is a session as long as that is good. `secret` signs; tokens signed with one of the
+    `previous` secrets are good as well, until they expire. Before it is told by `learn`, it knows no store: it issues
+    and takes sessions of generation 0 without a store's id.
     """
 
     def __init__(
-        self, secret: bytes, clock: WallClock, *, days: int, remembered: int, previous: Sequence[bytes] = ()
+        self,
+        secret: bytes,
+        clock: WallClock,
+        *,
+        days: int,
+        remembered: int,
+        previous: Sequence[bytes] = (),
+        keys: ApiKeys | None = None,
     ) -> None:
         self._secrets = (secret, *previous)
         self._clock = clock
+        self._keys = keys
         self.life_s = days * 86_400
         self.life_us = self.life_s * _SECOND_US
         self._remembered = remembered
@@ -96,8 +113,19 @@ class Sessions:
 
     def holds(self, session: Session) -> bool:
         """Whether a session that was checked before is still one."""
+        if session.key:
+            return self._keys is not None and self._keys.find(session.key) is not None
         now = self._clock.wall_us()
         return session.issued_at - _FUTURE_US <= now < session.expires_at and not self._is_ended(session)
+
+    def of_key(self, key: ApiKey) -> Session:
+        """What stands for a key that was checked, wherever a session is asked for."""
+        expires_at = _NEVER_US if key.expires_at is None else key.expires_at
+        return Session(key.email, key.key, key.created_at, expires_at, 0, key.key, key.may_trade)
+
+    def wall_us(self) -> int:
+        """The time by which sessions and keys expire."""
+        return self._clock.wall_us()
 
     def end(self, session: Session) -> None:
         """From now on it is none. The store must be told too."""

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from exness import __version__
+from exness.access.api_keys import ApiKeys, Sealer
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.config import Config
+from exness.config.kinds import STEP_DECIMALS
 from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.feeds.backpack import BackpackFeed
@@ -40,7 +42,7 @@ from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, Pri
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
-from exness.storage.datadir import read_previous_secret, read_secret
+from exness.storage.datadir import has_secret, read_previous_secret, read_secret
 from exness.storage.sqlite import Storage
 from exness.web.http.access_log import AccessLog
 from exness.web.http.browser_rules import BrowserRules
@@ -48,7 +50,7 @@ from exness.web.http.client_ip import ClientIps
 from exness.web.http.connection_limits import Bounds, Connections
 from exness.web.http.rate_limits import RateLimits
 from exness.web.http.security_log import SecurityLog
-from exness.web.services import Dev, Services, StreamBounds
+from exness.web.services import Dev, Fapi, Market, Services, StreamBounds
 from exness.web.v1.price_cache import PriceCache
 
 OUTBOX = "outbox"
@@ -58,13 +60,31 @@ class StartError(OperatorError):
     """The exchange can't start."""
 
 
-def make_sessions(config: Config, clock: WallClock) -> Sessions:
+def make_sessions(config: Config, clock: WallClock, keys: ApiKeys | None = None) -> Sessions:
     """Sessions signed with the configured secret, else with the data directory's. Raises StorageError."""
+    auth, (secret, *previous) = config.auth, auth_secrets(config)
+    days, remembered = auth.session_days, auth.session_cache
+    return Sessions(secret, clock, days=days, remembered=remembered, previous=previous, keys=keys)
+
+
+def make_keys(config: Config, store: AuthStore, clock: WallClock) -> ApiKeys:
+    """API keys, sealed with the same secret. Raises StorageError."""
+    return ApiKeys(store, clock, Sealer(auth_secrets(config)))
+
+
+def auth_secrets(config: Config) -> list[bytes]:
+    """The configured auth secret, else the data directory's, which is made at first use; then the one before it, if
+    there is one. Raises StorageError."""
     data_dir, auth = config.storage.data_dir, config.auth
     secret = auth.secret.encode() or read_secret(data_dir)
     before = auth.previous_secret.encode() or read_previous_secret(data_dir)
-    previous = [before] if before else []
-    return Sessions(secret, clock, days=auth.session_days, remembered=auth.session_cache, previous=previous)
+    return [secret, before] if before else [secret]
+
+
+def auth_secrets_there(config: Config) -> list[bytes]:
+    """The same, and none is made: without one the list is empty. Raises StorageError."""
+    is_there = config.auth.secret or has_secret(config.storage.data_dir)
+    return auth_secrets(config) if is_there else []
 
 
 def make_mailer(config: Config) -> Mailer:
@@ -230,8 +250,9 @@ def make_services(
     beside: Beside,
 ) -> Services:
     """Everything the routes work with. `control` is the hand on price and clock, `clock` the sessions'."""
-    server, security_log, sessions = config.server, SecurityLog(), make_sessions(config, clock)
-    requests = RequestMeter()
+    server, security_log, requests = config.server, SecurityLog(), RequestMeter()
+    keys = make_keys(config, store, clock)
+    sessions = make_sessions(config, clock, keys)
     client_ips = ClientIps(server.trusted_proxies, metrics_networks=server.metrics_networks, security_log=security_log)
     bounds = Bounds(
         connections=server.max_connections,
@@ -244,8 +265,9 @@ def make_services(
         exchange=exchange,
         listings=config.instruments(),
         sessions=sessions,
+        keys=keys,
         magic_links=magic_links,
-        revocations=RevocationWatch(store, sessions, clock),
+        revocations=RevocationWatch(store, sessions, keys, clock),
         limits=make_limits(config),
         version=__version__,
         max_body_bytes=server.max_body_bytes,
@@ -265,7 +287,34 @@ def make_services(
         loop=beside.loop,
         metrics=make_metrics(config, exchange, beside, requests, connections, security_log),
         price_cache=PriceCache(),
+        wall=clock,
+        fapi=make_fapi(config),
     )
+
+
+def make_fapi(config: Config) -> Fapi | None:
+    """The Binance face, with every asset that can have net positions. None: it is off."""
+    if not config.fapi.enabled:
+        return None
+    markets = {}
+    for asset, instrument in config.instruments().items():
+        settings, quote = config.assets[asset], config.fapi.quote
+        places = settings.net_quantity_decimals
+        if places is None:
+            continue
+        markets[f"{asset}{quote}"] = Market(
+            symbol=f"{asset}{quote}",
+            instrument=instrument,
+            tick=_step(settings.fapi_tick, settings.decimals),
+            step=_step(settings.fapi_step, places),
+            least_notional=settings.fapi_notional,
+        )
+    return Fapi(config.fapi.quote, markets)
+
+
+def _step(configured: int | None, decimals: int) -> int:
+    """In units of so many decimals; the smallest there is where nothing is configured."""
+    return 1 if configured is None else configured // int(10 ** (STEP_DECIMALS - decimals))
 
 
 def make_browser_rules(config: Config) -> BrowserRules:
@@ -335,6 +384,8 @@ def make_limits(config: Config) -> RateLimits:
         probe_per_ip=limits.probe_per_ip,
         mail_per_ip=limits.mail_per_ip,
         mail_per_address=limits.mail_per_address,
+        fapi_per_ip=limits.fapi_per_ip,
+        fapi_orders_per_account=limits.fapi_orders_per_account,
         block_after=limits.block_after,
         block_s=limits.block_s,
         most=limits.addresses_tracked,

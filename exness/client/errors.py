@@ -144,6 +144,18 @@ class TradeNotFound(Refused):
     code = "trade_not_found"
 
 
+class TooManyKeys(Refused):
+    code = "too_many_keys"
+
+
+class KeyNotFound(Refused):
+    code = "key_not_found"
+
+
+class KeyNotAllowed(Refused):
+    code = "key_not_allowed"
+
+
 class TradeAlreadyClosed(Refused):
     code = "trade_already_closed"
 

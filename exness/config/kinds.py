@@ -223,6 +223,14 @@ def secret(kind: Kind) -> Kind:
     return replace(kind, is_secret=True)
 
 
+QUOTE = Kind(
+    "1 to 10 uppercase letters and digits like USDC",
+    lambda text: _if(re.fullmatch("[A-Z0-9]{1,10}", text) is not None, text),
+)
+STEP_DECIMALS = 12
+"""Of steps of prices and quantities."""
+STEP = decimal("a step", STEP_DECIMALS, 0, 1_000_000, zero=False)
+
 QUANTITY_DECIMALS = replace(optional(integer(0, 11), "9 less decimals, at least 0"), taken=(int, ""))
 
 

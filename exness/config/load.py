@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from exness.config.kinds import Refused, shown
+from exness.config.kinds import STEP_DECIMALS, Refused, shown
 from exness.config.schema import (
     ASSET_RATES,
     CURRENCY,
@@ -232,6 +232,8 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
             )
         elif table["quantity_decimals"] is not None and AssetConfig(**table).net_quantity_decimals is None:
             yield ConfigError(f"assets.{name}.quantity_decimals and its decimals must together be from 6 to 11")
+        else:
+            yield from _unfit_steps(name, AssetConfig(**table))
     yield from _unfit_rates(tables)
     source = tables["feed",]["source"]
     if source == "replay" and not tables["feed",]["replay_files"]:
@@ -242,6 +244,16 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
             'feed.source "manual" puts prices and the clock into the hands of any program on this machine: '
             "allow that with dev.control = true (--dev-control, or EXNESS_DEV_CONTROL=true)"
         )
+
+
+def _unfit_steps(name: str, asset: AssetConfig) -> Iterator[ConfigError]:
+    """Steps of the Binance face that are not whole steps of the asset."""
+    for key, step, decimals in (
+        ("fapi_tick", asset.fapi_tick, asset.decimals),
+        ("fapi_step", asset.fapi_step, asset.net_quantity_decimals),
+    ):
+        if step is not None and decimals is not None and step % 10 ** (STEP_DECIMALS - decimals):
+            yield ConfigError(f"assets.{name}.{key} must have at most {decimals} decimals, as its own figures have")
 
 
 def _unfit_rates(tables: Tables) -> Iterator[ConfigError]:

@@ -261,6 +261,11 @@ class LimitsConfig(msgspec.Struct, frozen=True):
     connections_per_ip: Annotated[int, integer()] = 1000
     """Connections that one IP address may have open, fewer when server.max_connections is nearly reached. More are
     answered with 429 and closed."""
+    fapi_per_ip: Annotated[str, kinds.RATE] = "2400/minute"
+    """The Binance face, per IP address: it counts Binance's weights, apart from all others. The default is Binance's.
+    Clients learn of it and slow down by themselves."""
+    fapi_orders_per_account: Annotated[str, kinds.RATE] = "300/10 second;1200/minute"
+    """Orders placed through the Binance face, per account. This counts orders, not weight."""
     addresses_tracked: Annotated[int, integer()] = 100_000
     """Accounts and IP addresses counted at once. The ones not seen for longest are forgotten first."""
 
@@ -289,6 +294,18 @@ class StreamConfig(msgspec.Struct, frozen=True):
     """A client that is silent for so long is pinged, in seconds."""
     ping_timeout_s: Annotated[float, number(at_most=3600)] = 20.0
     """How long its answer may take, in seconds. Then it is disconnected (code 4009)."""
+
+
+class FapiConfig(msgspec.Struct, frozen=True):
+    """The Binance face: what clients of Binance's USD-M futures ask for, below /fapi on the same port. See
+    docs/BINANCE.md. How much of it one client may ask for stands in [limits], its steps of prices and quantities with
+    each asset."""
+
+    enabled: bool = True
+    """false: there is nothing at its addresses."""
+    quote: Annotated[str, kinds.QUOTE] = "USDC"
+    """What the names of its symbols end in: BTCUSDC. "USDT" is for bots that have BTCUSDT written into them; the money
+    is the same."""
 
 
 class DevConfig(msgspec.Struct, frozen=True):
@@ -338,6 +355,12 @@ class AssetConfig(msgspec.Struct, frozen=True):
     """simulated: how many times as far as usual its price moves."""
     enabled: bool = True
     """false: it cannot be traded and is not listed."""
+    fapi_tick: Annotated[int | None, optional(kinds.STEP, "its smallest price")] = None
+    """The Binance face: step of its prices in orders."""
+    fapi_step: Annotated[int | None, optional(kinds.STEP, "its smallest quantity")] = None
+    """The Binance face: step of its quantities in orders."""
+    fapi_notional: Annotated[int, kinds.usdc(zero=True)] = 5 * 10**6
+    """The Binance face: least notional of an order that may open."""
 
     @property
     def net_quantity_decimals(self) -> int | None:
@@ -367,6 +390,7 @@ class Config(msgspec.Struct, frozen=True):
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
     stream: StreamConfig = StreamConfig()
+    fapi: FapiConfig = FapiConfig()
     dev: DevConfig = DevConfig()
     log: LogConfig = LogConfig()
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))

@@ -175,10 +175,11 @@ class CancelOrder(msgspec.Struct, frozen=True, gc=False):
 
 
 class CancelOrders(msgspec.Struct, frozen=True, gc=False):
-    """All of them, or those in one asset."""
+    """All of them, those in one asset, or those that are named and still wait."""
 
     account: AccountId
     asset: Asset | None = None
+    named: frozenset[OrderId] | None = None
 
 
 class NetOrder(msgspec.Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from exness.core.instruments import AccountId, Asset, Execution, LimitFill, OrderId, TradeId, Trigger
+from exness.core.instruments import AccountId, Asset, Execution, LimitFill, OrderId, Side, TradeId, Trigger
 from exness.core.rates import Rates
 from exness.core.trades import Order, Trade
 
@@ -99,7 +99,8 @@ class EndStatus(StrEnum):
 
 class OrderEnded(msgspec.Struct, frozen=True, gc=False, tag="order_ended", omit_defaults=True):
     """The end of an order, for whatever reason: what was reserved for it is given back. What a fill does comes right
-    after it: at `price`, of `filled` (the size of a trade, or a quantity). `fired` is its number if it fired."""
+    after it: at `price`, of `filled` (the size of a trade, or a quantity). `fired` is its number if it fired, `net`
+    whether it was of a net position."""
 
     order_id: OrderId
     account: AccountId
@@ -111,6 +112,7 @@ class OrderEnded(msgspec.Struct, frozen=True, gc=False, tag="order_ended", omit_
     filled: int = 0
     price: int = 0
     fired: int = 0
+    net: bool = False
 
 
 # --- trades -------------------------------------------------------------------------------------------------------
@@ -195,8 +197,9 @@ class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed", omi
 
     `bid` and `ask` are the tick that liquidated it, whose mark is its price; None for any other reason. `by` is the
     order or exit that did it, and `filled` the size that this has closed. `stop_loss` is what a liquidation has passed
-    over, `ended` the orders among its exits that have ended with it. `commission_before` and `realized_before` are what
-    the trade had paid and gained until then: so the event tells what the whole trade comes to.
+    over, `ended` the orders among its exits that have ended with it. `net` is the side of a net position, None of any
+    other trade; of one, `filled` is there always. `commission_before` and `realized_before` are what the trade had paid
+    and gained until then: so the event tells what the whole trade comes to.
     """
 
     trade_id: TradeId
@@ -222,6 +225,7 @@ class TradeClosed(msgspec.Struct, frozen=True, gc=False, tag="trade_closed", omi
     filled: int = 0
     commission_before: int = 0
     realized_before: int = 0
+    net: Side | None = None
 
     @property
     def liquidated(self) -> bool:

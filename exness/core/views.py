@@ -174,6 +174,48 @@ def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:
     return levels
 
 
+class NetHoldings(msgspec.Struct, frozen=True):
+    """An account's net positions, and its orders of them, at one moment. `seq` is its last record; money is micro-USDC.
+    `trades` are by asset, `orders` by the number of their placing; `leverages` are those of every asset."""
+
+    seq: int
+    at: int
+    updated_at: int
+    free: int
+    trades: dict[Asset, Trade]
+    orders: list[Order]
+    prices: dict[Asset, Price | None]
+    levels: dict[OrderId | TradeId, int]
+    leverages: dict[Asset, int]
+    rates: dict[Asset, Rates]
+
+
+class NetHoldingsOf(msgspec.Struct, frozen=True, gc=False):
+    """What net positions does this account have, and what waits to change them? It costs what they are, however many
+    other trades there are. Raises NoSuchAccount."""
+
+    account: AccountId
+
+    def answer(self, state: State, rules: Rules, at: int) -> NetHoldings:
+        account = state.accounts.get(self.account)
+        if account is None:
+            raise NoSuchAccount(self.account)
+        held = {asset: account.net(asset) for asset in account.nets}
+        trades = {asset: trade for asset, trade in held.items() if trade is not None}
+        return NetHoldings(
+            seq=account.seq,
+            at=at,
+            updated_at=state.at,
+            free=account.free,
+            trades=trades,
+            orders=[order for order in account.orders.values() if order.net],
+            prices={asset: market.price for asset, market in state.markets.items()},
+            levels=_levels(state, list(trades.values())),
+            leverages={asset: leverage_of(rules, account, asset) for asset in rules.instruments},
+            rates=dict(rules.rates),
+        )
+
+
 class Held(msgspec.Struct, frozen=True, gc=False):
     """What an account has under one id: a trade, an order that waits, or an exit that is one, with its trade."""
 

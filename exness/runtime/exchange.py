@@ -25,7 +25,17 @@ from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.clock import Clock, Ids
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource, V
-from exness.runtime.ports.tables import Analytics, OrderQuery, OrderRow, StatementQuery, Tables, TradeQuery, TradeRow
+from exness.runtime.ports.tables import (
+    Analytics,
+    NetOrderQuery,
+    OrderQuery,
+    OrderRow,
+    RecordQuery,
+    StatementQuery,
+    Tables,
+    TradeQuery,
+    TradeRow,
+)
 from exness.runtime.projector import Projector, TablesBehind
 from exness.runtime.reads import BoundedHistory
 from exness.runtime.sequencer import Sequencer, Watcher
@@ -177,6 +187,24 @@ class Exchange:
         """See `History.order`, and `trades`."""
         await self._in_tables(account)
         return await self._history.order(account, order_id)
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        """See `History.net_orders`, and `trades`."""
+        await self._in_tables(query.account)
+        return await self._history.net_orders(query)
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        """See `History.orders_named`, and `trades`."""
+        await self._in_tables(account)
+        return await self._history.orders_named(account, ids)
+
+    async def told_of(self, query: RecordQuery) -> list[Record]:
+        """Records of an account, oldest first: see `History.picked`, and `trades`."""
+        await self._in_tables(query.account)
+        found: list[Record] = []
+        async for records in self._picked(await self._history.picked(query)):
+            found += records
+        return found
 
     async def statement(self, query: StatementQuery) -> list[StatementRow]:
         """An account's statement, newest record first: at least `limit` rows if there are so many, as a page never ends

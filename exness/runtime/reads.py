@@ -1,5 +1,7 @@
 """A bound in front of what is read from disk: when too many reads wait, the next one is refused at once."""
 
+from collections.abc import Sequence
+
 from exness.core.instruments import AccountId, OrderId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.inbox import Busy, NotTaken
@@ -7,8 +9,10 @@ from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.tables import (
     Analytics,
     History,
+    NetOrderQuery,
     OrderQuery,
     OrderRow,
+    RecordQuery,
     Span,
     StatementQuery,
     TradeQuery,
@@ -54,6 +58,18 @@ class BoundedHistory(_Bounded):
     async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
         with self:
             return await self._history.orders(query)
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        with self:
+            return await self._history.net_orders(query)
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        with self:
+            return await self._history.orders_named(account, ids)
+
+    async def picked(self, query: RecordQuery) -> list[int]:
+        with self:
+            return await self._history.picked(query)
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         with self:

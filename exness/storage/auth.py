@@ -1,6 +1,7 @@
-"""Mailed links and ended sessions: auth.db, apart from the exchange's own data.
+"""Mailed links, ended sessions and API keys: auth.db, apart from the exchange's own data.
 
-It is written by the server and by the command line. Whoever ends sessions from outside also adds a byte to the file
+It is written by the server and by the command line. Whoever ends sessions from outside, or makes or revokes
+a key, also adds a byte to the file
 `auth.changed` beside it: one look at that file tells a running server whether it has to read again, without a query per
 request. Its size can't be mistaken, as a time could that comes twice when the clock is set back.
 """
@@ -11,7 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from exness.access.ports import Link, Revocations
+import msgspec
+
+from exness.access.ports import Link, Revocations, StoredKey
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
 
@@ -23,6 +26,9 @@ LINKS_KEPT = 100_000
 """Links that wait to be opened; beyond it the oldest go."""
 ENDED_KEPT = 100_000
 """Ends of sessions that have not expired yet; beyond it the oldest go, and every session from before them."""
+
+KEYS_KEPT = 20_000
+"""API keys of all; beyond it no more are made. All of them are in the memory of a server."""
 
 VOID_LINKS = "DELETE FROM links WHERE email = ? OR expires_at <= ?"
 INSERT_LINK = "INSERT INTO links (token_hash, email, purpose, created_at, expires_at) VALUES (?, ?, ?, ?, ?)"
@@ -46,16 +52,27 @@ SELECT_ADDRESSES = """
     SELECT email, generation FROM ended WHERE generation > ? AND email IS NOT NULL ORDER BY generation"""
 NEW_ISSUER = "UPDATE issuer SET id = lower(hex(randomblob(16)))"
 VOID_ALL_LINKS = "DELETE FROM links"
+KEY_COLUMNS = "key, email, name, scopes, created_at, expires_at, sealed"
+INSERT_KEY = f"INSERT INTO api_keys ({KEY_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # nosec B608
+SELECT_KEYS = f"SELECT {KEY_COLUMNS} FROM api_keys ORDER BY rowid"  # nosec B608
+DELETE_KEY = "DELETE FROM api_keys WHERE key = ? AND email = ?"
+HAS_KEYS = "SELECT count(*) FROM {}sqlite_schema WHERE type = 'table' AND name = 'api_keys'"
+DELETE_ALL_KEYS = "DELETE FROM api_keys"
+DROP_EXPIRED_KEYS = "DELETE FROM api_keys WHERE email = ? AND expires_at <= ?"
+DROP_ALL_EXPIRED_KEYS = "DELETE FROM api_keys WHERE expires_at <= ?"
+COUNT_KEYS = "SELECT count(*) FROM api_keys"
+COUNT_KEYS_OF = "SELECT count(*) FROM api_keys WHERE email = ?"
+RESEAL_KEY = "UPDATE api_keys SET sealed = ? WHERE key = ?"
 
 
 @asynccontextmanager
 async def open_auth(
-    data_dir: Path, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT
+    data_dir: Path, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT, keys_kept: int = KEYS_KEPT
 ) -> AsyncIterator["SqliteAuth"]:
     """Open auth.db in `data_dir`, made if it is not there. Raises DatabaseRefused."""
     data_dir = data_dir.absolute()  # noqa: ASYNC240 - asks the system for the current folder only
     async with open_database(data_dir / AUTH_DB, AUTH) as database:
-        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept)
+        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept, keys_kept)
 
 
 def end_everything(data_dir: Path) -> None:
@@ -76,14 +93,49 @@ def end_everything(data_dir: Path) -> None:
         raise explain(path, error) from error
 
 
+def copy_keys(data_dir: Path, copy: sqlite3.Connection) -> None:
+    """Put the API keys of a data directory into a backup, which has none yet. Raises sqlite3.Error."""
+    path = data_dir.absolute() / AUTH_DB
+    if not path.exists():
+        return
+    copy.execute("ATTACH DATABASE ? AS auth", (f"{path.as_uri()}?mode=ro",))
+    if copy.execute(HAS_KEYS.format("auth.")).fetchone()[0]:
+        copy.execute(f"CREATE TABLE api_keys AS SELECT {KEY_COLUMNS} FROM auth.api_keys ORDER BY rowid")  # nosec B608
+
+
+def keys_in(backup: sqlite3.Connection) -> list[StoredKey]:
+    """The API keys of a backup; of one that an older version made, none."""
+    if not backup.execute(HAS_KEYS.format("")).fetchone()[0]:
+        return []
+    return _api_keys(backup)
+
+
+def replace_keys(data_dir: Path, keys: Sequence[StoredKey]) -> None:
+    """Have these API keys and no others in a data directory. Raises StorageError."""
+    path = data_dir.absolute() / AUTH_DB
+    if not keys and not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            prepare(connection, path, AUTH)
+            with transaction(connection):
+                connection.execute(DELETE_ALL_KEYS)
+                connection.executemany(INSERT_KEY, map(msgspec.structs.astuple, keys))
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+
+
 class SqliteAuth:
     """Implements `access.ports.AuthStore`."""
 
-    def __init__(self, database: Database, changed_file: Path, links_kept: int, ended_kept: int) -> None:
+    def __init__(
+        self, database: Database, changed_file: Path, links_kept: int, ended_kept: int, keys_kept: int
+    ) -> None:
         self._database = database
         self._changed_file = str(changed_file)
         self._links_kept = links_kept
         self._ended_kept = ended_kept
+        self._keys_kept = keys_kept
         self._seen: tuple[int, int] | None = None
 
     async def put_link(self, link: Link) -> None:
@@ -107,6 +159,24 @@ class SqliteAuth:
         revocations = await self._database.run(_revocations, after)
         self._seen = seen
         return revocations
+
+    async def put_api_key(self, key: StoredKey, now: int, most: int) -> bool:
+        kept = await self._database.run(_put_api_key, key, now, most, self._keys_kept)
+        if kept:
+            _note_change(self._changed_file)
+        return kept
+
+    async def remove_api_key(self, email: str, key: str) -> bool:
+        removed = await self._database.run(_remove_api_key, email, key)
+        if removed:
+            _note_change(self._changed_file)
+        return removed
+
+    async def reseal_api_key(self, key: StoredKey) -> None:
+        await self._database.run(_reseal_api_key, key)
+
+    async def api_keys(self) -> list[StoredKey]:
+        return await self._database.run(_api_keys)
 
     def changed(self) -> bool:
         return self._look() != self._seen
@@ -172,3 +242,28 @@ def _revocations(connection: sqlite3.Connection, after: int) -> Revocations:
         sessions = dict(connection.execute(SELECT_SESSIONS, (after,)).fetchall())
         addresses = dict(connection.execute(SELECT_ADDRESSES, (after,)).fetchall())
     return Revocations(issuer, generation, oldest, sessions, addresses)
+
+
+def _put_api_key(connection: sqlite3.Connection, key: StoredKey, now: int, most: int, kept: int) -> bool:
+    with transaction(connection):
+        connection.execute(DROP_EXPIRED_KEYS, (key.email, now))
+        if connection.execute(COUNT_KEYS_OF, (key.email,)).fetchone()[0] >= most:
+            return False
+        if connection.execute(COUNT_KEYS).fetchone()[0] >= kept:
+            connection.execute(DROP_ALL_EXPIRED_KEYS, (now,))
+            if connection.execute(COUNT_KEYS).fetchone()[0] >= kept:
+                return False
+        connection.execute(INSERT_KEY, msgspec.structs.astuple(key))
+    return True
+
+
+def _remove_api_key(connection: sqlite3.Connection, email: str, key: str) -> bool:
+    return connection.execute(DELETE_KEY, (key, email)).rowcount > 0
+
+
+def _reseal_api_key(connection: sqlite3.Connection, key: StoredKey) -> None:
+    connection.execute(RESEAL_KEY, (key.sealed, key.key))
+
+
+def _api_keys(connection: sqlite3.Connection) -> list[StoredKey]:
+    return [StoredKey(*row) for row in connection.execute(SELECT_KEYS)]

@@ -1,16 +1,20 @@
-"""A consistent copy of the journal, and the candles with it, taken while a server runs; and the way back.
+"""A consistent copy of the journal, and the candles and API keys with it, taken while a server runs; and the way back.
 
-A copy is one file: the journal at one moment, and the candles. Tables and snapshots are made from the journal. Who is
-signed in is not in it, nor who was and is no more: a restore ends all sessions, so none that had ended comes back.
+A copy is one file: the journal at one moment, the candles, and the API keys, whose secrets are encrypted under the auth
+secret, which is not in it. Tables and snapshots are made from the journal. Who is signed in is not in it, nor who was
+and is no more: a restore ends all sessions, so none that had ended comes back.
 """
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from exness.access.api_keys import Sealer
 from exness.runtime.ports.journal import StorageError
-from exness.storage.auth import end_everything
+from exness.storage.auth import copy_keys, end_everything, keys_in, replace_keys
 from exness.storage.database import check_ours, explain, transaction
 from exness.storage.datadir import flush, locked, prepare
 from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, Progress, remove
@@ -22,8 +26,8 @@ PAGES_PER_STEP = 1_000
 
 
 def backup(data_dir: Path, file: Path, progress: Progress) -> None:
-    """Copy the journal to a new `file` with SQLite's online backup, and the candles after it. The server may go on
-    meanwhile.
+    """Copy the journal to a new `file` with SQLite's online backup, and candles and API keys after it. The server may
+    go on meanwhile.
 
     The copy is of the moment it begins: a read transaction holds that moment, so writes of the server neither show in
     it nor start it over. It appears under its name only when it is whole. Raises StorageError.
@@ -39,6 +43,7 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
     try:
         _copy_running(source, draft, progress)
         _add_candles(data_dir / MARKET_DB, draft)
+        _add_keys(data_dir, draft)
         flush(draft)
         os.link(draft, file)  # fails if someone made it meanwhile
         flush(file.parent)
@@ -83,9 +88,22 @@ def _add_candles(market_db: Path, draft: Path) -> None:
                 copy.execute(f"CREATE TABLE {table} AS SELECT * FROM market.{table}")  # a name of ours  # nosec B608
 
 
-def restore(file: Path, data_dir: Path) -> None:
+def _add_keys(data_dir: Path, draft: Path) -> None:
+    """As they are now, too."""
+    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+        copy_keys(data_dir, copy)
+
+
+class RestoredKeys(NamedTuple):
+    """How many API keys of a backup are good again, and how many need another auth secret."""
+
+    kept: int
+    lost: int
+
+
+def restore(file: Path, data_dir: Path, auth_secrets: Sequence[bytes] = ()) -> RestoredKeys:
     """Make a data directory that holds no exchange yet one of what is in `file`, also when an older version made it.
-    Raises StorageError and then changes nothing.
+    Of the API keys those are kept that one of the auth secrets opens. Raises StorageError and then changes nothing.
 
     It is copied through SQLite: what was taken from a data directory as it lay may have a log beside it. An auth.db
     that lies in the directory already may be older than the last logout, or newer: it starts over.
@@ -94,11 +112,14 @@ def restore(file: Path, data_dir: Path) -> None:
         result = backup.execute("PRAGMA quick_check").fetchone()[0]
         if result != "ok":
             raise StorageError(f"{file} is damaged ({' '.join(result.split())}): use another backup")
+        stored, sealer = keys_in(backup), Sealer(auth_secrets)
+    keys = [key for key in stored if sealer.open(key) is not None]
     prepare(data_dir)
     with locked(data_dir):
         _refuse_exchange(data_dir)
         try:
             end_everything(data_dir)
+            replace_keys(data_dir, keys)
             with offline_uri(file) as uri:
                 for _ in copy_steps(file, uri, data_dir):
                     pass
@@ -107,6 +128,7 @@ def restore(file: Path, data_dir: Path) -> None:
         finally:  # also when it is interrupted
             if not (data_dir / JOURNAL_DB).exists():
                 _remove_parts(data_dir)
+    return RestoredKeys(len(keys), len(stored) - len(keys))
 
 
 def _remove_parts(data_dir: Path) -> None:

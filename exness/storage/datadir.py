@@ -110,6 +110,11 @@ def _lock(handle: int, kind: int, data_dir: Path) -> None:
         ) from None
 
 
+def has_secret(data_dir: Path) -> bool:
+    """Whether its secret was made already."""
+    return (data_dir / SECRET_FILE).exists()
+
+
 def read_secret(data_dir: Path) -> bytes:
     """The secret that signs tokens, made at first use and readable by its owner only.
 

@@ -30,10 +30,12 @@ from exness.core.events import (
     TradeOpened,
     TradeReduced,
     TrailMoved,
+    Why,
 )
 from exness.core.instruments import Asset
 from exness.core.statement import Reason, entries
 from exness.core.trades import PLACES, Trade
+from exness.runtime.ports.tables import Told
 from exness.storage import rows
 from exness.storage.changes import CHANGED, COUNTED, ENDED, PAID, Batch, Change, Clear, Effect
 from exness.storage.fold_orders import BY_EXIT, POSITION_CLOSED, end, exit_filled, filled_at_once, of_order, of_trade
@@ -41,6 +43,11 @@ from exness.storage.rows import HOUSE
 
 BITS = {reason: 1 << place for place, reason in enumerate(Reason)}
 """Of the reasons in `account_records.reasons`."""
+
+TOLD = {each: 1 << (16 + place) for place, each in enumerate(Told)}
+"""Of the others there."""
+_FILL = TOLD[Told.NET] | TOLD[Told.FILL]
+_LIQUIDATION = _FILL | TOLD[Told.LIQUIDATION]
 
 _MARGIN, _PNL, _COMMISSION = BITS[Reason.MARGIN], BITS[Reason.PNL], BITS[Reason.COMMISSION]
 
@@ -86,7 +93,8 @@ def project(record: Record) -> list[Effect]:
 
 def _moved(record: Record, event: AccountEvent, changes: int | None = None) -> list[Effect]:
     """What an event moves of its account's money."""
-    free = bound = reasons = 0
+    free = bound = 0
+    reasons = _told(event)
     for reason, amount in entries(event):
         free += amount
         reasons |= BITS[reason]
@@ -102,6 +110,21 @@ def _moved(record: Record, event: AccountEvent, changes: int | None = None) -> l
     if free + bound:
         effects.append(_pay(HOUSE, -free - bound, 0))
     return effects
+
+
+def _told(event: AccountEvent) -> int:
+    match event:
+        case TradeIncreased() | TradeReduced():
+            return _FILL if event.trade.net else 0
+        case TradeChanged():
+            moved = TOLD[Told.MARGIN_MOVED] if event.why is Why.MARGIN else 0
+            return TOLD[Told.NET] | moved if event.trade.net else 0
+        case OrderPlaced() | OrderAmended():
+            return TOLD[Told.NET] if event.order.net else 0
+        case OrderEnded():
+            return TOLD[Told.NET] if event.net else 0
+        case _:
+            return 0
 
 
 def asset_of(event: AccountEvent) -> Asset | None:
@@ -128,6 +151,9 @@ def _pay(account: str, free: int, locked: int) -> Change:
 
 def _opened(record: Record, event: TradeOpened) -> list[Effect]:
     trade, fee = event.trade, event.fee
+    reasons = _MARGIN | _COMMISSION if fee else _MARGIN
+    if trade.net:
+        reasons |= _FILL
     effects: list[Effect] = [
         rows.Trade(
             opened_seq=trade.seq,
@@ -149,9 +175,7 @@ def _opened(record: Record, event: TradeOpened) -> list[Effect]:
         ),
         _pay(trade.account, -trade.margin - fee, trade.margin),
         Change(COUNTED, trade.account, (1, 0, 0, 0, 0, 0, 0)),
-        rows.AccountRecord(
-            trade.account, record.seq, record.at, _MARGIN | _COMMISSION if fee else _MARGIN, trade.asset
-        ),
+        rows.AccountRecord(trade.account, record.seq, record.at, reasons, trade.asset),
     ]
     if fee:
         effects.append(_pay(HOUSE, fee, 0))
@@ -172,6 +196,8 @@ def _closed(record: Record, event: TradeClosed) -> list[Effect]:
     if event.realized_before:
         realized = summed(event.realized_before, pnl)
     reasons = _MARGIN | _PNL if pnl else _MARGIN
+    if event.net is not None:
+        reasons |= _LIQUIDATION if event.liquidated else _FILL
     if event.liquidated:
         counted = (0, 0, 0, 0, 1, int(realized > 0), realized)
         if fee:

@@ -11,7 +11,7 @@ index of them.
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -23,14 +23,17 @@ from exness.core.trades import PLACES
 from exness.runtime.ports.tables import (
     Analytics,
     HistoryTooLong,
+    NetOrderQuery,
     OrderQuery,
     OrderRow,
+    RecordQuery,
     SortBy,
     Span,
     StatementQuery,
     TradeQuery,
     TradeRow,
 )
+from exness.storage import history_net
 from exness.storage.database import Database, one_view
 from exness.storage.fold import BITS
 from exness.storage.rows import Sums
@@ -109,6 +112,9 @@ _ORDER_COLUMNS = """id, account_id, asset, side, kind, net, margin, leverage, qu
     expires_at, reserved, take_profit, stop_loss, trailing, closes, client_order_id, label, number,
     coalesce(fired, 0), created_at, status, reason, ended_at, filled, price"""
 
+ALL_OF_ORDERS = _ORDER_COLUMNS.replace("coalesce(fired, 0)", "fired")
+NUMBER_OF_FIRED = [column.strip() for column in ALL_OF_ORDERS.split(",")].index("fired")
+
 _OF_ACCOUNT = "FROM orders INDEXED BY orders_of_account WHERE account_id = :account"
 _HAS_ENDED = "status IS NOT NULL AND (:asset IS NULL OR asset = :asset)"
 
@@ -175,6 +181,16 @@ class SqliteHistory:
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         rows = await self._reader.run(_all, ONE_ORDER, (order_id, account))
         return self._order_row(rows[0]) if rows else None
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        return [self._order_row(row) for row in await self._reader.run(_net_orders, query)]
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        rows = await self._reader.run(history_net.orders_named, account, list(ids), _ORDER_COLUMNS)
+        return [self._order_row(row) for row in rows]
+
+    async def picked(self, query: RecordQuery) -> list[int]:
+        return await self._reader.run(_picked, query)
 
     async def moves(self, query: StatementQuery) -> list[int]:
         return await self._reader.run(_moves, query)
@@ -338,6 +354,11 @@ def _all(connection: sqlite3.Connection, statement: str, parameters: tuple[objec
     return connection.execute(statement, parameters).fetchall()
 
 
+def _net_orders(connection: sqlite3.Connection, query: NetOrderQuery) -> list[tuple[Any, ...]]:
+    rows = history_net.net_orders(connection, query, ALL_OF_ORDERS, LOOKED_AT)
+    return [(*row[:NUMBER_OF_FIRED], row[NUMBER_OF_FIRED] or 0, *row[NUMBER_OF_FIRED + 1 :]) for row in rows]
+
+
 # --- records --------------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +384,14 @@ def _moves(connection: sqlite3.Connection, query: StatementQuery) -> list[int]:
         if connection.execute(IS_FAR, walk).fetchone() is not None:
             raise HistoryTooLong(LOOKED_AT, "records")
     return seqs
+
+
+def _picked(connection: sqlite3.Connection, query: RecordQuery) -> list[int]:
+    account = query.account
+    with one_view(connection):
+        first = query.first if query.start is None else _last_at(connection, account, query.start - 1) + 1
+        last = _LATEST if query.end is None else _last_at(connection, account, query.end)
+        return history_net.picked(connection, query, max(first, query.first), last, LOOKED_AT)
 
 
 def _span(connection: sqlite3.Connection, account: AccountId, start: int, end: int) -> Span:

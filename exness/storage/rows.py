@@ -14,7 +14,7 @@ import msgspec
 
 from exness.core.instruments import AccountId
 
-VERSION = 8
+VERSION = 9
 """Of the tables together. Up to 5 main.db held the journal as well."""
 
 HOUSE = AccountId("house")
@@ -133,7 +133,8 @@ class Order(Row):
 class AccountRecord(Row):
     """That a journal record is of an account: by it, an account's records are found without reading the others'.
 
-    `reasons` are those of the statement's rows that it makes, a bit each (see `fold.BITS`). The rows themselves are in
+    `reasons` are those of the statement's rows that it makes, and what else it tells of, a bit each (see
+    `fold.BITS` and `fold.TOLD`). The rows themselves are in
     no table: a record tells them alone. `changes` is the record that made the trade or order that this one changes,
     NULL where it makes or ends one.
     """
@@ -181,7 +182,10 @@ ORDERS = Table(
     Order,
     ("number",),
     "id",
-    more="CREATE UNIQUE INDEX order_ids ON orders (id);\nCREATE INDEX orders_of_account ON orders (account_id, number)",
+    more="CREATE UNIQUE INDEX order_ids ON orders (id);\n"
+    "CREATE INDEX orders_of_account ON orders (account_id, number);\n"
+    "CREATE INDEX orders_fired ON orders (fired) WHERE fired IS NOT NULL;\n"
+    "CREATE INDEX orders_labelled ON orders (account_id, label) WHERE label IS NOT NULL",
 )
 ACCOUNT_RECORDS = Table(
     "account_records",

@@ -226,7 +226,8 @@ class _Check:
         _same(record, "asset and margin", (event.asset, event.margin), (trade.asset, trade.margin))
         before = event.commission_before, event.realized_before
         _same(record, "commission and gains before", before, (trade.commission, trade.realized))
-        _same(record, "filled", event.filled, 0 if event.by is None else trade.size)
+        _same(record, "filled", event.filled, 0 if event.by is None and not trade.net else trade.size)
+        _same(record, "net", event.net, trade.side if trade.net else None)
         self._check_end(record, event, trade.line)
 
     def _check_end(self, record: Record, event: TradeClosed | TradeReduced, part: Line) -> None:

@@ -8,7 +8,15 @@ from aiohttp.typedefs import Handler
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
+from exness.web.fapi import countdowns
+from exness.web.fapi.endpoints import DIALECT as BINANCE
+from exness.web.fapi.endpoints import ENDPOINTS as FACE
+from exness.web.fapi.market.handlers import MARKET_DATA, MarketData
+from exness.web.fapi.streams.hub import BINANCE_HUB, FapiHub
+from exness.web.fapi.users import streams as users
+from exness.web.fapi.users.listen_keys import ListenKeys
 from exness.web.http.aiohttp_protocol import Runner, plain_runner
+from exness.web.http.connection_limits import Places
 from exness.web.http.endpoint import ENDPOINTS, GET, Endpoints, Mount
 from exness.web.http.front import FrontHandler, routed
 from exness.web.http.response import complete
@@ -20,8 +28,9 @@ from exness.web.v1 import endpoints as v1
 from exness.web.v1.frames import Frames
 
 
-def endpoints_of(*, dev: bool) -> Endpoints:
-    """Every endpoint of a server, with or without dev control."""
+def endpoints_of(*, dev: bool, fapi: bool = False) -> Endpoints:
+    """Every endpoint of a server, with or without dev control and the Binance face."""
+    face = [Mount("Binance", BINANCE, FACE)] if fapi else []
     return Endpoints(
         [
             Mount("Exchange", v1.DIALECT, v1.ENDPOINTS),
@@ -30,6 +39,7 @@ def endpoints_of(*, dev: bool) -> Endpoints:
             Mount("Documents", None, docs.ENDPOINTS),
             Mount("Terminal", None, terminal.ENDPOINTS),
             Mount("Dev control", v1.DIALECT, dev_control.ENDPOINTS, served=dev),
+            *face,
         ]
     )
 
@@ -39,11 +49,11 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
     app = web.Application(middlewares=[routed], client_max_size=services.max_body_bytes)
     for row in endpoints.rows:
         handler = _with_policy(row.handler, row.policy) if row.policy else row.handler
-        app.router.add_route(row.method, row.path, handler)
+        app.router.add_route(row.method, row.route, handler)
         if row.method == GET:
-            app.router.add_route(hdrs.METH_HEAD, row.path, handler)
+            app.router.add_route(hdrs.METH_HEAD, row.route, handler)
     app[ENDPOINTS] = endpoints
-    app[DOCUMENTS] = Documents(endpoints, services.version, services.public_url)
+    app[DOCUMENTS] = Documents(endpoints_of(dev=services.dev is not None), services.version, services.public_url)
     app.on_response_prepare.append(complete)
     connections = services.connections
 
@@ -53,11 +63,31 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
 
     app.cleanup_ctx.append(connections_swept)
     faults = services.dev.faults if services.dev is not None else None
-    app[HUB] = Hub(services.exchange, services.sessions, services.revocations, services.stream, Frames(), faults=faults)
+    places = Places(services.stream.subscribers)
+    app[HUB] = Hub(
+        services.exchange,
+        services.sessions,
+        services.revocations,
+        services.stream,
+        Frames(),
+        places,
+        faults=faults,
+    )
     if services.metrics is not None:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
     app.cleanup_ctx.append(_streaming)
+    if services.fapi is not None:
+        app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
+        listen_keys = ListenKeys(services.keys, services.wall)
+        app[users.USER_STREAMS] = users.UserStreams(services.exchange, services.fapi, listen_keys, services.revocations)
+        app.cleanup_ctx.append(users.running)
+        app.cleanup_ctx.append(countdowns.running)
+        data = app[MARKET_DATA] = MarketData(services.exchange, services.wall.wall_us() // 1000)
+        app[BINANCE_HUB] = FapiHub(services.exchange, services.fapi, data, services.stream, places, faults=faults)
+        app[BINANCE_HUB].private = app[users.USER_STREAMS]
+        app.cleanup_ctx.append(_face_streaming)
+        app.on_shutdown.append(_end_face_streams)
     app.on_shutdown.append(_end_streams)
     return app
 
@@ -66,7 +96,7 @@ def make_runner(services: Services, shutdown_timeout_s: float, *, plain: bool = 
     """The application, ready for a port. When a connection is reset its handler is cancelled: a request that still
     waits in the inbox is then not executed. `plain`: on aiohttp as it comes, without its private parts and our fast
     path, to find out whether these are at fault."""
-    endpoints = endpoints_of(dev=services.dev is not None)
+    endpoints = endpoints_of(dev=services.dev is not None, fapi=services.fapi is not None)
     faults = services.dev.faults if services.dev is not None else None
     app, front = make_app(services, endpoints), FrontHandler(services, endpoints, fast=not plain, faults=faults)
     if plain:
@@ -93,3 +123,12 @@ async def _streaming(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_streams(app: web.Application) -> None:
     await app[HUB].stop()
+
+
+async def _face_streaming(app: web.Application) -> AsyncIterator[None]:
+    async with app[BINANCE_HUB].running():
+        yield
+
+
+async def _end_face_streams(app: web.Application) -> None:
+    await app[BINANCE_HUB].stop()

@@ -7,13 +7,15 @@ from typing import Protocol, cast
 import msgspec
 from aiohttp import web
 
+from exness.access.api_keys import ApiKeys
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.instruments import Asset
+from exness.core.instruments import Asset, Instrument
 from exness.core.rules import Rules
 from exness.core.views import Prices
 from exness.observability.metrics import Metrics
+from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
@@ -43,6 +45,31 @@ class Dev:
     faults: Faults = field(default_factory=Faults)
 
 
+class Market(msgspec.Struct, frozen=True):
+    """An asset as the Binance face has it. `tick` is a step of its prices and `step` one of its quantities, both in its
+    own units; `least_notional` is micro-USDC."""
+
+    symbol: str
+    instrument: Instrument
+    tick: int
+    step: int
+    least_notional: int
+
+    @property
+    def asset(self) -> Asset:
+        return self.instrument.asset
+
+
+class Fapi(msgspec.Struct, frozen=True):
+    """What the Binance face trades, by symbol and in the order of the assets. `quote` is what it calls the money."""
+
+    quote: str
+    markets: Mapping[str, Market]
+
+    def symbol(self, asset: Asset) -> str:
+        return f"{asset}{self.quote}"
+
+
 class BodyCache(Protocol):
     """An answer that is the same for everybody, until something changes."""
 
@@ -51,13 +78,15 @@ class BodyCache(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Services(HttpServices):
-    """Shared by all handlers of one server. `sessions` knows what `revocations` has told it: ask for that first."""
+    """Shared by all handlers of one server. `sessions` and `keys` know what `revocations` has told them: ask for that
+    first."""
 
     exchange: Exchange
     listings: Mapping[Asset, Listing]
     sessions: Sessions
     magic_links: MagicLinks
     revocations: RevocationWatch
+    keys: ApiKeys
     version: str
     frontend_url: str
     public_url: str
@@ -69,6 +98,10 @@ class Services(HttpServices):
     """The configured one; "": none."""
     loop: LoopWatch
     metrics: Metrics | None
+    wall: WallClock
+    """The machine's, which signatures and listen keys go by."""
+    fapi: Fapi | None
+    """The Binance face; None: it is off."""
     price_cache: BodyCache
     """Of GET /prices."""
     stream: StreamBounds

@@ -23,7 +23,7 @@ from exness.web.dev import rates as dev_rates
 from exness.web.docs.asyncapi import FRAMES
 from exness.web.http.faults import RuleCount
 from exness.web.stream.protocol import CONTROL, STREAM_ERRORS, StreamError
-from exness.web.v1 import account_frames, health, order_models, rates, statement, trade_models
+from exness.web.v1 import account_frames, health, key_models, order_models, rates, statement, trade_models
 from exness.web.v1 import models as v1
 from exness.web.v1.errors import ERRORS
 from tests.support.app import API, ENDPOINTS
@@ -77,6 +77,10 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Kline, v1.KlineRow),
     (answers.Message, v1.MessageAnswer),
     (answers.SignedIn, v1.SignedInAnswer),
+    (answers.Key, key_models.KeyRow),
+    (answers.KeyCreated, key_models.KeyCreated),
+    (answers.Keys, key_models.KeysAnswer),
+    (answers.KeyRevoked, key_models.KeyRevoked),
     (answers.Health, health.Health),
     (answers.Readiness, health.Readiness),
     (answers.PriceSet, dev.PriceSetAnswer),
@@ -203,6 +207,8 @@ SAMPLES: dict[str, Any] = {
     "side": "buy",
     "quantity": 1,
     "profile": "",
+    "name": "bot",
+    "key": "k",
 }
 
 
@@ -243,7 +249,7 @@ def test_the_documentation_lists_every_method() -> None:
 
 def test_what_would_be_done_twice_is_not_asked_again() -> None:
     once = {name for name, function in functions().items() if not called(function).again}
-    assert once == {"signin_post", "dev_deposit", "dev_script", "dev_set_clock"}
+    assert once == {"signin_post", "create_api_key", "dev_deposit", "dev_script", "dev_set_clock"}
     assert calls.dev_set_clock(paused=True).again
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from exness.app.build import make_fapi
 from exness.config import Config, ConfigError, UsageError, load
 from exness.config.kinds import scaled
 from exness.config.schema import DEFAULT_ASSETS, ROWS, SECTIONS, AssetConfig
-from exness.core.instruments import Execution
+from exness.core.instruments import Asset, Execution
 from tests.support.shipped import with_keys_of_profiles
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ SERVER_KEYS = (
     "max_connections, header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production, plain_http"
 )
 ENGINE_KEYS = "inbox_size, inbox_wait_s, tick_queue_per_asset, slice_commands, slice_liquidations, subscriber_queue"
-SECTION_NAMES = "server, storage, engine, feed, trading, rates, auth, limits, stream, dev, log, assets"
+SECTION_NAMES = "server, storage, engine, feed, trading, rates, auth, limits, stream, fapi, dev, log, assets"
 AMOUNT = "an amount of USDC from 0 to 1000000000000 with at most 6 decimals"
 LIMIT = "an amount of USDC greater than 0 and up to 1000000000000 with at most 6 decimals"
 HTTP_URL = "a URL that begins with http:// or https://"
@@ -43,7 +44,7 @@ NEW_ASSET = "a new asset must have the keys name, decimals and symbol"
 ASSET_NAME = "an asset's name must be 1 to 10 uppercase letters and digits like [assets.SOL]"
 ASSET_KEYS = (
     "name, decimals, symbol, image_url, max_leverage, quantity_decimals, jump_share, jump_confirmations, volatility, "
-    "enabled"
+    "enabled, fapi_tick, fapi_step, fapi_notional"
 )
 NO_TOML = "the config file is not valid TOML"
 
@@ -581,3 +582,35 @@ def test_a_refused_secret_does_not_show_in_the_error(variable: str, value: str, 
 def test_every_section_is_frozen() -> None:
     structs: list[type[msgspec.Struct]] = [Config, AssetConfig, *SECTIONS.values()]
     assert all(struct.__struct_config__.frozen for struct in structs)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[fapi]\nquote = "usdt"', "fapi.quote must be 1 to 10 uppercase letters and digits like USDC"),
+        ("[assets.BTC]\nfapi_tick = 0", "assets.BTC.fapi_tick must be a step greater than 0"),
+        (
+            "[assets.BTC]\nfapi_tick = 0.00001",
+            "assets.BTC.fapi_tick must have at most 4 decimals, as its own figures have",
+        ),
+        ("[assets.BTC]\nfapi_step = 0.000001", "assets.BTC.fapi_step must have at most 5 decimals"),
+    ],
+)
+def test_steps_of_the_binance_face_are_whole_steps_of_the_asset(text: str, problem: str) -> None:
+    Path("config.toml").write_text(text)
+    assert problem in error_of(lambda: load(None, {}, {}))
+
+
+def test_the_binance_face_has_the_steps_of_the_asset_unless_it_is_given_some() -> None:
+    Path("config.toml").write_text(
+        '[fapi]\nquote = "USDT"\n[assets.BTC]\nfapi_tick = 0.1\nfapi_step = 0.001\nfapi_notional = 100'
+    )
+    face = make_fapi(load(None, {}, {}))
+    assert face is not None
+    assert {each.symbol: (each.tick, each.step, each.least_notional) for each in face.markets.values()} == {
+        "SOLUSDT": (1, 1, 5_000_000),
+        "ETHUSDT": (1, 1, 5_000_000),
+        "BTCUSDT": (1000, 100, 100_000_000),
+    }
+    assert face.symbol(Asset("BTC")) == "BTCUSDT"
+    assert make_fapi(load(None, {"EXNESS_FAPI_ENABLED": "false"}, {})) is None

@@ -5,24 +5,26 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from exness.access.ports import AuthStore, Link, Revocations
+from exness.access.ports import AuthStore, Link, Revocations, StoredKey
 from exness.storage.auth import open_auth
 from tests.support.memory_auth import MemoryAuth
 
 KEPT = 3
 """Links."""
 ENDED_KEPT = 20
+KEYS_KEPT = 6
 PURPOSES = ("signup", "signin")
 
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuthStore]:
     if request.param == "memory":
-        yield MemoryAuth(links_kept=KEPT, ended_kept=ENDED_KEPT)
+        yield MemoryAuth(links_kept=KEPT, ended_kept=ENDED_KEPT, keys_kept=KEYS_KEPT)
     else:
-        async with open_auth(tmp_path, links_kept=KEPT, ended_kept=ENDED_KEPT) as auth:
+        async with open_auth(tmp_path, links_kept=KEPT, ended_kept=ENDED_KEPT, keys_kept=KEYS_KEPT) as auth:
             yield auth
 
 
@@ -164,3 +166,78 @@ async def test_whatever_the_clock_says_nothing_that_ended_is_forgotten(store: Au
                 assert (
                     generation < known.oldest or name in known.sessions or generation < known.addresses.get(email, 0)
                 ), f"seed {seed}: {name} is back"
+
+
+# --- API keys -------------------------------------------------------------------------------------------------------
+
+ANN, BOB = "ann@example.com", "bob@example.com"
+
+
+def key(number: int, email: str = ANN, *, expires_at: int | None = None) -> StoredKey:
+    return StoredKey(f"key {number}", email, "bot", "read,trade", number, expires_at, bytes([number]) * 40)
+
+
+async def kept(store: AuthStore) -> list[StoredKey]:
+    return sorted(await store.api_keys(), key=lambda each: each.created_at)
+
+
+async def test_a_key_is_kept_whole_until_its_owner_removes_it(store: AuthStore) -> None:
+    assert await kept(store) == []
+    assert await store.put_api_key(key(1, expires_at=100), 0, 9)
+    assert await store.put_api_key(key(2, BOB), 0, 9)
+    assert await kept(store) == [key(1, expires_at=100), key(2, BOB)]
+    assert not await store.remove_api_key(BOB, "key 1"), "it is not his"
+    assert not await store.remove_api_key(ANN, "key 3")
+    assert await kept(store) == [key(1, expires_at=100), key(2, BOB)]
+    assert await store.remove_api_key(ANN, "key 1")
+    assert not await store.remove_api_key(ANN, "key 1")
+    assert await kept(store) == [key(2, BOB)]
+
+
+async def test_an_address_has_so_many_keys_and_what_has_expired_makes_room(store: AuthStore) -> None:
+    assert await store.put_api_key(key(1, expires_at=100), 0, 2)
+    assert await store.put_api_key(key(2), 0, 2)
+    assert not await store.put_api_key(key(3), 99, 2)
+    assert await kept(store) == [key(1, expires_at=100), key(2)]
+    assert await store.put_api_key(key(3), 100, 2)
+    assert await kept(store) == [key(2), key(3)]
+
+
+async def test_all_addresses_together_have_so_many_keys_too(store: AuthStore) -> None:
+    for number in range(1, KEYS_KEPT + 1):
+        assert await store.put_api_key(
+            key(number, f"{number}@example.com", expires_at=100 if number < 3 else None), 0, 9
+        )
+    full = await kept(store)
+    assert not await store.put_api_key(key(7), 99, 9)
+    assert await kept(store) == full
+    assert await store.put_api_key(key(7), 100, 9)
+    assert await kept(store) == [*full[2:], key(7)]
+
+
+async def test_a_key_that_is_made_or_removed_makes_it_worth_reading_again(store: AuthStore) -> None:
+    async def is_news() -> bool:
+        changed = store.changed()
+        await store.revocations(0)
+        assert not store.changed()
+        return changed
+
+    assert await is_news(), "nothing was read yet"
+    await store.put_api_key(key(1), 0, 1)
+    assert await is_news()
+    await store.put_api_key(key(2), 0, 1)
+    await store.remove_api_key(BOB, "key 1")
+    await store.reseal_api_key(key(1))
+    assert not await is_news()
+    await store.remove_api_key(ANN, "key 1")
+    assert await is_news()
+
+
+async def test_the_secret_of_a_key_is_sealed_anew_and_nothing_else_changes(store: AuthStore) -> None:
+    await store.put_api_key(key(1), 0, 9)
+    await store.put_api_key(key(2), 0, 9)
+    await store.reseal_api_key(StoredKey("key 1", BOB, "other", "read", 7, 8, b"anew"))
+    first, second = await kept(store)
+    assert (first, second) == (msgspec.structs.replace(key(1), sealed=b"anew"), key(2))
+    await store.reseal_api_key(key(3))
+    assert len(await kept(store)) == 2, "one that was removed meanwhile does not come back"

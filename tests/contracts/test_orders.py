@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
+from msgspec.structs import replace
 
 from exness.core.events import (
     AccountEvent,
@@ -19,13 +20,24 @@ from exness.core.events import (
     TradeIncreased,
     TradeOpened,
     TradeReduced,
+    Why,
 )
 from exness.core.instruments import AccountId, Asset, OrderId
 from exness.core.statement import Reason, entries
 from exness.core.trades import PLACES, Exit, Kind, Order, Trade
-from exness.runtime.ports.tables import OrderQuery, OrderRow, StatementQuery, TradeQuery
+from exness.runtime.ports.tables import (
+    NetOrderQuery,
+    OrderQuery,
+    OrderRow,
+    RecordQuery,
+    StatementQuery,
+    Told,
+    TradeQuery,
+)
 from tests.contracts.backends import Stored
 from tests.contracts.stories import of_today, story
+from tests.support.books import LISTINGS
+from tests.support.memory_storage import MemoryTables
 
 SEEDS = range(9)
 Ends = dict[OrderId, tuple[EndStatus, str, Record, int, int]]
@@ -312,3 +324,85 @@ async def test_a_span_tells_what_was_held_at_its_start_by_the_newest_record_of_e
             assert span.first == max((r.seq for r in own if r.at <= start), default=0)
             assert span.last == max((r.seq for r in own if r.at <= start + 1_000_000), default=0)
             assert span.held == sorted(held.values())
+
+
+# --- orders of net positions by their numbers, records by what they tell ----------------------------------------------
+
+
+def net_queries(account: AccountId, rows: list[OrderRow], times: list[int]) -> list[NetOrderQuery]:
+    """Of every kind."""
+    queries = [NetOrderQuery(account, fires) for fires in (False, True)]
+    for row in rows:
+        queries += [NetOrderQuery(account, False, number=each, limit=1) for each in (row.number, row.fired or 7)]
+        queries.append(NetOrderQuery(account, True, number=row.number, limit=1))
+        queries.append(NetOrderQuery(account, False, label=row.order_id, limit=1))
+        queries += [NetOrderQuery(account, True, row.asset, limit=2, newest=newest) for newest in (False, True)]
+        queries.append(NetOrderQuery(account, False, first=row.number, limit=3, newest=False))
+    queries += [NetOrderQuery(account, False, start=at, limit=5, newest=False) for at in times[::7]]
+    queries += [NetOrderQuery(account, False, end=at, limit=5) for at in times[::7]]
+    return queries
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_orders_of_net_positions_are_found_by_number_label_and_time(stored: Stored, seed: int) -> None:
+    records = story(seed)[0]
+    await stored.fill(records)
+    plain = MemoryTables(LISTINGS)
+    plain.take(records)
+    times = [record.at for record in records]
+    for account in ACCOUNTS:
+        rows = await plain.net_orders(NetOrderQuery(account, False)) + await plain.net_orders(
+            NetOrderQuery(account, True)
+        )
+        for query in net_queries(account, rows, times):
+            assert await stored.history.net_orders(query) == await plain.net_orders(query), query
+        ids = [row.order_id for row in rows] + [OrderId("nothing")]
+        found = {row.order_id: row for row in await stored.history.orders_named(account, ids)}
+        assert found == {row.order_id: row for row in rows}
+        assert await stored.history.orders_named(AccountId("nobody"), ids) == []
+
+
+def tells(record: Record) -> set[Told]:
+    """What a record tells of, worked out from the record alone."""
+    event = record.event
+    match event:
+        case TradeOpened() | TradeIncreased() | TradeReduced() if event.trade.net:
+            return {Told.NET, Told.FILL}
+        case TradeClosed(net=net) if net is not None:
+            return {Told.NET, Told.FILL} | ({Told.LIQUIDATION} if event.liquidated else set())
+        case TradeChanged() if event.trade.net:
+            return {Told.NET} | ({Told.MARGIN_MOVED} if event.why is Why.MARGIN else set())
+        case OrderPlaced(order) | OrderAmended(order) if order.net:
+            return {Told.NET}
+        case OrderEnded(net=True):
+            return {Told.NET}
+        case _:
+            return set()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_records_are_picked_by_what_they_tell_by_asset_and_by_time(stored: Stored, seed: int) -> None:
+    records = of_today(story(seed)[0])
+    await stored.fill(story(seed)[0])
+    for account in ACCOUNTS:
+        own = [record for record in records if getattr(record.event, "account", None) == account]
+        for told in ((), (Told.NET,), (Told.NET, Told.FILL), (Told.LIQUIDATION,), (Told.MARGIN_MOVED,)):
+            for reasons in ((), (Reason.FUNDING,), (Reason.PNL, Reason.COMMISSION)):
+                expected = [
+                    record.seq
+                    for record in own
+                    if set(told) <= tells(record)
+                    and (not reasons or any(reason in reasons for reason, _ in entries(record.event)))
+                ]
+                whole = RecordQuery(account, reasons, told, limit=1000)
+                assert await stored.history.picked(whole) == expected
+                assert await stored.history.picked(replace(whole, limit=2)) == expected[-2:]
+                assert await stored.history.picked(replace(whole, limit=2, newest=False)) == expected[:2]
+        mine = RecordQuery(account, is_net=False, limit=1000)
+        assert await stored.history.picked(mine) == [each.seq for each in own if Told.NET not in tells(each)]
+        for middle in own[:: max(1, len(own) // 5)]:
+            later = RecordQuery(account, start=middle.at, limit=1000)
+            assert await stored.history.picked(later) == [each.seq for each in own if each.at >= middle.at]
+            earlier = RecordQuery(account, end=middle.at, first=middle.seq, limit=1000)
+            kept = [each.seq for each in own if each.at <= middle.at and each.seq >= middle.seq]
+            assert await stored.history.picked(earlier) == kept

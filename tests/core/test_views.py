@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from exness.core.instruments import AccountId, Asset, Execution
+from exness.core.commands import CancelOrders, NetOrder, SetNetLeverage
+from exness.core.instruments import AccountId, Asset, Execution, OrderId
 from exness.core.prices import PriceState
+from exness.core.trades import Trailing
 from exness.core.views import (
     AccountOf,
     AllBooks,
@@ -16,6 +18,7 @@ from exness.core.views import (
     DigestOfAll,
     HoldingsOf,
     MarketSums,
+    NetHoldingsOf,
     NewestRecord,
     NoSuchAccount,
     PriceOf,
@@ -34,6 +37,7 @@ from tests.support.books import (
     SHORT,
     SOL,
     Desk,
+    assert_books_balance,
     close_trade,
     desk_with,
     digest_and_interest,
@@ -52,6 +56,7 @@ QUESTIONS: Sequence[Question[Any]] = [
     BalanceOf(ANN),
     HoldingsOf(BOB),
     HoldingsOf(BOB, ETH),
+    NetHoldingsOf(BOB),
     PriceOf(SOL),
     PriceOf(Asset("DOGE")),
     AllPrices(),
@@ -94,7 +99,7 @@ def test_who_is_known_by_a_mail_address() -> None:
     assert see(desk, AccountOf("bob@example.com")).account is None
 
 
-@pytest.mark.parametrize("question", [BalanceOf(NOBODY), HoldingsOf(NOBODY)])
+@pytest.mark.parametrize("question", [BalanceOf(NOBODY), HoldingsOf(NOBODY), NetHoldingsOf(NOBODY)])
 def test_an_account_that_there_is_not_has_no_view(question: Question[Any]) -> None:
     with pytest.raises(NoSuchAccount):
         see(desk_with(ANN), question)
@@ -116,6 +121,36 @@ def test_holdings_are_in_the_order_they_were_opened_and_can_be_of_one_asset() ->
     assert [trade.id for trade in see(desk, HoldingsOf(ANN, SOL)).trades] == ["c", "b"]
     assert see(desk, HoldingsOf(ANN, BTC)).trades == []
     assert see(desk, HoldingsOf(ANN, SOL)).owner.locked == usdc("30"), "of all trades: a gain ends at what may be held"
+
+
+def test_net_holdings_are_the_net_positions_and_their_orders_and_no_other() -> None:
+    desk = desk_with(ANN)
+    desk.open(open_trade("t"))
+    for order, limit in (("a", None), ("b", price_of(SOL, "190"))):
+        desk.do(NetOrder(ANN, OrderId(order), SOL, LONG, quantity=1000, limit=limit))
+    trailing = Trailing(percent=100)
+    desk.do(NetOrder(ANN, OrderId("c"), SOL, SHORT, quantity=500, reduce_only=True, trailing_stop=trailing))
+    desk.do(SetNetLeverage(ANN, ETH, 700))
+    seen = see(desk, NetHoldingsOf(ANN))
+    account = desk.state.accounts[ANN]
+    assert (seen.seq, seen.free, seen.updated_at) == (account.seq, account.free, desk.state.at)
+    assert seen.trades == {SOL: account.net(SOL)}
+    assert [order.id for order in seen.orders] == ["b"]
+    assert seen.leverages == {SOL: 2000, ETH: 700, BTC: 2000}
+    assert seen.levels == {OrderId("c"): price_of(SOL, "198")}
+
+
+def test_orders_that_are_named_are_cancelled_together_and_no_other() -> None:
+    desk = desk_with(ANN)
+    for order in ("a", "b", "c"):
+        desk.do(NetOrder(ANN, OrderId(order), SOL, LONG, quantity=1000, limit=price_of(SOL, "190")))
+    desk.do(NetOrder(ANN, OrderId("held"), SOL, LONG, quantity=1000))
+    for order in ("d", "e"):
+        desk.do(NetOrder(ANN, OrderId(order), SOL, SHORT, quantity=1, reduce_only=True, limit=price_of(SOL, "220")))
+    desk.do(CancelOrders(ANN, named=frozenset({OrderId("a"), OrderId("c"), OrderId("e"), OrderId("gone")})))
+    account = desk.state.accounts[ANN]
+    assert (list(account.orders), list(account.exits)) == (["b"], ["d"])
+    assert_books_balance(desk.state)
 
 
 @pytest.mark.parametrize("execution", list(Execution))

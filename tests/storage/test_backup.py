@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from exness.access.api_keys import ApiKey, ApiKeys, Sealer
 from exness.core.capture import digest_of
+from exness.runtime.clock import WallClock
 from exness.runtime.ports.journal import StorageError
 from exness.storage import backup as backups
-from exness.storage.auth import AUTH_DB
-from exness.storage.backup import backup, restore
+from exness.storage.auth import AUTH_DB, open_auth
+from exness.storage.backup import RestoredKeys, backup, restore
 from exness.storage.datadir import locked
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
 from exness.storage.sqlite import open_storage
@@ -412,3 +414,65 @@ def test_a_restore_that_finds_no_room_leaves_nothing(
     monkeypatch.setattr("exness.storage.takeover.flush", no_room)
     (tmp_path / "restored").mkdir()
     assert "can't be restored" in restore_refused(copy, tmp_path / "restored")
+
+
+# --- API keys -------------------------------------------------------------------------------------------------------
+
+AUTH_SECRET, OTHER_SECRET = (
+    b"the secret of the old directory, long enough",
+    b"the secret of some other directory, as long",
+)
+ANN = "ann@example.com"
+
+
+async def key_made(data_dir: Path, secret: bytes = AUTH_SECRET) -> ApiKey:
+    async with open_auth(data_dir) as store:
+        return await ApiKeys(store, WallClock(), Sealer([secret])).create(ANN, "bot")
+
+
+async def keys_there(data_dir: Path, secret: bytes = AUTH_SECRET) -> list[ApiKey]:
+    async with open_auth(data_dir) as store:
+        keys = ApiKeys(store, WallClock(), Sealer([secret]))
+        await keys.load()
+        return keys.of(ANN)
+
+
+async def test_keys_of_a_backup_are_kept_with_the_same_secret_and_lost_with_another(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    await make_directory(data_dir, DESK.records, [])
+    key, foreign = await key_made(data_dir), await key_made(data_dir, OTHER_SECRET)
+    backup(data_dir, tmp_path / "copy.db", quietly)
+    for secret in (key.secret, bytes.fromhex(key.secret.decode())):
+        assert secret not in (tmp_path / "copy.db").read_bytes()
+    assert verify(tmp_path / "copy.db", None, quietly).digest == digest_of(DESK.state)
+
+    assert restore(tmp_path / "copy.db", tmp_path / "same", [AUTH_SECRET]) == RestoredKeys(kept=1, lost=1)
+    assert await keys_there(tmp_path / "same") == [key]
+    assert await keys_there(tmp_path / "same", OTHER_SECRET) == []
+    assert restore(tmp_path / "copy.db", tmp_path / "rotated", [b"new" * 20, AUTH_SECRET]) == RestoredKeys(1, 1)
+    assert await keys_there(tmp_path / "rotated") == [key]
+    assert restore(tmp_path / "copy.db", tmp_path / "other", [OTHER_SECRET]) == RestoredKeys(1, 1)
+    assert await keys_there(tmp_path / "other", OTHER_SECRET) == [foreign]
+    assert restore(tmp_path / "copy.db", tmp_path / "none") == RestoredKeys(0, 2)
+    assert not (tmp_path / "none" / AUTH_DB).exists()
+
+
+async def test_the_keys_of_an_auth_db_that_lies_there_make_room_for_those_of_the_backup(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    key = await key_made(data_dir)
+    backup(data_dir, tmp_path / "copy.db", quietly)
+    (tmp_path / "new").mkdir()
+    await key_made(tmp_path / "new")
+    assert restore(tmp_path / "copy.db", tmp_path / "new", [AUTH_SECRET]) == RestoredKeys(1, 0)
+    assert await keys_there(tmp_path / "new") == [key]
+
+
+async def test_a_backup_is_made_without_an_auth_db_or_with_one_from_before_there_were_keys(
+    data_dir: Path, copy: Path, tmp_path: Path
+) -> None:
+    assert restore(copy, tmp_path / "one", [AUTH_SECRET]) == RestoredKeys(0, 0)
+    await key_made(data_dir)
+    with_own_connection(data_dir / AUTH_DB, "DROP TABLE api_keys")
+    backup(data_dir, tmp_path / "older.db", quietly)
+    assert restore(tmp_path / "older.db", tmp_path / "two", [AUTH_SECRET]) == RestoredKeys(0, 0)

@@ -13,7 +13,7 @@ from exness.storage.rows import BALANCES, HOUSE, SUMS, TRADES, VERSION, Row
 from tests.contracts.trading import batches, random_trading
 from tests.support.books import ANN, SECOND, SOL, START, close_trade, deposit, desk_with, open_trade, tick, usdc
 
-SCHEMA_OF_VERSION = {8: 2256828735}
+SCHEMA_OF_VERSION = {9: 2922578293}
 
 
 def test_tables_that_change_get_another_version() -> None:

@@ -24,6 +24,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from exness.access.api_keys import ApiKeys, Sealer
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mail
 from exness.access.revocations import LOOK_S, RevocationWatch
@@ -78,6 +79,8 @@ SECRET = b"a secret of thirty-two bytes or more"
 WALL_START = START + 500 * 86_400 * SECOND
 """The wall clock is far from the exchange's, so that no test passes in which one is taken for the other."""
 API = PREFIX
+ROOTS = ("/healthz", "/readyz", "/metrics", "/api", "/nowhere", "/fapi", "/futures", "/dapi", "/sapi")
+"""What paths begin with that are whole."""
 OF_THE_EXCHANGE = inspect.signature(make_parts).parameters.keys()
 """Options of `make_parts`."""
 
@@ -344,9 +347,7 @@ class App:
     async def request(self, method: str, path: str, *, body: Any = None, **options: Any) -> Answer:
         """One request; `body` is sent as JSON, `data` as it is. Paths without a known root are under /api/v1."""
         assert self.http is not None
-        url = self.url + (
-            path if path.startswith(("/healthz", "/readyz", "/metrics", "/api", "/nowhere")) else API + path
-        )
+        url = self.url + (path if path.startswith(ROOTS) else API + path)
         if body is not None:
             options["data"] = json.dumps(body).encode()
             options["headers"] = {"Content-Type": "application/json"} | options.get("headers", {})
@@ -421,8 +422,9 @@ async def running_app(
     )
     writer, sequencer, projector, flush = parts.writer, parts.sequencer, parts.projector, parts.flush
     mailbox, auth = MailBox(), auth or MemoryAuth()
-    sessions = Sessions(SECRET, wall, days=7, remembered=100)
-    revocations = RevocationWatch(auth, sessions, wall, look_s=revocations_look_s)
+    keys = ApiKeys(auth, wall, Sealer([SECRET]))
+    sessions = Sessions(SECRET, wall, days=7, remembered=100, keys=keys)
+    revocations = RevocationWatch(auth, sessions, keys, wall, look_s=revocations_look_s)
     await revocations.refresh(at_once=True)  # so that a test can issue sessions before the first request
     defaults: dict[str, Any] = {
         "version": "1.2.3",
@@ -442,12 +444,15 @@ async def running_app(
         "loop": LoopWatch(),
         "metrics": None,
         "price_cache": PriceCache(),
+        "wall": wall,
+        "fapi": None,
         "stream": StreamBounds(),
     }
     services = Services(
         exchange=parts.exchange,
         listings=LISTINGS,
         sessions=sessions,
+        keys=keys,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,
         limits=limits or rate_limits(enabled=False),
@@ -500,6 +505,8 @@ def rate_limits(
     probe_per_ip: str = "1000000/day",
     mail_per_ip: str = "1000000/day",
     mail_per_address: str = "1000000/day",
+    fapi_per_ip: str = "1000000/day",
+    fapi_orders_per_account: str = "1000000/day",
     block_after: int = 0,
     block_s: float = 300.0,
     most: int = 1000,
@@ -515,6 +522,8 @@ def rate_limits(
         probe_per_ip=probe_per_ip,
         mail_per_ip=mail_per_ip,
         mail_per_address=mail_per_address,
+        fapi_per_ip=fapi_per_ip,
+        fapi_orders_per_account=fapi_orders_per_account,
         block_after=block_after,
         block_s=block_s,
         most=most,

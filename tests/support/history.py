@@ -1,9 +1,10 @@
 """A History to make another of."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from exness.core.instruments import AccountId, OrderId
-from exness.runtime.ports.tables import OrderQuery, OrderRow, Span, StatementQuery
+from exness.runtime.ports.tables import NetOrderQuery, OrderQuery, OrderRow, RecordQuery, Span, StatementQuery
 
 
 class UnaskedHistory:
@@ -13,6 +14,15 @@ class UnaskedHistory:
         self._asked()
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
+        self._asked()
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        self._asked()
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        self._asked()
+
+    async def picked(self, query: RecordQuery) -> list[int]:
         self._asked()
 
     async def moves(self, query: StatementQuery) -> list[int]:

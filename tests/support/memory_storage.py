@@ -21,11 +21,14 @@ from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.runtime.ports.tables import (
     Analytics,
+    NetOrderQuery,
     OrderQuery,
     OrderRow,
+    RecordQuery,
     SortBy,
     Span,
     StatementQuery,
+    Told,
     TradeQuery,
     TradeRow,
     Watermark,
@@ -33,7 +36,7 @@ from exness.runtime.ports.tables import (
 from exness.storage import rows
 from exness.storage.changes import apply
 from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
-from exness.storage.fold import BITS, gather
+from exness.storage.fold import BITS, TOLD, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
 from exness.storage.rows import Table
@@ -162,6 +165,40 @@ class MemoryTables:
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         order = self.rows[rows.ORDERS].get(order_id)
         return self._order_row(order) if isinstance(order, rows.Order) and order.account_id == account else None
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        found = []
+        for order in self._orders.get(query.account, ()):
+            fires = order.stop_price is not None or order.trailing is not None
+            number = order.number if query.fires or not fires else order.fired
+            if not order.net or number is None or number < query.first or (query.fires and not fires):
+                continue
+            named = query.label in (None, order.label, order.id) and query.number in (None, number)
+            start, end = query.start, query.end
+            timely = (start is None or order.created_at >= start) and (end is None or order.created_at <= end)
+            if named and timely and query.asset in (None, order.asset):
+                found.append((number, self._order_row(order)))
+        rows = [row for _, row in sorted(found, key=lambda each: each[0])]
+        return rows[-query.limit :] if query.newest else rows[: query.limit]
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        return [self._order_row(order) for order in self._orders.get(account, ()) if order.id in ids]
+
+    async def picked(self, query: RecordQuery) -> list[int]:
+        wanted, told = sum(BITS[each] for each in query.reasons), sum(TOLD[each] for each in query.told)
+        none = TOLD[Told.NET] if query.is_net is False else 0
+        seqs = [
+            record.seq
+            for record in self._records.get(query.account, [])
+            if (not wanted or record.reasons & wanted)
+            and record.reasons & told == told
+            and not record.reasons & none
+            and query.asset in (None, record.asset)
+            and record.seq >= query.first
+            and (query.start is None or record.at >= query.start)
+            and (query.end is None or record.at <= query.end)
+        ]
+        return seqs[-query.limit :] if query.newest else seqs[: query.limit]
 
     async def moves(self, query: StatementQuery) -> list[int]:
         seqs, found = [], 0

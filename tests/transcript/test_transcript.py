@@ -27,6 +27,7 @@ UNPROVOKED = {
     "account_exists": "the account of an address is made once, by whoever comes first",
     "account_not_found": "of a request that is under way during a reset; tests/web/test_reset.py holds the disk for it",
     "range_too_large": "needs 100,000 changes; tests/web/test_statement.py",
+    "too_many_keys": "needs 30 keys; tests/web/test_keys.py",
     "shutting_down": "needs a request during the drain; tests/web/test_gone_wrong.py",
 }
 UNPROVOKED_CLOSES = {

@@ -47,6 +47,7 @@ def told() -> dict[tuple[str, str], Told]:
 
 
 TOLD = told()
+SIGNED_IN = (Auth.SESSION, Auth.KEY)
 PUBLIC = (*v1.ENDPOINTS, *stream.ENDPOINTS)
 
 
@@ -66,7 +67,7 @@ def test_the_manual_has_a_line_for_every_endpoint_and_for_nothing_else() -> None
 def test_the_manual_tells_what_an_endpoint_needs_takes_and_answers(row: Endpoint) -> None:
     line = TOLD[row.key]
     if row.answer is not None:
-        assert line.needs == ("session" if row.auth is Auth.SESSION else "-")
+        assert line.needs == (row.auth.value if row.auth in SIGNED_IN else "-")
     for kind in (row.body, row.query):
         for field in msgspec.structs.fields(kind) if kind is not None else ():
             assert re.search(rf"\b{field.encode_name}\b", line.asked) or "token" in row.path + line.asked
@@ -95,7 +96,7 @@ async def test_who_is_not_signed_in_gets_what_the_row_allows(row: Endpoint) -> N
     async with running_app() as app:
         await app.quote_all()
         answer = await app.request(row.method, row.path.replace("{asset}", "SOL"))
-        if row.auth is Auth.SESSION:
+        if row.auth in SIGNED_IN:
             assert_error(answer, 401, "unauthorized")
         else:
             assert answer.status == 200 or answer.code in row.error_codes
@@ -136,7 +137,7 @@ async def test_a_second_dialect_is_a_table_with_errors_of_its_own(monkeypatch: p
     other = Dialect("/other", shouted, v1.DIALECT.session_of)
     row = Endpoint("POST", "/whisper", whisper, Weight(5), "", None, body=msgspec.Struct)
     endpoints = Endpoints([Mount("ours", v1.DIALECT, v1.ENDPOINTS), Mount("other", other, [row])])
-    monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev: endpoints)
+    monkeypatch.setattr("exness.web.app.endpoints_of", lambda dev, fapi=False: endpoints)
     async with running_app() as app:
         assert app.http is not None
 

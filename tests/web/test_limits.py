@@ -64,6 +64,7 @@ def test_a_wall_clock_that_is_set_neither_prolongs_a_window_nor_ends_it(
         "read_per_account": "1/day",
     }
     rates |= {"probe_per_ip": "1/day", "mail_per_ip": "1/day", "mail_per_address": "1/day"}
+    rates |= {"fapi_per_ip": "1/day", "fapi_orders_per_account": "1/day"}
     here = module.RateLimits(enabled=True, most=100, block_after=1, block_s=300, **rates)
     here.hit_address("1.2.3.4", Budget.READ, 1)
     for _ in range(3):
@@ -258,6 +259,7 @@ def test_what_one_rate_refuses_no_rate_is_charged_for() -> None:
 def test_no_rate_of_limits_is_left_out_by_mistake() -> None:
     given = dict.fromkeys(("trade_per_account", "trade_per_ip", "read_per_ip", "read_per_account"), "1/second")
     given |= dict.fromkeys(("probe_per_ip", "mail_per_ip", "mail_per_address"), "1/second")
+    given |= dict.fromkeys(("fapi_per_ip", "fapi_orders_per_account"), "1/second")
     whole: dict[str, Any] = given | {"enabled": True, "block_after": 1, "block_s": 1.0, "most": 10}
     RateLimits(**whole)
     for name in whole:

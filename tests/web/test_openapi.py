@@ -60,7 +60,7 @@ def test_what_needs_a_session_says_so() -> None:
     paths = document("1", ENDPOINTS)["paths"]
     for row in ENDPOINTS.rows:
         described = paths[row.path][row.method.lower()]
-        assert ("security" in described) == (row.auth is Auth.SESSION)
+        assert ("security" in described) == (row.auth in (Auth.SESSION, Auth.KEY))
         assert ("requestBody" in described) == (row.body is not None)
 
 

@@ -534,7 +534,7 @@ async def test_a_bug_in_the_hub_costs_its_readers_their_connection_and_the_excha
     async with listening(app, ann) as client:
         await client.snapshot("trades")
         with monkeypatch.context() as patched:
-            patched.setattr("exness.web.stream.hub.RETRY_S", 0.0)
+            patched.setattr("exness.web.stream.pool.RETRY_S", 0.0)
             patched.setattr("exness.web.v1.account_frames.AccountFrames.event", lambda *_: 1 / 0)
             await ann.create()
             assert await client.closed() == CloseCode.INTERNAL_ERROR

@@ -83,7 +83,7 @@ async def test_a_reader_with_too_many_events_waiting_is_closed_and_others_are_no
 
 async def test_a_reader_that_reads_nothing_at_all_is_cut_off_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exness.web.stream.hub.SWEEP_S", 0.01)
-    monkeypatch.setattr("exness.web.stream.socket.GOODBYE_S", 0.01)
+    monkeypatch.setattr("exness.web.stream.connection.GOODBYE_S", 0.01)
     async with running_app() as app:
         await app.quote_all()
         slow = await RawClient.connect(app)
@@ -101,7 +101,8 @@ async def test_a_reader_that_reads_nothing_at_all_is_cut_off_in_the_end(monkeypa
 
 async def test_a_stop_does_not_wait_for_who_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exness.web.stream.hub.DRAIN_S", 0.05)
-    monkeypatch.setattr("exness.web.stream.socket.LAST_GOODBYE_S", 0.05)
+    monkeypatch.setattr("exness.web.stream.pool.DRAIN_S", 0.05)
+    monkeypatch.setattr("exness.web.stream.connection.LAST_GOODBYE_S", 0.05)
     async with running_app(stream=StreamBounds(queue=100_000)) as app:
         await app.quote_all()
         (ann,) = await app.known("ann")

@@ -29,6 +29,7 @@ from exness.client.answers.events import (
     TradeReduced,
 )
 from exness.client.answers.form import Answer, Pagination
+from exness.client.answers.keys import Key, KeyCreated, KeyRevoked, Keys
 from exness.client.answers.market import AssetRates, Kline, Price, Rates, Sourced, SupportedAsset, SupportedAssets, Tier
 from exness.client.answers.money import Account, AssetBalance, Equity, EquityRow, Statement, StatementRow, UsdBalance
 from exness.client.answers.orders import (
@@ -89,6 +90,10 @@ __all__ = [
     "HistoryOrder",
     "HistoryTrade",
     "House",
+    "Key",
+    "KeyCreated",
+    "KeyRevoked",
+    "Keys",
     "Kline",
     "Line",
     "MarginChanged",

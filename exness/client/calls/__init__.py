@@ -21,6 +21,7 @@ from exness.client.calls.dev import (
     dev_set_profile,
     dev_set_rates,
 )
+from exness.client.calls.keys import api_keys, create_api_key, revoke_api_key
 from exness.client.calls.market import Interval, klines, price, prices, rates, supported_assets
 from exness.client.calls.money import account, balance, balance_usd, equity, statement
 from exness.client.calls.net_positions import BuyOrSell, ExitKind, net, net_leverage, net_order, net_quote
@@ -61,6 +62,7 @@ __all__ = [
     "account",
     "add_exit",
     "amend_order",
+    "api_keys",
     "balance",
     "balance_usd",
     "cancel_all_orders",
@@ -68,6 +70,7 @@ __all__ = [
     "change_leverage",
     "change_margin",
     "close_trade",
+    "create_api_key",
     "create_order",
     "create_trade",
     "dev_books",
@@ -101,6 +104,7 @@ __all__ = [
     "quote",
     "rates",
     "readyz",
+    "revoke_api_key",
     "set_exits",
     "signin",
     "signin_post",

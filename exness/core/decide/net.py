@@ -218,6 +218,7 @@ def fill(
         funds.free,
         reason,
         fired=(order.fired or funds.seq * PLACES) if is_filled else order.fired,
+        net=True,
     )
     if not is_filled:
         return [ended]

@@ -64,7 +64,9 @@ def decide_net(state: State, rules: Rules, command: NetOrder, at: int) -> list[E
         expires = c.leaves_expired and decided.reject is Reject.WOULD_REST and order.quantity
         if not expires:
             return decided
-        ended = OrderEnded(order.id, account.id, c.asset, EndStatus.EXPIRED, 0, account.free, Reject.WOULD_REST.value)
+        ended = OrderEnded(
+            order.id, account.id, c.asset, EndStatus.EXPIRED, 0, account.free, Reject.WOULD_REST.value, net=True
+        )
         decided = [OrderPlaced(order, account.free), ended]
     return _named(account, rules, c, order, decided)
 

@@ -281,11 +281,19 @@ def decide_cancel_all(state: State, rules: Rules, command: CancelOrders, at: int
     account = state.accounts.get(command.account)
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
-    asset = command.asset
-    orders = [order for order in account.orders.values() if asset in (None, order.asset)]
+    asset, named = command.asset, command.named
+    orders = [
+        order
+        for order in account.orders.values()
+        if asset in (None, order.asset) and (named is None or order.id in named)
+    ]
     trades = {trade_id: account.trades[trade_id] for trade_id in account.exits.values()}
     exits = [
-        (each.number, trade.id) for trade in trades.values() if asset in (None, trade.asset) for each in trade.exits
+        (each.number, trade.id)
+        for trade in trades.values()
+        if asset in (None, trade.asset)
+        for each in trade.exits
+        if named is None or each.id in named
     ]
     waiting: list[tuple[int, Order | TradeId]] = [*((order.number, order) for order in orders), *exits]
     free = account.free
@@ -304,7 +312,8 @@ def decide_cancel_all(state: State, rules: Rules, command: CancelOrders, at: int
 
 def end(order: Order, status: EndStatus, reason: str, balance: int) -> OrderEnded:
     """The one end of an order: what it reserved is free again."""
-    return OrderEnded(order.id, order.account, order.asset, status, order.reserved, balance, reason, fired=order.fired)
+    released, fired, is_net = order.reserved, order.fired, order.net
+    return OrderEnded(order.id, order.account, order.asset, status, released, balance, reason, fired=fired, net=is_net)
 
 
 # --- fills ----------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def close_part(
     closed = TradeClosed(
         trade.id, trade.account, trade.asset, reason, price, margin, pnl, returned, balance, end.shortfall
     )
-    if not (end.fee or end.covered or by or trade.exits or trade.commission or trade.realized):
+    if not (end.fee or end.covered or by or trade.exits or trade.commission or trade.realized or trade.net):
         return closed
     ended = tuple([each.order.id for each in trade.exits if each.order and each.order.id != by])
     return replace(
@@ -162,9 +162,10 @@ def close_part(
         covered=end.covered,
         by=by,
         ended=ended,
-        filled=0 if by is None else part.size,
+        filled=part.size if by is not None or trade.net else 0,
         commission_before=trade.commission,
         realized_before=trade.realized,
+        net=trade.side if trade.net else None,
     )
 
 

@@ -89,8 +89,10 @@ def liquidate(state: State, rules: Rules, trade: Trade, price: Price) -> TradeCl
         covered=end_.covered,
         stop_loss=None if trade.stop_loss is None else trade.stop_loss.price,
         ended=tuple([each.order.id for each in trade.exits if each.order is not None]),
+        filled=trade.size if trade.net else 0,
         commission_before=trade.commission,
         realized_before=trade.realized,
+        net=trade.side if trade.net else None,
     )
 
 

@@ -164,6 +164,55 @@ class StatementQuery(msgspec.Struct, frozen=True):
     limit: int = 100
 
 
+class Told(StrEnum):
+    """What a record tells of, beside the reasons of its statement."""
+
+    NET = "net"
+    """A net position, or an order of one."""
+    FILL = "fill"
+    """A fill of an order of one, or its liquidation."""
+    LIQUIDATION = "liquidation"
+    """Its liquidation."""
+    MARGIN_MOVED = "margin_moved"
+    """Margin that was added to it or taken from it by hand."""
+
+
+class RecordQuery(msgspec.Struct, frozen=True):
+    """Which of an account's records: those of one of the `reasons` (empty: of any or none) that tell all of `told`, in
+    an asset, within times and from a seq on, all ends included; the `limit` oldest of them, or newest. `is_net` False:
+    of those that tell of no net position."""
+
+    account: AccountId
+    reasons: tuple[Reason, ...] = ()
+    told: tuple[Told, ...] = ()
+    is_net: bool | None = None
+    asset: Asset | None = None
+    start: int | None = None
+    end: int | None = None
+    first: int = 0
+    limit: int = 100
+    newest: bool = True
+
+
+class NetOrderQuery(msgspec.Struct, frozen=True):
+    """Which of an account's orders of net positions, waiting ones too. `fires`: those that wait for a price to fire, by
+    the number of their placing; else all others, and of these what has fired, by the number of their firing. From a
+    number and within times of placing (microseconds); the `limit` oldest of them, or newest."""
+
+    account: AccountId
+    fires: bool
+    asset: Asset | None = None
+    number: int | None = None
+    """Exactly this one."""
+    label: str | None = None
+    """The id of the order is one of its labels."""
+    first: int = 0
+    start: int | None = None
+    end: int | None = None
+    limit: int = 500
+    newest: bool = True
+
+
 class Span(msgspec.Struct, frozen=True):
     """The records that an account's course over a span is worked out from.
 
@@ -194,6 +243,18 @@ class History(Protocol):
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         """One order of this account, which may wait. Somebody else's is None, like one that does not exist."""
+        ...
+
+    async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
+        """By their numbers, oldest first."""
+        ...
+
+    async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
+        """Those of this account that have these ids."""
+        ...
+
+    async def picked(self, query: RecordQuery) -> list[int]:
+        """Seqs, oldest first."""
         ...
 
     async def moves(self, query: StatementQuery) -> list[int]:

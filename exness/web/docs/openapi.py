@@ -10,16 +10,20 @@ from typing import Any
 
 import msgspec
 
-from exness.web.http.browser_rules import COOKIE
+from exness.web.http.browser_rules import API_KEY, COOKIE
 from exness.web.http.endpoint import JSON_TYPE, Auth, Endpoint, Endpoints
 from exness.web.http.weights import Budget
 from exness.web.v1.errors import ERRORS, ErrorBody
+from exness.web.v1.requests import SECRET
 
 _BUDGETS = {
     Budget.TRADE: "trading (`limits.trade_per_ip`, `limits.trade_per_account`)",
     Budget.READ: "reading (`limits.read_per_ip`, `limits.read_per_account`)",
     Budget.PROBE: "probes (`limits.probe_per_ip`)",
 }
+
+_SESSIONS: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+_SECURITY = {Auth.SESSION: _SESSIONS, Auth.KEY: [*_SESSIONS, {"key": [], "secret": []}]}
 
 
 def document(version: str, endpoints: Endpoints, *, public_url: str = "") -> dict[str, Any]:
@@ -38,6 +42,8 @@ def document(version: str, endpoints: Endpoints, *, public_url: str = "") -> dic
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "key": {"type": "apiKey", "in": "header", "name": API_KEY},
+                "secret": {"type": "apiKey", "in": "header", "name": SECRET},
             },
         },
     }
@@ -67,8 +73,8 @@ def _operation(row: Endpoint, local_path: str, schemas: dict[str, Any]) -> dict[
         "description": f"Weight {weight}, of the rate for {_BUDGETS[weight.budget]}.",
         "x-weight": {"base": weight.base, "rows": weight.rows, "budget": weight.budget},
     }
-    if row.auth is Auth.SESSION:
-        described["security"] = [{"bearer": []}, {"cookie": []}]
+    if row.auth in _SECURITY:
+        described["security"] = _SECURITY[row.auth]
     if row.body is not None:
         body = {"schema": schemas[str(row.body)], "example": msgspec.json.decode(row.example)}
         described["requestBody"] = {"required": True, "content": {JSON_TYPE: body}}

@@ -13,6 +13,8 @@ from exness.web.http.errors import ApiError
 
 COOKIE = "authToken"
 """The session's."""
+API_KEY = "X-API-Key"
+"""A header that no browser sends by itself, like `Authorization`."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

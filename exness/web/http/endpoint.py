@@ -13,9 +13,9 @@ from aiohttp.typedefs import Handler
 from exness.access.sessions import Session
 from exness.runtime.inbox import Busy
 from exness.web.http.errors import ErrorRenderer
-from exness.web.http.weights import OTHER, Weight
+from exness.web.http.weights import OTHER, Budget, Weight
 
-GET, POST, PUT = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT
+GET, POST, PUT, DELETE = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE
 JSON_TYPE = "application/json"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
@@ -27,7 +27,9 @@ class Auth(StrEnum):
     NONE = "none"
     """Anybody."""
     SESSION = "session"
-    """Who is signed in."""
+    """Who is signed in; no API key."""
+    KEY = "session or key"
+    """Who is signed in, or has an API key: what is of the budget for trading asks for one that may trade."""
     DEV = "dev"
     """Programs on this machine, where dev control is on."""
 
@@ -66,6 +68,8 @@ class Endpoint:
     """Asked so often that it goes past aiohttp's router (5 us a request): its handler has no `match_info`, no `app`."""
     policy: str = ""
     """Its Content-Security-Policy, where that of every answer does not do."""
+    tail: bool = False
+    """Its last parameter takes all that is left of the path, slashes too."""
     tag: str = ""
     """The name of its table, once it is mounted."""
 
@@ -79,13 +83,20 @@ class Endpoint:
         return _PARAMETER.findall(self.path)
 
     @property
+    def route(self) -> str:
+        """Its path as the router has it."""
+        return f"{self.path.removesuffix('}')}:.*}}" if self.tail else self.path
+
+    @property
     def error_codes(self) -> frozenset[str]:
         """Every code that it may answer."""
         codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, self.errors)}
         if self.method == POST:
             codes.add("forbidden_origin")
-        if self.auth is Auth.SESSION:
+        if self.auth in (Auth.SESSION, Auth.KEY):
             codes |= {"unauthorized", *map(str, BUSY)}
+        if self.auth is Auth.KEY and self.weight.budget is Budget.TRADE:
+            codes.add("key_not_allowed")
         if self.auth is Auth.DEV:
             codes |= {"local_only", "forbidden_origin"}
         if self.body is not None:
@@ -101,6 +112,12 @@ class Dialect(NamedTuple):
     render: ErrorRenderer
     session_of: Callable[[web.Request], Awaitable[Session]]
     """Who asks. Raises ApiError(unauthorized)."""
+    roots: tuple[str, ...] = ()
+    """Below which all paths are answered in its words. Empty: below its prefix."""
+
+    def speaks(self, path: str) -> bool:
+        """Whether a path is answered in its words."""
+        return any(path == root or path.startswith(f"{root}/") for root in self.roots or (self.prefix,))
 
 
 class Mount(NamedTuple):
@@ -119,7 +136,7 @@ class Endpoints:
     def __init__(self, mounts: Iterable[Mount]) -> None:
         mounts = tuple(mounts)
         self.dialects = tuple(dict.fromkeys(each.dialect for each in mounts if each.dialect is not None))
-        self.prefixes = tuple(each.prefix for each in self.dialects)
+        self.prefixes = tuple(each.prefix for each in self.dialects if each.prefix)
         mounted = [(each.served, _mounted(each, row)) for each in mounts for row in each.rows]
         self.rows = tuple(row for served, row in mounted if served)
         self.fast = {row.key: row.handler for row in self.rows if row.fast}
@@ -143,7 +160,7 @@ class Endpoints:
 
     def dialect_of(self, path: str) -> Dialect:
         """Whose words a path is answered in."""
-        return next((each for each in self.dialects if path.startswith(f"{each.prefix}/")), self.dialects[0])
+        return next((each for each in self.dialects if each.speaks(path)), self.dialects[0])
 
     def local(self, path: str) -> str:
         """A path without the prefix that it stands below."""

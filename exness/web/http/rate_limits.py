@@ -33,6 +33,13 @@ class Blocked(ApiError):
         self.headers |= Allowance(0, 0, left_s).headers()
 
 
+class TooManyOrders(ApiError):
+    """An account has placed more orders through the Binance face than it may."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("rate_limited", "Too many orders; wait and try again", retry_after_s=retry_after_s)
+
+
 class Allowance(NamedTuple):
     """What the tightest limit that was counted still allows, as weights. `reset_s`: seconds until it starts afresh."""
 
@@ -93,6 +100,8 @@ class RateLimits:
         probe_per_ip: str,
         mail_per_ip: str,
         mail_per_address: str,
+        fapi_per_ip: str,
+        fapi_orders_per_account: str,
         block_after: int,
         block_s: float,
         most: int,
@@ -103,11 +112,13 @@ class RateLimits:
             Budget.TRADE: _rates("trade", trade_per_ip),
             Budget.READ: _rates("read", read_per_ip),
             Budget.PROBE: _rates("probe", probe_per_ip),
+            Budget.FAPI: _rates("fapi", fapi_per_ip),
         }
         self._per_account = {
             Budget.TRADE: _rates("account-trade", trade_per_account),
             Budget.READ: _rates("account-read", read_per_account),
         }
+        self._orders = _rates("fapi-orders", fapi_orders_per_account)
         self._mail_per_ip = _rates("mail-ip", mail_per_ip)
         self._mail_per_address = _rates("mail", mail_per_address)
         self._block_after = block_after
@@ -131,6 +142,25 @@ class RateLimits:
         if not self._enabled:
             return None
         return self._hit(self._counters, self._per_account[budget], email, weight, address)
+
+    def hit_orders(self, email: str, orders: int, address: str) -> list[tuple[int, int]]:
+        """Orders that an account places through the Binance face. The seconds of each window and what it has counted;
+        empty when limits are switched off. Raises TooManyOrders."""
+        if not self._enabled:
+            return []
+        try:
+            self._hit(self._counters, self._orders, email, orders, address)
+        except Blocked:
+            raise
+        except ApiError as refused:
+            raise TooManyOrders(refused.retry_after_s) from refused
+        windows = self._counters.windows
+        return [(rate.seconds, windows[rate.scope, email][0]) for rate in self._orders]
+
+    @property
+    def of_the_face(self) -> tuple[tuple[Rate, ...], tuple[Rate, ...]]:
+        """The rates of the Binance face: of weight, and of orders."""
+        return self._per_ip[Budget.FAPI], self._orders
 
     def hit_mail(self, email: str, address: str) -> None:
         """One mail to `email`, asked for by an address."""

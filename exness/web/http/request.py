@@ -89,6 +89,22 @@ async def read_body(request: web.Request, media_type: str) -> bytes:
 
     Raises ApiError(rate_limited, body_too_large, unsupported_media_type, request_timeout, invalid_request).
     """
+    body = await received_body(request)
+    if len(body) >= BODY_BYTES:
+        _charge(request[REQUEST_STATE], len(body) // BODY_BYTES)
+    if media_type not in (None, request.headers.get(hdrs.CONTENT_TYPE), request.content_type):
+        raise ApiError("unsupported_media_type")
+    if hdrs.CONTENT_ENCODING in request.headers:
+        services = request[REQUEST_STATE].services
+        body = _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), services)
+    return without_mark(body)
+
+
+async def received_body(request: web.Request) -> bytes:
+    """A body as it came, whatever it is; one that may be read again goes to `RequestState.body`.
+
+    Raises ApiError(body_too_large, request_timeout, invalid_request).
+    """
     services = request[REQUEST_STATE].services
     if (request.content_length or 0) > services.max_body_bytes:
         raise _too_large(services)
@@ -110,13 +126,7 @@ async def read_body(request: web.Request, media_type: str) -> bytes:
         raise _not_as_said() from None
     if len(body) > services.max_body_bytes:
         raise _too_large(services)
-    if len(body) >= BODY_BYTES:
-        _charge(request[REQUEST_STATE], len(body) // BODY_BYTES)
-    if request.headers.get(hdrs.CONTENT_TYPE) != media_type and request.content_type != media_type:
-        raise ApiError("unsupported_media_type")
-    if hdrs.CONTENT_ENCODING in request.headers:
-        body = _decoded(body, ",".join(request.headers.getall(hdrs.CONTENT_ENCODING)), services)
-    return without_mark(body)
+    return body
 
 
 def _decoded(body: bytes, coding: str, services: HttpServices) -> bytes:

@@ -17,6 +17,8 @@ class Budget(StrEnum):
     """What changes something on the exchange."""
     READ = "read"
     """Everything else."""
+    FAPI = "fapi"
+    """What is asked of the Binance face, in Binance's weights."""
     PROBE = "probe"
     """What watches the process. It is apart so that no load, and no block, of the same client IP makes a probe fail:
     an orchestrator would restart, or take out of service, a server that is well."""

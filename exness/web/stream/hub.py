@@ -5,11 +5,9 @@ What is told is the business of two others: prices and candles of MarketStream, 
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-import structlog
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
@@ -25,8 +23,8 @@ from exness.web.http.faults import Faults
 from exness.web.services import StreamBounds
 from exness.web.stream.accounts import AccountStream
 from exness.web.stream.encoding import StreamEncoder
-from exness.web.stream.faulty import FaultySubscriber
 from exness.web.stream.market import MarketStream
+from exness.web.stream.pool import DRAIN_S, SWEEP_S, SubscriberPool
 from exness.web.stream.protocol import (
     CONTROL,
     PRIVATE,
@@ -41,16 +39,8 @@ from exness.web.stream.protocol import (
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, Wire
 from exness.web.stream.weights import RESUME, SNAPSHOT
 
-SWEEP_S = 1.0
-"""How often sessions, silent subscribers and prices that only aged are looked at."""
-DRAIN_S = 1.0
-"""How long each step of the end may take: the last events, and the subscribers that are behind."""
-RETRY_S = 1.0
 
-_log = structlog.get_logger("exness.web.stream.hub")
-
-
-class Hub:
+class Hub(SubscriberPool):
     """All subscribers of one exchange."""
 
     def __init__(
@@ -60,17 +50,12 @@ class Hub:
         revocations: RevocationWatch,
         bounds: StreamBounds,
         encoder: StreamEncoder,
+        places: Places | None = None,
         *,
         faults: Faults | None = None,
     ) -> None:
-        """`faults`: what goes wrong on request."""
-        self.bounds = bounds
-        self._faults = faults
-        self.stopping = False
-        self.closed: Counter[str] = Counter()
-        """Connections that we ended, by close code."""
-        self.subscribers: set[Subscriber] = set()
-        self._by_client = Places(bounds.subscribers)
+        """`places` are shared with other streams of the server; `faults`: what goes wrong on request."""
+        super().__init__(bounds, places or Places(bounds.subscribers), faults=faults)
         self._by_account = Places(bounds.subscribers)
         self._exchange = exchange
         self._sessions = sessions
@@ -78,7 +63,7 @@ class Hub:
         self.encoder = encoder
         self.market = MarketStream(exchange, self.encoder)
         self.accounts = AccountStream(
-            exchange, sessions, revocations, self.encoder, bounds.resume_records, self._end_all
+            exchange, sessions, revocations, self.encoder, bounds.resume_records, self.end_all
         )
         self._look = asyncio.Event()
 
@@ -95,7 +80,7 @@ class Hub:
             "stream accounts": self.accounts.follow,
             "stream sweep": self._sweep,
         }
-        tasks = [asyncio.create_task(self._kept_up(job), name=name) for name, job in jobs.items()]
+        tasks = [asyncio.create_task(self.kept_up(job), name=name) for name, job in jobs.items()]
         try:
             with self._exchange.watching(self.market.watch):
                 yield
@@ -112,12 +97,7 @@ class Hub:
             async with asyncio.timeout(DRAIN_S):
                 await self._exchange.all_on_disk()
                 await self.accounts.all_routed()
-        subscribers = list(self.subscribers)
-        for subscriber in subscribers:
-            subscriber.end_when_sent(CloseCode.GOING_AWAY)
-        if subscribers:
-            await asyncio.wait([subscriber.over for subscriber in subscribers], timeout=DRAIN_S)
-        self._end_all(CloseCode.GOING_AWAY)
+        await self.say_goodbye()
 
     # --- subscribers --------------------------------------------------------------------------------------------------
 
@@ -126,23 +106,11 @@ class Hub:
 
         Raises ApiError(overloaded, rate_limited, shutting_down).
         """
-        if self.stopping:
-            raise ApiError("shutting_down")
-        if self._by_client.full:
-            raise ApiError("overloaded", "The stream has as many readers as it can serve; try again later")
-        if not self._by_client.allows(client):
-            raise ApiError("rate_limited", "Too many streams from this address; close some and try again")
-        subscriber = self._subscriber(wire, asyncio.get_running_loop().time(), client)
+        subscriber = self.admit(wire, client)
         if session is not None:
             self.sign_in(subscriber, session)
-        self._by_client.take(client)
-        self.subscribers.add(subscriber)
+        self.count_in(subscriber)
         return subscriber
-
-    def _subscriber(self, wire: Wire, now_s: float, client: str) -> Subscriber:
-        if self._faults is None:
-            return Subscriber(wire, self.bounds.queue, now_s, client)
-        return FaultySubscriber(wire, self.bounds.queue, now_s, client, self._faults)
 
     def sign_in(self, subscriber: Subscriber, session: Session) -> None:
         """From now on it is this session's. Raises ApiError(rate_limited) when its account has too many streams."""
@@ -160,13 +128,8 @@ class Hub:
             subscriber.email = ""
 
     def leave(self, subscriber: Subscriber) -> None:
-        """It is gone."""
-        subscriber.end(CloseCode.NORMAL)
-        self.closed[str(int(subscriber.close_code or CloseCode.NORMAL))] += 1
-        if subscriber in self.subscribers:
-            self.subscribers.discard(subscriber)
-            self._by_client.give_back(subscriber.client)
-            self._sign_out(subscriber)
+        super().leave(subscriber)
+        self._sign_out(subscriber)
         self.unsubscribe(subscriber, [*subscriber.market, *subscriber.private])
 
     def is_channel(self, name: str) -> bool:
@@ -244,20 +207,9 @@ class Hub:
         code = StreamError.RESUME_IMPOSSIBLE
         self.refuse(subscriber, code, STREAM_ERRORS[code], message_id)
 
-    def _end_all(self, code: CloseCode) -> None:
+    def end_all(self, code: CloseCode) -> None:
         self.accounts.forget()
-        for subscriber in list(self.subscribers):
-            subscriber.end(code)
-
-    async def _kept_up(self, job: Callable[[], Awaitable[None]]) -> None:
-        """Run a job for ever. A bug in it costs the subscribers their connection, and the exchange nothing."""
-        while True:
-            try:
-                await job()
-            except Exception:  # noqa: BLE001 - see above
-                _log.exception("the stream failed; its readers must connect again")
-                self._end_all(CloseCode.INTERNAL_ERROR)
-            await asyncio.sleep(RETRY_S)
+        super().end_all(code)
 
     # --- once a second --------------------------------------------------------------------------------------------
 
@@ -270,22 +222,17 @@ class Hub:
             self._look.clear()
             now_s = asyncio.get_running_loop().time()
             for number, subscriber in enumerate(list(self.subscribers), 1):
-                self._check(subscriber, now_s)
+                self.check(subscriber, now_s)
                 if number % SUBSCRIBERS_PER_TURN == 0:
                     await asyncio.sleep(0)
             self.market.tell_aged_prices()
             if self.subscribers:  # what another process ended makes the sweep go round again, by `Sessions.watchers`
                 await self._revocations.refresh()
 
-    def _check(self, subscriber: Subscriber, now_s: float) -> None:
-        subscriber.flush()  # a connection of plain aiohttp does not say when it takes more
+    def check(self, subscriber: Subscriber, now_s: float) -> None:
         if subscriber.session is not None and not self._sessions.holds(subscriber.session):
             subscriber.end(CloseCode.SESSION_ENDED)
-        if subscriber.pinged_s is not None:
-            if now_s - subscriber.pinged_s >= self.bounds.ping_timeout_s:
-                subscriber.end(CloseCode.NO_PONG)
-        elif now_s - subscriber.heard_s >= self.bounds.ping_interval_s:
-            subscriber.ping(now_s)
+        super().check(subscriber, now_s)
 
 
 HUB = web.AppKey("hub", Hub)

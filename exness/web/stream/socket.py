@@ -1,8 +1,6 @@
 """GET /stream: the handshake, the conversation with one client, its goodbye. Who gets what is the hub's business."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
@@ -12,14 +10,14 @@ from msgspec import UNSET, UnsetType
 from exness.access.sessions import Session, Sessions
 from exness.core.instruments import AccountId
 from exness.runtime.inbox import NotTaken
-from exness.runtime.writer import Halted
-from exness.web.http.aiohttp_protocol import Connection
+from exness.web.http.browser_rules import API_KEY
 from exness.web.http.endpoint import ENDPOINTS
 from exness.web.http.errors import HTTP_ERRORS, ApiError
 from exness.web.http.rate_limits import BLOCKED_WAIT_S, Blocked
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.weights import Budget
 from exness.web.services import Services, services_of
+from exness.web.stream.connection import SocketWire, Window, check_handshake, require_upgrade, serve
 from exness.web.stream.hub import HUB, Hub
 from exness.web.stream.protocol import (
     PRIVATE,
@@ -46,10 +44,6 @@ BAD_MESSAGES = 20
 BAD_WITHIN_S = 60.0
 KEEP_ALIVES = frozenset({"ping", "pong"})
 """Plain texts that clients made for other venues say every so often: refused, but nobody is let go for them."""
-GOODBYE_S = 10.0
-"""How long a client may take to answer our Close, and to read what stands before it."""
-LAST_GOODBYE_S = 1.0
-"""The same while the server is stopping."""
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -58,32 +52,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(
         protocols=(SUBPROTOCOL,), compress=False, autoping=False, max_msg_size=hub.bounds.message_bytes + 1
     )
-    _check_handshake(request, socket)
+    require_upgrade(request)
+    _choose_protocol(request, socket)
+    check_handshake(request, socket)
     services.browser_rules.check_stream(request)
     session = await _session_of(request)
-    wire = _Wire(request)
+    wire = SocketWire(request)
     subscriber = hub.join(wire, request[REQUEST_STATE].caller, session)
-    try:
-        await socket.prepare(request)
-        wire.when_writable(subscriber.flush)
-        await _Conversation(services, hub, subscriber, socket).run()
-    finally:
-        wire.when_writable(_nothing)
-        hub.leave(subscriber)
-    await _say_goodbye(socket, subscriber, LAST_GOODBYE_S if hub.stopping else GOODBYE_S)
-    if not wire.writable:
-        wire.abort()
-    return socket
+    conversation = _Conversation(services, hub, subscriber, socket)
+    return await serve(request, socket, hub, wire, subscriber, conversation.listen)
 
 
-def _nothing() -> None: ...
-
-
-def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> None:
-    if request.headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket":
-        error = ApiError("upgrade_required")
-        error.headers |= {hdrs.UPGRADE: "websocket", hdrs.CONNECTION: "Upgrade"}
-        raise error
+def _choose_protocol(request: web.Request, socket: web.WebSocketResponse) -> None:
     lines = request.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())
     offered = [each.strip() for each in ",".join(lines).split(",")]
     if any(offered):
@@ -91,71 +71,17 @@ def _check_handshake(request: web.Request, socket: web.WebSocketResponse) -> Non
             message = f"The stream speaks the subprotocol {SUBPROTOCOL}: offer that one, or none"
             raise ApiError("invalid_request", message)
         socket.headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = SUBPROTOCOL
-    with contextlib.suppress(ValueError):  # a key that is not even ASCII
-        if socket.can_prepare(request):
-            return
-    raise ApiError("invalid_request", "This is no valid WebSocket handshake")
 
 
 async def _session_of(request: web.Request) -> Session | None:
-    """The session that the request brings. A bad token is refused; a cookie that has ended is as good as none."""
+    """The session that the request brings. A bad token or key is refused; a cookie that has ended is as good as
+    none."""
     try:
         return await request.app[ENDPOINTS].dialect_of(request.path).session_of(request)
     except ApiError:
-        if hdrs.AUTHORIZATION in request.headers:
+        if hdrs.AUTHORIZATION in request.headers or API_KEY in request.headers:
             raise
         return None
-
-
-async def _say_goodbye(socket: web.WebSocketResponse, subscriber: Subscriber, within_s: float) -> None:
-    """Close with the subscriber's code, and wait for the client's own Close, so that it has read all before it."""
-    code = subscriber.close_code or CloseCode.NORMAL
-    with contextlib.suppress(TimeoutError, ConnectionError):
-        async with asyncio.timeout(within_s):
-            await socket.close(code=code, message=code.name.lower().encode(), drain=False)
-
-
-class _Wire:
-    def __init__(self, request: web.Request) -> None:
-        connection, transport = request.protocol, request.transport
-        if transport is None:
-            raise ConnectionResetError("it is gone already")
-        self._connection = connection
-        self._transport = transport
-        self.write: Callable[[bytes], None] = self._transport.write
-        """The transport's own: one call less for each frame and subscriber."""
-
-    @property
-    def writable(self) -> bool:
-        return not (self._connection.writing_paused or self._transport.is_closing())
-
-    def when_writable(self, callback: Callable[[], None]) -> None:
-        """Call this when it takes more again. A connection of plain aiohttp can't: there the hub's sweep looks."""
-        if isinstance(self._connection, Connection):
-            self._connection.on_writable = callback
-
-    def abort(self) -> None:
-        self._transport.abort()
-
-    def stall(self) -> None:
-        self._transport.pause_reading()
-
-
-class _Window:
-    """Counts what comes within a time, which begins with the first that comes after the one before it has ended."""
-
-    def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
-        self._ends_s = 0.0
-        self._count = 0
-
-    def hit(self) -> int:
-        """How many have come by now, this one too."""
-        now_s = asyncio.get_running_loop().time()
-        if now_s >= self._ends_s:
-            self._ends_s, self._count = now_s + self._within_s, 0
-        self._count += 1
-        return self._count
 
 
 class _Refused(Exception):
@@ -173,22 +99,10 @@ class _Conversation:
         self._hub = hub
         self._subscriber = subscriber
         self._socket = socket
-        self._messages = _Window(1.0)
-        self._bad = _Window(BAD_WITHIN_S)
+        self._messages = Window(1.0)
+        self._bad = Window(BAD_WITHIN_S)
 
-    async def run(self) -> None:
-        listening = asyncio.create_task(self._listen())
-        try:
-            await asyncio.wait([listening, self._subscriber.over], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            listening.cancel()
-            ended = (await asyncio.gather(listening, return_exceptions=True))[0]
-        if isinstance(ended, Exception):
-            self._subscriber.end(CloseCode.INTERNAL_ERROR)
-            if not isinstance(ended, Halted | ConnectionError):
-                raise ended
-
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
         """One message after the other: the next one is read when the last one is answered."""
         loop, allowed = asyncio.get_running_loop(), self._hub.bounds.messages_per_s
         async for message in self._socket:

@@ -3,9 +3,24 @@
 from exness.core.rejects import Reject
 from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
-from exness.web.v1 import PREFIX, account, exits, health, market, net, orders, quote, rates, signin, statement, trades
+from exness.web.v1 import (
+    PREFIX,
+    account,
+    exits,
+    health,
+    keys,
+    market,
+    net,
+    orders,
+    quote,
+    rates,
+    signin,
+    statement,
+    trades,
+)
 from exness.web.v1.errors import render
 from exness.web.v1.health import Health, Readiness
+from exness.web.v1.key_models import CreateKeyBody, KeyCreated, KeyIdBody, KeyRevoked, KeysAnswer
 from exness.web.v1.models import (
     AccountAnswer,
     AssetBalance,
@@ -45,7 +60,7 @@ from exness.web.v1.order_models import (
     TradeQuoteBody,
 )
 from exness.web.v1.rates import RatesAnswer
-from exness.web.v1.requests import current_session
+from exness.web.v1.requests import session_of
 from exness.web.v1.statement import EquityAnswer, StatementAnswer
 from exness.web.v1.trade_models import (
     CloseTradeBody,
@@ -63,11 +78,11 @@ from exness.web.v1.trade_models import (
     TradeCreated,
 )
 
-DIALECT = Dialect(PREFIX, render, current_session)
+DIALECT = Dialect(PREFIX, render, session_of)
 
 _EMAIL = '{"email": "you@example.com"}'
 _TRADING = Budget.TRADE
-_SESSION = Auth.SESSION
+_SESSION, _KEY = Auth.SESSION, Auth.KEY
 
 _OPENING = (
     Reject.CLIENT_ORDER_ID_CONFLICT,
@@ -102,15 +117,25 @@ ENDPOINTS = (
     ),
     Endpoint(POST, "/logout", signin.logout, Weight(15), "End this session", MessageAnswer, auth=_SESSION),
     Endpoint(
+        POST, "/keys", keys.create, Weight(15), "Make an API key; its secret is told this once", KeyCreated,
+        auth=_SESSION, body=CreateKeyBody, example='{"name": "my bot", "scopes": ["read", "trade"]}',
+        errors=("too_many_keys",),
+    ),
+    Endpoint(GET, "/keys", keys.list_all, Weight(3), "API keys, without their secrets", KeysAnswer, auth=_SESSION),
+    Endpoint(
+        POST, "/keys/revoke", keys.revoke, Weight(15), "End an API key", KeyRevoked,
+        auth=_SESSION, body=KeyIdBody, example='{"key": "..."}', errors=("key_not_found",),
+    ),
+    Endpoint(
         POST, "/trade/create", trades.create, Weight(3, budget=_TRADING), "Open a trade", TradeCreated,
-        auth=_SESSION, fast=True,
+        auth=_KEY, fast=True,
         body=CreateTradeBody, example='{"asset": "SOL", "type": "long", "margin": 100, "leverage": 10}',
         errors=_OPENING,
     ),
     Endpoint(
         POST, "/trade/close", trades.close, Weight(3, budget=_TRADING), "Close a trade, or a part of it",
         TradeClosedAnswer,
-        auth=_SESSION, fast=True,
+        auth=_KEY, fast=True,
         body=CloseTradeBody, example='{"orderId": "..."}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.AMOUNT_TOO_SMALL,
@@ -119,13 +144,13 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/exits", exits.set_own, Weight(3, budget=_TRADING),
         "Set a trade's take profit, stop loss and trailing stop", ExitsAnswer,
-        auth=_SESSION, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
+        auth=_KEY, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
         errors=(*_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER),
     ),
     Endpoint(
         POST, "/trade/exit", exits.add, Weight(3, budget=_TRADING),
         "Add an exit over a part of a trade, an order of its own", ExitAdded,
-        auth=_SESSION, body=AddExitBody,
+        auth=_KEY, body=AddExitBody,
         example='{"orderId": "...", "kind": "take_profit", "price": 250, "percent": 5000}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_TRIGGER,
@@ -135,7 +160,7 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/margin", exits.move_margin, Weight(3, budget=_TRADING), "Add margin to a trade, or take some",
         MarginAnswer,
-        auth=_SESSION, body=MarginBody, example='{"orderId": "...", "amount": "-12.5"}',
+        auth=_KEY, body=MarginBody, example='{"orderId": "...", "amount": "-12.5"}',
         errors=(
             *_NO_TRADE, Reject.CLIENT_ORDER_ID_CONFLICT, Reject.AMOUNT_OUT_OF_RANGE, Reject.MARGIN_TOO_LOW,
             Reject.WOULD_LIQUIDATE, Reject.INSUFFICIENT_MARGIN,
@@ -144,7 +169,7 @@ ENDPOINTS = (
     Endpoint(
         POST, "/trade/leverage", exits.set_leverage, Weight(3, budget=_TRADING), "Change a trade's leverage",
         MarginAnswer,
-        auth=_SESSION, body=LeverageBody, example='{"orderId": "...", "leverage": 5}',
+        auth=_KEY, body=LeverageBody, example='{"orderId": "...", "leverage": 5}',
         errors=(
             *_NO_TRADE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
@@ -153,13 +178,13 @@ ENDPOINTS = (
     Endpoint(
         POST, "/order/create", orders.create, Weight(3, budget=_TRADING), "Place an order that waits for a price",
         OrderPending | OrderOpened,
-        auth=_SESSION, fast=True,
+        auth=_KEY, fast=True,
         body=CreateOrderBody, example=f'{{{_ORDER}, "limitPrice": 190, "stopLoss": 180}}', errors=_ORDERS,
     ),
     Endpoint(
         POST, "/order/amend", orders.amend, Weight(3, budget=_TRADING), "Change an order, or an exit that is one",
         OrderPending | OrderOpened | OrderFilled,
-        auth=_SESSION, body=AmendOrderBody, example='{"orderId": "...", "limitPrice": "191.5"}',
+        auth=_KEY, body=AmendOrderBody, example='{"orderId": "...", "limitPrice": "191.5"}',
         errors=(
             *_NO_ORDER, Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE,
             Reject.WOULD_TAKE, Reject.WOULD_TRIGGER, Reject.AMOUNT_TOO_SMALL, Reject.POSITION_LIMIT,
@@ -169,34 +194,34 @@ ENDPOINTS = (
     Endpoint(
         POST, "/order/cancel", orders.cancel, Weight(3, budget=_TRADING), "Cancel an order, or an exit that is one",
         OrderCancelled,
-        auth=_SESSION, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
+        auth=_KEY, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
     ),
     Endpoint(
         POST, "/order/cancelAll", orders.cancel_all, Weight(5, budget=_TRADING), "Cancel all that waits",
         OrdersCancelled,
-        auth=_SESSION, body=CancelAllBody, example='{"asset": "SOL"}',
+        auth=_KEY, body=CancelAllBody, example='{"asset": "SOL"}',
     ),
     Endpoint(
         GET, "/order/open", orders.list_open, Weight(1, 16, "orders told"), "Orders and exits that wait",
         OpenOrdersAnswer,
-        auth=_SESSION, fast=True, query=OpenOrdersQuery,
+        auth=_KEY, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
         GET, "/order/history", orders.history, Weight(3, 5, "of `limit`"), "Orders and exits that have ended",
         OrderHistoryAnswer,
-        auth=_SESSION, query=OrderHistoryQuery,
+        auth=_KEY, query=OrderHistoryQuery,
     ),
     Endpoint(
         POST, "/net/order", net.order, Weight(3, budget=_TRADING), "Change the net position in an asset",
         OrderPending | OrderFilled,
-        auth=_SESSION, fast=True,
+        auth=_KEY, fast=True,
         body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
         errors=(*_ORDERS, Reject.REDUCE_ONLY_REJECTED, Reject.AMOUNT_TOO_SMALL),
     ),
     Endpoint(
         POST, "/net/leverage", net.set_leverage, Weight(3, budget=_TRADING),
         "Set the leverage of net positions in an asset", NetLeverageAnswer,
-        auth=_SESSION, body=NetLeverageBody, example='{"asset": "SOL", "leverage": 5}',
+        auth=_KEY, body=NetLeverageBody, example='{"asset": "SOL", "leverage": 5}',
         errors=(
             Reject.PRICE_UNAVAILABLE, Reject.AMOUNT_OUT_OF_RANGE, Reject.WOULD_LIQUIDATE, Reject.POSITION_LIMIT,
             Reject.INSUFFICIENT_MARGIN,
@@ -204,41 +229,41 @@ ENDPOINTS = (
     ),
     Endpoint(
         GET, "/net", net.list_all, Weight(1, 16, "positions told"), "Net positions and their leverage", NetAnswer,
-        auth=_SESSION, fast=True, query=OpenOrdersQuery,
+        auth=_KEY, fast=True, query=OpenOrdersQuery,
     ),
     Endpoint(
         POST, "/trade/quote", quote.of_trade, Weight(2), "What an order would come to", QuoteAnswer,
-        auth=_SESSION, body=TradeQuoteBody, example=f"{{{_ORDER}}}",
+        auth=_KEY, body=TradeQuoteBody, example=f"{{{_ORDER}}}",
     ),
     Endpoint(
         POST, "/net/quote", quote.of_net, Weight(2), "What a net order would come to", QuoteAnswer,
-        auth=_SESSION, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
+        auth=_KEY, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
     ),
     Endpoint(
         GET, "/trade/open", trades.list_open, Weight(1, 16, "trades told"), "Open trades", OpenTradesAnswer,
-        auth=_SESSION, fast=True, query=OpenTradesQuery,
+        auth=_KEY, fast=True, query=OpenTradesQuery,
     ),
     Endpoint(
         GET, "/trade/history", trades.history, Weight(3, 5, "of `limit`"), "Trades of all times", HistoryAnswer,
-        auth=_SESSION, query=HistoryQuery,
+        auth=_KEY, query=HistoryQuery,
     ),
     Endpoint(
         GET, "/balance", account.balance, Weight(1), "Free balances", dict[str, AssetBalance],
-        auth=_SESSION, fast=True,
+        auth=_KEY, fast=True,
     ),
-    Endpoint(GET, "/balance/usd", account.balance_usd, Weight(1), "Free balance in USDC", UsdBalance, auth=_SESSION),
+    Endpoint(GET, "/balance/usd", account.balance_usd, Weight(1), "Free balance in USDC", UsdBalance, auth=_KEY),
     Endpoint(
-        GET, "/account", account.account, Weight(1, 64, "open trades"), "The account", AccountAnswer, auth=_SESSION
+        GET, "/account", account.account, Weight(1, 64, "open trades"), "The account", AccountAnswer, auth=_KEY
     ),
     Endpoint(
         GET, "/account/statement", statement.statement, Weight(3, 5, "of `limit`"), "What moved the free balance",
         StatementAnswer,
-        auth=_SESSION, query=StatementQuery,
+        auth=_KEY, query=StatementQuery,
     ),
     Endpoint(
         GET, "/account/equity", statement.equity, Weight(10, 5, "of `limit`"), "What the account was worth",
         EquityAnswer,
-        auth=_SESSION, query=EquityQuery, errors=("range_too_large",),
+        auth=_KEY, query=EquityQuery, errors=("range_too_large",),
     ),
     Endpoint(GET, "/supportedAssets", market.supported_assets, Weight(1), "What can be traded", SupportedAssets),
     Endpoint(GET, "/rates", rates.rates, Weight(3), "What trading costs, and where each figure is from", RatesAnswer),

@@ -24,7 +24,7 @@ from exness.web.v1.models import (
 from exness.web.v1.trade_models import OpenedData, OpenTradeRow, TradeShown, Trailed, TrailingStop, Type
 
 _TimeInForce = Annotated[str, Meta(extra_json_schema={"enum": [each.value for each in TimeInForce]})] | UnsetType | None
-_Expiry = (
+Expiry = (
     Annotated[str, Meta(description="A time of RFC 3339", extra_json_schema={"format": "date-time"})] | UnsetType | None
 )
 _ExitKind = Annotated[str, Meta(extra_json_schema={"enum": ["take_profit", "stop_loss", "limit"]})]
@@ -45,7 +45,7 @@ class CreateOrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, r
     limit_price: OptionalAmount = UNSET
     stop_price: OptionalAmount = UNSET
     time_in_force: _TimeInForce = UNSET
-    expires_at: _Expiry = UNSET
+    expires_at: Expiry = UNSET
     post_only: bool | UnsetType | None = UNSET
     take_profit: OptionalAmount = UNSET
     stop_loss: OptionalAmount = UNSET
@@ -60,7 +60,7 @@ class AmendOrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     order_id: str
     limit_price: OptionalAmount = UNSET
     stop_price: OptionalAmount = UNSET
-    expires_at: _Expiry = UNSET
+    expires_at: Expiry = UNSET
     margin: OptionalAmount = UNSET
     leverage: OptionalAmount = UNSET
     quantity: OptionalAmount = UNSET
@@ -108,7 +108,7 @@ class NetOrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     kind: _Kind | UnsetType | None = UNSET
     reduce_only: bool | UnsetType | None = UNSET
     time_in_force: _TimeInForce = UNSET
-    expires_at: _Expiry = UNSET
+    expires_at: Expiry = UNSET
     post_only: bool | UnsetType | None = UNSET
     slippage: Slippage = UNSET
     expected_price: OptionalAmount = UNSET
@@ -134,7 +134,7 @@ class TradeQuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     limit_price: OptionalAmount = UNSET
     stop_price: OptionalAmount = UNSET
     time_in_force: _TimeInForce = UNSET
-    expires_at: _Expiry = UNSET
+    expires_at: Expiry = UNSET
     post_only: bool | UnsetType | None = UNSET
     take_profit: OptionalAmount = UNSET
     stop_loss: OptionalAmount = UNSET

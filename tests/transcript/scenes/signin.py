@@ -98,4 +98,53 @@ PROVEN = Scene(
     ],
 )
 
-SCENES = [SIGNIN, PROVEN]
+
+def with_key(number: str = "") -> dict[str, str]:
+    return {"X-API-Key": f"<key{number}>", "X-API-Secret": f"<secret{number}>"}
+
+
+KEYS = Scene(
+    name="keys",
+    users=("ann", "bob"),
+    steps=[
+        get("/keys", by="ann"),
+        post("a key that may all", "/keys", {"name": "my bot"}, by="ann", keep={"key": "key", "secret": "secret"}),
+        post(
+            "one that may only read, for a day",
+            "/keys",
+            {"name": "my chart", "scopes": ["read"], "expiresAt": "2026-02-01T09:15:02Z"},
+            by="ann",
+            keep={"key 2": "key", "secret 2": "secret"},
+        ),
+        get("/keys", by="ann"),
+        get("/balance", "it reads", headers=with_key()),
+        post(
+            "it trades",
+            "/trade/create",
+            {"asset": "SOL", "type": "long", "margin": 100, "leverage": 10},
+            headers=with_key(),
+        ),
+        get("/balance", "the other one reads", headers=with_key(" 2")),
+        post("and does not trade", "/order/cancelAll", {}, headers=with_key(" 2")),
+        get("/keys", "no key lists keys", headers=with_key()),
+        get("/balance", "a wrong secret", headers={"X-API-Key": "<key>", "X-API-Secret": "<secret 2>"}),
+        get("/balance", "a key alone", headers={"X-API-Key": "<key>"}),
+        get(
+            "/balance",
+            "a forged signature",
+            headers={"X-API-Key": "<key>", "X-API-Timestamp": "1769850902123", "X-API-Signature": "00"},
+        ),
+        get("/balance", "no time", headers={"X-API-Key": "<key>", "X-API-Timestamp": "now", "X-API-Signature": "00"}),
+        post("a key without a name", "/keys", {"name": ""}, by="ann"),
+        post("all that can be wrong with one", "/keys", {"name": 7, "scopes": ["all"], "expiresAt": "then"}, by="ann"),
+        post("nobody makes a key", "/keys", {"name": "x"}),
+        post("hers is not his to end", "/keys/revoke", {"key": "<key>"}, by="bob"),
+        post("she ends it", "/keys/revoke", {"key": "<key>"}, by="ann"),
+        get("/balance", "it is none any more", headers=with_key()),
+        Later(title="a day passes", seconds=DAY_S),
+        get("/balance", "the other one has expired", headers=with_key(" 2")),
+        get("/keys", by="ann"),
+    ],
+)
+
+SCENES = [SIGNIN, PROVEN, KEYS]

@@ -1,0 +1,1 @@
+"""User data streams: listen keys, and what happens to an account as Binance tells it."""
