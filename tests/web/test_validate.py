@@ -25,6 +25,8 @@ from exness.web.docs.openapi import document
 from exness.web.http.errors import FieldError, InvalidRequest
 from exness.web.services import Dev
 from exness.web.stream import protocol as frames
+from exness.web.v1 import keys
+from exness.web.v1.key_models import CreateKeyBody
 from exness.web.v1.named_bodies import add_exit, cancel_orders, change_margin, close_trade, named_in
 from exness.web.v1.opening_bodies import create_order, net_order, place_order, quoted_order
 from exness.web.v1.order_models import (
@@ -153,6 +155,7 @@ async def test_an_unknown_parameter_given_twice_is_told_once(ann: Trader) -> Non
 # --- null of an optional field ------------------------------------------------------------------------------------
 
 INSTRUMENT = RULES.instruments[SOL]
+NOW_US = calendar.timegm((2026, 1, 1, 0, 0, 0)) * 10**6
 EXITS: dict[str, Any] = {"takeProfit": 210, "stopLoss": "190.5", "trailingStop": {"percent": 100, "activation": 201}}
 READ: dict[type[msgspec.Struct], Callable[[bytes], object]] = {
     CreateTradeBody: lambda body: create_order(body, RULES, ANN, SameId()),
@@ -164,6 +167,7 @@ READ: dict[type[msgspec.Struct], Callable[[bytes], object]] = {
     TradeQuoteBody: lambda body: quoted_order(body, RULES, ANN, SameId()),
     RatesBody: changes_of,
     NetOrderBody: lambda body: net_order(body, RULES, ANN, SameId()),
+    CreateKeyBody: lambda body: keys.wanted(body, NOW_US),
     PriceBody: lambda body: parse_price(body, 6),
     ClockBody: clock_order,
 }
@@ -235,6 +239,7 @@ WHOLE: dict[type[msgspec.Struct], dict[str, Any]] = {
         "expectedPrice": "200",
         "clientOrderId": "mine",
     },
+    CreateKeyBody: {"name": "my bot", "scopes": ["read"], "expiresAt": "2026-02-01T00:00:00Z"},
     PriceBody: {"bid": 1, "ask": 2, "mid": 3},
     ClockBody: {"paused": True, "speed": 2, "step": 3},
 }
