@@ -288,7 +288,7 @@ class StreamConfig(msgspec.Struct, frozen=True):
     """Events that may wait for one client. A client that falls further behind is disconnected (code 4008) and may
     resume. Of each price and candle only the newest waits, whatever this is."""
     resume_records: Annotated[int, integer(0)] = 100_000
-    """How many of the journal's newest records are searched to resume a stream. Further back, a client gets a
+    """How many records of an account are read at most to resume a stream. Where there are more, a client gets a
     snapshot."""
     ping_interval_s: Annotated[float, number(at_most=3600)] = 20.0
     """A client that is silent for so long is pinged, in seconds."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from exness.core.instruments import LEVERAGE_UNIT, Asset, OrderId, Side, TradeId
 from exness.core.market import Market
-from exness.core.state import NOTHING, Account, BooksError, Net, SeenOrder, State, Waiting
+from exness.core.state import NOTHING, Account, BooksError, Extras, Net, SeenOrder, State
 from exness.core.trades import Exit, Order, Trade
 
 NOTIONAL_UNIT: Final = 100_000
@@ -35,15 +35,18 @@ def notional_of_order(order: Order) -> int:
 
 def count(state: State, account: Account, trade: Trade, sign: int) -> Market:
     """Count an open trade in (`sign` 1) or out (-1): its margin and its notional. Returns its market."""
-    margin = sign * trade.margin
-    notional = sign * (notional_of(trade) if trade.unit else trade.size * _OF_SIZE)
+    state.open_trades += sign
+    notional = notional_of(trade) if trade.unit else trade.size * _OF_SIZE
+    return _add(state, account, trade, sign * trade.margin, sign * notional)
+
+
+def _add(state: State, account: Account, trade: Trade, margin: int, notional: int) -> Market:
     market = state.markets.get(trade.asset) or state.market(trade.asset)
     market.open_interest += notional
     market.exposure += notional if trade.side is _LONG else -notional
     account.locked += margin
     account.notional += notional
     state.locked += margin
-    state.open_trades += sign
     return market
 
 
@@ -73,9 +76,9 @@ def change_trade(state: State, account: Account, after: Trade) -> None:
     if before is None:
         raise AssertionError(f"trade {after.id} is changed and is not open")
     account.trades[after.id] = after
-    count(state, account, before, -1)
-    count(state, account, after, 1).relist_trade(before, after)
-    if before.exits != after.exits:
+    margin, notional = after.margin - before.margin, notional_of(after) - notional_of(before)
+    _add(state, account, after, margin, notional).relist_trade(before, after)
+    if before.exits is not after.exits:
         for each in before.exits:
             _drop_exit(state, account, each)
         for each in after.exits:
@@ -100,7 +103,7 @@ def end_trade(state: State, account: Account, trade_id: TradeId) -> None:
 def _hold_exit(state: State, account: Account, trade: Trade, exit_: Exit) -> None:
     order = exit_.order
     assert order is not None, "an exit beside the trade's own is an order"
-    waiting_of(account).exits[order.id] = trade.id
+    extras_of(account).exits[order.id] = trade.id
     if order.expires_at is not None:
         state.due.add_expiry(order.expires_at, exit_.number, (account.id, order.id))
 
@@ -118,7 +121,7 @@ def _drop_exit(state: State, account: Account, exit_: Exit) -> None:
 
 
 def place_order(state: State, account: Account, order: Order) -> None:
-    orders = waiting_of(account).orders
+    orders = extras_of(account).orders
     if order.id in orders:
         raise AssertionError(f"order {order.id} is placed twice")
     orders[order.id] = order
@@ -137,8 +140,8 @@ def end_order(state: State, account: Account, order_id: OrderId) -> Order:
     if order_id not in account.orders:
         raise AssertionError(f"order {order_id} is ended and does not wait")
     order = account.orders.pop(order_id)
-    _tidy(account)
     reserve(state, account, order, -1)
+    _tidy(account)
     state.markets[order.asset].unlist_order(order)
     if order.expires_at is not None:
         state.due.remove_expiry(order.expires_at, order.number)
@@ -147,7 +150,7 @@ def end_order(state: State, account: Account, order_id: OrderId) -> Order:
 
 def reserve(state: State, account: Account, order: Order, sign: int) -> None:
     """Count a waiting order in (`sign` 1) or out (-1): what it reserves, and its notional."""
-    account.reserved += sign * order.reserved
+    extras_of(account).reserved += sign * order.reserved
     account.notional += sign * notional_of_order(order)
     state.reserved += sign * order.reserved
 
@@ -168,7 +171,7 @@ def _set_net(account: Account, asset: Asset, trade_id: TradeId | None) -> None:
 
 
 def _put_net(account: Account, asset: Asset, net: Net) -> None:
-    nets = waiting_of(account).nets
+    nets = extras_of(account).nets
     if net == Net():
         nets.pop(asset, None)
         _tidy(account)
@@ -176,26 +179,25 @@ def _put_net(account: Account, asset: Asset, net: Net) -> None:
         nets[asset] = net
 
 
-def waiting_of(account: Account) -> Waiting:
-    """Its own, to change it."""
-    if account.waiting is None:
-        account.waiting = Waiting({}, {}, {})
-    return account.waiting
+def extras_of(account: Account) -> Extras:
+    """Its own, to change them."""
+    if account.extras is None:
+        account.extras = Extras()
+    return account.extras
 
 
 def _tidy(account: Account) -> None:
     """What is empty goes."""
-    if not (account.orders or account.exits or account.nets):
-        account.waiting = None
+    if not (account.orders or account.exits or account.nets or account.seen):
+        account.extras = None
 
 
 def remember(account: Account, client_order: str, seen: SeenOrder, forgets: tuple[str, ...]) -> None:
     """A client order id is used; these leave the window for it."""
-    if account.seen is NOTHING:
-        account.seen = {}
+    used = extras_of(account).seen
     for forgotten in forgets:
-        del account.seen[forgotten]
-    account.seen[client_order] = seen
+        del used[forgotten]
+    used[client_order] = seen
 
 
 def pay(state: State, account: Account, amount: int, balance: int) -> None:

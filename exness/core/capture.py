@@ -18,7 +18,7 @@ from exness.core.instruments import AccountId, Asset
 from exness.core.market import Trails
 from exness.core.plain import DECODERS, FORMAT, PlainAccount
 from exness.core.rates import Rates
-from exness.core.state import NOTHING, Account, House, Net, State, Waiting
+from exness.core.state import NOTHING, Account, Extras, House, Net, State
 from exness.core.trades import Order, Trade
 
 
@@ -271,11 +271,13 @@ class Restorer:
             free=plain.free,
             seq=plain.seq,
             trades={trade.id: trade for trade in plain.trades} or NOTHING,
-            seen=plain.seen or NOTHING,
         )
-        if plain.orders or plain.net_leverage:
-            nets = {asset: Net(leverage) for asset, leverage in plain.net_leverage.items()}
-            account.waiting = Waiting({order.id: order for order in plain.orders}, {}, nets)
+        if plain.orders or plain.net_leverage or plain.seen:
+            account.extras = Extras(
+                orders={order.id: order for order in plain.orders},
+                nets={asset: Net(leverage) for asset, leverage in plain.net_leverage.items()},
+                seen=plain.seen,
+            )
         for trade in plain.trades:
             _share_names(trade, plain.id)
             if trade.size == STORED:

@@ -191,9 +191,12 @@ def _trade_changed(state: State, record: Record, event: TradeChanged) -> None:
     account = _touch(state, event.account, record.seq)
     books.change_trade(state, account, event.trade)
     books.pay(state, account, -event.amount, event.balance)
-    state.house.funding += event.paid
-    _bear(state, event.shortfall, event.covered)
-    _remember(account, event.asked, record)
+    if event.paid:
+        state.house.funding += event.paid
+    if event.shortfall:
+        _bear(state, event.shortfall, event.covered)
+    if event.asked is not None:
+        _remember(account, event.asked, record)
 
 
 def _net_leverage_set(state: State, record: Record, event: NetLeverageSet) -> None:

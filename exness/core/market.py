@@ -21,6 +21,8 @@ _EDGES = tuple([(2 * row.look.value, row.direction == FALLING, row.trails) for r
 """Of each row: where the edges of its look stand, the lower one first, whether a falling price reaches it, and whether
 it trails. It is gone through for the first tick after every change."""
 
+_NOT_LOOKED: tuple[int, ...] = ()
+
 Groups = list[tuple[int, int]]
 """Start and watermark of each (see `trailing`)."""
 
@@ -60,7 +62,7 @@ class Market:
         self._activated: dict[int, int] = {}
         """Trailing stops that waited to be activated, and the number of what did it."""
         self._quiet: tuple[int, ...] | None = None
-        """Of each Look the nearest price below and the nearest above that set anything off; None: not looked for."""
+        """Of each Look the nearest price below and the nearest above that set anything off; None: it has changed."""
 
     @property
     def open_trades(self) -> int:
@@ -101,7 +103,12 @@ class Market:
             liquidations = self.rows[after.side is _SHORT]
             liquidations.remove(before.liquidation, before.seq * PLACES)
             liquidations.add(after.liquidation, after.seq * PLACES, after.seq)
-        if not (before.has_exits or after.has_exits):
+        if (
+            before.stop_loss is after.stop_loss
+            and before.take_profit is after.take_profit
+            and before.trailing_stop is after.trailing_stop
+            and before.exits is after.exits
+        ):
             return
         had = {_waits(each): each for each in before.all_exits()}
         has = {_waits(each): each for each in after.all_exits()}
@@ -114,7 +121,12 @@ class Market:
     # --- ticks ------------------------------------------------------------------------------------------------------
 
     def is_quiet(self, looks: Looks) -> bool:
-        """True when these prices set nothing off and move no watermark. O(1), or O(rows) after a change."""
+        """True when these prices set nothing off and move no watermark, as far as that is known: the first tick after a
+        change goes through the rows, which takes it less than to look where the nearest thing of each is. O(1), or
+        O(rows) for the second."""
+        if self._quiet is None:
+            self._quiet = _NOT_LOOKED
+            return False
         mark, sell, buy, stop_sell, stop_buy = looks
         a, b, c, d, e, f, g, h, i, j = self._quiet or self._look()
         return a < mark < b and c < sell < d and e < buy < f and g < stop_sell < h and i < stop_buy < j

@@ -41,13 +41,15 @@ class Net(msgspec.Struct, frozen=True, gc=False, array_like=True):
     trade_id: TradeId | None = None
 
 
-class Waiting(msgspec.Struct, gc=False):
-    """What few accounts have: orders that wait to open, exits that are orders with the trades they close, and what
-    there is of net positions."""
+class Extras(msgspec.Struct, gc=False):
+    """What an idle account has nothing of: orders that wait to open and what they reserve, exits that are orders with
+    the trades they close, what there is of net positions, and the client order ids that were used, oldest first."""
 
-    orders: dict[OrderId, Order]
-    exits: dict[OrderId, TradeId]
-    nets: dict[Asset, Net]
+    reserved: int = 0
+    orders: dict[OrderId, Order] = {}
+    exits: dict[OrderId, TradeId] = {}
+    nets: dict[Asset, Net] = {}
+    seen: dict[str, SeenOrder] = {}
 
 
 class Account(msgspec.Struct, gc=False):
@@ -57,7 +59,7 @@ class Account(msgspec.Struct, gc=False):
     `books`. `seq` is the last record that touched the account: once that is durable, so is everything the account
     shows. `number` counts accounts as they were opened, from 0.
 
-    Very many may be idle, so this is kept small: a mapping is `NOTHING` while it is empty, `waiting` None (`books` has
+    Very many may be idle, so this is kept small: `trades` is `NOTHING` while it is empty, `extras` None (`books` has
     the only functions that change them), and no account refers back to itself, which `gc=False` asks for.
     """
 
@@ -67,25 +69,36 @@ class Account(msgspec.Struct, gc=False):
     opened_at: int
     free: int = 0
     locked: int = 0
-    reserved: int = 0
     notional: int = 0
     seq: int = 0
     trades: dict[TradeId, Trade] = NOTHING
-    waiting: Waiting | None = None
-    seen: dict[str, SeenOrder] = NOTHING
-    """By client order id, oldest first."""
+    extras: Extras | None = None
+
+    @property
+    def reserved(self) -> int:
+        return 0 if self.extras is None else self.extras.reserved
+
+    @property
+    def bound(self) -> int:
+        """What is locked or reserved."""
+        return self.locked if self.extras is None else self.locked + self.extras.reserved
 
     @property
     def orders(self) -> dict[OrderId, Order]:
-        return NOTHING if self.waiting is None else self.waiting.orders
+        return NOTHING if self.extras is None else self.extras.orders
 
     @property
     def exits(self) -> dict[OrderId, TradeId]:
-        return NOTHING if self.waiting is None else self.waiting.exits
+        return NOTHING if self.extras is None else self.extras.exits
 
     @property
     def nets(self) -> dict[Asset, Net]:
-        return NOTHING if self.waiting is None else self.waiting.nets
+        return NOTHING if self.extras is None else self.extras.nets
+
+    @property
+    def seen(self) -> dict[str, SeenOrder]:
+        """By client order id, oldest first."""
+        return NOTHING if self.extras is None else self.extras.seen
 
     def net(self, asset: Asset) -> Trade | None:
         """Its net position in an asset."""

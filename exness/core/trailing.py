@@ -128,7 +128,8 @@ class _Stack(Generic[T]):
             self._unbury(group)
         thing = self._members.remove(group.id << _WIDTH_BITS | trail.width, trail.number)
         group.size -= 1
-        self._level = None
+        if group is self._newest:
+            self._level = None
         if group.size == 0:
             self._groups.remove(group.start, 0)
             if group is self._newest:

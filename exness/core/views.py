@@ -18,7 +18,7 @@ from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
 from exness.core.rates import FREE, Rates
 from exness.core.rules import Rules
-from exness.core.state import NOTHING, Account, State, Waiting
+from exness.core.state import NOTHING, Account, Extras, State
 from exness.core.tick_order import EXIT_ROWS, ORDER_ROWS, closes_at
 from exness.core.trades import Exit, Kind, Order, Trade
 
@@ -130,7 +130,7 @@ class Holdings(msgspec.Struct, frozen=True):
         if self.at > price.fresh_until:
             return Standing(price.mark, unrealized, None, True)
         owner, rate = self.owner, self.rates.get(trade.asset, FREE).taker
-        most = margin.most_pnl(owner.free, owner.locked + owner.reserved, trade.margin)
+        most = margin.most_pnl(owner.free, owner.bound, trade.margin)
         end = settle(line, closes_at(self.execution, price, trade.side), rate, most=most)
         return Standing(price.mark, unrealized, end.pnl, False, end.fee)
 
@@ -160,8 +160,10 @@ class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
 
 
 def _without_trades(account: Account) -> Account:
-    waiting = None if account.waiting is None else Waiting(dict(account.orders), {}, dict(account.nets))
-    return msgspec.structs.replace(account, trades=NOTHING, waiting=waiting, seen=NOTHING)
+    extras = account.extras
+    if extras is not None:
+        extras = Extras(extras.reserved, dict(extras.orders), nets=dict(extras.nets))
+    return msgspec.structs.replace(account, trades=NOTHING, extras=extras)
 
 
 def _levels(state: State, trades: list[Trade]) -> dict[OrderId | TradeId, int]:

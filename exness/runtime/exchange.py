@@ -44,6 +44,7 @@ from exness.runtime.writer import Writer
 
 READS_AT_ONCE = 4
 """Followers that read from disk at the same time; others wait."""
+COUNTED_AT_ONCE = 10_000
 RECORDS_AT_ONCE = 200
 
 
@@ -316,6 +317,20 @@ class Exchange:
             if len(records) < RECORDS_AT_ONCE:
                 return
             after = records[-1].seq
+
+    async def records_since(self, account: AccountId, after: int, most: int) -> int:
+        """How many records of an account come after a seq; once they are `most` or more, none is counted any more.
+        Raises like `records_of`."""
+        await self._in_tables(account)
+        found = 0
+        while found < most:
+            async with self._reads:
+                seqs = await self._tables.records_of(account, after, COUNTED_AT_ONCE)
+            found += len(seqs)
+            if len(seqs) < COUNTED_AT_ONCE:
+                break
+            after = seqs[-1]
+        return found
 
     async def _stored(self, after: int, up_to: int) -> AsyncGenerator[list[Record], None]:
         """The journal's records with `after < seq <= up_to`, in chunks. Raises StorageError."""

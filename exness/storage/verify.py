@@ -235,7 +235,7 @@ class _Check:
         end = settle(part, event.price)
         if event.pnl != end.pnl:  # more than the account can hold; versions before that ceiling paid all there was
             account = self.state.accounts[event.account]
-            most = most_pnl(account.free, account.locked + account.reserved, part.margin)
+            most = most_pnl(account.free, account.bound, part.margin)
             end = settle(part, event.price, most=most)
         kept = event.fee + (event.forfeited if isinstance(event, TradeClosed) else 0)
         _same(

@@ -86,7 +86,7 @@ class TableCheck:
                     self._compare(table, expected)
                 equal(self._at, "watermark", select_watermark(self._main), select_watermark(expected))
         for account in state.account_list:
-            self._check_balance(account.id, account.free, account.locked + account.reserved)
+            self._check_balance(account.id, account.free, account.bound)
         self._check_sums()
         self._check_open(state)
         self._check_waiting(state)

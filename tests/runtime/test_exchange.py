@@ -164,6 +164,8 @@ async def test_the_records_of_an_account_are_its_own_and_end_at_a_reset(app: App
     await pay_in(exchange, ann, 1)
     assert [record.seq async for record in exchange.records_of(ann, 1, 7)] == [3, 4, 7]
     assert [record.seq async for record in exchange.records_of(ann, 1, 4)] == [3, 4]
+    counted = [await exchange.records_since(ann, 1, most) for most in (0, 3, 100)]
+    assert counted == [0, 3, 3]
     assert [record.seq async for record in exchange.records_of(bob, 6, 7)] == []
     await exchange.do(Reset())
     with pytest.raises(StorageError):

@@ -20,7 +20,7 @@ from exness.core.line import Line
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.price_index import _NUMBER_BITS, PriceIndex
 from exness.core.rates import Rates
-from exness.core.state import NOTHING, State
+from exness.core.state import State
 from exness.core.views import Question
 from exness.runtime import recovery
 from exness.runtime.exchange import Exchange
@@ -149,7 +149,8 @@ def client_order_ids_forgotten_on_restart(patch: Patch) -> None:
     def forgetful(self: Restorer) -> State:
         state = finish(self)
         for account in state.account_list:
-            account.seen = NOTHING
+            if account.extras is not None:
+                account.extras.seen = {}
         return state
 
     patch.setattr(Restorer, "finish", forgetful)

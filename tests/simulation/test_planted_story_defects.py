@@ -128,8 +128,8 @@ def a_picture_without_the_profile_set_by_hand(patch: Patch) -> None:
 def a_picture_without_the_leverage_of_net_positions(patch: Patch) -> None:
     def forget(state: State) -> None:
         for account in state.account_list:
-            if account.waiting is not None:
-                account.waiting.nets = {asset: type(net)(0, net.trade_id) for asset, net in account.nets.items()}
+            if account.extras is not None:
+                account.extras.nets = {asset: type(net)(0, net.trade_id) for asset, net in account.nets.items()}
 
     _forgets(patch, forget)
 

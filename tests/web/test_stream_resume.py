@@ -70,7 +70,12 @@ async def test_after_a_pong_one_may_go_on_however_long_nothing_of_ones_own_happe
             for client in (early, late):
                 await client.pong()
                 assert orders_told(client) == told
-        await round_trips(bob, 1)
+        await round_trips(bob, 2)
+        async with listening(app, ann) as client:
+            assert (await client.subscribed("trades", resume=first))["data"]["resumed"] is True
+            await client.pong()
+            assert orders_told(client) == told, "what others did counts for nothing"
+        await round_trips(ann, 1)
         await assert_impossible(app, ann, first)
 
 

@@ -188,9 +188,11 @@ async def test_what_would_weigh_too_much_is_refused_before_it_is_worked_out() ->
 async def test_messages_of_the_stream_weigh_for_the_address_and_for_the_account() -> None:
     async with running_app(limits=rate_limits(**PLENTY)) as app:
         await app.quote_all()
-        ann = app.trader("ann")
+        ann, bob = app.trader("ann"), app.trader("bob")
         for _ in range(30):
             await ann.create(margin=1)
+        for _ in range(30):  # which weighs nothing for ann
+            await bob.create(margin=1)
         candles = [f"candles.{each}.SOL" for each in ("1m", "5m", "15m", "1h", "4h", "1d")]
         async with listening(app, ann) as client:
             steps: list[tuple[dict[str, Any], int]] = [
@@ -206,7 +208,7 @@ async def test_messages_of_the_stream_weigh_for_the_address_and_for_the_account(
                 ({"op": "unsubscribe", "channels": ["trades", "account"]}, 1),
                 ({"op": "subscribe", "channels": ["account"], "resume": 31}, 1),
             ]
-            assert app.state.seq == 31
+            assert app.state.seq == 62
             limits, address, account = app.services.limits, 8, 0
             for message, weight in steps:
                 await client.asked(**message)

@@ -33,7 +33,7 @@ def decide_deposit(state: State, rules: Rules, command: Deposit, at: int) -> lis
     account = state.accounts.get(command.account)
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
-    would_hold = account.free + account.locked + account.reserved + command.amount
+    would_hold = account.free + account.bound + command.amount
     refusal = out_of_range(Figure.AMOUNT, command.amount, DEPOSIT) or out_of_range(Figure.BALANCE, would_hold, HELD)
     return refusal or [Deposited(account.id, command.amount, account.free + command.amount)]
 

@@ -210,7 +210,7 @@ def fire_exit(state: State, rules: Rules, trade: Trade, exit_: Exit, price: Pric
     size, by = trade.size, None
     if order is not None:
         size, by = min(order.size, size) or size, order.id
-    reason, bound = _REASONS[exit_.kind], account.locked + account.reserved
+    reason, bound = _REASONS[exit_.kind], account.bound
     free, insurance = account.free, state.house.insurance
     return [close_part(trade, size, fills_at, rate, price.mark, rates, reason, free, bound, insurance, by, exit_)]
 

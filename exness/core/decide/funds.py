@@ -36,4 +36,4 @@ class Funds(msgspec.Struct, gc=False):
 
 
 def funds_of(state: State, account: Account) -> Funds:
-    return Funds(state.seq + 1, account.free, account.locked + account.reserved, state.house.insurance)
+    return Funds(state.seq + 1, account.free, account.bound, state.house.insurance)

@@ -189,7 +189,7 @@ def _close_at_once(state: State, rules: Rules, account: Account, c: NetOrder, pr
     size = held.size if c.quantity is None else min(c.quantity, held.size)
     if is_too_small(held.line, size):
         return TOO_SMALL
-    bound, insurance = account.locked + account.reserved, state.house.insurance
+    bound, insurance = account.bound, state.house.insurance
     return [
         close_part(
             held,

@@ -88,7 +88,7 @@ def decide_close(state: State, rules: Rules, command: CloseTrade, at: int) -> li
         rates,
         CloseReason.USER,
         account.free,
-        account.locked + account.reserved,
+        account.bound,
         state.house.insurance,
     )
     if command.client_order is None:

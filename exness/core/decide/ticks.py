@@ -69,7 +69,7 @@ def liquidate(state: State, rules: Rules, trade: Trade, price: Price) -> TradeCl
     """The end of a trade at the mark, whole and without commission."""
     account = state.accounts[trade.account]
     rates = rules.rates_of(trade.asset)
-    most = most_pnl(account.free, account.locked + account.reserved, trade.margin)
+    most = most_pnl(account.free, account.bound, trade.margin)
     end_ = settle_liquidation(trade.line, price.mark, rates, state.house.insurance, most)
     return TradeClosed(
         trade_id=trade.id,

@@ -17,7 +17,7 @@ from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
 from exness.core.events import AccountEvent, ExchangeReset, Record
 from exness.core.instruments import AccountId
-from exness.core.views import Balance, BalanceOf, Holdings, HoldingsOf
+from exness.core.views import BalanceOf, Holdings, HoldingsOf
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
 from exness.runtime.inbox import NotTaken
@@ -194,12 +194,10 @@ class AccountStream:
     ) -> Capture:
         """Count a subscriber in and take what it is shown, in one step. From here on its events are held.
 
-        With `resume` no snapshots are shown if the records after that seq can still be told instead; then `resume`
+        With `resume`, after which `records_to_resume` has found that all can be told, no snapshots are shown: `resume`
         must come next, and `show` otherwise. Raises NoSuchAccount.
         """
-        can_resume = resume is not None and self._can_resume(self._exchange.look(BalanceOf(account)), resume)
-        holdings = self._exchange.look(HoldingsOf(account))
-        capture = Capture(account, channels, holdings, resume if can_resume else None)
+        capture = Capture(account, channels, self._exchange.look(HoldingsOf(account)), resume)
         if not self._accounts:
             self._routed = self._exchange.durable_seq
             self._listened_to.set()
@@ -211,22 +209,21 @@ class AccountStream:
             subscriber.private[channel] = capture.seq
         return capture
 
-    def _can_resume(self, now: Balance, after: int) -> bool:
-        """Whether everything of this account after a seq can still be told."""
+    async def records_to_resume(self, account: AccountId, channels: Sequence[str], after: int) -> int | None:
+        """How many records a resume would read, of this account alone: what others did costs nothing. None: it is
+        impossible, and a snapshot is shown. Raises NoSuchAccount, Halted."""
+        now = self._exchange.look(BalanceOf(account))
         if after > now.newest:
-            return False  # of another exchange, or of one that was restored from a backup
-        if now.seq <= after:
-            return True  # nothing has happened since
-        return now.newest - after <= self._resume_records
-
-    def records_to_resume(self, now: Balance, channels: Sequence[str], after: int) -> int | None:
-        """How many records of the journal a resume would read. None: it is impossible, and a snapshot is shown."""
-        if not self._can_resume(now, after):
-            return None
+            return None  # of another exchange, or of one that was restored from a backup
         if now.seq <= after:
             return 0
+        try:
+            records = await self._exchange.records_since(account, after, self._resume_records + 1)
+        except (StorageError, NotTaken) as error:
+            _not_resumed(after, error)
+            return None
         passes = 2 if ACCOUNT in channels else 1
-        return passes * (now.newest - after)
+        return passes * records if records <= self._resume_records else None
 
     async def show(self, subscriber: Subscriber, capture: Capture) -> None:
         """Send snapshots once they are durable, and then what was held. They are written down while the loop turns: all
@@ -246,7 +243,7 @@ class AccountStream:
             if capture.holdings.seq > after:
                 await self._replay(subscriber, capture, after)
         except (StorageError, NotTaken, KeyError) as error:  # KeyError: of an asset that is not configured any more
-            _log.warning("a stream could not be resumed", after=after, why=repr(error))
+            _not_resumed(after, error)
             return False
         subscriber.release()
         return True
@@ -272,3 +269,7 @@ class AccountStream:
                 sent += 1
                 if sent % RECORDS_PER_TURN == 0:
                     await asyncio.sleep(0)
+
+
+def _not_resumed(after: int, error: Exception) -> None:
+    _log.warning("a stream could not be resumed", after=after, why=repr(error))

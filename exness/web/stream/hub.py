@@ -21,7 +21,7 @@ from exness.web.http.connection_limits import Places
 from exness.web.http.errors import ApiError
 from exness.web.http.faults import Faults
 from exness.web.services import StreamBounds
-from exness.web.stream.accounts import AccountStream
+from exness.web.stream.accounts import AccountStream, Capture
 from exness.web.stream.encoding import StreamEncoder
 from exness.web.stream.market import MarketStream
 from exness.web.stream.pool import DRAIN_S, SWEEP_S, SubscriberPool
@@ -148,16 +148,6 @@ class Hub(SubscriberPool):
     ) -> None:
         self.control(subscriber, "error", ErrorData(code, message, message_id))
 
-    def weight_shown(self, channels: Sequence[str], account: AccountId, resume: int | None) -> int:
-        """What it weighs to show an account's channels, before it is done: a snapshot's trades, or the records of the
-        journal that a resume reads."""
-        private = [channel for channel in channels if channel in PRIVATE]
-        balance = self._exchange.look(BalanceOf(account))
-        records = None if resume is None else self.accounts.records_to_resume(balance, private, resume)
-        if records is not None:
-            return RESUME.of_rows(records)
-        return SNAPSHOT.of_rows(balance.open_trades) if TRADES in private else 0
-
     async def subscribe(
         self,
         subscriber: Subscriber,
@@ -165,16 +155,24 @@ class Hub(SubscriberPool):
         account: AccountId | None,
         resume: int | None = None,
         message_id: MessageId | UnsetType = UNSET,
+        charge: Callable[[int], None] = lambda weight: None,
     ) -> None:
         """Count a subscriber in for channels (each once, all known) and send it what it needs to begin with.
 
-        `account` is whose `trades` and `account` it gets; needed for these. Raises Halted.
+        `account` is whose `trades` and `account` it gets; needed for these. `charge` is told what this weighs before
+        anything is done, and may raise. Raises Halted.
         """
         private = [channel for channel in channels if channel in PRIVATE]
         capture = None
         if private:
             assert account is not None, "private channels need an account"
-            capture = self.accounts.capture(subscriber, account, private, resume)
+            try:
+                capture = await self._begin(subscriber, account, private, resume, charge)
+            except NoSuchAccount:
+                subscriber.end(CloseCode.STARTED_AFRESH)
+                return
+        else:
+            charge(0)
         resume_after = None if capture is None else capture.resume_after
         self.control(subscriber, "subscribed", SubscribedData(list(channels), resume_after is not None, message_id))
         for channel in channels:
@@ -194,6 +192,24 @@ class Hub(SubscriberPool):
         elif resume is not None:
             self._refuse_resume(subscriber, message_id)
         await self.accounts.show(subscriber, capture)
+
+    async def _begin(
+        self,
+        subscriber: Subscriber,
+        account: AccountId,
+        private: list[str],
+        resume: int | None,
+        charge: Callable[[int], None],
+    ) -> Capture:
+        """Charge what it weighs to show an account's channels, a snapshot's trades or the records that a resume reads,
+        and count the subscriber in. Raises NoSuchAccount, Halted, and whatever `charge` does."""
+        records = None if resume is None else await self.accounts.records_to_resume(account, private, resume)
+        if records is not None:
+            charge(RESUME.of_rows(records))
+            return self.accounts.capture(subscriber, account, private, resume)
+        shown = self._exchange.look(BalanceOf(account)).open_trades if TRADES in private else 0
+        charge(SNAPSHOT.of_rows(shown))
+        return self.accounts.capture(subscriber, account, private)
 
     def unsubscribe(self, subscriber: Subscriber, channels: Sequence[str]) -> None:
         """Count a subscriber out. Channels it does not listen to are passed over."""

@@ -182,9 +182,10 @@ class _Conversation:
             raise _Refused(StreamError.TOO_MANY_SUBSCRIPTIONS)
         account = await self._account() if any(channel in PRIVATE for channel in channels) else None
         resume = None if isinstance(message.resume, UnsetType) else message.resume
-        shown = self._hub.weight_shown(channels, account, resume) if account is not None else 0
-        self._charge(CHANNELS.of_rows(len(channels)) + shown)
-        await self._hub.subscribe(subscriber, channels, account, resume, message.own_id)
+        weight = CHANNELS.of_rows(len(channels))
+        await self._hub.subscribe(
+            subscriber, channels, account, resume, message.own_id, lambda shown: self._charge(weight + shown)
+        )
 
     def _charge(self, weight: int) -> None:
         """Count it for the client IP and, once somebody is signed in, the account. Raises ApiError(rate_limited)."""

@@ -8,7 +8,7 @@ from exness.web.stream.protocol import Auth, Ping, Subscribe, Unsubscribe
 MESSAGE = Weight(1)
 CHANNELS = Weight(0, 6, "channels")
 SNAPSHOT = Weight(0, 14, "open trades that a snapshot of `trades` shows")
-RESUME = Weight(0, 8, "records of the journal that a resume reads (`account` reads them twice)")
+RESUME = Weight(0, 8, "records of yours that a resume reads (`account` reads them twice)")
 
 STREAM_WEIGHTS: dict[type[Struct], tuple[Weight, ...]] = {
     Subscribe: (MESSAGE, CHANNELS, SNAPSHOT, RESUME),

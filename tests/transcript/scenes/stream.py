@@ -91,7 +91,7 @@ RESUME = Scene(
     name="stream-resume",
     users=("ann", "bob"),
     in_memory=True,
-    settings={"EXNESS_STREAM_RESUME_RECORDS": "6"},
+    settings={"EXNESS_STREAM_RESUME_RECORDS": "4"},
     steps=[
         create("before anybody listens", keep="a"),
         Connect(title="Ann listens", stream="ann", by="ann"),
