@@ -54,6 +54,8 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     "journal": {
         "journal": {"seq": SEQ, "at": TIME, "checksum": CRC, "version": (1, 99)},
         "assets": {"decimals": DECIMALS, "max_leverage": LEVERAGE},
+        "archives": {"first": SEQ, "last": SEQ},
+        "releases": {"number": COUNT, "at": TIME, "seq": SEQ},
     },
     "main": {
         "users": {"created_at": TIME, "opened_seq": SEQ},
@@ -121,6 +123,7 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
         "chunks": {"seq": SEQ, "n": COUNT, "checksum": CRC},
     },
     "auth": {
+        "api_keys": {"id": COUNT, "created_at": TIME, "expires_at": TIME},
         "links": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each mail
         "issuer": {"one": (1, 1), "generation": (0, STORED), "oldest": (0, STORED)},  # one for each end of a session
         "ended": {"generation": (1, STORED), "until": TIME},
