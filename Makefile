@@ -13,7 +13,7 @@ MINUTES ?= 30
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock clean setup setup-dev
+.PHONY: help serve test browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -82,6 +82,9 @@ format: setup-dev ## format the code and fix what can be fixed
 
 lock: ## remake the lock files with the newest allowed versions
 	@.ci/lock.sh
+
+dist: ## build wheel and sdist into dist/, and try them: byte for byte, and on each Python that is here
+	@.ci/dist.sh
 
 clean: ## remove the environment and every cache; data/ stays
 	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage

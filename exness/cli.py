@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exness import __version__, upkeep
+from exness.arguments import add_config_file, data_dir_takes, file_takes, key_takes, switch_takes
 from exness.config import Config, config_file, load, resolve
 from exness.config.flags import Help, HelpWithTables, add_flags, flags_of
 from exness.feeds.scenarios import table
@@ -69,7 +70,7 @@ class Command(NamedTuple):
 
 
 def _serve_takes(parser: argparse.ArgumentParser) -> None:
-    _add_config_file(parser)
+    add_config_file(parser)
     add_flags(parser)
 
 
@@ -86,54 +87,17 @@ def _token_takes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
     )
-    _data_dir_takes(parser)
-
-
-def _key_takes(parser: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION", dest="action")
-    create = kinds.add_parser("create", help="make one; prints a line of JSON with key and secret", allow_abbrev=False)
-    create.add_argument("email", metavar="EMAIL")
-    create.add_argument("--name", metavar="NAME", default="command line", help="what it is called in lists")
-    create.add_argument("--read-only", action="store_true", help="it may not trade")
-    create.add_argument("--days", metavar="N", type=_days, help="how long it is good (default: it has no end)")
-    listed = kinds.add_parser("list", help="print those of an address, a line of JSON each", allow_abbrev=False)
-    listed.add_argument("email", metavar="EMAIL")
-    revoke = kinds.add_parser("revoke", help="end one, in a running server too", allow_abbrev=False)
-    revoke.add_argument("email", metavar="EMAIL")
-    revoke.add_argument("key", metavar="KEY")
-    for each in (create, listed, revoke):
-        _data_dir_takes(each)
-
-
-def _days(text: str) -> int:
-    from exness.access.api_keys import LONGEST_LIFE_DAYS
-
-    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_LIFE_DAYS:
-        raise argparse.ArgumentTypeError(f"a key is good for 1 to {LONGEST_LIFE_DAYS} days, not {text!r}")
-    return int(text)
+    data_dir_takes(parser)
 
 
 def _open_takes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("email", metavar="EMAIL", nargs="?", help="who to sign in (default you@example.com)")
     parser.add_argument("--no-browser", action="store_true", help="print the link only")
-    _data_dir_takes(parser)
-
-
-def _file_takes(what: str, nargs: str | None = None) -> Callable[[argparse.ArgumentParser], None]:
-    def takes(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE", nargs=nargs, type=Path, help=what)
-        _data_dir_takes(parser)
-
-    return takes
-
-
-def _repair_takes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cut", action="store_true", help="remove the newest record; a copy of it is kept")
-    _data_dir_takes(parser)
+    data_dir_takes(parser)
 
 
 def _venue_takes(parser: argparse.ArgumentParser) -> None:
-    _add_config_file(parser)
+    add_config_file(parser)
     parser.add_argument("--port", type=_port, default=8003, help="port to listen on, 0 picks a free one (default 8003)")
     prices = parser.add_mutually_exclusive_group()
     add_flags(prices, "feed.replay_files", "feed.scenario")
@@ -159,15 +123,6 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
     return int(text)
-
-
-def _data_dir_takes(parser: argparse.ArgumentParser) -> None:
-    _add_config_file(parser)
-    add_flags(parser, "storage.data_dir")
-
-
-def _add_config_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
 # What they do
@@ -242,15 +197,23 @@ def _first_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return reason
 
 
-def _token(options: argparse.Namespace) -> int:
-    config = _load(options)
+class _BadAddress(OperatorError):
+    exit_code = 2
+
+
+def _address(text: str) -> str:
     from exness.access.emails import AddressError, normalised
-    from exness.app import tokens
 
     try:
-        email = normalised(options.email)
+        return normalised(text)
     except AddressError as error:
-        return fail(f"{options.email[:100]!r}: {error}", code=2)
+        raise _BadAddress(f"{text[:100]!r}: {error}") from error
+
+
+def _token(options: argparse.Namespace) -> int:
+    config, email = _load(options), _address(options.email)
+    from exness.app import tokens
+
     if not options.revoke:
         (token,) = tokens.issue_tokens(config, [email])
         return deliver(token)
@@ -260,14 +223,9 @@ def _token(options: argparse.Namespace) -> int:
 
 
 def _key(options: argparse.Namespace) -> int:
-    config = _load(options)
-    from exness.access.emails import AddressError, normalised
+    config, email = _load(options), _address(options.email)
     from exness.app import keys
 
-    try:
-        email = normalised(options.email)
-    except AddressError as error:
-        return fail(f"{options.email[:100]!r}: {error}", code=2)
     match options.action:
         case "create":
             return keys.create(config, email, options.name, read_only=options.read_only, days=options.days)
@@ -281,17 +239,10 @@ def _open(options: argparse.Namespace) -> int:
     import webbrowser
 
     config = _load(options)
-    from exness.access.emails import AddressError, normalised
     from exness.app import tokens
     from exness.app.banner import YOU
-    from exness.runtime.ports.journal import StorageError
 
-    try:
-        link = tokens.make_link(config, normalised(options.email or YOU))
-    except AddressError as error:
-        return fail(f"{options.email[:100]!r}: {error}", code=2)
-    except StorageError as error:
-        return fail(str(error))
+    link = tokens.make_link(config, _address(options.email or YOU))
     if link is None:
         return fail(
             f"no exchange runs on {config.storage.data_dir}: start one with `serve`, or name it with --data-dir"
@@ -341,7 +292,7 @@ COMMANDS = (
         "key",
         _key,
         "make, list and revoke API keys",
-        _key_takes,
+        key_takes,
         "API keys are for programs: they sign requests of this API and of the clients of other venues. A running "
         "server learns of each at once. The account is made at a key's first use.",
     ),
@@ -357,7 +308,7 @@ COMMANDS = (
         "verify",
         lambda options: upkeep.verify(_data_dir(options), options.file),
         "check a stopped exchange's data, or a backup",
-        _file_takes("a backup (default: the data directory)", nargs="?"),
+        file_takes("a backup (default: the data directory)", nargs="?"),
         "Checks every record, snapshot, table and sum, offline and without changing anything. Exit code 0: everything "
         "agrees; 1: what differs first.",
     ),
@@ -365,27 +316,34 @@ COMMANDS = (
         "backup",
         lambda options: upkeep.backup(_data_dir(options), options.file),
         "copy the exchange's data into one file, also while it runs",
-        _file_takes("the new file"),
+        file_takes("the new file"),
     ),
     Command(
         "restore",
         _restore,
         "put a backup into an empty data directory",
-        _file_takes("what `backup` made"),
+        file_takes("what `backup` made"),
         "Refuses a directory that is in use or holds an exchange.",
+    ),
+    Command(
+        "archive",
+        lambda options: upkeep.archive(_data_dir(options), back=options.restore),
+        "move the beginning of the journal into a compressed file, also while the exchange runs",
+        switch_takes("--restore", "put all of it back, while no server runs"),
+        "What no start needs is archived: it lies behind a snapshot that a replay of the journal has confirmed.",
     ),
     Command(
         "rebuild",
         lambda options: upkeep.rebuild(_data_dir(options)),
         "make the tables of main.db anew from the journal, while no server runs",
-        _data_dir_takes,
+        data_dir_takes,
         "A server does so by itself when it has to, behind the open port.",
     ),
     Command(
         "repair",
         lambda options: upkeep.repair(_data_dir(options), cut=options.cut),
         "show the first damaged record of the journal, and cut it if it is the newest",
-        _repair_takes,
+        switch_takes("--cut", "remove the newest record; a copy of it is kept"),
         "Without --cut nothing is changed.",
     ),
     Command(

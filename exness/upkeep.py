@@ -1,5 +1,5 @@
-"""The commands on the data itself: verify, rebuild, repair, backup, restore. Each says what it did and returns an exit
-code. They raise StorageError."""
+"""The commands on the data itself: verify, rebuild, repair, backup, restore, archive. Each says what it did and returns
+an exit code. They raise StorageError."""
 
 import sys
 import time
@@ -40,7 +40,7 @@ def _verified(what: str, report: "Report", seconds: float) -> str:
     return "\n".join(
         (
             f"verified {what} in {seconds:.1f} s",
-            f"  journal       {report.records:,} records in an unbroken row, every checksum right",
+            f"  journal       {report.records:,} records in an unbroken row, every checksum right{_archived(report)}",
             f"  snapshots     {report.snapshots}, each the state that the journal leads to",
             f"  tables        {_tables(report)}",
             f"  trades        {report.trades_opened:,} of {report.users:,} users, {report.open_trades:,} are open",
@@ -49,6 +49,10 @@ def _verified(what: str, report: "Report", seconds: float) -> str:
             f"  state         {report.digest}",
         )
     )
+
+
+def _archived(report: "Report") -> str:
+    return f"; those up to {report.archived:,} are archived" if report.archived else ""
 
 
 def _tables(report: "Report") -> str:
@@ -111,6 +115,27 @@ def restore(data_dir: Path, file: Path, auth_secrets: Sequence[bytes]) -> int:
         say(f"{keys.kept:,} API keys are those of the backup, also if they were revoked since: see `exness key list`")
     if keys.lost:
         say(f"{keys.lost:,} API keys of the backup are lost: they need the auth secret of the exchange that made them")
+    return 0
+
+
+def archive(data_dir: Path, *, back: bool) -> int:
+    """Archive what no start needs of the journal, or put all of it back."""
+    from exness.storage import archiving
+
+    with _progress("records") as bar:
+        if back:
+            count = archiving.restore_archives(data_dir, bar)
+            say(f"{count:,} archived records are back in the journal of {data_dir}" if count else "nothing is archived")
+            return 0
+        done = archiving.archive(data_dir, bar)
+    if not done.pieces:
+        say(f"nothing was archived: no {archiving.FEWEST:,} records of {data_dir} lie behind all snapshots")
+        return 0
+    for path, piece, size in done.pieces:
+        say(f"records {piece.first:,} to {piece.last:,} are in {path}, {size:,} bytes")
+    say(f"snapshot {done.snapshot:,} is the state that all records lead to")
+    say(f"journal.db had {done.before:,} bytes and has {done.after:,}")
+    say("keep the archives: verify, rebuild, backup and old statements need them, a start does not")
     return 0
 
 

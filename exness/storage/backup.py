@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exness.access.api_keys import Sealer
+from exness.process.locks import flush
 from exness.runtime.ports.journal import StorageError
+from exness.storage.archive import last_archived
+from exness.storage.archiving import fill_in
 from exness.storage.auth import copy_keys, end_everything, keys_in, replace_keys
 from exness.storage.database import check_ours, explain, transaction
-from exness.storage.datadir import flush, locked, prepare
+from exness.storage.datadir import locked, prepare
 from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, Progress, remove
 from exness.storage.journal import JOURNAL
-from exness.storage.offline import OLD_MAIN, offline_uri, open_journal
+from exness.storage.offline import HAS_ARCHIVES, OLD_MAIN, offline_uri, open_journal
 from exness.storage.takeover import copy_steps, holds_old_journal
 
 PAGES_PER_STEP = 1_000
@@ -42,6 +45,7 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
     draft = file.with_name(f".{file.name}.part")
     try:
         _copy_running(source, draft, progress)
+        _add_archived(data_dir, draft)
         _add_candles(data_dir / MARKET_DB, draft)
         _add_keys(data_dir, draft)
         flush(draft)
@@ -74,6 +78,13 @@ def _copy(origin: sqlite3.Connection, draft: Path, progress: Progress) -> None:
     with closing(sqlite3.connect(draft, isolation_level=None)) as copy:
         origin.backup(copy, pages=PAGES_PER_STEP, progress=lambda _, left, total: progress(total - left, total))
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def _add_archived(data_dir: Path, draft: Path) -> None:
+    """A backup is whole: it stands on no archive."""
+    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+        if copy.execute(HAS_ARCHIVES).fetchone()[0]:
+            fill_in(copy, data_dir)
 
 
 def _add_candles(market_db: Path, draft: Path) -> None:
@@ -110,6 +121,11 @@ def restore(file: Path, data_dir: Path, auth_secrets: Sequence[bytes] = ()) -> R
     """
     with open_journal(file) as backup:
         result = backup.execute("PRAGMA quick_check").fetchone()[0]
+        if last_archived(backup):
+            raise StorageError(
+                f"{file} is no backup but a journal of which records up to {last_archived(backup)} are archived: "
+                "move the whole directory, or make a backup (`exness backup`), which has them"
+            )
         if result != "ok":
             raise StorageError(f"{file} is damaged ({' '.join(result.split())}): use another backup")
         stored, sealer = keys_in(backup), Sealer(auth_secrets)

@@ -1,39 +1,20 @@
 """The data directory: made, locked by one server at a time, and home of the secret."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from exness.process.locks import sync, take_lock
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import require_sqlite
 
 SECRET_FILE = "secret"  # the name of a file  # nosec B105
 PREVIOUS_SECRET_FILE = "secret.previous"  # the name of a file  # nosec B105
 LOCK_FILE = "lock"
+CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _SECRET_BYTES = 48
-
-
-def sync(handle: int) -> None:
-    """Have an open file, or the names in an open directory, on the disk itself: macOS' `fsync` stops at the drive's
-    cache. A file system that does not know that request is asked as elsewhere."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        with suppress(OSError):
-            fcntl.fcntl(handle, full)
-            return
-    os.fsync(handle)
-
-
-def flush(path: Path) -> None:
-    """Have a file, or the names in a directory, on the disk itself."""
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sync(handle)
-    finally:
-        os.close(handle)
 
 
 def prepare(data_dir: Path) -> None:
@@ -53,14 +34,21 @@ def locked(data_dir: Path) -> Iterator[None]:
 
     The lock is the operating system's: however a process ends, its lock ends with it.
     """
+    with locked_for(data_dir, LOCK_FILE, "server"):
+        yield
+
+
+@contextmanager
+def locked_for(data_dir: Path, file: str, what: str) -> Iterator[None]:
+    """The same with a lock file of its own, for one process at a time that does `what`."""
     try:
-        handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(data_dir / file, os.O_RDWR | os.O_CREAT | CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(f"the data directory {data_dir} can't be written: {error.strerror}") from error
     try:
-        _lock(handle, fcntl.LOCK_EX, data_dir)
+        _lock(handle, data_dir, shared=False, what=what)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(handle)
@@ -70,14 +58,14 @@ def locked(data_dir: Path) -> Iterator[None]:
 def held(data_dir: Path) -> Iterator[None]:
     """Keep servers out of the directory while it is read, without writing to it. Raises StorageError when one is in."""
     try:
-        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY | CLOEXEC)
     except FileNotFoundError:  # no server was ever here
         yield
         return
     except OSError as error:
         raise StorageError(f"the data directory {data_dir} can't be read: {error.strerror}") from error
     try:
-        _lock(handle, fcntl.LOCK_SH, data_dir)
+        _lock(handle, data_dir, shared=True)
         yield
     finally:
         os.close(handle)
@@ -99,15 +87,14 @@ def address_noted(data_dir: Path) -> str | None:
         return lines[1] if len(lines) > 1 else None
 
 
-def _lock(handle: int, kind: int, data_dir: Path) -> None:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, 64, 0).decode("ascii", "replace").partition("\n")[0] or "unknown"
+def _lock(handle: int, data_dir: Path, *, shared: bool, what: str = "server") -> None:
+    if not take_lock(handle, shared=shared):
+        os.lseek(handle, 0, os.SEEK_SET)
+        holder = os.read(handle, 64).decode("ascii", "replace").partition("\n")[0] or "unknown"
         raise StorageError(
-            f"the data directory {data_dir} is in use by another exness server (process {holder}): "
+            f"the data directory {data_dir} is in use by another exness {what} (process {holder}): "
             f"stop that one or name another directory with --data-dir"
-        ) from None
+        )
 
 
 def has_secret(data_dir: Path) -> bool:
@@ -150,7 +137,7 @@ def _checked(path: Path, secret: bytes) -> bytes:
 def _make_secret(path: Path) -> None:
     """Written whole under another name, then linked: nobody ever reads half a secret or replaces one."""
     draft = path.with_name(f"{SECRET_FILE}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC, 0o600)
     try:
         os.write(handle, secrets.token_urlsafe(_SECRET_BYTES).encode())
         sync(handle)

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from exness.core.events import Record
 from exness.runtime.ports.journal import JournalDamaged, StorageError
+from exness.storage.archive import LAST_ARCHIVED, Archives, row_of, rows_after
 from exness.storage.batch import execute_batch, whole
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint
 from exness.storage.database import Database, DatabaseDamaged, Schema, explain
+from exness.storage.journal_rows import LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
 
 JOURNAL = Schema("journal", 0x65786D6A)
 
@@ -17,24 +19,17 @@ RECORDS_PER_READ = 2_000
 
 INSERT_RECORD = "INSERT INTO journal (seq, at, kind, payload, request, checksum, version, cause) VALUES {rows}"
 
-LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal"
-
-# Texts come as bytes: damaged ones need not be UTF-8.
-_COLUMNS = """seq, at, CAST(kind AS BLOB), CAST(payload AS BLOB), CAST(request AS BLOB), checksum, version,
-    CAST(cause AS BLOB)"""
-SELECT_RECORDS = f"SELECT {_COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # of constants  # nosec B608
-SELECT_RECORD = f"SELECT {_COLUMNS} FROM journal WHERE seq = ?"  # of constants  # nosec B608
-SELECT_CHECKSUMS = "SELECT checksum FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq"
-
 
 class SqliteJournal:
     """Implements `ports.Journal`. One writer; readers come over a connection of their own."""
 
-    def __init__(self, writer: Database, reader: Database, last_seq: int) -> None:
+    def __init__(self, writer: Database, reader: Database, last_seq: int, archives: Archives) -> None:
+        """`archives` are used on the reader's thread only."""
         self._writer = writer
         self._reader = reader
         self._last = last_seq
         self._failed = False
+        self._archives = archives
 
     async def append(self, records: Sequence[Record]) -> None:
         """See `ports.Journal`. After a failure every further append is refused: what is on disk is then only known
@@ -45,7 +40,7 @@ class SqliteJournal:
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         """See `ports.Journal`. Whole records before a damaged one are handed out first."""
         while True:
-            chunk = await self._reader.run(_read_chunk, self._reader, after)
+            chunk = await self._reader.run(_read_chunk, self._reader, self._archives, after)
             if chunk.records:
                 yield chunk.records
                 after = chunk.records[-1].seq
@@ -55,14 +50,14 @@ class SqliteJournal:
                 return
 
     async def pick(self, seqs: Sequence[int]) -> list[Record]:
-        return await self._reader.run(_pick, seqs)
+        return await self._reader.run(_pick, self._archives, seqs)
 
     async def last_seq(self) -> int:
         return await self._reader.run(select_last_seq)
 
     async def check(self, up_to: int) -> None:
-        """See `ports.Journal`. About 2 us a record; payloads are not decoded."""
-        after = 0
+        """See `ports.Journal`. About 2 us a record; payloads are not decoded. What is archived was checked then."""
+        after = await self._reader.run(_select_last_archived)
         while after < up_to:
             after = await self._reader.run(_check_chunk, self._reader, after, up_to)
 
@@ -99,14 +94,19 @@ def select_last_seq(connection: sqlite3.Connection) -> int:
     return last
 
 
+def _select_last_archived(connection: sqlite3.Connection) -> int:
+    last: int = connection.execute(LAST_ARCHIVED).fetchone()[0]
+    return last
+
+
 def _select_all(connection: sqlite3.Connection, statement: str, parameters: tuple[int, ...]) -> list[tuple[int]]:
     return connection.execute(statement, parameters).fetchall()
 
 
-def _pick(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[Record]:
+def _pick(connection: sqlite3.Connection, archives: Archives, seqs: Sequence[int]) -> list[Record]:
     records = []
     for seq in seqs:
-        row = connection.execute(SELECT_RECORD, (seq,)).fetchone()
+        row = row_of(connection, archives, seq)
         if row is None:
             raise JournalDamaged(seq, "it is missing")
         records.append(decode(row))
@@ -118,12 +118,12 @@ class _Chunk(NamedTuple):
     damage: JournalDamaged | None
 
 
-def _read_chunk(connection: sqlite3.Connection, reader: Database, after: int) -> _Chunk:
+def _read_chunk(connection: sqlite3.Connection, reader: Database, archives: Archives, after: int) -> _Chunk:
     """The next whole records, and what ends them early. Its work is done on the reader's thread."""
     records: list[Record] = []
     expected = after + 1
     try:
-        for row in connection.execute(SELECT_RECORDS, (after, RECORDS_PER_READ)):
+        for row in rows_after(connection, archives, after, RECORDS_PER_READ):
             if row[0] != expected:
                 raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
             records.append(decode(row))

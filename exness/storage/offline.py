@@ -26,6 +26,10 @@ OLD_COLUMNS = {"seq", "at", "kind", "payload", "request", "checksum"}
 OLD_JOURNAL = "CREATE TEMP VIEW journal AS SELECT *, 1 AS version, '' AS cause FROM main.journal"
 """What stands in the place of a journal from before it had these columns: the connection's own, and not on the disk."""
 
+HAS_ARCHIVES = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'archives'"
+NO_ARCHIVES = "CREATE TEMP TABLE archives (first INTEGER, last INTEGER, digest BLOB)"
+"""The same, of before there were archives."""
+
 
 class DatabaseEmpty(StorageError):
     """The file is a database without a table in it."""
@@ -44,6 +48,8 @@ def open_offline(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
                 raise DatabaseEmpty(f"{path} is empty")
             if {name for (name,) in connection.execute(JOURNAL_COLUMNS)} == OLD_COLUMNS:
                 connection.execute(OLD_JOURNAL)
+            if not connection.execute(HAS_ARCHIVES).fetchone()[0]:
+                connection.execute(NO_ARCHIVES)
             yield connection
     except sqlite3.Error as error:
         raise explain(path, error) from error

@@ -4,10 +4,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from exness.storage.archive import Archives, require_all, rows_after
 from exness.storage.codec import decode
 from exness.storage.database import explain, prepare
 from exness.storage.files import MAIN_DB, Progress, remove
-from exness.storage.journal import JOURNAL, LAST_SEQ, SELECT_RECORDS
+from exness.storage.journal import JOURNAL
+from exness.storage.journal_rows import LAST_SEQ
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.tables import MAIN, write
 
@@ -17,12 +19,13 @@ RECORDS_AT_ONCE = 2_000
 def rebuild(data_dir: Path, progress: Progress) -> int:
     """How many records there are; the tables hold them all. Not while a server runs. Raises StorageError,
     JournalDamaged for a record that is not whole. Whatever it leaves, the next start goes on with."""
-    with open_offline(require_journal(data_dir), JOURNAL) as journal:
+    with open_offline(require_journal(data_dir), JOURNAL) as journal, closing(Archives(data_dir)) as archives:
+        require_all(journal, data_dir, "the tables are made of all records")
         list(remove(data_dir / MAIN_DB))
-        return fill(journal, data_dir / MAIN_DB, None, progress)
+        return fill(journal, archives, data_dir / MAIN_DB, None, progress)
 
 
-def fill(journal: sqlite3.Connection, main_db: Path, up_to: int | None, progress: Progress) -> int:
+def fill(journal: sqlite3.Connection, archives: Archives, main_db: Path, up_to: int | None, progress: Progress) -> int:
     """Write the tables of the journal's records, up to one of them, into a new file."""
     last_seq: int = journal.execute(LAST_SEQ).fetchone()[0] if up_to is None else up_to
     try:
@@ -31,7 +34,7 @@ def fill(journal: sqlite3.Connection, main_db: Path, up_to: int | None, progress
             at = 0
             while at < last_seq:
                 limit = min(RECORDS_AT_ONCE, last_seq - at)
-                records = [decode(row) for row in journal.execute(SELECT_RECORDS, (at, limit))]
+                records = [decode(row) for row in rows_after(journal, archives, at, limit)]
                 if not records:
                     break
                 write(connection, records)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from exness.process.locks import flush
 from exness.runtime.ports.journal import JournalDamaged
+from exness.storage.archive import last_archived
 from exness.storage.codec import decode
 from exness.storage.database import SNAPSHOTS, Schema, explain, prepare, transaction
-from exness.storage.datadir import flush
 from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB, Progress
-from exness.storage.journal import JOURNAL, LAST_SEQ, SELECT_RECORD, SELECT_RECORDS
+from exness.storage.journal import JOURNAL
+from exness.storage.journal_rows import LAST_SEQ, SELECT_RECORD, SELECT_RECORDS
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.snapshots import DROP_LOOSE_CHUNKS, DROP_SNAPSHOTS_FROM
 
@@ -42,9 +44,9 @@ def find_damage(data_dir: Path, progress: Progress) -> Damage | None:
     """Checks every record. Raises StorageError when the file can't be read at all."""
     with open_offline(require_journal(data_dir), JOURNAL) as journal:
         last_seq: int = journal.execute(LAST_SEQ).fetchone()[0]
-        expected = 1
+        expected = last_archived(journal) + 1  # an archive is not repaired: another copy takes its place
         try:
-            for row in journal.execute(SELECT_RECORDS, (0, -1)):
+            for row in journal.execute(SELECT_RECORDS, (expected - 1, -1)):
                 if row[0] != expected:
                     raise JournalDamaged(expected, f"it is missing, the next one there is {row[0]}")
                 decode(row)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import structlog
 from exness.core.instruments import Asset
 from exness.runtime.listings import Listing
 from exness.runtime.ports.snapshots import SnapshotDamaged
+from exness.storage.archive import Archives, last_archived
 from exness.storage.database import SNAPSHOTS, DatabaseDamaged, DatabaseRefused, open_database, open_reader, transaction
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, set_aside
 from exness.storage.history import SqliteHistory
@@ -31,7 +32,7 @@ HAS_TRADES = """
         WHERE seq > (SELECT coalesce(max(seq), 0) FROM journal WHERE kind IN ('exchange_reset', 'started_afresh'))
             AND kind = 'trade_opened' AND json_valid(payload) AND payload ->> '$.trade.asset' = ?
     )"""
-"""It reads the whole journal: asked only when decimals have changed."""
+"""It reads the whole journal: asked only when decimals have changed. What is archived may be of any asset."""
 ASSETS_WITH_CANDLES = """
     WITH RECURSIVE found (asset) AS (
         SELECT min(asset) FROM candles
@@ -73,6 +74,7 @@ async def open_storage(
         open_database(data_dir / MARKET_DB, MARKET) as market,
         open_reader(data_dir / MARKET_DB) as market_reader,
         _open_snapshots(data_dir / SNAPSHOTS_DB, snapshots_kept) as snapshots,
+        aclosing(Archives(data_dir)) as archives,
     ):
         with_candles = await market.run(_with_candles)
         decimals = await writer.run(_configure_assets, writer.path, list(instruments.values()), with_candles)
@@ -83,7 +85,7 @@ async def open_storage(
             _log.warning("the tables are made anew from the journal", why=why, records=last_seq)
         async with open_database(data_dir / MAIN_DB, MAIN) as tables, open_reader(data_dir / MAIN_DB) as tables_reader:
             yield Storage(
-                SqliteJournal(writer, reader, last_seq),
+                SqliteJournal(writer, reader, last_seq, archives),
                 SqliteTables(tables, tables_reader),
                 SqliteHistory(tables_reader, decimals),
                 SqliteCandles(market, market_reader),
@@ -158,7 +160,7 @@ def _check_decimals(
     known = connection.execute(SELECT_DECIMALS, (instrument.asset,)).fetchone()
     if known is None or known[0] == instrument.decimals:
         return
-    has_trades = connection.execute(HAS_TRADES, (instrument.asset,)).fetchone()[0]
+    has_trades = connection.execute(HAS_TRADES, (instrument.asset,)).fetchone()[0] or last_archived(connection) > 0
     if has_trades or instrument.asset in with_candles:
         what, file = ("trades", path) if has_trades else ("candles", path.with_name(MARKET_DB))
         raise DatabaseRefused(

@@ -17,13 +17,14 @@ from exness.core.events import Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.tables import Watermark
+from exness.storage.archive import require_all
 from exness.storage.batch import execute_batch
 from exness.storage.changes import Kind, Values
 from exness.storage.codec import checksum_of, decode
 from exness.storage.database import Database, DatabaseDamaged, DatabaseRefused, Schema, explain, transaction
 from exness.storage.files import remove
 from exness.storage.fold import gather
-from exness.storage.journal import LAST_SEQ, SELECT_RECORD
+from exness.storage.journal_rows import LAST_SEQ, SELECT_RECORD
 from exness.storage.rows import TABLES, VERSION, Row, Table, schema
 from exness.storage.wide import add, split
 
@@ -159,9 +160,11 @@ def discard_stale(journal: sqlite3.Connection, path: Path) -> str | None:
     """Remove a main.db that can't be gone on with. Returns why, as the end of a sentence; None when there is none, or
     it is good. Raises DatabaseRefused when it is not ours, or proves that the journal is gone."""
     if not path.exists():
+        require_all(journal, path.parent, "the tables are made anew from all records")
         return None
     why = _why_stale(journal, path)
     if why is not None:
+        require_all(journal, path.parent, f"the tables are made anew from all records, as {why}")
         list(remove(path))
     return why
 
@@ -199,8 +202,9 @@ def _why_stale(journal: sqlite3.Connection, path: Path) -> str | None:
 
 
 def _whole_checksum(journal: sqlite3.Connection, seq: int) -> int | None:
-    """Of a record; None when it is damaged, which says nothing of the tables."""
+    """Of a record; None when it is damaged or archived, which says nothing of the tables."""
+    row = journal.execute(SELECT_RECORD, (seq,)).fetchone()
     try:
-        return checksum_of(decode(journal.execute(SELECT_RECORD, (seq,)).fetchone()))
+        return None if row is None else checksum_of(decode(row))
     except JournalDamaged:
         return None

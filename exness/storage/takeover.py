@@ -15,11 +15,12 @@ from pathlib import Path
 
 import structlog
 
+from exness.process.locks import flush
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import DatabaseRefused, Schema, explain, prepare, transaction
-from exness.storage.datadir import flush
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, remove
-from exness.storage.journal import JOURNAL, LAST_SEQ
+from exness.storage.journal import JOURNAL
+from exness.storage.journal_rows import LAST_SEQ
 from exness.storage.market import MARKET
 from exness.storage.offline import HAS_JOURNAL
 

@@ -9,7 +9,7 @@ the journal.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -37,14 +37,16 @@ from exness.core.statement import Reason, entries
 from exness.core.trades import Trade
 from exness.runtime.ports.journal import JournalDamaged
 from exness.runtime.ports.snapshots import SnapshotDamaged
-from exness.storage.codec import FINGERPRINTED, decode, fingerprint
+from exness.storage.archive import Archives, check_piece, last_archived, pieces_of, rows_after
+from exness.storage.codec import FINGERPRINTED, check_row, decode, fingerprint
 from exness.storage.database import SNAPSHOTS
 from exness.storage.files import JOURNAL_DB, MAIN_DB, SNAPSHOTS_DB, Progress
-from exness.storage.journal import LAST_SEQ, SELECT_CHECKSUMS, SELECT_RECORDS
+from exness.storage.journal_rows import LAST_SEQ, SELECT_CHECKSUMS
 from exness.storage.offline import DatabaseEmpty, StoredSnapshot, open_journal, open_offline, stored_snapshots
 from exness.storage.verify_tables import Difference, TableCheck, equal, tables_of
 
 PROGRESS_EVERY = 5_000
+RECORDS_AT_ONCE = 2_000
 
 
 class Report(msgspec.Struct):
@@ -52,6 +54,8 @@ class Report(msgspec.Struct):
     reset."""
 
     records: int = 0
+    archived: int = 0
+    """Records that may lie in archives."""
     snapshots: int = 0
     users: int = 0
     trades_opened: int = 0
@@ -80,11 +84,14 @@ def verify(journal_db: Path, snapshots_db: Path | None, progress: Progress, *, m
     """
     with ExitStack() as stack:
         journal = stack.enter_context(open_journal(journal_db))
+        archives = stack.enter_context(closing(Archives(journal_db.parent)))
         snapshots: list[StoredSnapshot] = []
         if snapshots_db is not None and snapshots_db.exists():
             with suppress(DatabaseEmpty):  # a server that was killed when it had just made it
                 snapshots = stored_snapshots(stack.enter_context(open_offline(snapshots_db, SNAPSHOTS)))
-        check = _Check(journal, snapshots, stack.enter_context(tables_of(journal, main_db)))
+        check = _Check(journal, archives, snapshots, stack.enter_context(tables_of(journal, archives, main_db)))
+        for piece in pieces_of(journal):
+            check_piece(piece, journal_db.parent)
         try:
             return check.run(progress)
         except sqlite3.DatabaseError as error:
@@ -92,10 +99,13 @@ def verify(journal_db: Path, snapshots_db: Path | None, progress: Progress, *, m
 
 
 class _Check:
-    def __init__(self, journal: sqlite3.Connection, snapshots: list[StoredSnapshot], tables: TableCheck) -> None:
+    def __init__(
+        self, journal: sqlite3.Connection, archives: Archives, snapshots: list[StoredSnapshot], tables: TableCheck
+    ) -> None:
         self.state = State()
         self.report = Report()
         self._journal = journal
+        self._archives = archives
         self._last_seq = 0
         self._tables = tables
         self._snapshots = {stored.seq: stored for stored in snapshots}
@@ -119,6 +129,7 @@ class _Check:
         progress(self._last_seq, self._last_seq)
         self._audit()
         self.report.records = self.state.seq
+        self.report.archived = last_archived(self._journal)
         self.report.open_trades = self.state.open_trades
         self.report.deposits = self.state.deposits
         self.report.tables = self._tables.checked
@@ -126,7 +137,7 @@ class _Check:
         return self.report
 
     def _records(self) -> Iterator[Record]:
-        for row in self._journal.execute(SELECT_RECORDS, (0, -1)):
+        for row in rows_after(self._journal, self._archives, 0):
             if row[0] != self.state.seq + 1:
                 raise Difference(self.state.seq + 1, f"the record is missing, the next one is {row[0]}")
             try:
@@ -318,6 +329,32 @@ class _Statement(msgspec.Struct):
     free: int = 0
     margin: int = 0
     reserve: int = 0
+
+
+def replayed(journal: sqlite3.Connection, archives: Archives, seq: int, progress: Progress) -> tuple[int, str]:
+    """Time and digest of the state that the records up to `seq` lead to, of a journal that may be written to meanwhile.
+    Raises StorageError."""
+    state = State()
+    while state.seq < seq:
+        rows = list(rows_after(journal, archives, state.seq, min(RECORDS_AT_ONCE, seq - state.seq)))
+        if not rows:
+            raise JournalDamaged(state.seq + 1, "it is missing")
+        for row in rows:
+            check_row(row, state.seq + 1)
+            try:
+                evolve(state, decode(row))
+            except (AssertionError, KeyError) as misfit:
+                raise JournalDamaged(row[0], f"it does not fit the state before it: {misfit}") from misfit
+        progress(state.seq, seq)
+    return state.at, digest_of(state)
+
+
+def restored_of(stored: StoredSnapshot) -> tuple[int, str]:
+    """Time and digest of what a snapshot restores to. Raises SnapshotDamaged."""
+    try:
+        return _restored(stored)
+    except Difference as damage:
+        raise SnapshotDamaged(str(damage)) from damage
 
 
 def _restored(stored: StoredSnapshot) -> tuple[int, str]:

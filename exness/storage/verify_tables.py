@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from exness.core.state import Account, State
+from exness.storage.archive import Archives
 from exness.storage.fold_orders import exit_row, order_row
 from exness.storage.offline import DatabaseEmpty, open_offline
 from exness.storage.rebuild import fill
@@ -61,8 +62,9 @@ def equal(seq: int, what: str, found: object, expected: object) -> None:
 class TableCheck:
     """`main` is None when there are no tables, or they are of another version: the next start makes them anew."""
 
-    def __init__(self, journal: sqlite3.Connection, main: sqlite3.Connection | None) -> None:
+    def __init__(self, journal: sqlite3.Connection, archives: Archives, main: sqlite3.Connection | None) -> None:
         self._journal = journal
+        self._archives = archives
         self._main = main
         self._at = -1
         self.checked: int | None = None
@@ -80,7 +82,7 @@ class TableCheck:
             return
         with tempfile.TemporaryDirectory(prefix="exness-verify-") as folder:
             path = Path(folder) / "main.db"
-            fill(self._journal, path, self._at, lambda done, total: None)
+            fill(self._journal, self._archives, path, self._at, lambda done, total: None)
             with closing(sqlite3.connect(path, isolation_level=None)) as expected:
                 for table in TABLES:
                     self._compare(table, expected)
@@ -178,13 +180,13 @@ def _values(table: Table, row: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @contextmanager
-def tables_of(journal: sqlite3.Connection, main_db: Path | None) -> Iterator[TableCheck]:
+def tables_of(journal: sqlite3.Connection, archives: Archives, main_db: Path | None) -> Iterator[TableCheck]:
     """Of a journal and the main.db beside it, which need not be there."""
     with ExitStack() as stack:
         main = None
         if main_db is not None and main_db.exists():
             main = _opened(stack, main_db)
-        yield TableCheck(journal, main)
+        yield TableCheck(journal, archives, main)
 
 
 def _opened(stack: ExitStack, main_db: Path) -> sqlite3.Connection | None:

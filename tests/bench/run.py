@@ -40,6 +40,7 @@ MEASURES: dict[str, str] = {
     "funding": "funding:measure_funding",
     "stall": "snapshot:measure_stall",
     "recovery": "recovery:measure_recovery",
+    "start": "cold:measure_cold",
     "memory": "memory:measure_memory",
     "day": "day:measure_day",
     "testing": "testing:measure_testing",

@@ -235,6 +235,7 @@ EXPECTED = {
     "funding": {"funding.settled", "funding.hold"},
     "stall": {"stall.200", "stall.400"},
     "recovery": {"recovery.snapshot", "recovery.replay"},
+    "start": {"start.cold"},
     "memory": {"memory.trade", "memory.exits", "memory.account"},
     "day": {"day.memory", "day.bytes", "day.pairs"},
     "testing": {"fixture.p50", "fixture.p99", "client"},

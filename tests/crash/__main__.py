@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tests.crash.archives import ArchiveRounds
 from tests.crash.orders import OrderRounds
 from tests.crash.rounds import Failed, Rounds
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make crash", description=__doc__)
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
+    parser.add_argument("--archive", action="store_true", help="archive the journal meanwhile, and kill that as well")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
     print(f"{options.rounds} rounds of kill -9, seed {seed}", flush=True)
@@ -34,7 +36,8 @@ def main() -> int:
             rounds = min(ROUNDS_PER_DIRECTORY, options.rounds - block)
             with tempfile.TemporaryDirectory(prefix="exness-crash-") as folder:
                 of_everything = block // ROUNDS_PER_DIRECTORY % 2 == 0
-                run = (OrderRounds if of_everything else Rounds)(Path(folder) / "data", seed + block)
+                rounds_of = ArchiveRounds if options.archive else OrderRounds if of_everything else Rounds
+                run = rounds_of(Path(folder) / "data", seed + block)
                 try:
                     asyncio.run(run.run(rounds))
                 except* Failed as group:

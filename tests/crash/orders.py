@@ -29,7 +29,7 @@ from exness.core.instruments import Side
 from exness.core.trades import Trade
 from exness.storage.codec import decode
 from exness.storage.files import JOURNAL_DB
-from exness.storage.journal import SELECT_RECORDS
+from exness.storage.journal_rows import SELECT_RECORDS
 from tests.crash.rounds import (
     MICRO,
     PAGE,

@@ -71,6 +71,7 @@ class Rounds:
 
     def __init__(self, data_dir: Path, seed: int) -> None:
         self.counts: Counter[str] = Counter()
+        self.last_mishap = "none"
         self._data_dir = data_dir
         self._random = random.Random(seed)
         self._users: list[User] = []
@@ -184,7 +185,7 @@ class Rounds:
             raise Failed("changed", "a second start recovered another state")
 
     async def _mishap(self, server: Server) -> None:
-        what = self._random.choice(self.mishaps)
+        what = self.last_mishap = self._random.choice(self.mishaps)
         self.counts[what] += 1
         match what:
             case "tables lost":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.archives import ArchiveRounds
 from tests.crash.orders import CALLS, OrderRounds
 from tests.crash.rounds import MISHAPS, Rounds
 
@@ -41,3 +42,14 @@ async def test_orders_exits_and_settlements_survive_kill_9_exactly_once(tmp_path
         "repeats",
     ):
         assert rounds.counts[what] > 0, what
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+async def test_archiving_under_load_and_killed_in_between_loses_nothing(tmp_path: Path) -> None:
+    rounds = ArchiveRounds(tmp_path / "data", 4)
+    await rounds.run(8)
+    print(dict(rounds.counts))
+    assert rounds.counts["rounds"] == 8
+    assert rounds.counts["creates acknowledged"] > 8
+    assert rounds.counts["archives"] > 0

@@ -18,7 +18,7 @@ from exness.core.state import State
 from exness.runtime.ports.snapshots import Snapshots
 from exness.storage.codec import Row, decode, encode
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
-from exness.storage.journal import SELECT_RECORDS
+from exness.storage.journal_rows import SELECT_RECORDS
 from exness.storage.sqlite import Storage, open_storage
 from exness.storage.verify import Report, verify_directory
 from tests.contracts.backends import INSTRUMENTS

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from exness.process.locks import sync
 from exness.runtime.ports.journal import StorageError
-from exness.storage.datadir import held, locked, prepare, read_previous_secret, read_secret, sync
+from exness.storage.datadir import held, locked, prepare, read_previous_secret, read_secret
 
 
 def mode(path: Path) -> int:

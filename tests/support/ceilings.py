@@ -54,6 +54,8 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
     "journal": {
         "journal": {"seq": SEQ, "at": TIME, "checksum": CRC, "version": (1, 99)},
         "assets": {"decimals": DECIMALS, "max_leverage": LEVERAGE},
+        "archives": {"first": SEQ, "last": SEQ},
+        "releases": {"number": COUNT, "at": TIME, "seq": SEQ},
     },
     "main": {
         "users": {"created_at": TIME, "opened_seq": SEQ},

@@ -1,0 +1,56 @@
+"""Arguments that several commands take, and those of `key`."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from exness.config.flags import add_flags
+
+
+def data_dir_takes(parser: argparse.ArgumentParser) -> None:
+    add_config_file(parser)
+    add_flags(parser, "storage.data_dir")
+
+
+def add_config_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
+
+
+def file_takes(what: str, nargs: str | None = None) -> Callable[[argparse.ArgumentParser], None]:
+    def takes(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", nargs=nargs, type=Path, help=what)
+        data_dir_takes(parser)
+
+    return takes
+
+
+def switch_takes(flag: str, what: str) -> Callable[[argparse.ArgumentParser], None]:
+    def takes(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(flag, action="store_true", help=what)
+        data_dir_takes(parser)
+
+    return takes
+
+
+def key_takes(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION", dest="action")
+    create = kinds.add_parser("create", help="make one; prints a line of JSON with key and secret", allow_abbrev=False)
+    create.add_argument("email", metavar="EMAIL")
+    create.add_argument("--name", metavar="NAME", default="command line", help="what it is called in lists")
+    create.add_argument("--read-only", action="store_true", help="it may not trade")
+    create.add_argument("--days", metavar="N", type=_days, help="how long it is good (default: it has no end)")
+    listed = kinds.add_parser("list", help="print those of an address, a line of JSON each", allow_abbrev=False)
+    listed.add_argument("email", metavar="EMAIL")
+    revoke = kinds.add_parser("revoke", help="end one, in a running server too", allow_abbrev=False)
+    revoke.add_argument("email", metavar="EMAIL")
+    revoke.add_argument("key", metavar="KEY")
+    for each in (create, listed, revoke):
+        data_dir_takes(each)
+
+
+def _days(text: str) -> int:
+    from exness.access.api_keys import LONGEST_LIFE_DAYS
+
+    if not text.isdecimal() or not 1 <= int(text) <= LONGEST_LIFE_DAYS:
+        raise argparse.ArgumentTypeError(f"a key is good for 1 to {LONGEST_LIFE_DAYS} days, not {text!r}")
+    return int(text)
