@@ -18,8 +18,9 @@ from exness.runtime.ports.prices import LastRecord
 from exness.runtime.recovery import Recovered, recover
 from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare
+from exness.storage.opened import Storage
 from exness.storage.snapshots import SnapshotStoreDamaged
-from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.storage.sqlite import open_storage, set_snapshots_aside
 
 GC_THRESHOLDS = (10_000, 20, 10)
 """Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
