@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
@@ -123,6 +123,30 @@ class Postgres:
     def sql(self, statement: str) -> str:
         """What `psql` prints for it."""
         return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, self.url).strip()
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[str], None]]:
+        """Of somebody else, for statements that stay; it ends, and what it has begun is undone."""
+        words = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", self.url]
+        with subprocess.Popen(
+            [str(_binary("psql")), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            user=_user(),
+            cwd=self.folder,
+        ) as psql:
+            assert psql.stdin is not None
+            assert psql.stdout is not None
+            into, out = psql.stdin, psql.stdout
+
+            def run(statement: str) -> None:
+                into.write(f"{statement}\n\\echo done\n")
+                into.flush()
+                assert out.readline() == "done\n"
+
+            yield run
+            into.close()
 
     def cut_sessions(self) -> None:
         """End every session of exness, as an administrator would."""

@@ -51,7 +51,7 @@ class PostgresJournal:
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         while True:
             rows = await self._rows(after, RECORDS_PER_READ)
-            chunk = await _off_the_loop(len(rows), _decoded, rows, after)
+            chunk = await _off_the_loop(len(rows), decoded, rows, after)
             if chunk.records:
                 yield chunk.records
                 after = chunk.records[-1].seq
@@ -171,7 +171,7 @@ def _encoded(records: Sequence[Record]) -> list[Row]:
     return [encode(record) for record in records]
 
 
-def _decoded(rows: list[Any], after: int) -> _Chunk:
+def decoded(rows: list[Any], after: int) -> _Chunk:
     """Whole records up to the first that is not."""
     records: list[Record] = []
     try:

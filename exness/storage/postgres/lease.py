@@ -90,13 +90,11 @@ class Lease:
 
 @asynccontextmanager
 async def take(address: Address) -> AsyncIterator[Lease]:
-    """Become the engine of the shard, however long that takes: until then this process is a spare. The schema is made
-    or brought to the present version. Raises StorageError."""
-    connection = await connect(address, f"exness engine {address.shard}")
+    """Become the engine of the shard, however long that takes: until then this process is a spare, which outlasts a
+    database that restarts. The schema is made or brought to the present version. Raises StorageError."""
+    connection = await _locked(address)
     try:
         try:
-            await make(connection, address)
-            await _lock(connection, address)
             await migrate(connection, address)
             row = await connection.fetchrow(TAKE, address.shard, secrets.token_hex(8))
             if row is None:
@@ -111,15 +109,31 @@ async def take(address: Address) -> AsyncIterator[Lease]:
         await close(connection)
 
 
-async def _lock(connection: Connection, address: Address) -> None:
-    keys = lock_key(address), address.shard
-    waiting = False
-    while not await connection.fetchval(TRY_LOCK, *keys):
-        if not waiting:
-            waiting = True
-            holder = await connection.fetchval(SELECT_HOLDER, keys[0] % 2**32, keys[1])
-            _log.info("waiting as a spare: another process is the engine", shard=address.shard, holder=holder)
-        await asyncio.sleep(ASK_EVERY_S)
+async def _locked(address: Address) -> Connection:
+    """A connection that holds the shard's lock."""
+    is_spare = False
+    while True:
+        try:
+            connection = await connect(address, f"exness engine {address.shard}")
+            try:
+                await make(connection, address)
+                while not await connection.fetchval(TRY_LOCK, lock_key(address), address.shard):
+                    if not is_spare:
+                        is_spare = True
+                        holder = await connection.fetchval(SELECT_HOLDER, lock_key(address) % 2**32, address.shard)
+                        _log.info("waiting as a spare: another process is the engine", holder=holder)
+                    await asyncio.sleep(ASK_EVERY_S)
+            except BaseException as error:
+                connection.terminate()
+                if isinstance(error, FAULTS):
+                    raise explained(address, error) from error
+                raise
+            return connection
+        except StorageError as error:
+            if not is_spare or isinstance(error, DatabaseRefused):
+                raise
+            _log.info("the database is not there", why=str(error))
+            await asyncio.sleep(ASK_EVERY_S)
 
 
 @asynccontextmanager

@@ -55,9 +55,9 @@ class PostgresTables:
 
     async def write(self, records: Sequence[Record]) -> None:
         if len(records) <= ON_THE_LOOP:
-            packed = _Packed(gather(records))
+            packed = fold(records)
         else:
-            packed = await asyncio.to_thread(lambda: _Packed(gather(records)))
+            packed = await asyncio.to_thread(fold, records)
         await self._writer.write(lambda connection: write(connection, self._shard, records, packed))
 
     async def watermark(self) -> Watermark:
@@ -91,6 +91,11 @@ class _Packed:
                 [(key, *stored_values(kind.table, kind.columns, values)) for key, values in changes.items()]
             )
         ]
+
+
+def fold(records: Sequence[Record]) -> _Packed:
+    """What these records do together."""
+    return _Packed(gather(records))
 
 
 Columns = list[tuple[Any, ...]]
