@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,9 +19,10 @@ from tests.support.postgres import Postgres, a_cluster
 from tests.support.process import Answer, DidNotStart, Server, finished
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 30 * int(os.environ.get("SPREAD_ROUNDS", "4")))]
 
-ROUNDS = 4
+ROUNDS = int(os.environ.get("SPREAD_ROUNDS", "4"))
+"""Of kills, and of cuts."""
 ORDER = {"asset": "SOL", "type": "long", "margin": "1.5", "leverage": 2}
 
 

@@ -194,9 +194,9 @@ def _roomiest() -> Path | None:
 
 
 @contextmanager
-def a_cluster(**settings: str) -> Iterator[Postgres]:
+def a_cluster(*, on_disk: bool = False, **settings: str) -> Iterator[Postgres]:
     """One that runs, and is gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="exness-pg-", dir=_roomiest()))
+    folder = Path(tempfile.mkdtemp(prefix="exness-pg-", dir=None if on_disk else _roomiest()))
     user = _user()
     if user is not None:
         shutil.chown(folder, user)
