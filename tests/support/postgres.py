@@ -3,6 +3,7 @@
 PostgreSQL refuses to run as root: then it runs as the user that Debian makes for it, or as nobody.
 """
 
+import ctypes
 import os
 import pwd
 import shutil
@@ -20,6 +21,7 @@ from pathlib import Path
 import pytest
 
 STARTS_S = 30.0
+LEFT_S = 3_600
 REQUIRED = "POSTGRES_REQUIRED"
 """Set by .ci/spread.sh where it has installed PostgreSQL: what would be skipped is then a failure."""
 
@@ -90,7 +92,7 @@ class Postgres:
             "--locale=C",
             "--no-sync",
         ]
-        self._run("initdb", *where)
+        self.run("initdb", *where)
 
     def start(self, **settings: str) -> None:
         """Settings go over those of the cluster."""
@@ -105,6 +107,7 @@ class Postgres:
                 stderr=log,
                 user=_user(),
                 cwd=self.folder,
+                preexec_fn=_end_with_parent,
             )
         deadline = time.monotonic() + STARTS_S
         while not self._answers():
@@ -120,9 +123,19 @@ class Postgres:
             self._process.wait(STARTS_S)
             self._process = None
 
+    def allow(self, network: str) -> None:
+        """Let everybody in from there."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+        self.sql("SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Have a standby take writes."""
+        self.run("pg_ctl", "promote", "-w", "-D", str(self.folder / "data"))
+
     def sql(self, statement: str) -> str:
         """What `psql` prints for it."""
-        return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, self.url).strip()
+        return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement, self.url).strip()
 
     @contextmanager
     def session(self) -> Iterator[Callable[[str], None]]:
@@ -158,7 +171,8 @@ class Postgres:
         )
         return ready.returncode == 0
 
-    def _run(self, name: str, *words: str) -> str:
+    def run(self, name: str, *words: str) -> str:
+        """What a program of PostgreSQL prints; it must succeed."""
         done = subprocess.run(
             [str(_binary(name)), *words],
             check=False,
@@ -170,6 +184,43 @@ class Postgres:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+@contextmanager
+def a_standby(primary: Postgres) -> Iterator[Postgres]:
+    """A copy of a running cluster that follows it, until it is promoted."""
+    with _a_folder(on_disk=False) as folder:
+        standby = Postgres(folder, free_port())
+        where = f"host=127.0.0.1 port={primary.port} user=tester application_name=standby"
+        standby.run("pg_basebackup", "-D", str(folder / "data"), "-d", where, "-R", "-X", "stream", "--no-sync")
+        try:
+            standby.start()
+            yield standby
+        finally:
+            standby.stop()
+
+
+def _end_with_parent() -> None:
+    """In the child: it gets SIGQUIT when the tests are killed (Linux only: PR_SET_PDEATHSIG)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+
+
+@contextmanager
+def _a_folder(*, on_disk: bool) -> Iterator[Path]:
+    """For whoever runs the server, and gone at the end."""
+    place = Path(tempfile.gettempdir()) if on_disk else _roomiest() or Path(tempfile.gettempdir())
+    for left in place.glob("exness-pg-*"):  # by tests that were killed
+        if time.time() - left.stat().st_mtime > LEFT_S and not (left / "data" / "postmaster.pid").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="exness-pg-", dir=place))
+    user = _user()
+    if user is not None:
+        shutil.chown(folder, user)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def _binary(name: str) -> Path:
@@ -196,18 +247,14 @@ def _roomiest() -> Path | None:
 @contextmanager
 def a_cluster(*, on_disk: bool = False, **settings: str) -> Iterator[Postgres]:
     """One that runs, and is gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="exness-pg-", dir=None if on_disk else _roomiest()))
-    user = _user()
-    if user is not None:
-        shutil.chown(folder, user)
-    postgres = Postgres(folder, free_port())
-    try:
-        postgres.make()
-        postgres.start(**settings)
-        yield postgres
-    finally:
-        postgres.stop()
-        shutil.rmtree(folder)
+    with _a_folder(on_disk=on_disk) as folder:
+        postgres = Postgres(folder, free_port())
+        try:
+            postgres.make()
+            postgres.start(**settings)
+            yield postgres
+        finally:
+            postgres.stop()
 
 
 @pytest.fixture(scope="session")
