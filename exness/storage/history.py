@@ -14,10 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, TypeVar
 
-import msgspec
-
-from exness.core.events import CloseReason
-from exness.core.instruments import AccountId, Asset, OrderId, Side, TradeId
+from exness.core.instruments import AccountId, OrderId, TradeId
 from exness.core.trades import PLACES
 from exness.runtime.ports.tables import (
     Analytics,
@@ -36,6 +33,7 @@ from exness.storage import history_net
 from exness.storage.asking import Asking, Found, answered
 from exness.storage.database import Database
 from exness.storage.fold import BITS
+from exness.storage.history_rows import order_row, trade_row
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
 
@@ -174,26 +172,26 @@ class TablesHistory:
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         rows, sums = await self._answer(_trades(query))
-        return [self._row(row) for row in rows], sums
+        return [trade_row(self._decimals, row) for row in rows], sums
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         rows = await self._answer(_all(ONE_TRADE, (trade_id, account)))
-        return self._row(rows[0]) if rows else None
+        return trade_row(self._decimals, rows[0]) if rows else None
 
     async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
         rows, total = await self._answer(_orders(query))
-        return [self._order_row(row) for row in rows], total
+        return [order_row(self._decimals, row) for row in rows], total
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         rows = await self._answer(_all(ONE_ORDER, (order_id, account)))
-        return self._order_row(rows[0]) if rows else None
+        return order_row(self._decimals, rows[0]) if rows else None
 
     async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
-        return [self._order_row(row) for row in await self._answer(_net_orders(query))]
+        return [order_row(self._decimals, row) for row in await self._answer(_net_orders(query))]
 
     async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
         rows = await self._answer(history_net.orders_named(account, list(ids), _ORDER_COLUMNS))
-        return [self._order_row(row) for row in rows]
+        return [order_row(self._decimals, row) for row in rows]
 
     async def picked(self, query: RecordQuery) -> list[int]:
         found: list[int] = await self._answer(_picked(query))
@@ -206,43 +204,6 @@ class TablesHistory:
     async def span(self, account: AccountId, start: int, end: int) -> Span:
         found: Span = await self._answer(_span(account, start, end))
         return found
-
-    def _order_row(self, row: tuple[Any, ...]) -> OrderRow:
-        """Its columns are the fields, in order."""
-        fields = dict(zip(OrderRow.__struct_fields__, row, strict=False))
-        trailing = None if fields["trailing"] is None else msgspec.json.decode(fields["trailing"])
-        more = {"net": bool(fields["net"]), "trailing": trailing, "decimals": self._decimals[fields["asset"]]}
-        return msgspec.convert(fields | more, OrderRow)
-
-    def _row(self, row: tuple[Any, ...]) -> TradeRow:
-        trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
-        reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, *sums = end
-        commission, funding, realized = sums
-        return TradeRow(
-            id=TradeId(trade_id),
-            account=AccountId(account),
-            asset=Asset(asset),
-            side=Side(side),
-            margin=margin,
-            leverage=leverage,
-            entry=entry,
-            liquidation=liquidation,
-            opened_at=opened_at,
-            client_order=client_order,
-            liquidated=reason == CloseReason.LIQUIDATION,
-            close_price=close_price,
-            pnl=pnl,
-            returned=returned,
-            shortfall=shortfall,
-            closed_at=closed_at,
-            decimals=self._decimals[asset],
-            net=bool(net),
-            size=joined(size, size_e18),
-            commission=commission,
-            funding=funding,
-            realized=realized,
-            close_reason=None if reason is None else CloseReason(reason),
-        )
 
 
 class SqliteHistory(TablesHistory):
