@@ -13,7 +13,7 @@ MINUTES ?= 30
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -24,7 +24,16 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --ignore=tests/browser $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --ignore=tests/browser --ignore=tests/spread $(ARGS)
+	@echo "left out: the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+
+test-spread: ## run the tests of the exchange on PostgreSQL, which is installed first if it may be
+	@.ci/spread.sh
+
+spread: setup-dev
+	@echo "== the exchange on PostgreSQL (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 tests/spread $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -k postgres tests/contracts
 
 browser: setup-dev ## run the tests of the terminal in a real browser; they need a Chromium (apt-get install chromium)
 	@echo "== the terminal in a browser (pytest, Playwright)"

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exness import __version__, upkeep
 from exness.arguments import add_config_file, data_dir_takes, file_takes, key_takes, switch_takes
@@ -16,6 +16,9 @@ from exness.mockvenue.faults import table as fault_table
 from exness.process.errors import OperatorError
 from exness.process.output import deliver, fail, say, warn
 from exness.process.signals import Stop
+
+if TYPE_CHECKING:
+    from exness.storage.postgres.session import Address
 
 
 def main(stop: Stop, arguments: Sequence[str] | None = None) -> int:
@@ -257,11 +260,20 @@ def _restore(options: argparse.Namespace) -> int:
     config = _load(options)
     from exness.app.build import auth_secrets_there
 
+    if config.deploy.database:
+        return fail(
+            "a backup is restored into a data directory, and deploy.database is set: bring a database back with "
+            "PostgreSQL's own means (pg_restore, pg_basebackup), or unset it for this command"
+        )
     return upkeep.restore(config.storage.data_dir, options.file, auth_secrets_there(config))
 
 
-def _data_dir(options: argparse.Namespace) -> Path:
-    return _load(options).storage.data_dir
+def _place(options: argparse.Namespace) -> "tuple[Path, Address | None]":
+    """Where the exchange is kept: the data directory, or a database."""
+    config = _load(options)
+    from exness.app.databases import address_of
+
+    return config.storage.data_dir, address_of(config)
 
 
 COMMANDS = (
@@ -306,7 +318,7 @@ COMMANDS = (
     ),
     Command(
         "verify",
-        lambda options: upkeep.verify(_data_dir(options), options.file),
+        lambda options: upkeep.verify(*_place(options), options.file),
         "check a stopped exchange's data, or a backup",
         file_takes("a backup (default: the data directory)", nargs="?"),
         "Checks every record, snapshot, table and sum, offline and without changing anything. Exit code 0: everything "
@@ -314,7 +326,7 @@ COMMANDS = (
     ),
     Command(
         "backup",
-        lambda options: upkeep.backup(_data_dir(options), options.file),
+        lambda options: upkeep.backup(*_place(options), options.file),
         "copy the exchange's data into one file, also while it runs",
         file_takes("the new file"),
     ),
@@ -327,21 +339,21 @@ COMMANDS = (
     ),
     Command(
         "archive",
-        lambda options: upkeep.archive(_data_dir(options), back=options.restore),
+        lambda options: upkeep.archive(*_place(options), back=options.restore),
         "move the beginning of the journal into a compressed file, also while the exchange runs",
         switch_takes("--restore", "put all of it back, while no server runs"),
         "What no start needs is archived: it lies behind a snapshot that a replay of the journal has confirmed.",
     ),
     Command(
         "rebuild",
-        lambda options: upkeep.rebuild(_data_dir(options)),
+        lambda options: upkeep.rebuild(*_place(options)),
         "make the tables of main.db anew from the journal, while no server runs",
         data_dir_takes,
         "A server does so by itself when it has to, behind the open port.",
     ),
     Command(
         "repair",
-        lambda options: upkeep.repair(_data_dir(options), cut=options.cut),
+        lambda options: upkeep.repair(*_place(options), cut=options.cut),
         "show the first damaged record of the journal, and cut it if it is the newest",
         switch_takes("--cut", "remove the newest record; a copy of it is kept"),
         "Without --cut nothing is changed.",

@@ -1,7 +1,9 @@
 """The commands on the data itself: verify, rebuild, repair, backup, restore, archive. Each says what it did and returns
 an exit code. They raise StorageError."""
 
+import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,11 +14,14 @@ from exness.core.money import format_usdc
 from exness.process.output import fail, say
 
 if TYPE_CHECKING:
+    from exness.storage.postgres.session import Address
     from exness.storage.verify import Report
 
 
-def verify(data_dir: Path, file: Path | None) -> int:
-    """Check a data directory, or a backup."""
+def verify(data_dir: Path, address: "Address | None", file: Path | None) -> int:
+    """Check a data directory, or a backup, or the exchange in a database."""
+    if address is not None and file is None:
+        return verify_database(address)
     from exness.storage import verify as checks
     from exness.storage.datadir import held
     from exness.storage.verify_tables import Difference
@@ -62,8 +67,10 @@ def _tables(report: "Report") -> str:
     return "every row is what the journal leads to" + (f"; {behind:,} records are still to follow" if behind else "")
 
 
-def rebuild(data_dir: Path) -> int:
+def rebuild(data_dir: Path, address: "Address | None") -> int:
     """Make the tables anew."""
+    if address is not None:
+        return rebuild_database(address)
     from exness.storage import rebuild as tables
     from exness.storage.datadir import locked
 
@@ -73,8 +80,10 @@ def rebuild(data_dir: Path) -> int:
     return 0
 
 
-def repair(data_dir: Path, *, cut: bool) -> int:
+def repair(data_dir: Path, address: "Address | None", *, cut: bool) -> int:
     """Show the first damaged record; cut it, if that is wanted and it is the newest."""
+    if address is not None:
+        return repair_database(address, cut=cut)
     from exness.storage import repair as damages
     from exness.storage.datadir import locked
 
@@ -94,8 +103,10 @@ def repair(data_dir: Path, *, cut: bool) -> int:
     return 0
 
 
-def backup(data_dir: Path, file: Path) -> int:
+def backup(data_dir: Path, address: "Address | None", file: Path) -> int:
     """Copy the data, also while a server runs."""
+    if address is not None:
+        return backup_database(address, file)
     from exness.storage import backup as copies
 
     with _progress("pages") as bar:
@@ -118,9 +129,12 @@ def restore(data_dir: Path, file: Path, auth_secrets: Sequence[bytes]) -> int:
     return 0
 
 
-def archive(data_dir: Path, *, back: bool) -> int:
+def archive(data_dir: Path, address: "Address | None", *, back: bool) -> int:
     """Archive what no start needs of the journal, or put all of it back."""
     from exness.storage import archiving
+
+    if address is not None:
+        return fail(f"the journal in {address.describe()} is not archived: PostgreSQL keeps it whole")
 
     with _progress("records") as bar:
         if back:
@@ -136,6 +150,61 @@ def archive(data_dir: Path, *, back: bool) -> int:
     say(f"snapshot {done.snapshot:,} is the state that all records lead to")
     say(f"journal.db had {done.before:,} bytes and has {done.after:,}")
     say("keep the archives: verify, rebuild, backup and old statements need them, a start does not")
+    return 0
+
+
+# On PostgreSQL
+
+
+def verify_database(address: "Address") -> int:
+    """Check an exchange in PostgreSQL, as it is at one moment; a server may run. It is copied for that."""
+    from exness.storage import verify as checks
+    from exness.storage.postgres.copy import copy_all
+    from exness.storage.verify_tables import Difference
+
+    started = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="exness-verify-") as folder, _progress("records") as bar:
+            asyncio.run(copy_all(address, Path(folder), bar))
+            report = checks.verify_directory(Path(folder), bar)
+    except Difference as difference:
+        return fail(f"{address.describe()} does not agree: {difference}")
+    say(_verified(address.describe(), report, time.monotonic() - started))
+    return 0
+
+
+def rebuild_database(address: "Address") -> int:
+    """Make the tables anew."""
+    from exness.storage.postgres.mending import rebuild as remake
+
+    with _progress("records") as bar:
+        records = asyncio.run(remake(address, bar))
+    say(f"the tables of {address.describe()} are made anew from {records:,} records")
+    return 0
+
+
+def repair_database(address: "Address", *, cut: bool) -> int:
+    """Show the first damaged record. Nothing is ever cut from PostgreSQL, whose standbys have it too."""
+    from exness.storage.postgres.mending import first_damage
+
+    with _progress("records") as bar:
+        damage = asyncio.run(first_damage(address, bar))
+    if damage is None:
+        say(f"the journal of {address.describe()} is whole: there is nothing to repair")
+        return 0
+    why = "nothing is cut from a database" if cut else "nothing was changed"
+    return fail(f"{damage}; {why}: restore a backup of the database, or go over to a standby that has the record whole")
+
+
+def backup_database(address: "Address", file: Path) -> int:
+    """Copy the journal with candles and API keys into a file, also while a server runs."""
+    from exness.storage.postgres.copy import backup as copy
+
+    if file.exists():
+        return fail(f"{file} is there already: name a new file")
+    with _progress("records") as bar:
+        asyncio.run(copy(address, file, bar))
+    say(f"backed up {address.describe()} to {file}, {file.stat().st_size:,} bytes")
     return 0
 
 

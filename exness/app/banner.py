@@ -12,6 +12,7 @@ from exness.config import Config
 from exness.core.views import AllBooks
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import Recovered
+from exness.storage.files import JOURNAL_DB
 from exness.web.http.listening import Listening
 from exness.web.v1 import PREFIX
 
@@ -28,9 +29,11 @@ def banner(
     config_file: Path | None,
     warnings: Sequence[str] = (),
     terminal: str = "",
+    where: str = "",
 ) -> str:
     """What an operator wants to know at start, and a first trade to paste on the same machine. `warnings` come beside
-    the settings' own. `terminal`: a link that signs a browser in, where there may be one."""
+    the settings' own. `terminal`: a link that signs a browser in, where there may be one.
+    `where` the exchange is kept, if not in the data directory."""
     data_dir = config.storage.data_dir.resolve()
     books = exchange.look(AllBooks())
     url_api = f"{listening.local_url}{PREFIX}"
@@ -38,7 +41,7 @@ def banner(
     asset = next(iter(exchange.rules.instruments))
     lines = [
         f"exness {__version__}",
-        f"  data       {data_dir}",
+        *([f"  data       {where}", f"  folder     {data_dir}"] if where else [f"  data       {data_dir}"]),
         f"  feed       {exchange.feed.describe()}",
         f"  mail       {mailer.describe()}",
         f"  recovered  {source} + {recovered.replayed} events = "
@@ -89,6 +92,10 @@ def _warnings(config: Config, listening: Listening) -> list[str]:
         warnings.append(
             f"public_url is not set: mailed links begin with {listening.url}, which leads here from this "
             "machine only; set [server] public_url to the address of users"
+        )
+    if config.deploy.database and (config.storage.data_dir / JOURNAL_DB).exists():
+        warnings.append(
+            f"{config.storage.data_dir} holds an exchange in files: it is left alone, deploy.database is set"
         )
     if config.storage.acknowledge == "memory":
         warnings.append('acknowledge = "memory": a crash loses trades that were acknowledged')

@@ -43,7 +43,7 @@ from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
 from exness.storage.datadir import has_secret, read_previous_secret, read_secret
-from exness.storage.sqlite import Storage
+from exness.storage.opened import Storage
 from exness.web.http.access_log import AccessLog
 from exness.web.http.browser_rules import BrowserRules
 from exness.web.http.client_ip import ClientIps

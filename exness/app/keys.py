@@ -11,10 +11,10 @@ import msgspec
 
 from exness.access.api_keys import LONGEST_NAME, ApiKey, ApiKeys, Scope, TooManyKeys, is_name
 from exness.app.build import make_keys
+from exness.app.databases import open_access
 from exness.config import Config
 from exness.process.output import deliver, fail, say
 from exness.runtime.clock import WallClock
-from exness.storage.auth import open_auth
 from exness.storage.datadir import prepare
 from exness.web.v1.format import iso
 
@@ -65,7 +65,7 @@ def revoke(config: Config, email: str, key: str) -> int:
 @asynccontextmanager
 async def _keys(config: Config) -> AsyncIterator[ApiKeys]:
     prepare(config.storage.data_dir)
-    async with open_auth(config.storage.data_dir) as store:
+    async with open_access(config) as store:
         yield make_keys(config, store, WallClock())
 
 

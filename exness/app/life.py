@@ -7,7 +7,7 @@ other way round, so that whatever was taken is answered and on disk before the e
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -112,6 +112,12 @@ async def _check_covered(journal: Journal, recovered: Recovered) -> None:
         raise StorageError(what_to_do(damage, await journal.last_seq())) from damage
 
 
+async def _hold(watch: Callable[[], Awaitable[None]] | None) -> None:
+    """End the exchange when it is no longer this process's. In files it always is."""
+    if watch is not None:
+        await watch()
+
+
 async def _backfill(config: Config, parts: Parts) -> None:
     settings = config.feed
     if settings.source == "backpack" and settings.backfill_url:
@@ -153,7 +159,7 @@ async def _run(
     warnings: Sequence[str],
 ) -> None:
     """Everything at work, from the first task to the last snapshot."""
-    source, mailer, storage, store, recovered, candles, tables_seq, last, funding = started
+    source, mailer, storage, store, recovered, candles, tables_seq, last, funding, where, watch = started
     parts = make_parts(config, storage, recovered, source, candles, tables_seq, funding)
     exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
     projector, flush = parts.projector, parts.flush
@@ -177,6 +183,7 @@ async def _run(
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
         backfilling = tasks.create_task(_backfill(config, parts), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
+        holding = tasks.create_task(_hold(watch), name="the shard")
         tasks.create_task(postman.run(), name="mail")
         if recovered.books.seq == 0:
             with suppress(Halted, NotTaken):  # the writer says why
@@ -192,13 +199,13 @@ async def _run(
                 note_address(config.storage.data_dir, users_url)
                 may_link = may_show_link(config, listening)
                 terminal = link_to(users_url, await links.make(YOU)) if may_link else ""
-                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings, terminal))
+                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings, terminal, where))
                 say(f"listening on {listening.local_url}")
                 opened.set()
                 await stop.wait()
                 _log.info("stopping: answering what is in flight")
         await postman.drain(config.server.shutdown_timeout_s)
-        for task in (feeding, backfilling, snapshotting, watching, checking):
+        for task in (feeding, backfilling, snapshotting, watching, checking, holding):
             task.cancel()
         sequencer.close()
         await sequencing

@@ -1,6 +1,7 @@
 """What is read and recovered before the first task of a server runs, and what keeps it from starting."""
 
 import gc
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import msgspec
 
 from exness.access.ports import AuthStore, Mailer
 from exness.app.build import FundingRows, Source, StartError, make_mailer, make_source
+from exness.app.databases import open_databases
 from exness.config import Config
 from exness.core.views import Books
 from exness.feeds.funding import read_funding
@@ -16,10 +18,8 @@ from exness.runtime.candles import CandleBatch
 from exness.runtime.flush import forget_before_reset
 from exness.runtime.ports.prices import LastRecord
 from exness.runtime.recovery import Recovered, recover
-from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare
-from exness.storage.snapshots import SnapshotStoreDamaged
-from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.storage.opened import Storage
 
 GC_THRESHOLDS = (10_000, 20, 10)
 """Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
@@ -41,6 +41,10 @@ class Started(NamedTuple):
     last: LastRecord
     funding: FundingRows
     """What the file of funding rates says."""
+    where: str = ""
+    """Where it is kept, for the banner; "" is the data directory."""
+    watch: Callable[[], Awaitable[None]] | None = None
+    """See `Databases`."""
 
 
 async def start(config: Config, stack: AsyncExitStack) -> Started:
@@ -55,8 +59,7 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     if source.recording is not None:  # it is read through before anything starts
         await in_thread_of_its_own(source.recording.check)
     funding = await _read_funding(config)
-    storage, notes = await _open_storage(config, stack)
-    store = await stack.enter_async_context(open_auth(data_dir))
+    storage, store, notes, where, watch = await open_databases(config, stack)
     recovered = await recover(storage.journal, storage.snapshots)
     recovered = msgspec.structs.replace(recovered, notes=[*notes, *recovered.notes])
     _check_assets(recovered.books, config)
@@ -67,7 +70,7 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     _spare_the_collector()
     tables_seq = (await storage.tables.watermark()).seq
     last = await _last_record(storage, recovered.books, candles)
-    return Started(source, mailer, storage, store, recovered, candles, tables_seq, last, funding)
+    return Started(source, mailer, storage, store, recovered, candles, tables_seq, last, funding, where, watch)
 
 
 async def _read_funding(config: Config) -> FundingRows:
@@ -77,21 +80,6 @@ async def _read_funding(config: Config) -> FundingRows:
         return {} if file is None else read_funding(file, config.instruments())
 
     return await in_thread_of_its_own(read)
-
-
-async def _open_storage(config: Config, stack: AsyncExitStack) -> tuple[Storage, list[str]]:
-    """The databases, and what was wrong with them. A snapshots.db that is none is moved aside: nothing is lost."""
-    data_dir = config.storage.data_dir
-
-    async def opened() -> Storage:
-        opening = open_storage(data_dir, config.instruments(), snapshots_kept=config.storage.snapshots_kept)
-        return await stack.enter_async_context(opening)
-
-    try:
-        return await opened(), []
-    except SnapshotStoreDamaged as damage:
-        note = f"{damage}; it is now {set_snapshots_aside(data_dir).name}"
-    return await opened(), [note]
 
 
 async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> LastRecord:

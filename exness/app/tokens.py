@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from exness.access.magic_links import MagicLinks
 from exness.app.build import make_sessions
+from exness.app.databases import open_access
 from exness.config import Config
 from exness.runtime.clock import WallClock
-from exness.storage.auth import open_auth
 from exness.storage.datadir import address_noted, prepare
 from exness.web.v1 import PREFIX
 
@@ -42,19 +42,19 @@ async def _make_link(config: Config, email: str) -> str | None:
     url = address_noted(config.storage.data_dir)
     if url is None:
         return None
-    async with open_auth(config.storage.data_dir) as store:
+    async with open_access(config) as store:
         links = MagicLinks(store, None, WallClock(), minutes=config.auth.link_minutes)
         return link_to(url, await links.make(email))
 
 
 async def _issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
     sessions = make_sessions(config, WallClock())
-    async with open_auth(config.storage.data_dir) as store:
+    async with open_access(config) as store:
         sessions.learn(await store.revocations(sessions.generation))
     return [sessions.issue(email) for email in emails]
 
 
 async def _revoke_sessions(config: Config, email: str) -> None:
     now = WallClock().wall_us()
-    async with open_auth(config.storage.data_dir) as store:
+    async with open_access(config) as store:
         await store.end_sessions_of(email, now, now + config.auth.session_days * DAY_US)

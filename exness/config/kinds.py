@@ -253,6 +253,14 @@ def url(*schemes: str) -> Kind:
     return Kind("a URL that begins with " + " or ".join(f"{scheme}://" for scheme in schemes), parse)
 
 
+def _database(text: str) -> str:
+    """Several hosts are allowed, which no URL has."""
+    scheme, _, rest = text.partition("://")
+    server, _, path = rest.partition("/")
+    is_whole = scheme in ("postgresql", "postgres") and (server != "" or path != "") and "@" not in path
+    return _if(is_whole and text.isprintable() and " " not in text, text)
+
+
 def _origin(text: str) -> str:
     url = parse_web_url(text)
     return _if(url.path in ("", "/") and not url.rest, url.origin)
@@ -282,6 +290,11 @@ RATE = Kind(
     lambda text: _if(all(item.amount > 0 for item in limits.parse_many(text)), text),
 )
 MAIL_ADDRESS = Kind("a mail address like no-reply@example.com or Name <no-reply@example.com>", _mail_address)
+DATABASE = Kind("a URL like postgresql://user:password@host:5432/database", _database, is_secret=True)
+DATABASE_NAME = Kind(
+    "1 to 31 lowercase letters, digits and _, the first a letter",
+    lambda text: _if(re.fullmatch("[a-z][a-z0-9_]{0,30}", text) is not None, text),
+)
 SIGNING_SECRET = Kind(
     f'text of at least {SHORTEST_SECRET} characters, or "" to have one made at first start',
     lambda text: _if(text == "" or (len(text) >= SHORTEST_SECRET and text.isprintable()), text),

@@ -235,6 +235,7 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
         else:
             yield from _unfit_steps(name, AssetConfig(**table))
     yield from _unfit_rates(tables)
+    yield from _unfit_deployment(tables, origins)
     source = tables["feed",]["source"]
     if source == "replay" and not tables["feed",]["replay_files"]:
         yield ConfigError('feed.replay_files must name at least one file when feed.source is "replay"')
@@ -243,6 +244,18 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
         yield kind(
             'feed.source "manual" puts prices and the clock into the hands of any program on this machine: '
             "allow that with dev.control = true (--dev-control, or EXNESS_DEV_CONTROL=true)"
+        )
+
+
+def _unfit_deployment(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigError]:
+    deploy = tables["deploy",]
+    if deploy["role"] != "all":
+        kind = UsageError if origins.get(("deploy", "role")) == COMMAND_LINE else ConfigError
+        yield kind(f'deploy.role "{deploy["role"]}" is not there yet: one process does everything, "all"')
+    if deploy["database"] and not tables["auth",]["secret"]:
+        yield ConfigError(
+            "auth.secret must be set when deploy.database is: whoever takes over must know it, or everyone is signed "
+            "out and no API key opens (EXNESS_AUTH_SECRET, the same in every process)"
         )
 
 

@@ -221,12 +221,7 @@ class AuthConfig(msgspec.Struct, frozen=True):
     """Sessions kept in memory. Others are looked up in the database."""
 
     def __repr__(self) -> str:
-        """Like any other, but what is secret stays so: settings end up in logs and tracebacks."""
-        fields = (
-            f"{key}={'<hidden>' if ROWS['auth'][key].kind.is_secret and value else repr(value)}"
-            for key, value in msgspec.structs.asdict(self).items()
-        )
-        return f"AuthConfig({', '.join(fields)})"
+        return _without_secrets("auth", self)
 
 
 class LimitsConfig(msgspec.Struct, frozen=True):
@@ -316,6 +311,25 @@ class DevConfig(msgspec.Struct, frozen=True):
     make requests go wrong and, with the manual feed, set prices and the clock. See "Dev control" in docs/API.md."""
 
 
+class DeployConfig(msgspec.Struct, frozen=True):
+    """An exchange that outlives its machine: see docs/SPREAD.md. Whoever fits on one machine leaves all of this as it
+    is."""
+
+    role: Annotated[Literal["all", "server", "engine", "processor", "poller"], Flag("--role")] = "all"
+    """What this process does. "all": everything, as the only active one of its kind. The others are not there yet."""
+    database: Annotated[str, optional(kinds.DATABASE, "SQLite in storage.data_dir", "")] = ""
+    """PostgreSQL: everything that is stored is there, and of several processes that name it one is active, the others
+    wait to take over. It needs the extra exness[spread] and auth.secret. Several hosts stand with commas between them.
+    Better set it with EXNESS_DEPLOY_DATABASE than here."""
+    name: Annotated[str, kinds.DATABASE_NAME] = "exness"
+    """Schema in the database. Each is an exchange of its own."""
+    shards: Annotated[int, integer(1, 1)] = 1
+    """Into how many parts the accounts are divided. Fixed when the exchange is made. More than 1 is not there yet."""
+
+    def __repr__(self) -> str:
+        return _without_secrets("deploy", self)
+
+
 class LogConfig(msgspec.Struct, frozen=True):
     """What is logged and in which form."""
 
@@ -392,6 +406,7 @@ class Config(msgspec.Struct, frozen=True):
     stream: StreamConfig = StreamConfig()
     fapi: FapiConfig = FapiConfig()
     dev: DevConfig = DevConfig()
+    deploy: DeployConfig = DeployConfig()
     log: LogConfig = LogConfig()
     assets: dict[str, AssetConfig] = msgspec.field(default_factory=lambda: dict(DEFAULT_ASSETS))
     """The enabled ones."""
@@ -422,6 +437,15 @@ ROWS = {name: rows_of(struct) for name, struct in (SECTIONS | {"assets": AssetCo
 """Every setting, by its section and key."""
 ASSET_RATES = {key: row for key, row in ROWS["rates"].items() if key not in RATES_OF_ALL}
 """The settings of a section [rates.<ASSET>]."""
+
+
+def _without_secrets(section: str, settings: msgspec.Struct) -> str:
+    """Their repr, in which what is secret stays so: settings end up in logs and tracebacks."""
+    fields = (
+        f"{key}={'<hidden>' if ROWS[section][key].kind.is_secret and value else repr(value)}"
+        for key, value in msgspec.structs.asdict(settings).items()
+    )
+    return f"{type(settings).__name__}({', '.join(fields)})"
 
 
 def rows_at(path: tuple[str, ...]) -> dict[str, Row]:

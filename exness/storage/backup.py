@@ -7,8 +7,8 @@ and is no more: a restore ends all sessions, so none that had ended comes back.
 
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,19 +42,27 @@ def backup(data_dir: Path, file: Path, progress: Progress) -> None:
         raise StorageError(f"{file} is there already: name a new file")
     if not source.is_file():
         raise StorageError(f"{source} is not there: nothing to back up")
+    with new_file(file) as draft:
+        try:
+            _copy_running(source, draft, progress)
+            _add_archived(data_dir, draft)
+            _add_candles(data_dir / MARKET_DB, draft)
+            _add_keys(data_dir, draft)
+        except sqlite3.Error as error:  # of either file: SQLite does not say which
+            raise StorageError(f"the backup {file} can't be made: {explain(source, error)}") from error
+
+
+@contextmanager
+def new_file(file: Path) -> Iterator[Path]:
+    """Where to write a backup, which appears under its name only when it is whole. Raises StorageError."""
     draft = file.with_name(f".{file.name}.part")
     try:
-        _copy_running(source, draft, progress)
-        _add_archived(data_dir, draft)
-        _add_candles(data_dir / MARKET_DB, draft)
-        _add_keys(data_dir, draft)
+        yield draft
         flush(draft)
         os.link(draft, file)  # fails if someone made it meanwhile
         flush(file.parent)
     except FileExistsError as error:
         raise StorageError(f"{file} is there already: name a new file") from error
-    except sqlite3.Error as error:  # of either file: SQLite does not say which
-        raise StorageError(f"the backup {file} can't be made: {explain(source, error)}") from error
     except OSError as error:
         raise StorageError(f"the backup {file} can't be written: {error.strerror}") from error
     finally:

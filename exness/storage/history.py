@@ -10,15 +10,11 @@ A statement's rows are in no table, as a record tells them alone: which records 
 index of them.
 """
 
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
-import msgspec
-
-from exness.core.events import CloseReason
-from exness.core.instruments import AccountId, Asset, OrderId, Side, TradeId
+from exness.core.instruments import AccountId, OrderId, TradeId
 from exness.core.trades import PLACES
 from exness.runtime.ports.tables import (
     Analytics,
@@ -34,8 +30,10 @@ from exness.runtime.ports.tables import (
     TradeRow,
 )
 from exness.storage import history_net
-from exness.storage.database import Database, one_view
+from exness.storage.asking import Asking, Found, answered
+from exness.storage.database import Database
 from exness.storage.fold import BITS
+from exness.storage.history_rows import order_row, trade_row
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
 
@@ -58,7 +56,7 @@ SPAN = """
     FROM trades INDEXED BY trades_of_account
     WHERE account_id = :account AND created_at BETWEEN :opened_from AND :opened_to"""
 
-IS_LONG = f"SELECT count(*) FROM (SELECT 1 {SPAN} LIMIT :most + 1)"  # of constants alone  # nosec B608
+IS_LONG = f"SELECT count(*) FROM (SELECT 1 {SPAN} LIMIT :most + 1) AS walked"  # of constants alone  # nosec B608
 
 # One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL.
 MATCHES = """
@@ -69,16 +67,17 @@ MATCHES = """
     AND (:liquidated IS NULL OR (close_reason = 'liquidation') = :liquidated)"""
 
 SUMMED = f"""
-    SELECT count(*), coalesce(sum(close_reason IS NULL), 0), count(close_reason),
-        coalesce(sum(close_reason IS NOT NULL AND realized > 0), 0),
-        coalesce(sum(close_reason IS NOT NULL AND realized <= 0), 0), coalesce(sum(close_reason = 'liquidation'), 0),
-        {sum_of("iif(close_reason IS NULL, 0, realized)")}
+    SELECT count(*), count(*) - count(close_reason), count(close_reason),
+        count(CASE WHEN close_reason IS NOT NULL AND realized > 0 THEN 1 END),
+        count(CASE WHEN close_reason IS NOT NULL AND realized <= 0 THEN 1 END),
+        count(CASE WHEN close_reason = 'liquidation' THEN 1 END),
+        {sum_of("CASE WHEN close_reason IS NULL THEN 0 ELSE realized END")}
     {SPAN} AND {MATCHES}"""
 
 ORDER = {
     SortBy.CREATED_AT: "created_at {way}, opened_seq {way}",
     SortBy.CLOSED_AT: "closed_at {way} NULLS LAST, opened_seq {way}",
-    SortBy.PNL: "iif(close_reason IS NULL, NULL, realized) {way} NULLS LAST, opened_seq {way}",
+    SortBy.PNL: "CASE WHEN close_reason IS NOT NULL THEN realized END {way} NULLS LAST, opened_seq {way}",
     SortBy.MARGIN: "margin {way}, opened_seq {way}",
     SortBy.LEVERAGE: "leverage {way}, opened_seq {way}",
 }
@@ -99,7 +98,7 @@ PAGES = {
 
 FIRST_PAGES = {
     descending: (
-        f"SELECT {COLUMNS} FROM (SELECT * {SPAN} {_order(SortBy.CREATED_AT, descending)} LIMIT :most) "  # nosec B608
+        f"SELECT {COLUMNS} FROM (SELECT * {SPAN} {_order(SortBy.CREATED_AT, descending)} LIMIT :most) AS walked "  # nosec B608
         f"WHERE {MATCHES} LIMIT :limit OFFSET :offset"
     )
     for descending in (False, True)
@@ -118,10 +117,10 @@ NUMBER_OF_FIRED = [column.strip() for column in ALL_OF_ORDERS.split(",")].index(
 _OF_ACCOUNT = "FROM orders INDEXED BY orders_of_account WHERE account_id = :account"
 _HAS_ENDED = "status IS NOT NULL AND (:asset IS NULL OR asset = :asset)"
 
-ARE_MANY_ORDERS = f"SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} LIMIT :most + 1)"  # of constants alone  # nosec B608
+ARE_MANY_ORDERS = f"SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} LIMIT :most + 1) AS walked"  # of constants alone  # nosec B608
 COUNTED_ORDERS = f"SELECT count(*) {_OF_ACCOUNT} AND {_HAS_ENDED}"  # of constants alone  # nosec B608
 PAGE_OF_ORDERS = (
-    f"SELECT {_ORDER_COLUMNS} FROM (SELECT * {_OF_ACCOUNT} ORDER BY number DESC LIMIT :most) "  # nosec B608
+    f"SELECT {_ORDER_COLUMNS} FROM (SELECT * {_OF_ACCOUNT} ORDER BY number DESC LIMIT :most) AS walked "  # nosec B608
     f"WHERE {_HAS_ENDED} LIMIT :limit OFFSET :offset"
 )
 ONE_ORDER = f"SELECT {_ORDER_COLUMNS} FROM orders WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
@@ -130,7 +129,8 @@ ENDED_ORDERS = "SELECT orders FROM sums WHERE account_id = ?"
 MOVES = """
     SELECT seq, reasons FROM
         (SELECT * FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT :most)
-    WHERE reasons & :wanted AND (:asset IS NULL OR asset = :asset)
+        AS walked
+    WHERE (reasons & :wanted) <> 0 AND (:asset IS NULL OR asset = :asset)
     LIMIT :limit"""
 IS_FAR = (
     "SELECT 1 FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET :most"
@@ -138,7 +138,8 @@ IS_FAR = (
 
 LAST_AT = "SELECT seq, at FROM account_records WHERE account_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
 ARE_MANY_CHANGES = """
-    SELECT count(*) FROM (SELECT 1 FROM account_records WHERE account_id = ? AND seq > ? AND seq <= ? LIMIT ?)"""
+    SELECT count(*) FROM
+        (SELECT 1 FROM account_records WHERE account_id = ? AND seq > ? AND seq <= ? LIMIT ?) AS walked"""
 HELD_TRADES = """
     SELECT opened_seq, (SELECT max(seq) FROM account_records WHERE changes = opened_seq AND seq <= :seq)
     FROM trades INDEXED BY trades_of_account
@@ -147,116 +148,95 @@ HELD_TRADES = """
 BEFORE_TRADES = """
     SELECT count(*) FROM (
         SELECT 1 FROM trades INDEXED BY trades_of_account
-        WHERE account_id = :account AND created_at <= :at LIMIT :most)"""
+        WHERE account_id = :account AND created_at <= :at LIMIT :most) AS walked"""
 HELD_ORDERS = f"""
     SELECT number / {PLACES}, (SELECT max(seq) FROM account_records WHERE changes = number / {PLACES} AND seq <= :seq)
     {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} AND closes IS NULL AND (status IS NULL OR ended_seq > :seq)"""  # nosec B608
 BEFORE_ORDERS = f"""
-    SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} LIMIT :most)"""  # nosec B608
+    SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} LIMIT :most) AS walked"""  # nosec B608
 
-Parameters = dict[str, str | int | None]
+Values = dict[str, str | int | None]
+T = TypeVar("T")
+Answer = Callable[[Asking[Any]], Awaitable[Any]]
 
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
-class SqliteHistory:
-    """Implements `ports.History`. `decimals` are those of every asset there ever was."""
+class TablesHistory:
+    """Implements `ports.History`: `answer` puts a question to the database. `decimals` are those of every asset there
+    ever was."""
 
-    def __init__(self, reader: Database, decimals: Mapping[str, int]) -> None:
-        self._reader = reader
+    def __init__(self, answer: Answer, decimals: Mapping[str, int]) -> None:
+        self._answer = answer
         self._decimals = decimals
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        rows, sums = await self._reader.run(_trades, query)
-        return [self._row(row) for row in rows], sums
+        rows, sums = await self._answer(_trades(query))
+        return [trade_row(self._decimals, row) for row in rows], sums
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
-        row = await self._reader.run(_trade, account, trade_id)
-        return None if row is None else self._row(row)
+        rows = await self._answer(_all(ONE_TRADE, (trade_id, account)))
+        return trade_row(self._decimals, rows[0]) if rows else None
 
     async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
-        rows, total = await self._reader.run(_orders, query)
-        return [self._order_row(row) for row in rows], total
+        rows, total = await self._answer(_orders(query))
+        return [order_row(self._decimals, row) for row in rows], total
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
-        rows = await self._reader.run(_all, ONE_ORDER, (order_id, account))
-        return self._order_row(rows[0]) if rows else None
+        rows = await self._answer(_all(ONE_ORDER, (order_id, account)))
+        return order_row(self._decimals, rows[0]) if rows else None
 
     async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
-        return [self._order_row(row) for row in await self._reader.run(_net_orders, query)]
+        return [order_row(self._decimals, row) for row in await self._answer(_net_orders(query))]
 
     async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
-        rows = await self._reader.run(history_net.orders_named, account, list(ids), _ORDER_COLUMNS)
-        return [self._order_row(row) for row in rows]
+        rows = await self._answer(history_net.orders_named(account, list(ids), _ORDER_COLUMNS))
+        return [order_row(self._decimals, row) for row in rows]
 
     async def picked(self, query: RecordQuery) -> list[int]:
-        return await self._reader.run(_picked, query)
+        found: list[int] = await self._answer(_picked(query))
+        return found
 
     async def moves(self, query: StatementQuery) -> list[int]:
-        return await self._reader.run(_moves, query)
+        found: list[int] = await self._answer(_moves(query))
+        return found
 
     async def span(self, account: AccountId, start: int, end: int) -> Span:
-        return await self._reader.run(_span, account, start, end)
-
-    def _order_row(self, row: tuple[Any, ...]) -> OrderRow:
-        """Its columns are the fields, in order."""
-        fields = dict(zip(OrderRow.__struct_fields__, row, strict=False))
-        trailing = None if fields["trailing"] is None else msgspec.json.decode(fields["trailing"])
-        more = {"net": bool(fields["net"]), "trailing": trailing, "decimals": self._decimals[fields["asset"]]}
-        return msgspec.convert(fields | more, OrderRow)
-
-    def _row(self, row: tuple[Any, ...]) -> TradeRow:
-        trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
-        reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, *sums = end
-        commission, funding, realized = sums
-        return TradeRow(
-            id=TradeId(trade_id),
-            account=AccountId(account),
-            asset=Asset(asset),
-            side=Side(side),
-            margin=margin,
-            leverage=leverage,
-            entry=entry,
-            liquidation=liquidation,
-            opened_at=opened_at,
-            client_order=client_order,
-            liquidated=reason == CloseReason.LIQUIDATION,
-            close_price=close_price,
-            pnl=pnl,
-            returned=returned,
-            shortfall=shortfall,
-            closed_at=closed_at,
-            decimals=self._decimals[asset],
-            net=bool(net),
-            size=joined(size, size_e18),
-            commission=commission,
-            funding=funding,
-            realized=realized,
-            close_reason=None if reason is None else CloseReason(reason),
-        )
+        found: Span = await self._answer(_span(account, start, end))
+        return found
 
 
-def _trades(connection: sqlite3.Connection, query: TradeQuery) -> tuple[list[tuple[Any, ...]], Analytics]:
-    with one_view(connection):
-        walk = _parameters(query)
-        if sums_are_kept(query):
-            found = of_kept(query, _kept(connection, query.account))
-            wanted = min(query.limit, found.total - query.offset)
-            if wanted <= 0:
-                return [], found
-            if query.sort_by is SortBy.CREATED_AT:
-                rows = connection.execute(FIRST_PAGES[query.descending], walk | {"limit": wanted}).fetchall()
-                if len(rows) < wanted:
-                    raise HistoryTooLong(LOOKED_AT)
-                return rows, found
-            _refuse_long(connection, walk)
-        else:
-            _refuse_long(connection, walk)
-            found = _summed(connection, walk)
-        return connection.execute(PAGES[query.sort_by, query.descending], walk).fetchall(), found
+class SqliteHistory(TablesHistory):
+    """From main.db."""
+
+    def __init__(self, reader: Database, decimals: Mapping[str, int]) -> None:
+        def answer(asking: Asking[T]) -> Awaitable[T]:
+            return reader.run(answered, asking)
+
+        super().__init__(answer, decimals)
 
 
-def _parameters(query: TradeQuery) -> Parameters:
+def _trades(query: TradeQuery) -> Asking[tuple[Found, Analytics]]:
+    walk = _parameters(query)
+    if sums_are_kept(query):
+        found = of_kept(query, (yield from _kept(query.account)))
+        wanted = min(query.limit, found.total - query.offset)
+        if wanted <= 0:
+            return [], found
+        if query.sort_by is SortBy.CREATED_AT:
+            rows = yield FIRST_PAGES[query.descending], walk | {"limit": wanted}
+            if len(rows) < wanted:
+                raise HistoryTooLong(LOOKED_AT)
+            return rows, found
+        yield from _refuse_long(walk)
+    else:
+        yield from _refuse_long(walk)
+        found = yield from _summed(walk)
+    rows = yield PAGES[query.sort_by, query.descending], walk
+    return rows, found
+
+
+def _parameters(query: TradeQuery) -> Values:
     return {
         "account": query.account,
         "most": LOOKED_AT,
@@ -272,8 +252,8 @@ def _parameters(query: TradeQuery) -> Parameters:
     }
 
 
-def _refuse_long(connection: sqlite3.Connection, walk: Parameters) -> None:
-    if connection.execute(IS_LONG, walk).fetchone()[0] > LOOKED_AT:
+def _refuse_long(walk: Values) -> Asking[None]:
+    if (yield from _one(IS_LONG, walk)) > LOOKED_AT:
         raise HistoryTooLong(LOOKED_AT)
 
 
@@ -283,11 +263,11 @@ def sums_are_kept(query: TradeQuery) -> bool:
     return all(each is None for each in others)
 
 
-def _kept(connection: sqlite3.Connection, account: AccountId) -> Sums:
-    row = connection.execute(SUMS_OF, (account,)).fetchone()
-    if row is None:
+def _kept(account: AccountId) -> Asking[Sums]:
+    rows = yield SUMS_OF, (account,)
+    if not rows:
         return Sums(account)
-    opened, closed, profitable, won, won_e18, liquidated, some, lost, lost_e18 = row
+    opened, closed, profitable, won, won_e18, liquidated, some, lost, lost_e18 = rows[0]
     return Sums(account, opened, closed, profitable, joined(won, won_e18), liquidated, some, joined(lost, lost_e18))
 
 
@@ -313,59 +293,60 @@ def of_kept(query: TradeQuery, sums: Sums) -> Analytics:
     )
 
 
-def _summed(connection: sqlite3.Connection, walk: Parameters) -> Analytics:
-    found: tuple[int, ...] = connection.execute(SUMMED, walk).fetchone()
-    total, still_open, closed, profitable, unprofitable, liquidated, high, low = found
-    return Analytics(total, still_open, closed, profitable, unprofitable, liquidated, summed(high, low))
-
-
-def _trade(connection: sqlite3.Connection, account: AccountId, trade_id: TradeId) -> tuple[Any, ...] | None:
-    row: tuple[Any, ...] | None = connection.execute(ONE_TRADE, (trade_id, account)).fetchone()
-    return row
+def _summed(walk: Values) -> Asking[Analytics]:
+    rows = yield SUMMED, walk
+    total, still_open, closed, profitable, unprofitable, liquidated, high, low = rows[0]
+    return Analytics(total, still_open, closed, profitable, unprofitable, liquidated, summed(int(high), int(low)))
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
-def _orders(connection: sqlite3.Connection, query: OrderQuery) -> tuple[list[tuple[Any, ...]], int]:
+def _orders(query: OrderQuery) -> Asking[tuple[Found, int]]:
     """How many have ended is kept; those of one asset are counted, if the account has not had too many."""
-    walk: Parameters = {
+    walk: Values = {
         "account": query.account,
         "asset": query.asset,
         "most": LOOKED_AT,
         "limit": query.limit,
         "offset": query.offset,
     }
-    with one_view(connection):
-        if query.asset is None:
-            kept = _all(connection, ENDED_ORDERS, (query.account,))
-            total: int = kept[0][0] if kept else 0
-        elif connection.execute(ARE_MANY_ORDERS, walk).fetchone()[0] > LOOKED_AT:
-            raise HistoryTooLong(LOOKED_AT, "orders")
-        else:
-            total = connection.execute(COUNTED_ORDERS, walk).fetchone()[0]
-        rows = connection.execute(PAGE_OF_ORDERS, walk).fetchall()
+    if query.asset is None:
+        kept = yield ENDED_ORDERS, (query.account,)
+        total: int = kept[0][0] if kept else 0
+    elif (yield from _one(ARE_MANY_ORDERS, walk)) > LOOKED_AT:
+        raise HistoryTooLong(LOOKED_AT, "orders")
+    else:
+        total = yield from _one(COUNTED_ORDERS, walk)
+    rows = yield PAGE_OF_ORDERS, walk
     if len(rows) < min(query.limit, total - query.offset):
         raise HistoryTooLong(LOOKED_AT, "orders")
     return rows, total
 
 
-def _all(connection: sqlite3.Connection, statement: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
-    return connection.execute(statement, parameters).fetchall()
+def _all(statement: str, parameters: tuple[object, ...]) -> Asking[Found]:
+    rows = yield statement, parameters
+    return rows
 
 
-def _net_orders(connection: sqlite3.Connection, query: NetOrderQuery) -> list[tuple[Any, ...]]:
-    rows = history_net.net_orders(connection, query, ALL_OF_ORDERS, LOOKED_AT)
+def _one(statement: str, parameters: Values | tuple[object, ...]) -> Asking[int]:
+    """The number that a statement finds."""
+    rows = yield statement, parameters
+    return int(rows[0][0])
+
+
+def _net_orders(query: NetOrderQuery) -> Asking[Found]:
+    rows = yield from history_net.net_orders(query, ALL_OF_ORDERS, LOOKED_AT)
     return [(*row[:NUMBER_OF_FIRED], row[NUMBER_OF_FIRED] or 0, *row[NUMBER_OF_FIRED + 1 :]) for row in rows]
 
 
 # --- records --------------------------------------------------------------------------------------------------------
 
 
-def _moves(connection: sqlite3.Connection, query: StatementQuery) -> list[int]:
+def _moves(query: StatementQuery) -> Asking[list[int]]:
     """`reasons` tells how many rows of each record match."""
     wanted = sum(BITS.values()) if query.reason is None else BITS[query.reason]
-    walk: Parameters = {
+    walk: Values = {
         "account": query.account,
         "before": _LATEST if query.before is None else query.before,
         "wanted": wanted,
@@ -374,54 +355,48 @@ def _moves(connection: sqlite3.Connection, query: StatementQuery) -> list[int]:
         "limit": query.limit,
     }
     seqs: list[int] = []
-    with one_view(connection):
-        rows = 0
-        for seq, reasons in connection.execute(MOVES, walk):
-            seqs.append(seq)
-            rows += (reasons & wanted).bit_count()
-            if rows >= query.limit:
-                return seqs
-        if connection.execute(IS_FAR, walk).fetchone() is not None:
-            raise HistoryTooLong(LOOKED_AT, "records")
+    rows = 0
+    for seq, reasons in (yield MOVES, walk):
+        seqs.append(seq)
+        rows += (reasons & wanted).bit_count()
+        if rows >= query.limit:
+            return seqs
+    if (yield IS_FAR, walk):
+        raise HistoryTooLong(LOOKED_AT, "records")
     return seqs
 
 
-def _picked(connection: sqlite3.Connection, query: RecordQuery) -> list[int]:
+def _picked(query: RecordQuery) -> Asking[list[int]]:
     account = query.account
-    with one_view(connection):
-        first = query.first if query.start is None else _last_at(connection, account, query.start - 1) + 1
-        last = _LATEST if query.end is None else _last_at(connection, account, query.end)
-        return history_net.picked(connection, query, max(first, query.first), last, LOOKED_AT)
+    first = query.first if query.start is None else (yield from _last_at(account, query.start - 1)) + 1
+    last = _LATEST if query.end is None else (yield from _last_at(account, query.end))
+    return (yield from history_net.picked(query, max(first, query.first), last, LOOKED_AT))
 
 
-def _span(connection: sqlite3.Connection, account: AccountId, start: int, end: int) -> Span:
-    with one_view(connection):
-        first, last = _last_at(connection, account, start), _last_at(connection, account, end)
-        changes = connection.execute(ARE_MANY_CHANGES, (account, first, last, MOST_CHANGES + 1)).fetchone()[0]
-        if changes > MOST_CHANGES:
-            raise HistoryTooLong(MOST_CHANGES, "changes")
-        walk: Parameters = {"account": account, "seq": first, "at": start, "most": MOST_CHANGES + 1}
-        for before, what in ((BEFORE_TRADES, "trades"), (BEFORE_ORDERS, "orders")):
-            if connection.execute(before, walk).fetchone()[0] > MOST_CHANGES:
-                raise HistoryTooLong(MOST_CHANGES, what)
-        held = [*connection.execute(HELD_TRADES, walk), *connection.execute(HELD_ORDERS, walk)]
-    return Span(first, last, sorted(made if changed is None else changed for made, changed in held))
+def _span(account: AccountId, start: int, end: int) -> Asking[Span]:
+    first = yield from _last_at(account, start)
+    last = yield from _last_at(account, end)
+    if (yield from _one(ARE_MANY_CHANGES, (account, first, last, MOST_CHANGES + 1))) > MOST_CHANGES:
+        raise HistoryTooLong(MOST_CHANGES, "changes")
+    walk: Values = {"account": account, "seq": first, "at": start, "most": MOST_CHANGES + 1}
+    for before, what in ((BEFORE_TRADES, "trades"), (BEFORE_ORDERS, "orders")):
+        if (yield from _one(before, walk)) > MOST_CHANGES:
+            raise HistoryTooLong(MOST_CHANGES, what)
+    trades = yield HELD_TRADES, walk
+    orders = yield HELD_ORDERS, walk
+    return Span(first, last, sorted(made if changed is None else changed for made, changed in trades + orders))
 
 
-def _last_at(connection: sqlite3.Connection, account: AccountId, at: int) -> int:
+def _last_at(account: AccountId, at: int) -> Asking[int]:
     """The account's last record of this time or before; 0: there is none. Times never fall from record to record, so
     it is found by halving."""
-    found, low, high = 0, 1, _newest(connection, account)
+    newest = yield LAST_AT, (account, _LATEST)
+    found, low, high = 0, 1, newest[0][0] if newest else 0
     while low <= high:
         middle = (low + high) // 2
-        row = connection.execute(LAST_AT, (account, middle)).fetchone()
-        if row is None or row[1] <= at:
-            found, low = (found if row is None else row[0]), middle + 1
+        rows = yield LAST_AT, (account, middle)
+        if not rows or rows[0][1] <= at:
+            found, low = (rows[0][0] if rows else found), middle + 1
         else:
-            high = row[0] - 1
+            high = rows[0][0] - 1
     return found
-
-
-def _newest(connection: sqlite3.Connection, account: AccountId) -> int:
-    row = connection.execute(LAST_AT, (account, _LATEST)).fetchone()
-    return 0 if row is None else int(row[0])

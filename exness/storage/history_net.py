@@ -4,25 +4,23 @@ What fires has two numbers: that of its placing, and of the record in which it f
 other from then on. What waits for no price to fire has one.
 """
 
-import sqlite3
-from typing import Any
-
 import msgspec
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery, RecordQuery, Told
-from exness.storage.database import one_view
+from exness.storage.asking import Asking, Found
 from exness.storage.fold import BITS, TOLD
 
-Found = list[tuple[Any, ...]]
 _FIRES = "(stop_price IS NOT NULL OR trailing IS NOT NULL)"
-_SHOWN = f"iif({_FIRES}, fired, number)"
+_SHOWN = f"CASE WHEN {_FIRES} THEN fired ELSE number END"
+ONE_OF = "SELECT {columns} FROM orders WHERE id IN (SELECT value FROM json_each(?)) AND account_id = ?"
+"""Of a JSON list of ids."""
 _EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
-def net_orders(connection: sqlite3.Connection, query: NetOrderQuery, columns: str, most: int) -> Found:
+def net_orders(query: NetOrderQuery, columns: str, most: int) -> Asking[Found]:
     """`columns` are of the table of orders. Raises HistoryTooLong."""
-    walk = {
+    walk: dict[str, str | int | None] = {
         "account": query.account,
         "asset": query.asset,
         "number": query.number,
@@ -35,7 +33,7 @@ def net_orders(connection: sqlite3.Connection, query: NetOrderQuery, columns: st
     }
     number = "number" if query.fires else _SHOWN
     matches = (
-        f"net AND (:asset IS NULL OR asset = :asset) AND {number} >= :first AND created_at BETWEEN :start AND :end"
+        f"net = 1 AND (:asset IS NULL OR asset = :asset) AND {number} >= :first AND created_at BETWEEN :start AND :end"
         + (f" AND {_FIRES}" if query.fires else "")
     )
     if query.number is not None:
@@ -53,28 +51,24 @@ def net_orders(connection: sqlite3.Connection, query: NetOrderQuery, columns: st
             f"ORDER BY number {'DESC' if query.newest else 'ASC'} LIMIT :most"
         )
     way = "DESC" if query.newest else "ASC"
-    statement = f"SELECT * FROM ({rows}) WHERE {matches} ORDER BY {number} {way} LIMIT :limit"  # nosec B608
-    with one_view(connection):
-        found = connection.execute(statement, walk).fetchall()
-        if len(found) < query.limit and query.number is None and query.label is None:
-            far = "SELECT 1 FROM orders INDEXED BY orders_of_account WHERE account_id = ? LIMIT 1 OFFSET ?"
-            if connection.execute(far, (query.account, most)).fetchone() is not None:
-                raise HistoryTooLong(most, "orders")
+    statement = f"SELECT * FROM ({rows}) AS walked WHERE {matches} ORDER BY {number} {way} LIMIT :limit"  # nosec B608
+    found = yield statement, walk
+    if len(found) < query.limit and query.number is None and query.label is None:
+        far = "SELECT 1 FROM orders INDEXED BY orders_of_account WHERE account_id = ? LIMIT 1 OFFSET ?"
+        if (yield far, (query.account, most)):
+            raise HistoryTooLong(most, "orders")
     return found[::-1] if query.newest else found
 
 
-def orders_named(connection: sqlite3.Connection, account: AccountId, ids: list[OrderId], columns: str) -> Found:
-    statement = (
-        f"SELECT {columns} FROM orders "  # nosec B608
-        "WHERE id IN (SELECT value FROM json_each(?)) AND account_id = ?"
-    )
-    return connection.execute(statement, (msgspec.json.encode(ids).decode(), account)).fetchall()
+def orders_named(account: AccountId, ids: list[OrderId], columns: str) -> Asking[Found]:
+    rows = yield ONE_OF.format(columns=columns), (msgspec.json.encode(ids).decode(), account)
+    return rows
 
 
-def picked(connection: sqlite3.Connection, query: RecordQuery, first: int, last: int, most: int) -> list[int]:
+def picked(query: RecordQuery, first: int, last: int, most: int) -> Asking[list[int]]:
     """`first` and `last` are the seqs that the times of the query come to. Raises HistoryTooLong."""
     told = sum(TOLD[each] for each in query.told)
-    walk = {
+    walk: dict[str, str | int | None] = {
         "account": query.account,
         "first": first,
         "last": last,
@@ -88,13 +82,13 @@ def picked(connection: sqlite3.Connection, query: RecordQuery, first: int, last:
     way = "DESC" if query.newest else "ASC"
     within = "account_id = :account AND seq BETWEEN :first AND :last"
     statement = f"""
-        SELECT seq FROM (SELECT * FROM account_records WHERE {within} ORDER BY seq {way} LIMIT :most)
-        WHERE (:any = 0 OR reasons & :any) AND reasons & :all = :all AND NOT reasons & :none
+        SELECT seq FROM (SELECT * FROM account_records WHERE {within} ORDER BY seq {way} LIMIT :most) AS walked
+        WHERE (:any = 0 OR (reasons & :any) <> 0) AND (reasons & :all) = :all AND (reasons & :none) = 0
             AND (:asset IS NULL OR asset = :asset)
         LIMIT :limit"""  # of constants alone  # nosec B608
-    found = [seq for (seq,) in connection.execute(statement, walk)]
+    found = [seq for (seq,) in (yield statement, walk)]
     if len(found) < query.limit:
         far = f"SELECT 1 FROM account_records WHERE {within} LIMIT 1 OFFSET :most"  # nosec B608
-        if connection.execute(far, walk).fetchone() is not None:
+        if (yield far, walk):
             raise HistoryTooLong(most, "records")
     return found[::-1] if query.newest else found

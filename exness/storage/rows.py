@@ -219,15 +219,23 @@ _WATERMARK = """CREATE TABLE watermark (
 INSERT INTO watermark VALUES (1, 0, 0, 0)"""
 
 
-def _create(table: Table) -> str:
+def typed_columns(table: Table) -> list[tuple[str, type, bool]]:
+    """Its stored columns, wide ones as two: name, int or str, and whether it may be NULL."""
     hints = get_type_hints(table.row)
-    columns = []
+    columns: list[tuple[str, type, bool]] = []
     for column in table.columns:
         types = get_args(hints[column]) or (hints[column],)
-        sql = f"{column} {'INTEGER' if int in types else 'TEXT'}{'' if NoneType in types else ' NOT NULL'}"
-        columns.append(sql)
+        columns.append((column, int if int in types else str, NoneType in types))
         if column in table.wide:
-            columns.append(f"{column}_e18 INTEGER NOT NULL")
+            columns.append((f"{column}_e18", int, False))
+    return columns
+
+
+def _create(table: Table) -> str:
+    columns = [
+        f"{column} {'INTEGER' if kind is int else 'TEXT'}{'' if optional else ' NOT NULL'}"
+        for column, kind, optional in typed_columns(table)
+    ]
     ending = "STRICT" if table.primary in (("opened_seq",), ("number",)) else "STRICT, WITHOUT ROWID"
     body = ", ".join([*columns, f"PRIMARY KEY ({', '.join(table.primary)})"])
     return f"CREATE TABLE {table.name} ({body}) {ending}" + (f";\n{table.more}" if table.more else "")

@@ -67,7 +67,7 @@ class SqliteSnapshots:
         Raises SnapshotStoreDamaged when not even the list can be read.
         """
         try:
-            return [_info(row) for row in await self._database.run(select_all)]
+            return [info_of(row) for row in await self._database.run(select_all)]
         except DatabaseDamaged as error:
             raise SnapshotStoreDamaged(str(error)) from error
 
@@ -123,10 +123,8 @@ class SqliteDraft:
             connection.execute("ROLLBACK")
 
     def _add(self, connection: sqlite3.Connection, accounts: Sequence[bytes]) -> None:
-        for account in accounts:
-            self._digest.add(account)
-        data = zlib.compress(_pack(accounts), COMPRESSION)
-        connection.execute(INSERT_CHUNK, (self._header.seq, self._chunks, data, zlib.crc32(data)))
+        data, checksum = packed(accounts, self._digest)
+        connection.execute(INSERT_CHUNK, (self._header.seq, self._chunks, data, checksum))
         self._chunks += 1
         self._stored_bytes += len(data)
 
@@ -134,7 +132,7 @@ class SqliteDraft:
         header = encode_header(msgspec.structs.replace(self._header, journal=journal))
         digest = self._digest.hex()
         stored_bytes = self._stored_bytes + len(header)
-        checksum = _checksum(self._header.seq, header, digest.encode(), self._chunks, stored_bytes)
+        checksum = checksum_of(self._header.seq, header, digest.encode(), self._chunks, stored_bytes)
         connection.execute(INSERT_SNAPSHOT, (self._header.seq, header, digest, self._chunks, stored_bytes, checksum))
         connection.execute(DROP_OLDEST, (self._kept,))
         connection.execute(DROP_LOOSE_CHUNKS)
@@ -160,7 +158,7 @@ def check_row(seq: int, row: RawRow | None) -> StoredRow:
         raise SnapshotDamaged(f"snapshot {seq} is not there")
     _, header, digest, chunks, stored_bytes, checksum = row
     try:
-        whole = _checksum(seq, header, digest, chunks, stored_bytes) == checksum
+        whole = checksum_of(seq, header, digest, chunks, stored_bytes) == checksum
         if whole:
             return StoredRow(decode_header(header), digest.decode(), chunks, stored_bytes)
     except (TypeError, msgspec.DecodeError) as error:  # TypeError: damage turned a value into one of another type
@@ -168,11 +166,11 @@ def check_row(seq: int, row: RawRow | None) -> StoredRow:
     raise SnapshotDamaged(f"snapshot {seq} is damaged: its row does not match its checksum")
 
 
-def _checksum(seq: int, header: bytes, digest: bytes, chunks: int, stored_bytes: int) -> int:
+def checksum_of(seq: int, header: bytes, digest: bytes, chunks: int, stored_bytes: int) -> int:
     return zlib.crc32(b"%d %d %d %s %s" % (seq, chunks, stored_bytes, digest, header))
 
 
-def _info(row: RawRow) -> SnapshotInfo:
+def info_of(row: RawRow) -> SnapshotInfo:
     try:
         checked = check_row(row[0], row)
     except SnapshotDamaged:
@@ -189,8 +187,16 @@ def _select_row(connection: sqlite3.Connection, seq: int) -> RawRow | None:
     return row
 
 
-def read_chunk(connection: sqlite3.Connection, seq: int, n: int, digest: Digest) -> list[bytes]:
-    row = connection.execute(SELECT_CHUNK, (seq, n)).fetchone()
+def packed(accounts: Sequence[bytes], digest: Digest) -> tuple[bytes, int]:
+    """Accounts as a chunk stores them, with its checksum. The digest gets them."""
+    for account in accounts:
+        digest.add(account)
+    data = zlib.compress(_pack(accounts), COMPRESSION)
+    return data, zlib.crc32(data)
+
+
+def unpacked(seq: int, n: int, row: tuple[bytes, int] | None, digest: Digest) -> list[bytes]:
+    """The accounts of a snapshot's chunk, which the digest gets. Raises SnapshotDamaged."""
     if row is None:
         raise SnapshotDamaged(f"snapshot {seq} is damaged: chunk {n} is not there")
     data, checksum = row
@@ -202,6 +208,10 @@ def read_chunk(connection: sqlite3.Connection, seq: int, n: int, digest: Digest)
         raise SnapshotDamaged(f"snapshot {seq} is damaged: chunk {n}: {error}") from error
     digest.add(b"".join(accounts))
     return accounts
+
+
+def read_chunk(connection: sqlite3.Connection, seq: int, n: int, digest: Digest) -> list[bytes]:
+    return unpacked(seq, n, connection.execute(SELECT_CHUNK, (seq, n)).fetchone(), digest)
 
 
 def _read_chunks(connection: sqlite3.Connection, seq: int, first: int, end: int, digest: Digest) -> list[bytes]:

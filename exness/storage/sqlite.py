@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -18,6 +17,7 @@ from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, s
 from exness.storage.history import SqliteHistory
 from exness.storage.journal import JOURNAL, SqliteJournal, select_last_seq
 from exness.storage.market import MARKET, SqliteCandles
+from exness.storage.opened import Storage
 from exness.storage.snapshots import SnapshotStoreDamaged, SqliteSnapshots
 from exness.storage.tables import MAIN, SqliteTables, discard_stale
 from exness.storage.takeover import take_over
@@ -43,16 +43,6 @@ UPSERT_ASSET = """
     INSERT INTO assets (symbol, name, decimals, venue_symbol, image_url, max_leverage) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (symbol) DO UPDATE SET name = excluded.name, decimals = excluded.decimals,
         venue_symbol = excluded.venue_symbol, image_url = excluded.image_url, max_leverage = excluded.max_leverage"""
-
-
-class Storage(NamedTuple):
-    """What `open_storage` opens."""
-
-    journal: SqliteJournal
-    tables: SqliteTables
-    history: SqliteHistory
-    candles: SqliteCandles
-    snapshots: SqliteSnapshots
 
 
 @asynccontextmanager

@@ -87,13 +87,13 @@ def clear(connection: sqlite3.Connection) -> None:
 
 
 def put(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> None:
-    execute_batch(connection, _put_statement(table), [_values(table, row) for row in rows])
+    execute_batch(connection, put_statement(table), [row_values(table, row) for row in rows])
 
 
 def change(connection: sqlite3.Connection, kind: Kind, changes: Mapping[str, Values]) -> None:
     """Each must find its row; if not, tables and journal disagree and nothing is written."""
-    rows = [(key, *_stored(kind.table, kind.columns, values)) for key, values in changes.items()]
-    if execute_batch(connection, _change_statement(kind), rows) != len(rows):
+    rows = [(key, *stored_values(kind.table, kind.columns, values)) for key, values in changes.items()]
+    if execute_batch(connection, change_statement(kind), rows) != len(rows):
         raise StorageError(f"a row of {kind.table.name} that the journal changes is not there: run `exness rebuild`")
 
 
@@ -107,11 +107,11 @@ def _records_of(connection: sqlite3.Connection, account: AccountId, after: int, 
     return [seq for (seq,) in connection.execute(RECORDS_OF, (account, after, limit))]
 
 
-def _values(table: Table, row: Row) -> Stored:
-    return _stored(table, table.columns, msgspec.structs.astuple(row))
+def row_values(table: Table, row: Row) -> Stored:
+    return stored_values(table, table.columns, msgspec.structs.astuple(row))
 
 
-def _stored(table: Table, columns: Sequence[str], values: Stored) -> Stored:
+def stored_values(table: Table, columns: Sequence[str], values: Stored) -> Stored:
     """Values of these columns as they are stored, wide ones as two."""
     if not table.wide:
         return values
@@ -131,13 +131,13 @@ def _stored_column(table: Table, column: str) -> tuple[str, ...]:
 
 
 @cache
-def _put_statement(table: Table) -> str:
+def put_statement(table: Table) -> str:
     columns = ", ".join(stored_columns(table))
     return f"INSERT INTO {table.name} ({columns}) VALUES {{rows}}"  # of names of ours  # nosec B608
 
 
 @cache
-def _change_statement(kind: Kind) -> str:
+def change_statement(kind: Kind) -> str:
     """Its rows are the key and the columns, wide ones as two."""
     table, given = kind.table, (f"given.column{number}" for number in range(2, 100))
     assignments = []

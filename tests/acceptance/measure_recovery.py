@@ -30,7 +30,8 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import recover
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.writer import Writer
-from exness.storage.sqlite import Storage, open_storage
+from exness.storage.opened import Storage
+from exness.storage.sqlite import open_storage
 from tests.bench.snapshot import lag_while
 from tests.support.process import Recovered, Server
 

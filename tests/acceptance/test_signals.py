@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exness.app import life, start
+from exness.app import databases, life, start
 from exness.config import load
 from exness.process.signals import Interrupted, Stop
 from exness.runtime.ports.journal import StorageError
@@ -246,7 +246,8 @@ def stop() -> Iterator[Stop]:
         signal.signal(number, handler)
 
 
-STEPS = ["recover", "open_auth", "_open_storage", "open_storage", "forget_before_reset", "_first_prices"]
+OPENING = ["open_auth", "_open_files", "open_storage"]
+STEPS = ["recover", *OPENING, "open_databases", "forget_before_reset", "_first_prices"]
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda each: each.name)
@@ -276,7 +277,9 @@ async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
 
         monkeypatch.setattr(life, step, first_prices)
     else:
-        monkeypatch.setattr(start, step, opens_for_ever if step.startswith("open") else takes_for_ever)
+        place = databases if step in OPENING else start
+        opens = step in ("open_auth", "open_storage")
+        monkeypatch.setattr(place, step, opens_for_ever if opens else takes_for_ever)
     config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
     with capture_logs() as logs:
         serving = asyncio.create_task(life.serve(config, lines.append, stop))

@@ -115,7 +115,7 @@ class Ready(NamedTuple):
 
     @classmethod
     async def of(cls, settings: Settings, load: Load, venue: Venue, server: Server, contender: Contender) -> "Ready":
-        traders = await tokens(server.data_dir, settings.cost_connections)
+        traders = await tokens(server.data_dir, settings.cost_connections, env=contender.settings)
         await first_prices(venue, server)
         for token in traders:
             await server.get("/balance", token)

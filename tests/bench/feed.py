@@ -18,7 +18,7 @@ from exness.core.commands import PriceTick
 from exness.core.state import State
 from exness.feeds.decode import Ignored, decode_frame
 from exness.runtime.recovery import Recovered
-from exness.storage.sqlite import Storage
+from exness.storage.opened import Storage
 from tests.bench.books import engine_with
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.flood import frames as encoded
@@ -74,7 +74,7 @@ async def checked(url: str, frames: int, state: State) -> tuple[float, int]:
     """Ticks checked a second, and how many were thinned out of the queue, which no one counts as checked."""
     config = load(None, {}, {"feed.source": "backpack", "feed.url": url})
     journal, tables = MemoryJournal(), MemoryTables(config.instruments())
-    storage: Any = Storage(journal, tables, tables, MemoryCandles(), MemorySnapshots())  # type: ignore[arg-type]
+    storage = Storage(journal, tables, tables, MemoryCandles(), MemorySnapshots())
     source = assembly.make_source(config)
     parts = assembly.make_parts(config, storage, Recovered(state, 0, 0, 0.0, "", []), source)
     sequencer, feed, began, finished = parts.sequencer, source.feed, [0.0], asyncio.Event()

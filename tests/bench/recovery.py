@@ -29,7 +29,8 @@ from exness.runtime.writer import Writer
 from exness.storage.codec import decode
 from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB
 from exness.storage.journal_rows import SELECT_RECORDS
-from exness.storage.sqlite import Storage, open_storage
+from exness.storage.opened import Storage
+from exness.storage.sqlite import open_storage
 from tests.bench.books import DEPOSIT, account_id, do, opening, order, wander, wide_rules
 from tests.bench.figures import Figure, Round, figure
 from tests.bench.running import Progress, Settings, in_child

@@ -29,6 +29,7 @@ MEASURES: dict[str, str] = {
     "reads": "http:measure_reads",
     "before": "costs:measure_before",
     "rates": "costs:measure_rates",
+    "spread": "spread:measure_spread",
     "engine": "engine:measure_pairs",
     "ticks": "engine:measure_ticks",
     "exits": "exits:measure_exits",

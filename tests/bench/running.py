@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     funded_trades: int = 100_000
     funding_rounds: int = 3
     cost_connections: int = 64
+    spread_batches: int = 100
     snapshot_rounds: int = 3
     snapshot_trades: int = 100_000
     events: int = 1_000_000
@@ -80,6 +81,7 @@ QUICK = Settings(
     cascade_rounds=2,
     funded_trades=20_000,
     funding_rounds=2,
+    spread_batches=20,
     snapshot_rounds=2,
     snapshot_trades=20_000,
     events=100_000,
@@ -292,9 +294,10 @@ async def quote(venue: Venue, symbol: str, factor: float = 1.0) -> None:
     await venue.send_quote(symbol, bid=f"{price * 0.9999:.2f}", ask=f"{price * 1.0001:.2f}")
 
 
-async def tokens(data_dir: Path, count: int, name: str = "trader") -> list[str]:
-    """Session tokens of so many users of a running exchange; each account is made at its first request."""
-    config = load(None, {}, {"storage.data_dir": data_dir})
+async def tokens(data_dir: Path, count: int, name: str = "trader", env: Mapping[str, str] | None = None) -> list[str]:
+    """Session tokens of so many users of a running exchange, which has this environment; each account is made at its
+    first request."""
+    config = load(None, env or {}, {"storage.data_dir": data_dir})
     return await asyncio.to_thread(issue_tokens, config, [f"{name}-{number}@example.com" for number in range(count)])
 
 

@@ -17,6 +17,7 @@ from exness.storage.sqlite import open_storage
 from tests.contracts.trading import batches
 from tests.support.books import LISTINGS
 from tests.support.memory_storage import MemoryCandles, MemoryJournal, MemorySnapshots, MemoryTables
+from tests.support.postgres import Postgres
 
 INSTRUMENTS = LISTINGS
 KEPT = 3
@@ -91,6 +92,27 @@ async def sqlite_backend(data_dir: Path) -> AsyncIterator[Stored]:
                 SNAPSHOTS_DB,
                 "DELETE FROM chunks WHERE (seq, n) IN (SELECT seq, max(n) FROM chunks WHERE seq = ? GROUP BY seq)",
             ),
+        )
+
+
+@asynccontextmanager
+async def postgres_backend(server: Postgres, schema: str) -> AsyncIterator[Stored]:
+    from exness.storage.postgres.session import Address  # needs asyncpg
+    from exness.storage.postgres.storage import open_storage as open_postgres
+
+    def change(statement: str) -> Callable[[int], None]:
+        def changed(seq: int) -> None:
+            server.sql(f'SET search_path TO "{schema}"; {statement.format(seq=seq)}')
+
+        return changed
+
+    async with open_postgres(Address(server.url, schema), INSTRUMENTS, snapshots_kept=KEPT) as opened:
+        yield Stored(
+            *opened.storage,
+            change("UPDATE journal SET payload = replace(payload, 'a', 'b') WHERE seq = {seq}"),
+            change("DELETE FROM journal WHERE seq = {seq}"),
+            change("UPDATE chunks SET accounts = set_byte(accounts, 9, 0) WHERE seq = {seq} AND n = 0"),
+            change("DELETE FROM chunks WHERE seq = {seq} AND n = (SELECT max(n) FROM chunks WHERE seq = {seq})"),
         )
 
 

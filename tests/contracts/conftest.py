@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.backends import Stored, memory_backend, sqlite_backend
+from tests.contracts.backends import Stored, memory_backend, postgres_backend, sqlite_backend
+from tests.support.postgres import postgres, schema
 
-BACKENDS = {"memory": memory_backend, "sqlite": sqlite_backend}
+__all__ = ["postgres", "schema"]
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def stored(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stored]:
-    async with BACKENDS[request.param](tmp_path) as stored:
+    match request.param:
+        case "memory":
+            backend = memory_backend(tmp_path)
+        case "sqlite":
+            backend = sqlite_backend(tmp_path)
+        case _:
+            backend = postgres_backend(request.getfixturevalue("postgres"), request.getfixturevalue("schema"))
+    async with backend as stored:
         yield stored

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from exness.access.ports import AuthStore, Link, Revocations, StoredKey
 from exness.storage.auth import open_auth
 from tests.support.memory_auth import MemoryAuth
+from tests.support.postgres import Postgres
 
 KEPT = 3
 """Links."""
@@ -19,13 +21,21 @@ KEYS_KEPT = 6
 PURPOSES = ("signup", "signin")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuthStore]:
+    kept: dict[str, Any] = {"links_kept": KEPT, "ended_kept": ENDED_KEPT, "keys_kept": KEYS_KEPT}
     if request.param == "memory":
-        yield MemoryAuth(links_kept=KEPT, ended_kept=ENDED_KEPT, keys_kept=KEYS_KEPT)
-    else:
-        async with open_auth(tmp_path, links_kept=KEPT, ended_kept=ENDED_KEPT, keys_kept=KEYS_KEPT) as auth:
+        yield MemoryAuth(**kept)
+    elif request.param == "sqlite":
+        async with open_auth(tmp_path, **kept) as auth:
             yield auth
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        from exness.storage.postgres import auth as in_postgres  # needs asyncpg
+        from exness.storage.postgres.session import Address
+
+        async with in_postgres.open_auth(Address(server.url, request.getfixturevalue("schema")), **kept) as access:
+            yield access
 
 
 def link(number: int, email: str = "", *, purpose: str = "signin", at: int = 0, life: int = 100) -> Link:

@@ -19,7 +19,8 @@ from exness.runtime.ports.snapshots import Snapshots
 from exness.storage.codec import Row, decode, encode
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB
 from exness.storage.journal_rows import SELECT_RECORDS
-from exness.storage.sqlite import Storage, open_storage
+from exness.storage.opened import Storage
+from exness.storage.sqlite import open_storage
 from exness.storage.verify import Report, verify_directory
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import batches, picture

@@ -23,8 +23,8 @@ from exness.storage.database import (
     open_reader,
 )
 from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, SNAPSHOTS_DB
-from exness.storage.journal import JOURNAL
-from exness.storage.snapshots import SnapshotStoreDamaged
+from exness.storage.journal import JOURNAL, SqliteJournal
+from exness.storage.snapshots import SnapshotStoreDamaged, SqliteSnapshots
 from exness.storage.sqlite import open_storage, set_snapshots_aside
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import read_all
@@ -71,6 +71,8 @@ async def test_a_migration_that_is_cancelled_ends_at_once_and_is_undone(
 @pytest.mark.parametrize("database", [JOURNAL_DB, SNAPSHOTS_DB])
 async def test_commits_are_as_safe_as_sqlite_makes_them(tmp_path: Path, database: str) -> None:
     async with open_storage(tmp_path, INSTRUMENTS) as storage:
+        assert isinstance(storage.journal, SqliteJournal)
+        assert isinstance(storage.snapshots, SqliteSnapshots)
         writer = storage.journal._writer if database == JOURNAL_DB else storage.snapshots._database
 
         def pragma(connection: sqlite3.Connection, name: str) -> object:

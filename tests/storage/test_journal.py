@@ -11,7 +11,9 @@ from exness.core.events import AccountOpened, Deposited, Record, TradeOpened
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.storage import journal
 from exness.storage.files import JOURNAL_DB
-from exness.storage.sqlite import Storage, open_storage
+from exness.storage.journal import SqliteJournal
+from exness.storage.opened import Storage
+from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
 from tests.contracts.trading import append_all, random_trading, read_all
 from tests.storage.tables import journal_rows
@@ -59,6 +61,7 @@ async def test_a_full_disk_fails_the_whole_commit_and_what_was_written_stays(sto
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages + 1}")
 
+    assert isinstance(storage.journal, SqliteJournal)
     await storage.journal._writer.run(fill)
     with pytest.raises(StorageError, match="the disk is full: make room, then start again"):
         await storage.journal.append(desk.records[20:])

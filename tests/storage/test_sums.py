@@ -14,6 +14,7 @@ from exness.core.events import Record
 from exness.core.instruments import AccountId
 from exness.runtime.ports.tables import Analytics, TradeQuery
 from exness.storage import fold
+from exness.storage.asking import answered
 from exness.storage.changes import COUNTED, Change, Effect
 from exness.storage.files import MAIN_DB
 from exness.storage.fold import project
@@ -57,7 +58,7 @@ def summed(connection: sqlite3.Connection, query: TradeQuery) -> Analytics:
 def assert_sums_agree(data_dir: Path, what: object) -> None:
     with reading(data_dir) as connection:
         for query in LOOKED_UP:
-            _, found = _trades(connection, query)
+            _, found = answered(connection, _trades(query))
             assert found == summed(connection, query), (what, query)
 
 
@@ -166,7 +167,7 @@ def machine_steps(data_dir: Path, query: TradeQuery) -> int:
 
     with reading(data_dir) as connection:
         connection.set_progress_handler(count, 1)
-        _trades(connection, query)
+        answered(connection, _trades(query))
     return steps
 
 
@@ -183,6 +184,6 @@ async def test_the_look_up_is_of_the_moment_of_its_page(tmp_path: Path) -> None:
                     other.commit()
 
             reader.set_trace_callback(commit_before)
-            page, sums = _trades(reader, TradeQuery(TRADERS[0], limit=500))
+            page, sums = answered(reader, _trades(TradeQuery(TRADERS[0], limit=500)))
             assert len(committed) == 1
             assert sums.total == len(page) > 10

@@ -14,19 +14,16 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 from exness import __version__
-from exness.app import life, start, tokens
+from exness.app import databases, life, tokens
 from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
 from exness.runtime.listings import Listing
-from exness.runtime.ports.candles import CandleStore
-from exness.runtime.ports.journal import Journal
-from exness.runtime.ports.snapshots import Snapshots
-from exness.runtime.ports.tables import History, Tables
+from exness.storage.opened import Storage
 from exness.web.app import endpoints_of
 from exness.web.stream.protocol import STREAM_ERRORS, CloseCode
 from exness.web.v1.errors import ERRORS
@@ -150,22 +147,14 @@ class Memory:
     @asynccontextmanager
     async def _open(
         self, data_dir: Path, instruments: Mapping[Asset, Listing], *, snapshots_kept: int
-    ) -> AsyncIterator["_Opened"]:
+    ) -> AsyncIterator[Storage]:
         self._tables.instruments = instruments
-        yield _Opened(self._journal, self._tables, self._tables, self._candles, self._snapshots)
+        yield Storage(self._journal, self._tables, self._tables, self._candles, self._snapshots)
 
     @contextmanager
     def instead(self) -> Iterator[None]:
-        with patch.object(start, "open_storage", self._open):
+        with patch.object(databases, "open_storage", self._open):
             yield
-
-
-class _Opened(NamedTuple):
-    journal: Journal
-    tables: Tables
-    history: History
-    candles: CandleStore
-    snapshots: Snapshots
 
 
 @contextmanager

@@ -19,6 +19,10 @@ class JournalDamaged(StorageError):
         self.seq = seq
 
 
+class Fenced(StorageError):
+    """Another process is the engine now. This one has written nothing since, and must end."""
+
+
 class Journal(Protocol):
     """The events, in order. Everything else is made from them."""
 

@@ -1,0 +1,152 @@
+"""Which process is the engine of a shard. The lock decides who tries, the epoch decides who writes.
+
+The lock is the session's that writes: what a dead engine's session was still doing ends before the next one has it. It
+is asked for again and again, as a session that waits in the server holds its vacuum back for as long. The lock alone
+would not do: a session can outlive its process, or end without the process knowing. So whoever has the lock begins an
+epoch, and every append names its own.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from exness.runtime.ports.journal import Fenced, StorageError
+from exness.storage.database import DatabaseRefused
+from exness.storage.postgres.migrate import lock_key, make, migrate
+from exness.storage.postgres.session import FAULTS, Address, Connection, Session, close, connect, explained
+
+_log = structlog.get_logger("exness.storage.postgres")
+
+ASK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.5
+"""At whether the epoch is still ours, while nothing is written."""
+
+TRY_LOCK = "SELECT pg_try_advisory_lock($1, $2)"
+TAKE = """
+    UPDATE shards SET epoch = epoch + 1, holder = $2, taken_at = now() WHERE shard = $1 RETURNING epoch, last_seq"""
+SELECT_EPOCH = "SELECT epoch FROM shards WHERE shard = $1"
+SELECT_HOLDER = """
+    SELECT format('process %s from %s, for %s', pid, coalesce(client_addr::text, 'this machine'),
+        date_trunc('second', now() - backend_start))
+    FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND classid = $1::bigint::oid AND objid = $2::bigint::oid AND granted
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+COPIES = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
+
+
+class Lease:
+    """The shard is this process's, over this connection, in this epoch."""
+
+    def __init__(self, address: Address, connection: Connection, epoch: int, last_seq: int) -> None:
+        self.address = address
+        self.connection = connection
+        self.epoch = epoch
+        self.last_seq = last_seq
+        self.copies = 1
+        """On how many machines a commit is when it returns, as the database tells."""
+        self._warning: str | None = None
+        self._lost = asyncio.Event()
+        connection.add_log_listener(self._heard)
+        connection.add_termination_listener(self._ended)
+
+    def refuse_warned(self) -> None:
+        """Raises StorageError when the server has warned of anything: see `journal`."""
+        if self._warning is not None:
+            raise StorageError(
+                f"{self.address.describe()} warned of a commit ({self._warning}): it may be on one machine only, "
+                "so nothing more is acknowledged; start again"
+            )
+
+    async def watch(self, reader: Session) -> None:
+        """Until the shard is no longer this process's. Raises Fenced, StorageError: it must end then, so that nobody
+        reads from it what has been overtaken."""
+        while True:
+            lost = asyncio.create_task(self._lost.wait())
+            try:
+                await asyncio.wait((lost,), timeout=LOOK_EVERY_S)
+            finally:
+                lost.cancel()
+            if self._lost.is_set():
+                raise StorageError(f"{self.address.describe()}: the session that holds the shard was lost; start again")
+            epoch = self.epoch
+            with suppress(StorageError):  # that one is made anew; whether ours is there, the other end of it tells
+                epoch = await reader.run(lambda connection: connection.fetchval(SELECT_EPOCH, self.address.shard))
+            if epoch != self.epoch:
+                raise Fenced(
+                    f"another process is the engine of shard {self.address.shard} now (epoch {epoch}, "
+                    f"this one's was {self.epoch}): this one ends"
+                )
+
+    def _heard(self, _: Connection, message: object) -> None:
+        if str(getattr(message, "severity_en", None) or getattr(message, "severity", "")) == "WARNING":
+            self._warning = " ".join(str(getattr(message, "message", message)).split())
+
+    def _ended(self, _: Connection) -> None:
+        self._lost.set()
+
+
+@asynccontextmanager
+async def take(address: Address) -> AsyncIterator[Lease]:
+    """Become the engine of the shard, however long that takes: until then this process is a spare, which outlasts a
+    database that restarts. The schema is made or brought to the present version. Raises StorageError."""
+    connection = await _locked(address)
+    try:
+        try:
+            await migrate(connection, address)
+            row = await connection.fetchrow(TAKE, address.shard, secrets.token_hex(8))
+            if row is None:
+                raise DatabaseRefused(f"{address.describe()} has no shard {address.shard}")
+            lease = Lease(address, connection, row["epoch"], row["last_seq"])
+            lease.copies += await connection.fetchval(COPIES)
+        except FAULTS as error:
+            raise explained(address, error) from error
+        _log.info("this process is the engine", shard=address.shard, epoch=lease.epoch)
+        yield lease
+    finally:
+        await close(connection)
+
+
+async def _locked(address: Address) -> Connection:
+    """A connection that holds the shard's lock."""
+    is_spare = False
+    while True:
+        try:
+            connection = await connect(address, f"exness engine {address.shard}")
+            try:
+                await make(connection, address)
+                while not await connection.fetchval(TRY_LOCK, lock_key(address), address.shard):
+                    if not is_spare:
+                        is_spare = True
+                        holder = await connection.fetchval(SELECT_HOLDER, lock_key(address) % 2**32, address.shard)
+                        _log.info("waiting as a spare: another process is the engine", holder=holder)
+                    await asyncio.sleep(ASK_EVERY_S)
+            except BaseException as error:
+                connection.terminate()
+                if isinstance(error, FAULTS):
+                    raise explained(address, error) from error
+                raise
+            return connection
+        except StorageError as error:
+            if not is_spare or isinstance(error, DatabaseRefused):
+                raise
+            _log.info("the database is not there", why=str(error))
+            await asyncio.sleep(ASK_EVERY_S)
+
+
+@asynccontextmanager
+async def held(address: Address) -> AsyncIterator[Connection]:
+    """Keep engines out, for a command on the data. Raises StorageError when one is at work."""
+    connection = await connect(address, "exness")
+    try:
+        keys = lock_key(address), address.shard
+        if not await connection.fetchval(TRY_LOCK, *keys):
+            holder = await connection.fetchval(SELECT_HOLDER, keys[0] % 2**32, keys[1])
+            raise StorageError(f"{address.describe()} is in use by a server ({holder}): stop it and its spares first")
+        yield connection
+    except FAULTS as error:
+        raise explained(address, error) from error
+    finally:
+        await close(connection)
