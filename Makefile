@@ -8,12 +8,14 @@ FROM ?= 0
 SEED ?=
 TRACE ?=
 MINUTES ?= 30
+COMMANDS := tests/docs/test_commands.py tests/acceptance/test_recipe.py tests/examples
+ELSEWHERE := browser spread $(COMMANDS:tests/%=%)
 
 # Else each of the many processes of the tests would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test test-docs test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -24,8 +26,12 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --ignore=tests/browser --ignore=tests/spread $(ARGS)
-	@echo "left out: the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) $(ARGS)
+	@echo "left out: the commands and examples of the documentation (make test-docs), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+
+test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
+	@echo "== documented commands and examples (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(COMMANDS) $(ARGS)
 
 test-spread: ## run the tests of the exchange on PostgreSQL, which is installed first if it may be
 	@.ci/spread.sh
