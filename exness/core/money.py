@@ -12,7 +12,6 @@ USDC_DECIMALS = 6
 USDC_UNIT = 10**USDC_DECIMALS
 """Micro-USDC in one USDC."""
 _ZERO_USDC = "0.000000"
-_USDC = f"%d.%0{USDC_DECIMALS}d"
 
 MAX_SCALED = 10**18 - 1
 """Largest amount or price that is read from text, in its smallest unit. What may be done with it is for `ceilings`."""
@@ -91,8 +90,6 @@ def format_scaled(value: int, decimals: int) -> str:
 
 def format_usdc(micro: int) -> str:
     """Micro-USDC as a decimal string with six decimals."""
-    if micro > 0:
-        return _USDC % divmod(micro, USDC_UNIT)  # two thirds of the time
     return format_scaled(micro, USDC_DECIMALS) if micro else _ZERO_USDC  # many sums are 0 in any answer
 
 
