@@ -87,12 +87,12 @@ def clear(connection: sqlite3.Connection) -> None:
 
 
 def put(connection: sqlite3.Connection, table: Table, rows: Iterable[Row]) -> None:
-    execute_batch(connection, put_statement(table), [row_values(table, row) for row in rows])
+    execute_batch(connection, put_statement(table), row_values(table, rows))
 
 
 def change(connection: sqlite3.Connection, kind: Kind, changes: Mapping[str, Values]) -> None:
     """Each must find its row; if not, tables and journal disagree and nothing is written."""
-    rows = [(key, *stored_values(kind.table, kind.columns, values)) for key, values in changes.items()]
+    rows = changed_values(kind, changes)
     if execute_batch(connection, change_statement(kind), rows) != len(rows):
         raise StorageError(f"a row of {kind.table.name} that the journal changes is not there: run `exness rebuild`")
 
@@ -107,17 +107,31 @@ def _records_of(connection: sqlite3.Connection, account: AccountId, after: int, 
     return [seq for (seq,) in connection.execute(RECORDS_OF, (account, after, limit))]
 
 
-def row_values(table: Table, row: Row) -> Stored:
-    return stored_values(table, table.columns, msgspec.structs.astuple(row))
+def row_values(table: Table, rows: Iterable[Row]) -> list[Stored]:
+    """As `put_statement` takes them."""
+    wide = _wide(table, table.columns)
+    return [_stored(msgspec.structs.astuple(row), wide) for row in rows]
 
 
-def stored_values(table: Table, columns: Sequence[str], values: Stored) -> Stored:
-    """Values of these columns as they are stored, wide ones as two."""
-    if not table.wide:
+def changed_values(kind: Kind, changes: Mapping[str, Values]) -> list[Stored]:
+    """As `change_statement` takes them."""
+    wide = _wide(kind.table, kind.columns)
+    return [(key, *_stored(values, wide)) for key, values in changes.items()]
+
+
+@cache
+def _wide(table: Table, columns: Sequence[str]) -> tuple[int, ...]:
+    """The places of wide ones among these columns, the last first."""
+    return tuple(place for place in reversed(range(len(columns))) if columns[place] in table.wide)
+
+
+def _stored(values: Stored, wide: tuple[int, ...]) -> Stored:
+    """Values as they are stored, wide ones as two."""
+    if not wide:
         return values
-    stored: list[object] = []
-    for column, value in zip(columns, values, strict=True):
-        stored += split(cast(int, value)) if column in table.wide else (value,)
+    stored = list(values)
+    for place in wide:
+        stored[place : place + 1] = split(cast(int, stored[place]))
     return tuple(stored)
 
 

@@ -19,7 +19,7 @@ from exness.storage.fold import gather
 from exness.storage.postgres.journal import LAST_SEQ, SELECT_RECORD, raw
 from exness.storage.postgres.session import Connection, Session, quoted
 from exness.storage.rows import HOUSE, TABLES, VERSION, Table, typed_columns
-from exness.storage.tables import change_statement, put_statement, row_values, stored_values
+from exness.storage.tables import change_statement, changed_values, put_statement, row_values
 
 ROWS_AT_ONCE = 500
 """In one statement: packing them takes the loop some two milliseconds."""
@@ -80,16 +80,10 @@ class _Packed:
     def __init__(self, batch: Batch) -> None:
         self.reset = batch.reset
         self.puts = [
-            (table, chunk)
-            for table, puts in batch.puts.items()
-            for chunk in _chunks([row_values(table, row) for row in puts.values()])
+            (table, chunk) for table, puts in batch.puts.items() for chunk in _chunks(row_values(table, puts.values()))
         ]
         self.changes = [
-            (kind, chunk)
-            for kind, changes in batch.in_order()
-            for chunk in _chunks(
-                [(key, *stored_values(kind.table, kind.columns, values)) for key, values in changes.items()]
-            )
+            (kind, chunk) for kind, changes in batch.in_order() for chunk in _chunks(changed_values(kind, changes))
         ]
 
 
