@@ -11,7 +11,7 @@ first use, and anew after a reset.
 import asyncio
 import hmac
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -108,6 +108,8 @@ class ApiKeys:
         self._sealer = sealer
         self._rows: dict[str, StoredKey] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._of: dict[str, list[ApiKey]] = {}
+        """By mail address, oldest first."""
         self._listened: dict[str, str] = {}
         """The keys by their listen keys."""
 
@@ -131,7 +133,7 @@ class ApiKeys:
 
     def of(self, email: str) -> list[ApiKey]:
         """Those of a mail address that are good now, oldest first."""
-        return [each for each in self._keys.values() if each.email == email and self._is_good(each)]
+        return [each for each in self._of.get(email, ()) if self._is_good(each)]
 
     async def create(
         self, email: str, name: str, scopes: Collection[Scope] = tuple(Scope), expires_at: int | None = None
@@ -152,6 +154,7 @@ class ApiKeys:
         found = self._keys.get(key)
         if found is not None and found.email == email:
             del self._keys[key]
+            self._of[email].remove(found)
         return await self._store.remove_api_key(email, key)
 
     async def load(self) -> None:
@@ -168,10 +171,17 @@ class ApiKeys:
                 await asyncio.sleep(0)
         named = {key: listen_key for listen_key, key in self._listened.items()}
         self._listened = {named.get(key) or self.listen_key(key): key for key in keys}
-        self._rows, self._keys = rows, keys
+        self._rows, self._keys, self._of = rows, keys, _by_email(keys.values())
 
     def _is_good(self, key: ApiKey) -> bool:
         return key.expires_at is None or self._clock.wall_us() < key.expires_at
+
+
+def _by_email(keys: Iterable[ApiKey]) -> dict[str, list[ApiKey]]:
+    by_email: dict[str, list[ApiKey]] = {}
+    for each in keys:
+        by_email.setdefault(each.email, []).append(each)
+    return by_email
 
 
 def _derived(auth_secret: bytes, info: bytes) -> bytes:

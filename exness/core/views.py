@@ -250,6 +250,25 @@ class HeldAs(msgspec.Struct, frozen=True, gc=False):
         return Held(trade, exit=next(each for each in trade.exits if each.id == order_id))
 
 
+class Named(msgspec.Struct, frozen=True, gc=False):
+    """What a client order id stands for: a trade or an order; None: nothing, or it was forgotten."""
+
+    id: str | None
+    seq: int = 0
+
+
+class NamedBy(msgspec.Struct, frozen=True, gc=False):
+    """What did this account name so, as far as that is remembered?"""
+
+    account: AccountId
+    client_order: str
+
+    def answer(self, state: State, rules: Rules, at: int) -> Named:
+        account = state.accounts.get(self.account)
+        seen = None if account is None else account.seen.get(self.client_order)
+        return Named(None) if seen is None else Named(seen.trade_id, seen.last)
+
+
 def last_record_of(state: State, account: AccountId) -> int:
     """The seq of an account's last record; of the last of all for one that a reset has forgotten."""
     known = state.accounts.get(account)

@@ -9,8 +9,8 @@ import asyncio
 import io
 import shutil
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -67,11 +67,12 @@ def take_out(commit: str, folder: Path) -> str:
     git = shutil.which("git")
     if git is None:
         return "there is no git"
-    done = subprocess.run([git, "archive", commit, "exness"], cwd=ROOT, capture_output=True, check=False)
+    command = [git, "archive", "--format=zip", commit, "exness"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if done.returncode:
         return f"commit {commit[:10]} is not here: name one with --before"
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder)
     return ""
 
 

@@ -7,7 +7,6 @@ here switches it off, and whatever the browser complains of fails the test.
 
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -131,14 +130,6 @@ async def a_page(
 def link_of(server: Server) -> str:
     """The one click of the banner."""
     return next(line.split()[-1] for line in server.output if line.startswith("  terminal  "))
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment: a server that is to come back where it was needs one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def signed_in(context: "BrowserContext", server: Server, email: str = "you@example.com") -> None:

@@ -76,8 +76,9 @@ async def test_a_stop_order_with_exits_is_placed_from_the_ticket(browser: "Brows
         await offering(page, asked)
         await signed_in(context, server)
         await page.goto(local(server))
+        await expect(page.get_by_label("preview")).to_contain_text("181.00")
         await page.locator("#kind").select_option("stop")
-        assert await page.locator("#at").input_value() == "200"
+        await expect(page.locator("#at")).to_have_value("200")
         await page.locator("#at").fill("190")
         await page.locator("#take-profit").fill("170")
         await page.locator("#stop-loss").fill("195.5")

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.browser.chromium import MANUAL, a_page, free_port, link_of, local, signed_in
-from tests.support.process import Server, finished
+from tests.browser.chromium import MANUAL, a_page, link_of, local, signed_in
+from tests.support.process import Server, finished, free_port
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page

@@ -32,6 +32,11 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.TradeCreated, trade_models.TradeCreated),
     (answers.TradeCreated, trade_models.OpenedData),
     (answers.TradeClosed, trade_models.TradeClosedAnswer),
+    (answers.AllClosed, trade_models.AllClosedAnswer),
+    (answers.NotClosed, trade_models.NotClosed),
+    (answers.HistoryTrade, trade_models.TradeAnswer),
+    (answers.TheOrder, order_models.OrderAnswer),
+    (answers.Time, v1.TimeAnswer),
     (answers.Trade, trade_models.TradeShown),
     (answers.Trailed, trade_models.Trailed),
     (answers.Warned, trade_models.Warned),
@@ -157,7 +162,7 @@ def test_an_answer_that_has_a_state_says_which() -> None:
 def test_money_and_prices_are_decimals_and_no_answer_has_a_float_for_them() -> None:
     floats = [
         f"{ours.__name__}.{name}"
-        for ours, _ in PAIRS
+        for ours in {ours for ours, _ in PAIRS}
         for name, hint in get_type_hints(ours).items()
         if hint is float or float in getattr(hint, "__args__", ())
     ]

@@ -39,6 +39,9 @@ async def orders(app: App, ann: CheckedClient) -> None:
     assert (placed.status, placed.kind, placed.expires_at) == ("pending", "limit", tomorrow)
     assert [placed.limit_price, placed.reserved, placed.balance] == [190, 100, 4900]
     assert (await ann.account()).reserved == 100
+    by_id = await ann.order(placed.order_id)
+    assert [by_id.status, by_id.ended_at, by_id.limit_price] == ["pending", None, 190]
+    assert await ann.order(client_order_id=placed.client_order_id) == by_id
     amended = await ann.amend_order(placed.order_id, limit_price=191, take_profit=None, expires_at=None)
     assert isinstance(amended, answers.OrderPending)
     assert [amended.limit_price, amended.take_profit, amended.stop_loss, amended.expires_at] == [191, None, 180, None]
@@ -104,6 +107,12 @@ async def exits_and_parts(app: App, ann: CheckedClient) -> None:
     assert (rest.remaining, rest.pnl, rest.balance) == (None, Decimal("12.5"), Decimal("5045"))
     (past,) = (await ann.history(status="closed")).data
     assert (past.close_reason, past.realized_pnl, past.pnl) == ("user", Decimal(45), Decimal("12.5"))
+    assert await ann.trade(trade.order_id) == await ann.trade(client_order_id=trade.client_order_id) == past
+    two = [(await ann.create_trade(asset, "long", margin=10, leverage=2)).order_id for asset in ("SOL", "ETH")]
+    all_of_them = await ann.close_all_trades()
+    assert [each.order_id for each in all_of_them.closed] == two
+    assert not all_of_them.refused
+    assert all_of_them.balance == 5045
 
 
 async def net_positions(app: App, ann: CheckedClient) -> None:
@@ -192,13 +201,23 @@ def app_time(app: App) -> datetime:
 
 
 STORIES: dict[Callable[[App, CheckedClient], Awaitable[None]], set[str]] = {
-    orders: {"/order/create", "/order/amend", "/order/cancel", "/order/cancelAll", "/order/open", "/order/history"},
+    orders: {
+        "/order",
+        "/order/create",
+        "/order/amend",
+        "/order/cancel",
+        "/order/cancelAll",
+        "/order/open",
+        "/order/history",
+    },
     exits_and_parts: {
         "/trade/exits",
         "/trade/exit",
         "/trade/margin",
         "/trade/leverage",
+        "/trade",
         "/trade/close",
+        "/trade/closeAll",
         "/trade/create",
     },
     net_positions: {"/net/order", "/net/leverage", "/net", "/net/quote"},

@@ -121,6 +121,7 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
         "chunks": {"seq": SEQ, "n": COUNT, "checksum": CRC},
     },
     "auth": {
+        "api_keys": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each key that was made
         "links": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each mail
         "issuer": {"one": (1, 1), "generation": (0, STORED), "oldest": (0, STORED)},  # one for each end of a session
         "ended": {"generation": (1, STORED), "until": TIME},

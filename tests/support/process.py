@@ -12,6 +12,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,6 +58,14 @@ _RECOVERED = re.compile(
     r"  recovered  (?:no snapshot|snapshot (\d+)) \+ (\d+) events = seq (\d+): (\d+) accounts, (\d+) open trades "
     r"in (\d+\.\d+) s"
 )
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment: a server that is to come back where it was needs one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Answer:

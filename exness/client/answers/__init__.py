@@ -30,7 +30,17 @@ from exness.client.answers.events import (
 )
 from exness.client.answers.form import Answer, Pagination
 from exness.client.answers.keys import Key, KeyCreated, KeyRevoked, Keys
-from exness.client.answers.market import AssetRates, Kline, Price, Rates, Sourced, SupportedAsset, SupportedAssets, Tier
+from exness.client.answers.market import (
+    AssetRates,
+    Kline,
+    Price,
+    Rates,
+    Sourced,
+    SupportedAsset,
+    SupportedAssets,
+    Tier,
+    Time,
+)
 from exness.client.answers.money import Account, AssetBalance, Equity, EquityRow, Statement, StatementRow, UsdBalance
 from exness.client.answers.orders import (
     HistoryOrder,
@@ -47,15 +57,18 @@ from exness.client.answers.orders import (
     OrdersCancelled,
     Quote,
     QuoteRefusal,
+    TheOrder,
 )
 from exness.client.answers.sessions import Health, Message, Readiness, SignedIn
 from exness.client.answers.trades import (
+    AllClosed,
     Analytics,
     ExitsSet,
     History,
     HistoryTrade,
     Line,
     MarginChanged,
+    NotClosed,
     OpenTrade,
     OpenTrades,
     Remaining,
@@ -70,6 +83,7 @@ __all__ = [
     "DATA",
     "Account",
     "AccountState",
+    "AllClosed",
     "Analytics",
     "Answer",
     "AssetBalance",
@@ -101,6 +115,7 @@ __all__ = [
     "NetLeverageSet",
     "NetPosition",
     "NetPositions",
+    "NotClosed",
     "OpenOrder",
     "OpenOrders",
     "OpenTrade",
@@ -129,7 +144,9 @@ __all__ = [
     "StatementRow",
     "SupportedAsset",
     "SupportedAssets",
+    "TheOrder",
     "Tier",
+    "Time",
     "Trade",
     "TradeChanged",
     "TradeClosed",

@@ -17,6 +17,13 @@ class SupportedAsset(Answer, frozen=True, kw_only=True):
     max_leverage: Decimal
 
 
+class Time(Answer, frozen=True, kw_only=True):
+    """Trades, orders and candles go by `exchange`, sessions and API keys by `wall`, the machine's."""
+
+    exchange: datetime
+    wall: datetime
+
+
 class SupportedAssets(Answer, frozen=True, kw_only=True):
     assets: list[SupportedAsset]
 

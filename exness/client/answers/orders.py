@@ -47,6 +47,16 @@ class HistoryOrder(OpenOrder, frozen=True, kw_only=True):
     average_price: Decimal | None
 
 
+class TheOrder(OpenOrder, frozen=True, kw_only=True):
+    """An order of any time. While it waits `status` is pending and `ended_at` None."""
+
+    status: str
+    reason: str | None
+    ended_at: datetime | None
+    filled_quantity: Decimal
+    average_price: Decimal | None
+
+
 class OrderHistory(Answer, frozen=True, kw_only=True):
     data: list[HistoryOrder]
     pagination: Pagination

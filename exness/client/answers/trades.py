@@ -65,6 +65,14 @@ class TradeCreated(Trade, frozen=True, kw_only=True):
     warnings: tuple[Warned, ...] = ()
 
 
+class NotClosed(Answer, frozen=True, kw_only=True):
+    """A trade that stays open, and why."""
+
+    order_id: str
+    code: str
+    message: str
+
+
 class Remaining(Answer, frozen=True, kw_only=True):
     """What stays of a trade after a part was closed."""
 
@@ -86,6 +94,14 @@ class TradeClosed(Answer, frozen=True, kw_only=True):
     commission: Decimal
     reason: str
     remaining: Remaining | None
+
+
+class AllClosed(Answer, frozen=True, kw_only=True):
+    """`balance` is free, after it."""
+
+    closed: list[TradeClosed]
+    refused: list[NotClosed]
+    balance: Decimal
 
 
 class ExitsSet(Answer, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from exness.client.calls.dev import (
     dev_set_rates,
 )
 from exness.client.calls.keys import api_keys, create_api_key, revoke_api_key
-from exness.client.calls.market import Interval, klines, price, prices, rates, supported_assets
+from exness.client.calls.market import Interval, klines, price, prices, rates, supported_assets, time
 from exness.client.calls.money import account, balance, balance_usd, equity, statement
 from exness.client.calls.net_positions import BuyOrSell, ExitKind, net, net_leverage, net_order, net_quote
 from exness.client.calls.orders import (
@@ -31,6 +31,7 @@ from exness.client.calls.orders import (
     cancel_order,
     create_order,
     open_orders,
+    order,
     order_history,
 )
 from exness.client.calls.sessions import healthz, logout, readyz, signin, signin_post, signup
@@ -38,6 +39,7 @@ from exness.client.calls.trades import (
     add_exit,
     change_leverage,
     change_margin,
+    close_all_trades,
     close_trade,
     create_trade,
     history,
@@ -45,6 +47,7 @@ from exness.client.calls.trades import (
     open_trades_page,
     quote,
     set_exits,
+    trade,
 )
 
 __all__ = [
@@ -69,6 +72,7 @@ __all__ = [
     "cancel_order",
     "change_leverage",
     "change_margin",
+    "close_all_trades",
     "close_trade",
     "create_api_key",
     "create_order",
@@ -98,6 +102,7 @@ __all__ = [
     "open_orders",
     "open_trades",
     "open_trades_page",
+    "order",
     "order_history",
     "price",
     "prices",
@@ -111,4 +116,6 @@ __all__ = [
     "signup",
     "statement",
     "supported_assets",
+    "time",
+    "trade",
 ]

@@ -7,11 +7,17 @@ from exness.client import answers
 from exness.client.calls.call import API, Call, in_path, reader, seconds
 
 Interval: TypeAlias = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+_time = reader(answers.Time)
 _assets = reader(answers.SupportedAssets)
 _rates = reader(answers.Rates)
 _prices = reader(dict[str, answers.Price])
 _price = reader(answers.Price)
 _klines = reader(list[answers.Kline])
+
+
+def time() -> Call[answers.Time]:
+    """GET /time."""
+    return Call("GET", f"{API}/time", _time)
 
 
 def supported_assets() -> Call[list[answers.SupportedAsset]]:

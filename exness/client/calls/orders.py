@@ -20,6 +20,7 @@ from exness.client.calls.call import (
 )
 from exness.client.errors import OrderAlreadyEnded, Refused
 
+_one = reader(answers.TheOrder)
 _placed: Read[answers.OrderPending | answers.OrderOpened] = reader(answers.OrderPending | answers.OrderOpened)
 _amended: Read[answers.OrderPending | answers.OrderOpened | answers.OrderFilled] = reader(
     answers.OrderPending | answers.OrderOpened | answers.OrderFilled
@@ -114,6 +115,11 @@ def cancel_all_orders(asset: str | None = None) -> Call[answers.OrdersCancelled]
     """POST /order/cancelAll: all that waits, exits that are orders too. When an answer is lost, the next one names only
     what was left."""
     return Call("POST", f"{API}/order/cancelAll", _all_cancelled, {"asset": asset})
+
+
+def order(order_id: str | None = None, *, client_order_id: str | None = None) -> Call[answers.TheOrder]:
+    """GET /order: one of any time, by one of the ids."""
+    return Call("GET", f"{API}/order", _one, query={"orderId": order_id, "clientOrderId": client_order_id})
 
 
 def open_orders(asset: str | None = None) -> Call[list[answers.OpenOrder]]:

@@ -22,6 +22,8 @@ from exness.client.calls.call import (
 
 _created = reader(answers.TradeCreated)
 _closed = reader(answers.TradeClosed)
+_all_closed = reader(answers.AllClosed)
+_one = reader(answers.HistoryTrade)
 _exits = reader(answers.ExitsSet)
 _exit = reader(answers.OpenOrder)
 _margin = reader(answers.MarginChanged)
@@ -166,6 +168,16 @@ def quote(
         "trailingStop": trailing_stop,
     }
     return Call("POST", f"{API}/trade/quote", _quote, body)
+
+
+def close_all_trades(asset: str | None = None) -> Call[answers.AllClosed]:
+    """POST /trade/closeAll: all, or those in one asset. Asked again it closes what is still open."""
+    return Call("POST", f"{API}/trade/closeAll", _all_closed, {"asset": asset})
+
+
+def trade(order_id: str | None = None, *, client_order_id: str | None = None) -> Call[answers.HistoryTrade]:
+    """GET /trade: one of any time, by one of the ids."""
+    return Call("GET", f"{API}/trade", _one, query={"orderId": order_id, "clientOrderId": client_order_id})
 
 
 def open_trades(asset: str | None = None) -> Call[list[answers.OpenTrade]]:

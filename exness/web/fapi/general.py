@@ -34,7 +34,7 @@ async def server_time(ask: Ask) -> Any:
 
 
 async def nothing(ask: Ask) -> Any:
-    """GET /sapi/v1/capital/config/getall, /sapi/v1/margin/allPairs."""
+    """GET /sapi/v1/capital/config/getall, /sapi/v1/margin/allPairs, /sapi/v1/margin/isolated/allPairs."""
     return []
 
 
@@ -146,4 +146,5 @@ ROWS = (
     Row(GET, "/sapi/v1/system/status", 1, _ANYBODY, system_status, "Whether the exchange is up"),
     Row(GET, "/sapi/v1/capital/config/getall", 1, _SIGNED, nothing, "There are no coins"),
     Row(GET, "/sapi/v1/margin/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
+    Row(GET, "/sapi/v1/margin/isolated/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
 )

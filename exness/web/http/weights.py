@@ -39,7 +39,8 @@ class Weight(NamedTuple):
 
     def __str__(self) -> str:
         parts = [str(self.base)] if self.base else []
-        return " + ".join([*parts, f"1 for every {self.rows} {self.what}"] if self.rows else parts)
+        many = f"1 for every {self.rows} {self.what}" if self.rows > 1 else f"1 for each {self.what}"
+        return " + ".join([*parts, many] if self.rows else parts)
 
 
 OTHER = Weight(2)

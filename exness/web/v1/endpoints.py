@@ -32,6 +32,7 @@ from exness.web.v1.models import (
     PriceAnswer,
     SignedInAnswer,
     SupportedAssets,
+    TimeAnswer,
     UsdBalance,
 )
 from exness.web.v1.order_models import (
@@ -47,6 +48,7 @@ from exness.web.v1.order_models import (
     NetOrderBody,
     OpenOrdersAnswer,
     OpenOrdersQuery,
+    OrderAnswer,
     OrderCancelled,
     OrderFilled,
     OrderHistoryAnswer,
@@ -63,6 +65,8 @@ from exness.web.v1.rates import RatesAnswer
 from exness.web.v1.requests import session_of
 from exness.web.v1.statement import EquityAnswer, StatementAnswer
 from exness.web.v1.trade_models import (
+    AllClosedAnswer,
+    CloseAllBody,
     CloseTradeBody,
     CreateTradeBody,
     ExitsAnswer,
@@ -72,8 +76,10 @@ from exness.web.v1.trade_models import (
     LeverageBody,
     MarginAnswer,
     MarginBody,
+    OneQuery,
     OpenTradesAnswer,
     OpenTradesQuery,
+    TradeAnswer,
     TradeClosedAnswer,
     TradeCreated,
 )
@@ -142,6 +148,11 @@ ENDPOINTS = (
         ),
     ),
     Endpoint(
+        POST, "/trade/closeAll", trades.close_all, Weight(3, 1, "trade that is open", _TRADING),
+        "Close all trades, or those in one asset", AllClosedAnswer,
+        auth=_KEY, body=CloseAllBody, example='{"asset": "SOL"}',
+    ),
+    Endpoint(
         POST, "/trade/exits", exits.set_own, Weight(3, budget=_TRADING),
         "Set a trade's take profit, stop loss and trailing stop", ExitsAnswer,
         auth=_KEY, body=ExitsBody, example='{"orderId": "...", "stopLoss": 180, "takeProfit": null}',
@@ -202,6 +213,10 @@ ENDPOINTS = (
         auth=_KEY, body=CancelAllBody, example='{"asset": "SOL"}',
     ),
     Endpoint(
+        GET, "/order", orders.one, Weight(3), "One order of any time, by an id", OrderAnswer,
+        auth=_KEY, query=OneQuery, errors=(Reject.ORDER_NOT_FOUND,),
+    ),
+    Endpoint(
         GET, "/order/open", orders.list_open, Weight(1, 16, "orders told"), "Orders and exits that wait",
         OpenOrdersAnswer,
         auth=_KEY, fast=True, query=OpenOrdersQuery,
@@ -240,6 +255,10 @@ ENDPOINTS = (
         auth=_KEY, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
     ),
     Endpoint(
+        GET, "/trade", trades.one, Weight(3), "One trade of any time, by an id", TradeAnswer,
+        auth=_KEY, query=OneQuery, errors=(Reject.TRADE_NOT_FOUND,),
+    ),
+    Endpoint(
         GET, "/trade/open", trades.list_open, Weight(1, 16, "trades told"), "Open trades", OpenTradesAnswer,
         auth=_KEY, fast=True, query=OpenTradesQuery,
     ),
@@ -265,6 +284,7 @@ ENDPOINTS = (
         EquityAnswer,
         auth=_KEY, query=EquityQuery, errors=("range_too_large",),
     ),
+    Endpoint(GET, "/time", market.time, Weight(1), "What time it is, on the exchange and on its machine", TimeAnswer),
     Endpoint(GET, "/supportedAssets", market.supported_assets, Weight(1), "What can be traded", SupportedAssets),
     Endpoint(GET, "/rates", rates.rates, Weight(3), "What trading costs, and where each figure is from", RatesAnswer),
     Endpoint(GET, "/prices", market.prices, Weight(1), "Every price", dict[str, PriceAnswer], fast=True),

@@ -35,7 +35,7 @@ async def create(request: web.Request) -> web.StreamResponse:
     services = services_of(request)
     await signed_in_person(request)
     email, request_id = request[REQUEST_STATE].email, request[REQUEST_STATE].request_id
-    name, scopes, expires_at = _wanted(await json_body(request), services.sessions.wall_us())
+    name, scopes, expires_at = wanted(await json_body(request), services.sessions.wall_us())
     try:
         key = await services.keys.create(email, name, scopes, expires_at)
     except TooManyKeys:
@@ -66,7 +66,7 @@ async def revoke(request: web.Request) -> web.StreamResponse:
     return answer(KeyRevoked(success=True, key=key))
 
 
-def _wanted(body: bytes, now_us: int) -> tuple[str, list[Scope], int | None]:
+def wanted(body: bytes, now_us: int) -> tuple[str, list[Scope], int | None]:
     """Name, scopes and expiry. Raises InvalidRequest."""
     problems = Problems()
     fields = read_body(body, CreateKeyBody, problems, is_small=True)

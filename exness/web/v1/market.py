@@ -10,8 +10,8 @@ from exness.web.http.errors import ApiError
 from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
 from exness.web.services import services_of
-from exness.web.v1.format import leverage_out
-from exness.web.v1.models import KlineRow, SupportedAsset, SupportedAssets, kline_row
+from exness.web.v1.format import iso, leverage_out
+from exness.web.v1.models import KlineRow, SupportedAsset, SupportedAssets, TimeAnswer, kline_row
 from exness.web.v1.parse import klines_query
 from exness.web.v1.price_cache import show_price
 
@@ -32,6 +32,12 @@ async def supported_assets(request: web.Request) -> web.StreamResponse:
         for listing in services_of(request).listings.values()
     ]
     return answer(SupportedAssets(assets))
+
+
+async def time(request: web.Request) -> web.StreamResponse:
+    """GET /time."""
+    services = services_of(request)
+    return answer(TimeAnswer(iso(services.exchange.clock.now_us()), iso(services.wall.wall_us())))
 
 
 async def prices(request: web.Request) -> web.StreamResponse:

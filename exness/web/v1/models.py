@@ -152,6 +152,13 @@ class SupportedAsset(msgspec.Struct, frozen=True, rename="camel"):
     max_leverage: int | float
 
 
+class TimeAnswer(msgspec.Struct, frozen=True):
+    """GET /time. Trades, orders and candles go by `exchange`, sessions and API keys by `wall`, the machine's."""
+
+    exchange: str
+    wall: str
+
+
 class SupportedAssets(msgspec.Struct, frozen=True):
     assets: list[SupportedAsset]
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from exness.core.commands import AddExit, AmendOrder, CancelOrders, ChangeLeverage, ChangeMargin, CloseTrade, SetExits
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Instrument, OrderId, TradeId
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, TradeId
 from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules
 from exness.runtime.ports.clock import Ids
@@ -28,7 +28,7 @@ from exness.web.v1.body_fields import (
     time_of,
 )
 from exness.web.v1.order_models import AddExitBody, AmendOrderBody, CancelAllBody, OrderIdBody
-from exness.web.v1.trade_models import CloseTradeBody, ExitsBody, LeverageBody, MarginBody
+from exness.web.v1.trade_models import CloseAllBody, CloseTradeBody, ExitsBody, LeverageBody, MarginBody
 
 MAX_ORDER_ID = 64
 
@@ -155,8 +155,13 @@ def amend_order(
 
 def cancel_orders(body: bytes, rules: Rules, account: AccountId) -> CancelOrders:
     """The body of /order/cancelAll."""
+    return CancelOrders(account, asset_of(body, CancelAllBody, rules))
+
+
+def asset_of(body: bytes, kind: type[CancelAllBody] | type[CloseAllBody], rules: Rules) -> Asset | None:
+    """Of a body that is about one asset, or about all: None."""
     problems = Problems()
-    name = text_of(read_body(body, CancelAllBody, problems, is_small=True).asset)
+    name = text_of(read_body(body, kind, problems, is_small=True).asset)
     asset = asset_named(name, rules, problems)
     problems.raise_if_any()
-    return CancelOrders(account, asset)
+    return asset

@@ -215,6 +215,17 @@ class OrderHistoryRow(OrderRow, frozen=True, kw_only=True, rename="camel"):
     average_price: str | None
 
 
+class OrderAnswer(OrderRow, frozen=True, kw_only=True, rename="camel"):
+    """GET /order: as a row of /order/history; while it waits, `status` is pending and `endedAt` null."""
+
+    success: bool = True
+    status: str
+    reason: str | None
+    ended_at: str | None
+    filled_quantity: str
+    average_price: str | None
+
+
 class OrderHistoryAnswer(msgspec.Struct, frozen=True):
     success: bool
     data: list[OrderHistoryRow]

@@ -1,6 +1,7 @@
 """Orders that wait: placed, amended, cancelled, listed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from aiohttp import web
 from msgspec import UNSET
@@ -19,13 +20,15 @@ from exness.core.events import (
     TradeOpened,
     TradeReduced,
 )
-from exness.core.instruments import Asset, Instrument, TradeId
+from exness.core.instruments import AccountId, Asset, Instrument, OrderId, TradeId
 from exness.core.money import format_scaled, format_usdc
+from exness.core.rejects import Reject
 from exness.core.rules import Rules
 from exness.core.views import BalanceOf, Holdings, HoldingsOf
+from exness.runtime.exchange import Exchange
 from exness.runtime.ports.tables import HistoryTooLong
 from exness.runtime.ports.tables import OrderRow as Row
-from exness.web.http.errors import FieldError, InvalidRequest
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
@@ -36,6 +39,7 @@ from exness.web.v1.opening_bodies import place_order
 from exness.web.v1.order_models import (
     AmendOrderBody,
     OpenOrdersAnswer,
+    OrderAnswer,
     OrderCancelled,
     OrderFilled,
     OrderHistoryAnswer,
@@ -45,7 +49,7 @@ from exness.web.v1.order_models import (
     OrderRow,
     OrdersCancelled,
 )
-from exness.web.v1.outcomes import held, instrument_of, records_of
+from exness.web.v1.outcomes import held, id_asked_for, instrument_of, records_of
 from exness.web.v1.parse import of_asset, order_history_query
 from exness.web.v1.requests import json_body, signed_in
 from exness.web.v1.shown import (
@@ -61,6 +65,7 @@ from exness.web.v1.shown import (
 )
 
 Placed = OrderPending | OrderOpened | OrderFilled
+Told = TypeVar("Told", OrderHistoryRow, OrderAnswer)
 Fill = TradeOpened | TradeIncreased | TradeReduced | TradeClosed
 
 
@@ -149,20 +154,37 @@ async def history(request: web.Request) -> web.StreamResponse:
         what = f"more than {long.most:,} orders would have to be looked at: ask for a smaller offset"
         raise InvalidRequest([FieldError("offset", what)]) from long
     more = query.offset + len(rows) < total
-    entries: dict[TradeId, int] = {}
-    for trade_id in {row.closes for row in rows if row.closes is not None and not row.net}:
-        trade = await exchange.trade(account, trade_id)
-        entries[trade_id] = 0 if trade is None else trade.entry
+    entries = await _entries(exchange, account, rows)
     return answer(
         OrderHistoryAnswer(
             success=True,
-            data=[_history_row(row, exchange.rules, entries) for row in rows],
+            data=[_history_row(OrderHistoryRow, row, exchange.rules, entries) for row in rows],
             pagination=Pagination(total, query.limit, query.offset, has_more=more),
         )
     )
 
 
-def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> OrderHistoryRow:
+async def one(request: web.Request) -> web.StreamResponse:
+    """GET /order: one of any time."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    order_id = await id_asked_for(exchange, account, request.query)
+    row = None if order_id is None else await exchange.order(account, OrderId(order_id))
+    if row is None:
+        raise ApiError(Reject.ORDER_NOT_FOUND)
+    return answer(_history_row(OrderAnswer, row, exchange.rules, await _entries(exchange, account, [row])))
+
+
+async def _entries(exchange: Exchange, account: AccountId, rows: Sequence[Row]) -> dict[TradeId, int]:
+    """Of the trades that exits among these close."""
+    entries: dict[TradeId, int] = {}
+    for trade_id in {row.closes for row in rows if row.closes is not None and not row.net}:
+        trade = await exchange.trade(account, trade_id)
+        entries[trade_id] = 0 if trade is None else trade.entry
+    return entries
+
+
+def _history_row(kind: type[Told], row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> Told:
     """Its asset need not be configured any more. `entries`: of the trades that exits close."""
     instrument = rules.instruments.get(row.asset) or Instrument(row.asset, row.decimals, 0)
     entry = None if row.closes is None else entries.get(row.closes, 0)
@@ -174,9 +196,8 @@ def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> Orde
     is_exit, size = row.closes is not None, row.quantity
     if not (is_exit or row.net):
         size = row.margin * row.leverage
-    assert row.status is not None, "it has ended"
-    assert row.ended_at is not None, "it has ended"
-    return OrderHistoryRow(
+    ended_at: Any = None if row.ended_at is None else iso(row.ended_at)
+    return kind(
         order_id=row.order_id,
         client_order_id=row.client_order or UNSET,
         asset=row.asset,
@@ -194,9 +215,9 @@ def _history_row(row: Row, rules: Rules, entries: Mapping[TradeId, int]) -> Orde
         trailing_stop=trailed(row.trailing, instrument),
         closes=row.closes or UNSET,
         created_at=iso(row.created_at),
-        status=row.status.value,
+        status="pending" if row.status is None else row.status.value,
         reason=row.reason or None,
-        ended_at=iso(row.ended_at),
+        ended_at=ended_at,
         filled_quantity=quantity(row.filled, row.price) or quantity_out(0, 1, instrument, net=True),
         average_price=price_out(row.price or None, instrument),
     )

@@ -5,10 +5,11 @@ from exness.core.instruments import AccountId, Asset, Instrument, OrderId, Trade
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done, Outcome, Repeated
 from exness.core.rejects import Refusal, Reject
-from exness.core.views import Held, HeldAs
+from exness.core.views import Held, HeldAs, NamedBy
 from exness.runtime.exchange import Exchange
 from exness.web.http.errors import ApiError
 from exness.web.v1.format import iso
+from exness.web.v1.parse import Query, one_query
 from exness.web.v1.refusals import refused
 
 
@@ -26,6 +27,15 @@ async def records_of(outcome: Outcome, exchange: Exchange, account: AccountId, n
             raise await order_gone(exchange, account, OrderId(named))
         case Refusal():
             raise refused(outcome, exchange.rules)
+
+
+async def id_asked_for(exchange: Exchange, account: AccountId, query: Query) -> str | None:
+    """The id that a query names, itself or by what the client called it; None: nothing is called so. Raises
+    InvalidRequest."""
+    order_id, client_order = one_query(query)
+    if client_order is None:
+        return order_id
+    return (await exchange.see(NamedBy(account, client_order))).id
 
 
 def held(exchange: Exchange, account: AccountId, name: str) -> Held:

@@ -26,7 +26,7 @@ from exness.web.v1.models import (
 )
 from exness.web.v1.order_models import EquityQuery, OpenOrdersQuery, OrderHistoryQuery
 from exness.web.v1.order_models import StatementQuery as StatementParameters
-from exness.web.v1.trade_models import HistoryQuery, OpenTradesQuery
+from exness.web.v1.trade_models import HistoryQuery, OneQuery, OpenTradesQuery
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _DAY_US = 86_400_000_000
@@ -107,6 +107,17 @@ def of_asset(query: Query, rules: Rules) -> Asset | None:
     asset = asset_named(query.get("asset"), rules, problems)
     problems.raise_if_any()
     return asset
+
+
+def one_query(query: Query) -> tuple[str | None, str | None]:
+    """The query of /trade and /order: an id of ours or of the client's. Raises InvalidRequest."""
+    problems = Problems()
+    _known_parameters(query, OneQuery, problems)
+    given = query.get("orderId"), query.get("clientOrderId")
+    if sum(each is not None for each in given) != 1:
+        problems.malformed("orderId", "Give orderId or clientOrderId")
+    problems.raise_if_any()
+    return given
 
 
 def order_history_query(account: AccountId, query: Query, rules: Rules) -> OrderQuery:

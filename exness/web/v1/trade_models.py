@@ -106,6 +106,19 @@ class OpenTradesQuery(msgspec.Struct, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
 
 
+class OneQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """GET /trade and GET /order: one of the two."""
+
+    order_id: str | UnsetType = UNSET
+    client_order_id: ClientOrder | UnsetType = UNSET
+
+
+class CloseAllBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /trade/closeAll."""
+
+    asset: str | UnsetType | None = UNSET
+
+
 class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
     """GET /trade/history."""
 
@@ -309,6 +322,29 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     funding: str
     realized_pnl: str
     close_reason: str | None
+
+
+class TradeAnswer(HistoryRow, frozen=True, kw_only=True, rename="camel"):
+    """GET /trade: of a trade of any time, what /trade/history tells of it."""
+
+    success: bool = True
+
+
+class NotClosed(msgspec.Struct, frozen=True, rename="camel"):
+    """A trade that stays open, and why."""
+
+    order_id: str
+    code: str
+    message: str
+
+
+class AllClosedAnswer(msgspec.Struct, frozen=True):
+    """POST /trade/closeAll. `balance` is free, after it."""
+
+    success: bool
+    closed: list[TradeClosedAnswer]
+    refused: list[NotClosed]
+    balance: str
 
 
 class AnalyticsAnswer(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,31 +1,54 @@
 """Trades: create, close, open, history."""
 
+import asyncio
+from typing import TypeVar
+
 from aiohttp import web
 from msgspec import UNSET
 
 from exness.core import margin
+from exness.core.commands import CloseTrade
 from exness.core.events import TradeClosed, TradeOpened, TradeReduced
-from exness.core.instruments import LEVERAGE_UNIT, Instrument
+from exness.core.instruments import LEVERAGE_UNIT, Instrument, TradeId
 from exness.core.line import net_unit
 from exness.core.money import format_scaled, format_usdc
+from exness.core.outcomes import Done
+from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
-from exness.core.views import HoldingsOf
+from exness.core.views import BalanceOf, HoldingsOf
 from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
-from exness.web.http.errors import FieldError, InvalidRequest
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.errors import ERRORS
 from exness.web.v1.exits import instrument_named
 from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
 from exness.web.v1.models import Pagination
-from exness.web.v1.named_bodies import close_trade, named_in
+from exness.web.v1.named_bodies import asset_of, close_trade, named_in
 from exness.web.v1.opening_bodies import create_order
-from exness.web.v1.outcomes import records_of
+from exness.web.v1.outcomes import id_asked_for, records_of
 from exness.web.v1.parse import OpenQuery, history_query, open_query
+from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body, signed_in
 from exness.web.v1.shown import closed, opened, quantity_out
-from exness.web.v1.trade_models import AnalyticsAnswer, CloseTradeBody, HistoryAnswer, HistoryRow, TradeCreated
+from exness.web.v1.trade_models import (
+    AllClosedAnswer,
+    AnalyticsAnswer,
+    CloseAllBody,
+    CloseTradeBody,
+    HistoryAnswer,
+    HistoryRow,
+    NotClosed,
+    TradeAnswer,
+    TradeClosedAnswer,
+    TradeCreated,
+)
+
+CLOSED_AT_ONCE = 50
+"""Their records go to disk together; others have their turn between these and the next."""
+Row = TypeVar("Row", bound=HistoryRow)
 
 
 async def create(request: web.Request) -> web.StreamResponse:
@@ -50,6 +73,43 @@ async def close(request: web.Request) -> web.StreamResponse:
     (record,) = await records_of(outcome, exchange, account, named.order_id)
     assert isinstance(record.event, TradeClosed | TradeReduced)
     return answer(closed(record.event, record.at, exchange.rules))
+
+
+async def close_all(request: web.Request) -> web.StreamResponse:
+    """POST /trade/closeAll: each as if by itself, some at a time, each at the price of its moment."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    asset = asset_of(await json_body(request), CloseAllBody, exchange.rules)
+    trades = (await exchange.see(HoldingsOf(account, asset))).trades
+    charge_rows(request, len(trades))
+    done: list[TradeClosedAnswer] = []
+    not_done: list[NotClosed] = []
+    for first in range(0, len(trades), CLOSED_AT_ONCE):
+        some = trades[first : first + CLOSED_AT_ONCE]
+        request_id = request[REQUEST_STATE].request_id
+        outcomes = await asyncio.gather(*(exchange.do(CloseTrade(account, each.id), request_id) for each in some))
+        for trade, outcome in zip(some, outcomes, strict=True):
+            match outcome:
+                case Done([record]) if isinstance(record.event, TradeClosed):
+                    done.append(closed(record.event, record.at, exchange.rules))
+                case Refusal(reject) if reject is not Reject.TRADE_NOT_FOUND:  # else it has just ended otherwise
+                    why = refused(outcome, exchange.rules)
+                    not_done.append(NotClosed(trade.id, why.code, why.message or ERRORS[why.code][1]))
+                case _:
+                    pass
+    balance = (await exchange.see(BalanceOf(account))).free
+    return answer(AllClosedAnswer(success=True, closed=done, refused=not_done, balance=format_usdc(balance)))
+
+
+async def one(request: web.Request) -> web.StreamResponse:
+    """GET /trade: one of any time."""
+    exchange = services_of(request).exchange
+    account = await signed_in(request)
+    trade_id = await id_asked_for(exchange, account, request.query)
+    row = None if trade_id is None else await exchange.trade(account, TradeId(trade_id))
+    if row is None:
+        raise ApiError(Reject.TRADE_NOT_FOUND)
+    return answer(_history_row(TradeAnswer, row, exchange.rules))
 
 
 async def list_open(request: web.Request) -> web.StreamResponse:
@@ -88,7 +148,7 @@ async def history(request: web.Request) -> web.StreamResponse:
 def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics, rules: Rules) -> HistoryAnswer:
     return HistoryAnswer(
         success=True,
-        data=[_history_row(row, rules) for row in rows],
+        data=[_history_row(HistoryRow, row, rules) for row in rows],
         analytics=AnalyticsAnswer(
             total_trades=sums.total,
             open_trades=sums.open,
@@ -113,12 +173,12 @@ def _entry_notional(row: TradeRow, instrument: Instrument) -> int:
     return -(-row.size // LEVERAGE_UNIT) if unit is None else -(-row.size * row.entry // unit)
 
 
-def _history_row(row: TradeRow, rules: Rules) -> HistoryRow:
+def _history_row(kind: type[Row], row: TradeRow, rules: Rules) -> Row:
     """Its asset need not be configured any more."""
     decimals = row.decimals
     instrument = rules.instruments.get(row.asset) or Instrument(row.asset, decimals, 0)
     entry = format_scaled(row.entry, decimals)
-    return HistoryRow(
+    return kind(
         order_id=row.id,
         client_order_id=row.client_order or UNSET,
         asset=row.asset,

@@ -5,6 +5,7 @@ import { show } from "./money.js";
 import { make, mark, write } from "./dom.js";
 
 const HANDLE_PX = 22;
+const ASKED_MS = 2000;
 const COLUMN_PX = 210;
 const COLUMNS = 4;
 
@@ -19,7 +20,7 @@ const COLUMNS = 4;
  * @property {{label: string, step: bigint, over: (price: bigint) => string, drop: (price: bigint) => void} | null} [slider]
  */
 
-/** @typedef {{line: HTMLElement, handle: HTMLElement, text: HTMLElement, level: Level, dragged: bigint | null}} Drawn */
+/** @typedef {{line: HTMLElement, handle: HTMLElement, text: HTMLElement, level: Level, dragged: bigint | null, asked: {to: bigint, from: bigint, until: number} | null}} Drawn */
 
 export class Levels {
   /** @type {Map<string, Drawn>} */
@@ -71,7 +72,7 @@ export class Levels {
   place() {
     const { height } = this;
     const placed = [...this.#drawn.values()]
-      .map((drawn) => ({ drawn, y: this.scale.yOf(Number(show(drawn.dragged ?? drawn.level.price, drawn.level.decimals))) }))
+      .map((drawn) => ({ drawn, y: this.scale.yOf(Number(show(standing(drawn), drawn.level.decimals))) }))
       .filter(({ drawn, y }) => {
         drawn.line.hidden = y === null || height === 0;
         return !drawn.line.hidden;
@@ -89,7 +90,8 @@ export class Levels {
   }
 
   /** @param {Drawn} drawn @param {number} y @param {number} column @param {string} arrow */
-  #put({ line, handle, text, level, dragged }, y, column, arrow) {
+  #put(drawn, y, column, arrow) {
+    const { line, handle, text, level, dragged } = drawn;
     const top = `${Math.round(y)}px`; // no transform: a line would then hide the handles before it
     if (line.style.top !== top) line.style.top = top;
     const left = `${8 + column * COLUMN_PX}px`;
@@ -97,7 +99,7 @@ export class Levels {
     mark(line, "pinned", String(arrow !== ""));
     if (dragged === null) write(text, arrow + level.text);
     if (level.slider) {
-      const value = show(dragged ?? level.price, level.decimals);
+      const value = show(standing(drawn), level.decimals);
       if (handle.getAttribute("aria-valuetext") !== value) {
         handle.setAttribute("aria-valuetext", value);
         handle.setAttribute("aria-valuenow", value);
@@ -111,7 +113,7 @@ export class Levels {
     const handle = make("div", { class: "handle" }, text);
     const line = make("div", { class: "level", "data-kind": level.kind, "data-key": level.key }, handle);
     /** @type {Drawn} */
-    const drawn = { line, handle, text, level, dragged: null };
+    const drawn = { line, handle, text, level, dragged: null, asked: null };
     if (level.action) {
       const label = `${level.action.label} ${level.text.split(" ").slice(0, 2).join(" ")}`;
       handle.append(make("button", { type: "button", "aria-label": label, click: () => drawn.level.action?.run() }, level.action.label));
@@ -136,7 +138,10 @@ export class Levels {
       const { dragged } = drawn;
       drawn.dragged = null;
       mark(handle, "refused", "false");
-      if (dragged !== null) drawn.level.slider?.drop(dragged);
+      if (dragged === null) return;
+      drawn.asked = { to: dragged, from: drawn.level.price, until: performance.now() + ASKED_MS };
+      drawn.level.slider?.drop(dragged);
+      setTimeout(() => this.place(), ASKED_MS);
     };
     handle.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
@@ -154,7 +159,7 @@ export class Levels {
     });
     handle.addEventListener("keydown", (event) => {
       const step = (drawn.level.slider?.step ?? 1n) * (event.shiftKey ? 10n : 1n);
-      const from = drawn.dragged ?? drawn.level.price;
+      const from = standing(drawn);
       if (event.key === "ArrowUp" || event.key === "ArrowDown") {
         event.preventDefault();
         over(event.key === "ArrowUp" ? from + step : from - step);
@@ -165,6 +170,12 @@ export class Levels {
       if (event.key.startsWith("Arrow")) drop();
     });
   }
+}
+
+/** Where it stands: as dragged; then as asked for, until the exchange has moved it or had its time. @param {Drawn} drawn */
+function standing({ dragged, asked, level }) {
+  if (dragged !== null) return dragged;
+  return asked && asked.from === level.price && performance.now() < asked.until ? asked.to : level.price;
 }
 
 /** From a pixel's price to the asset's decimals. @param {number} price @param {number} decimals */
