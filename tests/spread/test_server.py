@@ -19,9 +19,9 @@ from tests.support.postgres import Postgres, a_cluster
 from tests.support.process import Answer, DidNotStart, Server, finished
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 30 * int(os.environ.get("SPREAD_ROUNDS", "4")))]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 30 * int(os.environ.get("SPREAD_ROUNDS", "3")))]
 
-ROUNDS = int(os.environ.get("SPREAD_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("SPREAD_ROUNDS", "3"))
 """Of kills, and of cuts."""
 ORDER = {"asset": "SOL", "type": "long", "margin": "1.5", "leverage": 2}
 
@@ -196,6 +196,7 @@ class Pair:
     async def begin_spare(self) -> None:
         """Start it, and return once it waits for the shard."""
         spare = self.spare
+        spare.output, spare.errors = [], []  # of its life before
         self._starting = asyncio.create_task(self._start(spare))
         await until(lambda: any("waiting as a spare" in line for line in (*spare.output, *spare.errors)))
 

@@ -18,8 +18,9 @@ from exness.storage.postgres.lease import Lease
 from exness.storage.postgres.session import FAULTS, Connection, Session, explained
 
 APPEND = "SELECT append_records($1::smallint, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-RECORDS_AT_ONCE = 2_000
-"""In one call. More, as a tick can set off, take several, in one transaction."""
+RECORDS_AT_ONCE = 500
+"""In one call, which takes the loop about two milliseconds to pack. More, as a tick can set off, take several, in one
+transaction."""
 ON_THE_LOOP = 200
 """Records are packed and unpacked in a thread beyond it: 4 us each."""
 
