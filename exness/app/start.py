@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from exness.access.ports import AuthStore, Mailer
 from exness.app.build import FundingRows, Source, StartError, make_mailer, make_source
@@ -20,6 +21,9 @@ from exness.storage.auth import open_auth
 from exness.storage.datadir import locked, prepare
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import Storage, open_storage, set_snapshots_aside
+from exness.storage.upgrade import keep_copies
+
+_log = structlog.get_logger("exness.app.start")
 
 GC_THRESHOLDS = (10_000, 20, 10)
 """Python's collector looks at young objects every 700 allocations by default: hardly anything of ours is in a cycle, so
@@ -55,6 +59,8 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     if source.recording is not None:  # it is read through before anything starts
         await in_thread_of_its_own(source.recording.check)
     funding = await _read_funding(config)
+    for copy in await in_thread_of_its_own(lambda: keep_copies(data_dir, lambda done, total: None)):
+        _log.info("an older database is brought to its present form; a copy is kept", file=str(copy))
     storage, notes = await _open_storage(config, stack)
     store = await stack.enter_async_context(open_auth(data_dir))
     recovered = await recover(storage.journal, storage.snapshots)
