@@ -83,6 +83,8 @@ lint: setup-dev ## check style, types and the direction of imports
 	@$(PYTHON_IN_VENV) -m ruff format --check .
 	@echo "== types (mypy --strict)"
 	@$(PYTHON_IN_VENV) -m mypy
+	@$(PYTHON_IN_VENV) -m mypy --platform win32 exness
+	@$(PYTHON_IN_VENV) -m mypy --platform darwin exness
 	@echo "== security (bandit)"
 	@$(PYTHON_IN_VENV) -m bandit --quiet --recursive --configfile pyproject.toml exness
 	@echo "== imports (import-linter)"

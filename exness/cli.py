@@ -345,6 +345,12 @@ COMMANDS = (
         "What no start needs is archived: it lies behind a snapshot that a replay of the journal has confirmed.",
     ),
     Command(
+        "upgrade",
+        lambda options: upkeep.upgrade(_load(options), check=options.check),
+        "bring a stopped exchange's data to this version's form, as a start does",
+        switch_takes("--check", "say only what would happen and how long it takes about; nothing is changed"),
+    ),
+    Command(
         "rebuild",
         lambda options: upkeep.rebuild(*_place(options)),
         "make the tables of main.db anew from the journal, while no server runs",

@@ -1,5 +1,5 @@
-"""The commands on the data itself: verify, rebuild, repair, backup, restore, archive. Each says what it did and returns
-an exit code. They raise StorageError."""
+"""The commands on the data itself: verify, rebuild, repair, backup, restore, archive, upgrade. Each says what it did
+and returns an exit code. They raise StorageError."""
 
 import asyncio
 import sys
@@ -10,10 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exness import __version__
 from exness.core.money import format_usdc
 from exness.process.output import fail, say
 
 if TYPE_CHECKING:
+    from exness.config import Config
     from exness.storage.postgres.session import Address
     from exness.storage.verify import Report
 
@@ -151,6 +153,45 @@ def archive(data_dir: Path, address: "Address | None", *, back: bool) -> int:
     say(f"journal.db had {done.before:,} bytes and has {done.after:,}")
     say("keep the archives: verify, rebuild, backup and old statements need them, a start does not")
     return 0
+
+
+def upgrade(config: "Config", *, check: bool) -> int:
+    """Say what a start would change of an older directory, and do it unless `check`."""
+    from exness.storage import upgrade as upgrading
+    from exness.storage.datadir import held, locked
+    from exness.storage.rebuild import rebuild as make_tables
+
+    data_dir = config.storage.data_dir
+    if config.deploy.database:
+        return fail("deploy.database is set: a database is brought to its newest form by the next start")
+    with held(data_dir):
+        release, steps = upgrading.plan(data_dir)
+    by = f"exness {release}" if release else "a version before it was noted"
+    if not steps:
+        say(f"{data_dir} was last written by {by}: there is nothing to upgrade")
+        return 0
+    say(f"{data_dir} was last written by {by}, this is {__version__}")
+    for step in steps:
+        say(f"  {step.file:12}  {step.what}: about {max(1, round(step.seconds))} s")
+    if check:
+        say("nothing was changed; the next start does it, or `exness upgrade`")
+        return 0
+    with locked(data_dir), _progress("pages") as bar:
+        copies = upgrading.keep_copies(data_dir, bar)
+        asyncio.run(_opened_once(config))
+    if any(step.file == "main.db" for step in steps):
+        with locked(data_dir), _progress("records") as bar:
+            make_tables(data_dir, bar)
+    say(f"{data_dir} is upgraded" + "".join(f"; {copy.name} is what was" for copy in copies))
+    return 0
+
+
+async def _opened_once(config: "Config") -> None:
+    from exness.storage.auth import open_auth
+    from exness.storage.sqlite import open_storage
+
+    async with open_storage(config.storage.data_dir, config.instruments()), open_auth(config.storage.data_dir):
+        pass
 
 
 # On PostgreSQL

@@ -6,16 +6,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
 from exness.access.ports import AuthStore
 from exness.app.build import StartError
 from exness.config import Config
+from exness.process.threads import in_thread_of_its_own
 from exness.storage.auth import open_auth
 from exness.storage.opened import Storage
 from exness.storage.snapshots import SnapshotStoreDamaged
 from exness.storage.sqlite import open_storage, set_snapshots_aside
+from exness.storage.upgrade import keep_copies
 
 if TYPE_CHECKING:
     from exness.storage.postgres.session import Address
+
+
+_log = structlog.get_logger("exness.app.databases")
 
 
 class Databases(NamedTuple):
@@ -73,6 +80,8 @@ async def open_access(config: Config) -> AsyncIterator[AuthStore]:
 async def _open_files(config: Config, stack: AsyncExitStack) -> tuple[Storage, list[str]]:
     """The files, and what was wrong with them. A snapshots.db that is none is moved aside: nothing is lost."""
     data_dir = config.storage.data_dir
+    for copy in await in_thread_of_its_own(lambda: keep_copies(data_dir, lambda done, total: None)):
+        _log.info("an older database is brought to its present form; a copy is kept", file=str(copy))
 
     async def opened() -> Storage:
         opening = open_storage(data_dir, config.instruments(), snapshots_kept=config.storage.snapshots_kept)

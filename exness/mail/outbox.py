@@ -18,6 +18,7 @@ import structlog
 from exness.access.emails import masked
 from exness.access.ports import Mail, MailError
 from exness.mail.mime import as_message, parse_sender
+from exness.process.locks import OPEN
 from exness.runtime.clock import WallClock
 
 KEPT = 1000
@@ -79,7 +80,7 @@ class OutboxMailer:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._folder.chmod(0o700)
             draft = self._folder / f"{name}{_DRAFT}"
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
             draft.rename(self._folder / name)

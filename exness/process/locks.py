@@ -6,6 +6,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+OPEN: int = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""For `os.open`: no child has the file, and Windows leaves line ends as they are."""
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -31,7 +34,7 @@ if sys.platform == "win32":
     def flush(path: Path) -> None:
         """Have a file on the disk itself. Names in a directory are Windows' own care: it can't be opened there."""
         if path.is_file():
-            handle = os.open(path, os.O_RDWR | os.O_BINARY)
+            handle = os.open(path, os.O_RDWR | OPEN)
             try:
                 sync(handle)
             finally:
@@ -60,7 +63,7 @@ else:
 
     def flush(path: Path) -> None:
         """Have a file, or the names in a directory, on the disk itself."""
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | OPEN)
         try:
             sync(handle)
         finally:

@@ -1,8 +1,8 @@
 """What an operator is told when a port can't be listened on, and how many connections the system lets us have."""
 
 import errno
-import resource
 import socket
+import sys
 from contextlib import suppress
 
 FILES_BESIDE_CONNECTIONS = 200
@@ -38,13 +38,27 @@ def allow_connections(wanted: int) -> int:
 
     How many connections it then allows: `wanted`, or fewer, so that those beyond can be refused in words.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = wanted + FILES_BESIDE_CONNECTIONS
-    if 0 <= soft < files:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, hard) if hard > 0 else files, hard))
-    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = _allow_files(files)
     if not 0 <= allowed < files:
         return wanted
     beside = min(FILES_BESIDE_CONNECTIONS, max(FILES_AT_LEAST, allowed // 4))
     return max(1, min(wanted, allowed - beside))
+
+
+if sys.platform == "win32":
+
+    def _allow_files(files: int) -> int:
+        """Windows has no limit of open files that sockets would count to."""
+        return -1
+
+else:
+    import resource
+
+    def _allow_files(files: int) -> int:
+        """How many files may be open, once as many as possible up to `files` are allowed. Negative: without limit."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= soft < files:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, hard) if hard > 0 else files, hard))
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -217,9 +217,12 @@ class Outlet:
             try:
                 rest = rest[os.write(self._fd, rest[:_CHUNK_BYTES]) :]
             except BlockingIOError:  # somebody who shares the stream wants it that way
-                poll = select.poll()
-                poll.register(self._fd, select.POLLOUT)
-                poll.poll()
+                if sys.platform == "win32":  # which waits for files in no other way
+                    time.sleep(_LATER_S)
+                else:
+                    poll = select.poll()
+                    poll.register(self._fd, select.POLLOUT)
+                    poll.poll()
             except OSError as error:
                 self.last_error = (error.strerror or str(error)).lower()
                 self._is_broken_off = self._is_broken_off or len(rest) < len(data)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from exness.access.ports import Link, Revocations, StoredKey
+from exness.process.locks import OPEN
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
 
@@ -191,7 +192,7 @@ class SqliteAuth:
 
 def _note_change(path: str) -> None:
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | OPEN, 0o600)
         try:
             os.write(handle, b".")
         finally:

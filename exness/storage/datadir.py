@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from exness.process.locks import sync, take_lock
+from exness.process.locks import OPEN, sync, take_lock
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import require_sqlite
 
 SECRET_FILE = "secret"  # the name of a file  # nosec B105
 PREVIOUS_SECRET_FILE = "secret.previous"  # the name of a file  # nosec B105
 LOCK_FILE = "lock"
-CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _SECRET_BYTES = 48
 
 
@@ -42,7 +41,7 @@ def locked(data_dir: Path) -> Iterator[None]:
 def locked_for(data_dir: Path, file: str, what: str) -> Iterator[None]:
     """The same with a lock file of its own, for one process at a time that does `what`."""
     try:
-        handle = os.open(data_dir / file, os.O_RDWR | os.O_CREAT | CLOEXEC, 0o600)
+        handle = os.open(data_dir / file, os.O_RDWR | os.O_CREAT | OPEN, 0o600)
     except OSError as error:
         raise StorageError(f"the data directory {data_dir} can't be written: {error.strerror}") from error
     try:
@@ -58,7 +57,7 @@ def locked_for(data_dir: Path, file: str, what: str) -> Iterator[None]:
 def held(data_dir: Path) -> Iterator[None]:
     """Keep servers out of the directory while it is read, without writing to it. Raises StorageError when one is in."""
     try:
-        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY | CLOEXEC)
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDONLY | OPEN)
     except FileNotFoundError:  # no server was ever here
         yield
         return
@@ -137,7 +136,7 @@ def _checked(path: Path, secret: bytes) -> bytes:
 def _make_secret(path: Path) -> None:
     """Written whole under another name, then linked: nobody ever reads half a secret or replaces one."""
     draft = path.with_name(f"{SECRET_FILE}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | CLOEXEC, 0o600)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN, 0o600)
     try:
         os.write(handle, secrets.token_urlsafe(_SECRET_BYTES).encode())
         sync(handle)

@@ -21,6 +21,7 @@ from exness.storage.opened import Storage
 from exness.storage.snapshots import SnapshotStoreDamaged, SqliteSnapshots
 from exness.storage.tables import MAIN, SqliteTables, discard_stale
 from exness.storage.takeover import take_over
+from exness.storage.upgrade import note_release
 
 _log = structlog.get_logger("exness.storage")
 
@@ -68,6 +69,7 @@ async def open_storage(
     ):
         with_candles = await market.run(_with_candles)
         decimals = await writer.run(_configure_assets, writer.path, list(instruments.values()), with_candles)
+        await writer.run(note_release, data_dir)
         last_seq = await writer.run(select_last_seq)
         lost = await _proves_loss(snapshots, last_seq)  # recovery refuses then, and nothing may be changed
         why = None if lost else await reader.run(discard_stale, data_dir / MAIN_DB)
