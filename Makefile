@@ -13,7 +13,7 @@ MINUTES ?= 30
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock clean setup setup-dev
+.PHONY: help serve test test-bots browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -24,11 +24,16 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 --ignore=tests/browser $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n 2 --ignore=tests/browser --ignore=tests/bots $(ARGS)
 
 browser: setup-dev ## run the tests of the terminal in a real browser; they need a Chromium (apt-get install chromium)
 	@echo "== the terminal in a browser (pytest, Playwright)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/browser
+
+test-bots: setup-dev ## run the tests with freqtrade, python-binance, the vendor's kits and ccxt.pro, each in an environment of its own; about 6 minutes
+	@.ci/bots.sh
+	@echo "== clients of the Binance face, unchanged (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/bots
 
 screenshots: setup-dev ## make the pictures of the documentation anew; they need a Chromium
 	@$(PYTHON_IN_VENV) -m tests.browser.screenshots docs/pictures
