@@ -9,13 +9,13 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 COMMANDS := tests/docs/test_commands.py tests/acceptance/test_recipe.py tests/examples
-ELSEWHERE := browser spread $(COMMANDS:tests/%=%)
+ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 
 # Else each of the many processes of the tests would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-docs test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -27,7 +27,7 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) $(ARGS)
-	@echo "left out: the commands and examples of the documentation (make test-docs), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+	@echo "left out: the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
 
 test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
 	@echo "== documented commands and examples (pytest)"
@@ -44,6 +44,11 @@ spread: setup-dev
 browser: setup-dev ## run the tests of the terminal in a real browser; they need a Chromium (apt-get install chromium)
 	@echo "== the terminal in a browser (pytest, Playwright)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/browser
+
+test-bots: setup-dev ## run the tests with freqtrade, python-binance, the vendor's kits and ccxt.pro, each in an environment of its own; about 6 minutes
+	@.ci/bots.sh
+	@echo "== clients of the Binance face, unchanged (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/bots
 
 screenshots: setup-dev ## make the pictures of the documentation anew; they need a Chromium
 	@$(PYTHON_IN_VENV) -m tests.browser.screenshots docs/pictures

@@ -7,7 +7,7 @@ import pytest
 from tests.support.lanes import load_profile
 
 HERE = Path(__file__).parent
-SLOW = {"acceptance", "bench", "crash", "faults", "fixtures", "simulation", "mockvenue", "testing"}
+SLOW = {"acceptance", "bench", "bots", "crash", "faults", "fixtures", "simulation", "mockvenue", "testing"}
 """Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
 
 

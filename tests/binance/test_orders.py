@@ -391,6 +391,19 @@ async def test_take_profit_trailing_and_close_position(app: App, ann: Bot) -> No
     assert kinds == [("MARKET", "FILLED"), ("TAKE_PROFIT_MARKET", "FILLED"), ("TRAILING_STOP_MARKET", "FILLED")]
 
 
+async def test_what_has_ended_with_its_position_may_be_cancelled_as_if_it_still_waited(ann: Bot, bob: Bot) -> None:
+    await ann.order(quantity=2)
+    reducing = await algo(ann, "STOP_MARKET", 190, quantity=2, reduceOnly="true", clientAlgoId="mine")
+    closing = await algo(ann, "STOP_MARKET", 180, closePosition="true")
+    await ann.order("SELL", 2, reduceOnly="true")
+    for named in ({"algoId": reducing["algoId"]}, {"clientAlgoId": "mine"}):
+        gone = await ann.delete(ALGO, symbol="SOLUSDC", **named)
+        assert (gone["algoId"], gone["clientAlgoId"], gone["code"]) == (reducing["algoId"], "mine", "200")
+        assert (await ann.get(ALGO, **named))["algoStatus"] == "EXPIRED"
+    assert_failed(await ann.ask("DELETE", ALGO, algoId=closing["algoId"]), -2011, "Unknown order sent.")
+    assert_failed(await bob.ask("DELETE", ALGO, algoId=reducing["algoId"]), -2011, "Unknown order sent.")
+
+
 async def test_a_conditional_order_is_cancelled_by_a_string_code(ann: Bot) -> None:
     stop = await algo(ann, "STOP_MARKET", 210, "BUY", quantity=1, clientAlgoId="c")
     assert await ann.delete(ALGO, clientAlgoId="c", symbol="SOLUSDC") == {

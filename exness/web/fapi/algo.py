@@ -10,7 +10,7 @@ from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.orders import ALL_CANCELLED, end_all, ended, waiting_orders
 from exness.web.fapi.params import invalid, missing
 from exness.web.fapi.past import times_asked
-from exness.web.fapi.shown import algo_object, of_records, of_row
+from exness.web.fapi.shown import Shown, algo_object, of_records, of_row
 from exness.web.fapi.symbols import market_if_named, market_of
 from exness.web.fapi.wishes import algo_asked
 from exness.web.http.endpoint import DELETE, GET, POST
@@ -31,21 +31,26 @@ async def place(ask: Ask) -> Any:
 
 async def find(ask: Ask) -> Any:
     """GET algoOrder: of any time."""
-    number, label = _named(ask)
-    query = NetOrderQuery(ask.account, True, number=number, label=label, limit=1)
-    rows = [row for row in await ask.exchange.net_orders(query) if ask.fapi.symbol(row.asset) in ask.fapi.markets]
-    if not rows:
+    found = await _of_any_time(ask, *_named(ask))
+    if found is None:
         raise FapiError(Code.NO_SUCH_ORDER)
-    return algo_object(of_row(rows[0], ask.fapi.markets[ask.fapi.symbol(rows[0].asset)]))
+    return algo_object(found)
 
 
 async def cancel(ask: Ask) -> Any:
-    """DELETE algoOrder: one that has not fired."""
+    """DELETE algoOrder: one that has not fired.
+
+    At Binance what reduces only still waits when its position has ended, and bots take it away after their exit. Here
+    it is gone by then; freqtrade, told that there is none, would keep it as open.
+    """
     number, label = _named(ask)
     for each in await waiting_orders(ask, None, fire=True):
         if (number is not None and each.number == number) or (number is None and label in (each.label, each.id)):
             await ended(ask, each)
-            return {"algoId": each.number, "clientAlgoId": each.client_id, "code": "200", "msg": "success"}
+            return _cancelled(each)
+    found = await _of_any_time(ask, number, label)
+    if found is not None and found.ended_with_its_position and not found.closes_all:
+        return _cancelled(found)
     raise FapiError(Code.UNKNOWN_ORDER)
 
 
@@ -82,6 +87,18 @@ async def cancel_all(ask: Ask) -> Any:
     market = market_of(ask)
     await end_all(ask, await waiting_orders(ask, market.asset, fire=True))
     return ALL_CANCELLED
+
+
+async def _of_any_time(ask: Ask, number: int | None, label: str | None) -> Shown | None:
+    query = NetOrderQuery(ask.account, True, number=number, label=label, limit=1)
+    for row in await ask.exchange.net_orders(query):
+        if market := ask.fapi.markets.get(ask.fapi.symbol(row.asset)):
+            return of_row(row, market)
+    return None
+
+
+def _cancelled(order: Shown) -> Any:
+    return {"algoId": order.number, "clientAlgoId": order.client_id, "code": "200", "msg": "success"}
 
 
 def _named(ask: Ask) -> tuple[int | None, str | None]:

@@ -43,7 +43,8 @@ async def system_status(ask: Ask) -> Any:
 
 
 async def no_symbols(ask: Ask) -> Any:
-    """GET /api/v3/exchangeInfo, /dapi/v1/exchangeInfo: there is no spot and no coin margin."""
+    """GET /api/v3/exchangeInfo, /dapi/v1/exchangeInfo, /sapi/v1/equity/market/exchangeInfo: there is no spot, no coin
+    margin and no stock."""
     return {"timezone": "UTC", "serverTime": ask.wall_ms, "rateLimits": [], "exchangeFilters": [], "symbols": []}
 
 
@@ -147,4 +148,5 @@ ROWS = (
     Row(GET, "/sapi/v1/capital/config/getall", 1, _SIGNED, nothing, "There are no coins"),
     Row(GET, "/sapi/v1/margin/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
     Row(GET, "/sapi/v1/margin/isolated/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
+    Row(GET, "/sapi/v1/equity/market/exchangeInfo", 1, _ANYBODY, no_symbols, "There are no stocks"),
 )

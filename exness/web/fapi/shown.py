@@ -37,7 +37,7 @@ OPPOSITE = {Side.LONG: Side.SHORT, Side.SHORT: Side.LONG}
 LIQUIDATED = "autoclose-"
 """What the client order ids of liquidations begin with."""
 _FIRE = {Kind.STOP, Kind.STOP_LIMIT, Kind.STOP_LOSS, Kind.TAKE_PROFIT, Kind.TRAILING_STOP}
-_LATE = {"position_closed": "EXPIRED"}
+_POSITION_CLOSED = "position_closed"
 _ENDED = {
     EndStatus.FILLED: "FILLED",
     EndStatus.CANCELLED: "CANCELED",
@@ -131,7 +131,11 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
             return "NEW"
         if self.status is EndStatus.FILLED and self.filled < self.whole:
             return "EXPIRED"
-        return _LATE.get(self.reason, _ENDED[self.status])
+        return "EXPIRED" if self.ended_with_its_position else _ENDED[self.status]
+
+    @property
+    def ended_with_its_position(self) -> bool:
+        return self.reason == _POSITION_CLOSED
 
     @property
     def lives(self) -> str:
