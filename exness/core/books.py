@@ -78,7 +78,7 @@ def change_trade(state: State, account: Account, after: Trade) -> None:
     account.trades[after.id] = after
     margin, notional = after.margin - before.margin, notional_of(after) - notional_of(before)
     _add(state, account, after, margin, notional).relist_trade(before, after)
-    if before.exits is not after.exits:
+    if before.exits != after.exits:
         for each in before.exits:
             _drop_exit(state, account, each)
         for each in after.exits:

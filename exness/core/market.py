@@ -112,11 +112,10 @@ class Market:
             return
         had = {_waits(each): each for each in before.all_exits()}
         has = {_waits(each): each for each in after.all_exits()}
-        if had.keys() != has.keys():
-            for waits in had.keys() - has.keys():
-                self._unlist_exit(before, had[waits])
-            for waits in has.keys() - had.keys():
-                self._list_exit(after, has[waits])
+        for waits in had.keys() - has.keys():
+            self._unlist_exit(before, had[waits])
+        for waits in has.keys() - had.keys():
+            self._list_exit(after, has[waits])
 
     # --- ticks ------------------------------------------------------------------------------------------------------
 

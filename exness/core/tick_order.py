@@ -72,7 +72,6 @@ LIQUIDATIONS: Final = range(2)
 EXIT_ROWS: Final = {Kind.STOP_LOSS: 2, Kind.TRAILING_STOP: TRAILING, Kind.TAKE_PROFIT: 6, Kind.LIMIT: 8}
 ORDER_ROWS: Final = {Kind.LIMIT: 10, Kind.STOP: 12}
 """The first of the two rows of each kind."""
-_LOOKS = tuple(row.look.value for row in ROWS)
 
 Looks = tuple[int, int, int, int, int]
 """The price of each Look."""
