@@ -78,7 +78,8 @@ def _migration(path: Path, version: int, newest: int) -> Step:
         if size <= LARGEST_COPY
         else f"with {size:,} bytes it is too large for a copy to be kept, `exness backup` makes one"
     )
-    what = f"schema {version} becomes {newest}: tables and columns are added, none of its rows is rewritten; {kept}"
+    to = f"schema {version} becomes {newest}"
+    what = f"{to}: its tables are brought up to date, no record, candle or snapshot is rewritten; {kept}"
     return Step(path.name, what, min(size, LARGEST_COPY) / COPIED_BYTES_PER_S)
 
 
