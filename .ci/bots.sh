@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 names=${*:-"freqtrade python-binance vendor"}
 
 find_python() {
-    versions="3.13 3.12 3.11"
-    [ "$1" = nautilus ] && versions="3.13 3.12"
+    versions="3.11 3.12 3.13"
+    [ "$1" = nautilus ] && versions="3.12 3.13"
     for version in $versions; do
         for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version".*/bin/python; do
             if "$candidate" -c "import sys, ssl, sqlite3, venv, ensurepip; sys.exit('%d.%d' % sys.version_info[:2] != '$version')" \

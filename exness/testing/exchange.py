@@ -11,6 +11,7 @@ import msgspec
 from exness.client import AsyncClient, Client, ExnessError
 from exness.client.answers import Books, ClockSet, Deposited, Event, FaultRule, PriceSet, ScriptSet
 from exness.client.calls import DEV, Amount
+from exness.testing.binance import ccxt_settings
 from exness.testing.server import DidNotStart, Server
 
 LONGEST_WAIT_S = 0.1
@@ -134,6 +135,14 @@ class Exchange:
         if email not in self._traders:
             self._traders.append(email)
         return self._tokens[email]
+
+    def binance(self, name: str) -> dict[str, Any]:
+        """What ccxt's `binanceusdm` takes, with a new key of `name` that may trade.
+
+        ccxt signs by the machine's clock; what happens has the time of the exchange.
+        """
+        created = self.trader(name).create_api_key("of a test")
+        return ccxt_settings(self.url, created.key, created.secret)
 
     def _options(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
         return {"token": self.token(name), "check_version": False, "longest_wait_s": LONGEST_WAIT_S} | options

@@ -356,10 +356,12 @@ async def test_a_liquidation_is_an_order_a_fill_and_income(app: App, ann: Bot) -
     assert (order["status"], order["side"], order["executedQty"]) == ("FILLED", "SELL", "10.000")
     assert order["origType"] == "LIQUIDATION"
     assert order["clientOrderId"].startswith("autoclose-")
+    assert order["price"] == order["avgPrice"] == "190", "where the margin was gone, not the mark of 150"
     assert (await ann.get("/fapi/v1/allOrders", **SOLD))[-1] == order
     assert await ann.get("/fapi/v1/forceOrders", autoCloseType="ADL") == []
     trade = (await ann.get("/fapi/v1/userTrades", **SOLD))[-1]
     assert (trade["orderId"], trade["realizedPnl"], trade["qty"]) == (order["orderId"], "-100.00000000", "10.000")
+    assert trade["price"] == "190"
     assert await ann.get("/fapi/v1/userTrades", **SOLD, orderId=order["orderId"]) == [trade]
     assert await income_of(ann) == [("TRANSFER", "5000.00000000"), ("REALIZED_PNL", "-100.00000000")]
     assert await wallet(ann) == 4900

@@ -23,7 +23,15 @@ from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery, OrderRow,
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.params import Params, invalid, trimmed
 from exness.web.fapi.shown import OPPOSITE, WORDS, Shown, of_liquidation, of_row, order_object
-from exness.web.fapi.symbols import market_if_named, market_of, money_text, notional_of, price_text, quantity_text
+from exness.web.fapi.symbols import (
+    closed_at,
+    market_if_named,
+    market_of,
+    money_text,
+    notional_of,
+    price_text,
+    quantity_text,
+)
 from exness.web.http.endpoint import GET
 from exness.web.services import Fapi, Market
 
@@ -76,7 +84,7 @@ class Fill(NamedTuple):
         return self.record.seq * PLACES
 
 
-def fill_of(record: Record) -> Fill:
+def fill_of(record: Record, market: Market) -> Fill:
     """Of a record that tells of a fill."""
     event = record.event
     match event:
@@ -89,7 +97,8 @@ def fill_of(record: Record) -> Fill:
             return Fill(record, _by(by, trade.id), side, event.price, event.size, event.pnl, event.fee)
         case TradeClosed(net=Side() as side, by=by):
             fee = 0 if event.liquidated else event.fee
-            return Fill(record, _by(by, event.trade_id), OPPOSITE[side], event.price, event.filled, event.pnl, fee)
+            price = closed_at(market, event)
+            return Fill(record, _by(by, event.trade_id), OPPOSITE[side], price, event.filled, event.pnl, fee)
         case _:
             raise AssertionError(f"no fill is {event}")
 
@@ -114,7 +123,7 @@ async def user_trades(ask: Ask) -> Any:
     )
     if number is not None:
         query = _around(query, await _order_numbered(ask, market, number), number)
-    fills = [fill_of(record) for record in await told_of(ask, query)]
+    fills = [fill_of(record, market) for record in await told_of(ask, query)]
     rows = await _orders_of(ask, fills)
     shown = [_trade(fill, rows.get(fill.by), market) for fill in fills]
     return [each for each in shown if number in (None, each["orderId"])]

@@ -27,7 +27,7 @@ from exness.core.trades import PLACES, Exit, Kind, Order, Trade, Trailing
 from exness.core.views import NetHoldings
 from exness.runtime.ports.tables import OrderRow
 from exness.web.fapi.params import trimmed
-from exness.web.fapi.symbols import notional_of, price_text, quantity_text
+from exness.web.fapi.symbols import closed_at, notional_of, price_text, quantity_text
 from exness.web.services import Fapi, Market
 
 BUY, SELL = "BUY", "SELL"
@@ -228,6 +228,7 @@ def of_row(row: OrderRow, market: Market) -> Shown:
 def of_liquidation(event: TradeClosed, record: Record, market: Market) -> Shown:
     """A liquidation, which is an order of its own at Binance."""
     assert event.net is not None, "of a net position"
+    price = closed_at(market, event)
     return Shown(
         market=market,
         id=OrderId(f"{LIQUIDATED}{record.seq}"),
@@ -237,7 +238,7 @@ def of_liquidation(event: TradeClosed, record: Record, market: Market) -> Shown:
         number=record.seq * PLACES,
         fired=0,
         quantity=event.filled,
-        limit=None,
+        limit=price,
         stop=None,
         trailing=None,
         expires_at=None,
@@ -247,7 +248,7 @@ def of_liquidation(event: TradeClosed, record: Record, market: Market) -> Shown:
         time_in_force="IOC",
         status=EndStatus.FILLED,
         filled=event.filled,
-        price=event.price,
+        price=price,
         liquidates=True,
     )
 

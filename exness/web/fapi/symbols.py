@@ -1,5 +1,6 @@
 """Symbols, and their figures: from parameters to the exact integers of the core, and back."""
 
+from exness.core.events import TradeClosed
 from exness.core.instruments import Side
 from exness.core.money import USDC_DECIMALS, format_scaled
 from exness.core.prices import Price
@@ -56,6 +57,16 @@ def notional_of(market: Market, quantity: int, price: int) -> int:
     """In micro-USDC, rounded up."""
     decimals = market.instrument.decimals + market.instrument.quantity_places - USDC_DECIMALS
     return -(-quantity * price // int(10**decimals))
+
+
+def closed_at(market: Market, event: TradeClosed) -> int:
+    """The price at which it was closed. Nobody loses more than the margin: a liquidation beyond is told, as at Binance,
+    at the price where that was gone, so that who reckons with price and quantity gets what was booked."""
+    if not event.shortfall or not event.filled:
+        return event.price
+    places = int(10 ** (market.instrument.decimals + market.instrument.quantity_places - USDC_DECIMALS))
+    beyond = event.shortfall * places // event.filled
+    return event.price + (beyond if event.net is Side.LONG else -beyond)
 
 
 def price_asked(market: Market, params: Params, name: str = "price") -> int | None:

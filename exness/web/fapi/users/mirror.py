@@ -180,8 +180,8 @@ class Mirror:
     # --- fills ------------------------------------------------------------------------------------------------------
 
     def _fill(self, event: Fills, record: Record, following: Record | None) -> Iterator[Told]:
-        fill = fill_of(record)
         asset = _asset_of(event)
+        fill = fill_of(record, self._markets[asset])
         held = self.trades.get(asset)
         filling = self._filling
         if filling is None:
