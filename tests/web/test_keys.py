@@ -341,7 +341,7 @@ def test_whatever_changes_an_account_asks_for_a_key_that_may_trade() -> None:
     changing = {row.path for row in v1.ENDPOINTS if row.auth is Auth.KEY and row.method != "GET"}
     assert changing - {row.path for row in TRADING} == {"/trade/quote", "/net/quote"}
     assert all(row.weight.budget is Budget.TRADE for row in TRADING)
-    assert len(TRADING) == 12
+    assert len(TRADING) == 13
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ async def test_every_answer_is_json_in_utf_8(app: App, ann: Trader) -> None:
         answer.raw.decode("utf-8")
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/trade", "/trade/create/", "/trade/open/7", "/", "/../etc/passwd"])
+@pytest.mark.parametrize("path", ["/nothing", "/trad", "/trade/create/", "/trade/open/7", "/", "/../etc/passwd"])
 async def test_an_unknown_address_is_not_found(app: App, ann: Trader, path: str) -> None:
     assert_error(await ann.get(path), 404, "not_found")
     assert_error(await ann.post(path, order()), 404, "not_found")

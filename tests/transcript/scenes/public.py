@@ -19,6 +19,7 @@ PUBLIC = Scene(
         get("/supportedAssets"),
         get("/klines?asset=SOL&interval=1m", "no candle yet"),
         clock("the clock is held", paused=True),
+        get("/time", "both clocks"),
         price("SOL", "201.47"),
         price("ETH", "3000.000001"),
         get("/readyz", "not ready: BTC has no price"),
@@ -51,7 +52,7 @@ ADDRESSES = Scene(
     steps=[
         get("/nowhere", "an address that there is not"),
         get("/api/v1", "the prefix alone"),
-        get("/api/v1/trade", "half an address"),
+        get("/api/v1/dev", "half an address"),
         get("/api/v1/account/", "a slash too many at the end"),
         get("/api/v1//account", "a slash too many in the middle"),
         get("//healthz", "a slash too many at the beginning"),
