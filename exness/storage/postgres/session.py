@@ -151,7 +151,7 @@ def _keep_alive(connection: Connection) -> None:
     """From our side, as `KEEPALIVE` does from the server's. asyncpg has no setting for it."""
     transport = getattr(connection, "_transport", None)
     bound = transport.get_extra_info("socket") if transport is not None else None
-    if bound is None or bound.family == socket.AF_UNIX:
+    if bound is None or bound.family not in (socket.AF_INET, socket.AF_INET6):
         return
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 1), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", SILENT_S)):
