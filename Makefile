@@ -8,6 +8,7 @@ FROM ?= 0
 SEED ?=
 TRACE ?=
 MINUTES ?= 30
+PYTHONS ?=
 COMMANDS := tests/docs/test_commands.py tests/acceptance/test_recipe.py tests/examples
 ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 
@@ -62,8 +63,8 @@ coverage: setup-dev ## run the quick tests and show how much of the code they re
 test-lowest: ## run the quick tests on the oldest versions of the dependencies that are allowed
 	@.ci/matrix.sh lowest
 
-test-pythons: ## run the quick tests on every other Python that is supported and installed
-	@.ci/matrix.sh pythons
+test-pythons: ## run the quick tests on every other Python that is supported and installed, or on PYTHONS="3.13"
+	@PYTHONS="$(PYTHONS)" .ci/matrix.sh pythons
 
 crash: setup-dev ## kill -9 under load, ROUNDS=50 times, and check after each that nothing acknowledged is lost
 	@$(PYTHON_IN_VENV) -m tests.crash --rounds $(ROUNDS) $(ARGS)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the quick tests where users may be: `.ci/matrix.sh lowest` on the oldest versions that pyproject.toml allows,
-# `.ci/matrix.sh pythons` on every newer Python that is installed here. One that is not here is skipped, and said.
+# `.ci/matrix.sh pythons` on every newer Python that is installed here, or on those that PYTHONS names. One that is not
+# here is skipped, and said.
 set -eu
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
@@ -17,7 +18,7 @@ case $1 in
         quick .venv-lowest
         ;;
     pythons)
-        for version in 3.12 3.13; do
+        for version in ${PYTHONS:-3.12 3.13}; do
             python=$(find_python "$version")
             if [ -z "$python" ]; then
                 echo "== quick tests on Python $version: skipped, it is not installed here"

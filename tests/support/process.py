@@ -21,6 +21,9 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from exness.app.tokens import issue_tokens
+from exness.config import load
+
 START_TIMEOUT_S = 60
 UNLIMITED = {"EXNESS_LIMITS_ENABLED": "false"}
 """For who asks as fast as it can. Every other process has the limits that users have."""
@@ -207,10 +210,16 @@ class Server:
         await self.start()
 
     async def token(self, email: str) -> str:
-        """A session token from `exness token`."""
-        done = await finished("token", email, "--data-dir", str(self.data_dir), env=self.env, cwd=self.cwd)
-        assert done.code == 0, done.errors
-        return done.output.strip()
+        """What `exness token` prints: without the second of processor time that its process takes, where that needs
+        nothing of its own, such as another clock."""
+        if any(name != "PATH" and not name.startswith("EXNESS_") for name in self.env):
+            done = await finished("token", email, "--data-dir", str(self.data_dir), env=self.env, cwd=self.cwd)
+            assert done.code == 0, done.errors
+            return done.output.strip()
+        file = self.cwd / "config.toml"
+        config = load(file if file.exists() else None, self.env, {"storage.data_dir": self.data_dir})
+        (token,) = await asyncio.to_thread(issue_tokens, config, [email])
+        return token
 
     async def request(
         self, method: str, path: str, token: str | None = None, body: Any = None, **options: Any
