@@ -8,7 +8,7 @@ time, so one that is held does not age.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from exness.core.commands import PassTime, PriceTick
@@ -36,6 +36,7 @@ class ManualFeed:
         """`life_us`: how long a price may be traded on."""
         self.counters: Counter[str] = Counter()
         self.clock = ManualClock()
+        self.watchers: list[Callable[[], None]] = []
         self._life_us = life_us
         self._driver: EngineDriver | None = None
         self._script: deque[tuple[int, PriceTick]] = deque()
@@ -94,7 +95,9 @@ class ManualFeed:
                 (start + price.offset, PriceTick(price.asset, price.mid, price.mid, self._life_us)) for price in prices
             )
             self._changed.set()
-            return await self._play(start)
+            moved = await self._play(start)
+            self._tell()
+            return moved
 
     async def set_clock(self, paused: bool | None, speed: int | None, step_us: int) -> PriceMoved:
         """See `ports.ManualControl`."""
@@ -127,6 +130,11 @@ class ManualFeed:
         self._changed.set()
         if self._driver is not None:
             self._driver.clock_changed()
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     async def _until_next(self) -> None:
         self._changed.clear()
@@ -172,6 +180,7 @@ class ManualFeed:
                 self._script.popleft()
             raise
         self._script.popleft()
+        self._tell()
         return liquidated
 
     async def _set(self, tick: PriceTick, at: int) -> int:

@@ -46,6 +46,12 @@ SPEED_UNIT = 1000
 """A speed is an integer of thousandths: 1000 is real time."""
 
 
+def shown_speed(speed: int) -> int | float:
+    """Thousandths as a multiple of real time. With three decimals at most, its float prints exactly."""
+    whole, rest = divmod(speed, SPEED_UNIT)
+    return speed / SPEED_UNIT if rest else whole
+
+
 class ManualClock:
     """UTC time that can be held, stepped and run at another speed. Like any clock of ours it never goes back.
 

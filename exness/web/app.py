@@ -72,6 +72,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         Frames(),
         places,
         faults=faults,
+        control=services.dev.control if services.dev is not None else None,
     )
     if services.metrics is not None:
         hub = app[HUB]

@@ -4,10 +4,10 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.browser.chromium import MANUAL, a_page, link_of
-from tests.support.process import ROOT, Server
+from tests.support.process import ROOT, Server, free_port
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -187,3 +187,58 @@ async def test_what_was_recorded_is_a_pytest_that_passes_as_copied(browser: "Bro
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, f"{text}\n{output.decode()}"
+
+
+async def test_the_page_follows_a_clock_that_somebody_else_sets(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await server.request("PUT", "/dev/prices/SOL", body={"mid": "200"})
+        await server.post("/dev/clock", body={"paused": True})
+        await in_the_lab(page, server)
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+
+        async def shows(body: dict[str, Any], sign: str) -> str:
+            """The page shows what the clock was set to; that time."""
+            now = str((await server.post("/dev/clock", body=body)).body["now"])
+            await expect(page.locator("#clock")).to_have_text(f"{sign}{now[:10]} {now[11:19]} UTC")
+            return now
+
+        await shows({"step": 3600}, "paused ")
+        await expect(page.locator("#trade-rows td").nth(10)).to_have_text("1 h 0 min")
+        await expect(page.locator("#trouble")).to_contain_text("SOL is stale")
+        before = await shows({"step": 5}, "paused ")
+        await expect(page.get_by_role("button", name="resume")).to_be_visible()
+        await server.post("/dev/clock", body={"paused": False, "speed": 1000})
+        await expect(page.locator("#clock")).to_contain_text("×1000")
+        await expect(page.locator("#pause")).to_have_text("pause")
+        await expect(page.locator("#speed")).to_have_value("1000")
+        await expect(page.locator("#clock")).not_to_contain_text(before[11:16])
+        script = [{"offset": offset, "asset": "SOL", "price": "201"} for offset in (86_400, 86_401)]
+        await server.post("/dev/prices/script", body={"prices": script})
+        await expect(page.locator("#clock-said")).to_have_text("2 scripted prices to come")
+        await shows({"paused": True, "speed": 1, "step": 86_400 * 2}, "paused ")
+        await expect(page.locator("#clock-said")).to_be_empty()
+        await expect(page.locator("#market-list")).to_contain_text("201.0000")
+        assert [url for url in asked if url.endswith("/dev/clock")] == []
+
+
+async def test_a_page_outlives_a_server_that_comes_back_without_a_clock_to_hold(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    port = str(free_port())
+    async with a_page(browser) as (page, _):
+        async with Server(tmp_path / "data", *MANUAL, "--port", port) as server:
+            await server.post("/dev/clock", body={"paused": True})
+            await in_the_lab(page, server)
+            await expect(page.locator("#clock")).to_contain_text("paused")
+        await expect(page.get_by_role("status", name="connection")).to_contain_text("down")
+        async with Server(tmp_path / "data", "--port", port):
+            await expect(page.get_by_role("status", name="connection")).to_have_text("live")
+            await expect(page.locator("#clock")).not_to_contain_text("paused")
+            await expect(page.locator("#market-list")).to_contain_text("live")

@@ -22,7 +22,7 @@ from exness.web.dev import models as dev
 from exness.web.dev import rates as dev_rates
 from exness.web.docs.asyncapi import FRAMES
 from exness.web.http.faults import RuleCount
-from exness.web.stream.protocol import CONTROL, STREAM_ERRORS, StreamError
+from exness.web.stream.protocol import CONTROL, STREAM_ERRORS, ClockData, StreamError
 from exness.web.v1 import account_frames, health, key_models, order_models, rates, statement, trade_models
 from exness.web.v1 import models as v1
 from exness.web.v1.errors import ERRORS
@@ -91,6 +91,7 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.PriceSet, dev.PriceSetAnswer),
     (answers.ScriptSet, dev.ScriptAnswer),
     (answers.Clock, dev.ClockAnswer),
+    (answers.Clock, ClockData),
     (answers.ClockSet, dev.ClockSetAnswer),
     (answers.Deposited, dev.DepositAnswer),
     (answers.Books, dev.BooksAnswer),

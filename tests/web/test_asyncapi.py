@@ -10,10 +10,11 @@ import jsonschema_rs
 import pytest
 
 from exness.web.docs.asyncapi import CHANNELS, ERROR_CODES, FRAMES, MESSAGES, document, section
-from exness.web.stream.protocol import CLOSE_CODES, STREAM_ERRORS, CloseCode, market_channels
+from exness.web.stream.protocol import CLOCK, CLOSE_CODES, STREAM_ERRORS, CloseCode, market_channels
 from exness.web.v1.errors import ERRORS
 from tests.support.app import App, order, running_app
 from tests.support.books import SOL, make_rules
+from tests.web.dev_control import clock, manual_app
 from tests.web.streams import Json, listening
 
 
@@ -61,7 +62,15 @@ async def test_a_whole_conversation_is_as_documented_and_every_documented_frame_
         assert len(names) == 1, (names, frame)
         seen |= {names[0]}
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", frame["at"])
-    assert seen == {row.name for row in FRAMES}
+    assert seen == {row.name for row in FRAMES if row.channel != CLOCK}
+
+
+async def test_the_clock_is_told_as_documented() -> None:
+    async with manual_app() as (app, _feed), listening(app) as client:
+        await client.snapshot("clock")
+        await clock(app, speed="1.5")
+        told = [messages_for(frame) for frame in (client.frames[-1], await client.next("clock"))]
+        assert told == [["clockSnapshot"], ["clockClock"]]
 
 
 async def test_a_candle_that_is_not_there_yet_is_documented_too() -> None:
@@ -93,7 +102,7 @@ def test_the_examples_are_what_a_client_may_say(row: Any) -> None:
 
 
 def test_every_channel_of_the_rules_is_of_exactly_one_documented_kind() -> None:
-    for name in (*market_channels(make_rules()), "prices", "trades", "account", "control"):
+    for name in (*market_channels(make_rules()), "prices", "clock", "trades", "account", "control"):
         assert len([row for row in CHANNELS if re.fullmatch(row.pattern, name)]) == 1, name
 
 

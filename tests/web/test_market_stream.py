@@ -3,6 +3,7 @@
 from exness.core.commands import PriceTick
 from tests.support.app import App, running_app
 from tests.support.books import BTC, ETH, SOL
+from tests.web.dev_control import clock, entry, manual_app, run_script, set_price
 from tests.web.streams import hub_of, listening
 
 
@@ -71,3 +72,44 @@ async def test_a_frame_is_encoded_once_however_many_listen(app: App) -> None:
         for client in (one, other, third):
             assert (await client.next("prices"))["data"]["mark"] == "201.000000"
         assert hub_of(app).frames_made == before + 1
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_clock_is_told_whenever_a_hand_has_moved_it_and_never_by_itself() -> None:
+    async with manual_app() as (app, _feed), listening(app) as client:
+        snapshot = await client.snapshot("clock")
+        told = (await app.get("/dev/clock")).body
+        assert snapshot["data"] == {name: told[name] for name in ("now", "paused", "speed", "scriptLeft")}
+        stepped = await clock(app, step=61)
+        moved = await client.next("clock")
+        assert (moved["type"], moved["at"], moved["data"]["now"]) == ("clock", stepped["now"], stepped["now"])
+        assert moved["seq"] > snapshot["seq"]
+        await clock(app, paused=False, speed="0.25")
+        running = (await client.until(lambda frame: frame["data"].get("paused") is False))["data"]
+        assert (running["speed"], running["scriptLeft"]) == (0.25, 0)
+        await client.pong()
+        before = len(client.told("clock"))
+        await set_price(app, "SOL", "200")
+        await client.pong()
+        assert len(client.told("clock")) == before
+
+
+async def test_the_clock_tells_how_many_scripted_prices_are_to_come_also_as_they_come() -> None:
+    async with manual_app() as (app, _feed), listening(app) as client:
+        await client.snapshot("clock")
+        await run_script(app, entry(1), entry(2), entry(3))
+        assert (await client.next("clock"))["data"]["scriptLeft"] == 3
+        await clock(app, step=2)
+        await client.until(lambda frame: frame["data"].get("scriptLeft") == 1)
+        assert (await app.post("/dev/reset")).status == 200
+        ended = (await client.until(lambda frame: frame["data"].get("scriptLeft") == 0))["data"]
+        assert ended["paused"] is False
+
+
+async def test_where_nobody_holds_the_clock_there_is_no_such_channel(app: App) -> None:
+    async with listening(app) as client:
+        refused = await client.error("subscribe", channels=["prices", "clock"])
+        assert refused["code"] == "invalid_request"
+        assert "'clock'" in refused["message"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from exness.client.answers.dev import Clock
 from exness.client.answers.form import Answer
 from exness.client.answers.market import Kline, Price
 from exness.client.answers.orders import OpenOrder
@@ -123,6 +124,8 @@ DATA: dict[tuple[str, str], Any] = {
     ("prices.", "price"): Price,
     ("candles.", "snapshot"): Kline | None,
     ("candles.", "candle"): Kline,
+    ("clock", "snapshot"): Clock,
+    ("clock", "clock"): Clock,
     ("trades", "snapshot"): list[OpenTrade],
     ("trades", "opened"): TradeCreated,
     ("trades", "closed"): TradeEnded,

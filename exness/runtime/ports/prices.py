@@ -130,6 +130,9 @@ class ManualControl(Protocol):
     Every change is decided when its call returns, which can be before it is durable. They raise Halted.
     """
 
+    watchers: list[Callable[[], None]]
+    """Called when the clock was moved or runs at another rate, and when scripted prices have come or gone."""
+
     def now_us(self) -> int: ...
 
     @property

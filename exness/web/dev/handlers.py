@@ -14,6 +14,7 @@ from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.core.views import AllBooks
+from exness.runtime.clock import shown_speed
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.prices import ManualControl, OutOfTime
 from exness.web.dev.access import let_in
@@ -30,7 +31,6 @@ from exness.web.dev.models import (
     deposit_of,
     parse_price,
     script_of,
-    speed_out,
 )
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE
@@ -47,7 +47,7 @@ from exness.web.v1.signin import new_session, set_session, wants_json
 async def get_clock(request: web.Request) -> web.StreamResponse:
     """GET /dev/clock."""
     control = _control(request)
-    now, speed = iso(control.now_us()), speed_out(control.speed)
+    now, speed = iso(control.now_us()), shown_speed(control.speed)
     return answer(ClockAnswer(True, now, control.paused, speed, control.script_left))
 
 
@@ -65,7 +65,7 @@ async def set_clock(request: web.Request) -> web.StreamResponse:
             success=True,
             now=iso(moved.at),
             paused=control.paused,
-            speed=speed_out(control.speed),
+            speed=shown_speed(control.speed),
             script_left=control.script_left,
             scripted=moved.scripted,
             liquidated=moved.liquidated,

@@ -8,7 +8,6 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from exness.core.instruments import Asset
 from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules
-from exness.runtime.clock import SPEED_UNIT
 from exness.runtime.ports.prices import ScriptedPrice
 from exness.web.http.errors import InvalidRequest
 from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
@@ -220,12 +219,6 @@ def deposit_of(body: bytes) -> tuple[str, int]:
     problems.raise_if_any()
     assert amount is not None
     return email, amount
-
-
-def speed_out(speed: int) -> int | float:
-    """Thousandths as the JSON number it came in as. With three decimals at most, its float prints exactly."""
-    whole, rest = divmod(speed, SPEED_UNIT)
-    return speed / SPEED_UNIT if rest else whole
 
 
 def _entries(raw: Raw, problems: Problems) -> list[ScriptEntry]:

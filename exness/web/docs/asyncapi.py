@@ -15,6 +15,7 @@ from exness.web.docs.openapi import schemas_of
 from exness.web.http.browser_rules import COOKIE
 from exness.web.stream.protocol import (
     ACCOUNT,
+    CLOCK,
     CLOSE_CODES,
     CONTROL,
     ORDERS,
@@ -23,6 +24,7 @@ from exness.web.stream.protocol import (
     TRADES,
     Auth,
     AuthenticatedData,
+    ClockData,
     ErrorData,
     Ping,
     PongData,
@@ -99,6 +101,7 @@ CHANNELS = (
         _MARKET_SEQ,
         f"The newest candle as it grows; intervals {', '.join(Interval)}",
     ),
+    ChannelRow(CLOCK, CLOCK, "dev control and a manual feed", _MARKET_SEQ, "The exchange's time, and who holds it how"),
     ChannelRow(TRADES, TRADES, "session", _JOURNAL_SEQ, "One's own trades: opened, changed, closed"),
     ChannelRow(ORDERS, ORDERS, "session", _JOURNAL_SEQ, "One's own orders that wait, and exits that are orders"),
     ChannelRow(ACCOUNT, ACCOUNT, "session", _JOURNAL_SEQ, "One's own balance"),
@@ -129,6 +132,8 @@ FRAMES = (
     FrameRow("prices.<ASSET>", "price", PriceAnswer, "A new price, or a new state of it"),
     FrameRow("candles.<INTERVAL>.<ASSET>", "snapshot", KlineRow | None, "The newest candle, null when there is none"),
     FrameRow("candles.<INTERVAL>.<ASSET>", "candle", KlineRow, "The newest candle has grown, or begun"),
+    FrameRow(CLOCK, "snapshot", ClockData, "The exchange's time, whether it is paused, and how fast it runs"),
+    FrameRow(CLOCK, "clock", ClockData, "It was moved, paused or runs at another rate, or scripted prices have come"),
     FrameRow(TRADES, "snapshot", list[OpenTradeRow], "Open trades, as `data` of GET /trade/open"),
     FrameRow(TRADES, "opened", OpenedData, "A trade was opened"),
     FrameRow(TRADES, "increased", IncreasedData, "A net position has grown"),

@@ -16,6 +16,7 @@ from exness.access.sessions import Session, Sessions
 from exness.core.instruments import AccountId
 from exness.core.views import BalanceOf, NoSuchAccount
 from exness.runtime.exchange import Exchange
+from exness.runtime.ports.prices import ManualControl
 from exness.runtime.writer import Halted
 from exness.web.http.connection_limits import Places
 from exness.web.http.errors import ApiError
@@ -53,15 +54,17 @@ class Hub(SubscriberPool):
         places: Places | None = None,
         *,
         faults: Faults | None = None,
+        control: ManualControl | None = None,
     ) -> None:
-        """`places` are shared with other streams of the server; `faults`: what goes wrong on request."""
+        """`places` are shared with other streams of the server; `faults`: what goes wrong on request; `control`: who
+        holds the clock, if anybody does."""
         super().__init__(bounds, places or Places(bounds.subscribers), faults=faults)
         self._by_account = Places(bounds.subscribers)
         self._exchange = exchange
         self._sessions = sessions
         self._revocations = revocations
         self.encoder = encoder
-        self.market = MarketStream(exchange, self.encoder)
+        self.market = MarketStream(exchange, self.encoder, control)
         self.accounts = AccountStream(
             exchange, sessions, revocations, self.encoder, bounds.resume_records, self.end_all
         )

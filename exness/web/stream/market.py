@@ -1,4 +1,4 @@
-"""Who listens to prices and candles on /stream, and how a tick reaches all of them.
+"""Who listens to prices, candles and the clock on /stream, and how a tick reaches all of them.
 
 The sequencer tells of every tick, one task makes a frame for each channel with a listener and hands the same bytes to
 all, some subscribers a turn. Ticks that come meanwhile are told by their newest.
@@ -10,16 +10,19 @@ from exness.core.commands import PriceTick
 from exness.core.instruments import Asset
 from exness.core.views import AllPrices, PriceOf
 from exness.runtime.candles import Interval
+from exness.runtime.clock import shown_speed
 from exness.runtime.exchange import Exchange
+from exness.runtime.ports.prices import ManualControl
 from exness.web.stream.encoding import ShownPrice, StreamEncoder
-from exness.web.stream.protocol import PRICES, candles_of, market_channels, prices_of
+from exness.web.stream.protocol import CLOCK, PRICES, ClockData, candles_of, market_channels, prices_of
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Slot, Subscriber
 
 
 class MarketStream:
-    """The channels of prices and candles. Nothing is made for a channel that nobody listens to."""
+    """The channels of prices and candles, and of the clock where `control` holds it. Nothing is made for a channel that
+    nobody listens to."""
 
-    def __init__(self, exchange: Exchange, encoder: StreamEncoder) -> None:
+    def __init__(self, exchange: Exchange, encoder: StreamEncoder, control: ManualControl | None = None) -> None:
         self.seq = 0
         """Grows with every asset that is told of; since the process began, not the journal's."""
         self._exchange = exchange
@@ -34,9 +37,13 @@ class MarketStream:
         self._told: dict[Asset, str] = {}
         """The state in which each price was told last."""
         self._ticked = asyncio.Event()
+        self._control = control
+        self._clock_moved = False
+        if control is not None:
+            control.watchers.append(self._watch_clock)
 
     def is_channel(self, name: str) -> bool:
-        return name in self._channels or name == PRICES
+        return name in self._channels or name == PRICES or (name == CLOCK and self._control is not None)
 
     # --- listening ------------------------------------------------------------------------------------------------
 
@@ -58,6 +65,8 @@ class MarketStream:
         """What a channel shows now."""
         if channel == PRICES:
             return {asset: self._price(asset) for asset in self._rules.instruments}
+        if channel == CLOCK:
+            return self._clock()
         asset, interval = self._channels[channel]
         return self._price(asset) if interval is None else self._candle(asset, interval)
 
@@ -70,7 +79,18 @@ class MarketStream:
         candle = self._exchange.candle(asset, interval)
         return None if candle is None else self._encoder.candle(candle, self._rules.instruments[asset].decimals)
 
+    def _clock(self) -> ClockData:
+        control = self._control
+        assert control is not None, "there is no such channel"
+        now = self._encoder.time(control.now_us())
+        return ClockData(now, control.paused, shown_speed(control.speed), control.script_left)
+
     # --- what moves -----------------------------------------------------------------------------------------------
+
+    def _watch_clock(self) -> None:
+        if CLOCK in self._listeners:
+            self._clock_moved = True
+            self._ticked.set()
 
     def watch(self, tick: PriceTick, at: int) -> None:
         """A tick was checked (a `Sequencer` watcher). A suspect one changes a price's state, and no candle."""
@@ -122,6 +142,11 @@ class MarketStream:
                 if channel in self._listeners:
                     frame = self._encoder.frame(channel, self.seq, at, "candle", self._candle(asset, interval))
                     news[channel] = [((channel, asset), frame)]
+        if self._clock_moved and CLOCK in self._listeners:
+            self.seq += 1
+            frame = self._encoder.frame(CLOCK, self.seq, self._exchange.clock.now_us(), CLOCK, self._clock())
+            news[CLOCK] = [((CLOCK, ""), frame)]
+        self._clock_moved = False
         return news
 
     async def _broadcast(self, channel: str, frames: list[tuple[Slot, bytes]]) -> None:

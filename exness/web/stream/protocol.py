@@ -16,6 +16,8 @@ from exness.core.rules import Rules
 from exness.runtime.candles import Interval
 
 PRICES, CANDLES, TRADES, ORDERS, ACCOUNT = "prices", "candles", "trades", "orders", "account"
+CLOCK = "clock"
+"""The exchange's time, where dev control holds it."""
 CONTROL = "control"
 """The channel of answers to the client's messages."""
 PRIVATE = (TRADES, ORDERS, ACCOUNT)
@@ -129,6 +131,16 @@ decode_message = msgspec.json.Decoder(Message).decode
 
 
 # --- what the server says -----------------------------------------------------------------------------------------
+
+
+class ClockData(msgspec.Struct, frozen=True, rename="camel"):
+    """`now` is the exchange's own time, `speed` a multiple of real time, `scriptLeft` how many scripted prices are to
+    come."""
+
+    now: str
+    paused: bool
+    speed: int | float
+    script_left: int
 
 
 class SubscribedData(msgspec.Struct, frozen=True):

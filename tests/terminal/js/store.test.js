@@ -128,3 +128,17 @@ test("changes of a trade, and waiting orders, are taken in where a server has th
   store.apply(frame("orders", 5, "ended", { orderId: "o" }));
   assert.equal(store.orders.size, 0);
 });
+
+test("the exchange's time is the newest frame's, or goes on from where a hand has put it, as fast as it runs", () => {
+  const store = new Store(CHOICE);
+  const clock = (now, paused, speed) => frame("clock", 1, "clock", { now, paused, speed, scriptLeft: 0 }, now);
+  assert.ok(Number.isNaN(store.timeAt(0)));
+  store.apply(balance(1, "1.000000", 0));
+  assert.equal(store.timeAt(99_999), Date.parse(AT));
+  store.apply(clock("2026-01-31T10:00:00.000000Z", false, 60), 1000);
+  assert.equal(new Date(store.timeAt(3000)).toISOString(), "2026-01-31T10:02:00.000Z");
+  store.apply(clock("2026-01-31T10:05:00.000000Z", true, 60), 4000);
+  assert.equal(new Date(store.timeAt(9000)).toISOString(), "2026-01-31T10:05:00.000Z");
+  store.setClock(null, 0);
+  assert.equal(new Date(store.timeAt(9000)).toISOString(), "2026-01-31T10:05:00.000Z", "the newest frame's again");
+});

@@ -202,3 +202,18 @@ test("channels come and go on the open connection, and after a break all that ar
   page.live();
   assert.deepEqual(page.socket.said[0].channels, ["prices", "candles.5m.SOL"]);
 });
+
+test("channels that a server may not have are asked for by themselves, and their refusal ends nothing", () => {
+  const page = new Page();
+  page.stream.optionalChannels = ["clock"];
+  page.socket.readyState = 1;
+  page.socket.onopen();
+  page.hear({ channel: "control", seq: 0, type: "subscribed", data: { channels: [], resumed: false, id: "all" } });
+  assert.deepEqual(page.socket.said.map(({ id, channels }) => [id, channels]), [["all", ["prices", "trades", "account"]], ["optional", ["clock"]]]);
+  page.store.setClock({ now: "2026-01-31T10:00:00.000000Z", paused: true, speed: 1, scriptLeft: 0 }, 0);
+  page.hear({ channel: "control", seq: 0, type: "error", data: { code: "invalid_request", message: "no", id: "optional" } });
+  assert.equal(page.state, "live");
+  assert.equal(page.store.clock, null);
+  page.pass(10);
+  assert.equal(page.sockets.length, 1);
+});

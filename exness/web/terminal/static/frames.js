@@ -97,7 +97,7 @@
  * @property {any} data
  */
 
-export const CHANNELS = Object.freeze({ prices: "prices", trades: "trades", account: "account", orders: "orders" });
+export const CHANNELS = Object.freeze({ prices: "prices", trades: "trades", account: "account", orders: "orders", clock: "clock" });
 
 /** The channel of a chart's newest candle. @param {string} interval @param {string} asset */
 export function candleChannel(interval, asset) {

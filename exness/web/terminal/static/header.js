@@ -66,14 +66,10 @@ export class Header {
 
   /** @param {Set<string>} keys */
   #clock(keys) {
-    const { clock, newest, choice } = this.store;
-    let now = newest;
-    let sign = "";
-    if (clock) {
-      const since = clock.paused || !clock.receivedAt ? 0 : (performance.now() - clock.receivedAt) * clock.speed;
-      now = new Date(Date.parse(clock.now) + since).toISOString();
-      sign = clock.paused ? "paused " : clock.speed === 1 ? "" : `×${clock.speed} `;
-    }
+    const { clock, newest, choice, connection } = this.store;
+    if (connection.state === "down") return; // it may have stopped, too
+    const now = clock ? new Date(this.store.timeAt(performance.now())).toISOString() : newest;
+    const sign = clock?.paused ? "paused " : clock && clock.speed !== 1 ? `×${clock.speed} ` : "";
     write(this.time, now ? `${sign}${moment(now, choice.zone, true)}${choice.zone === "utc" ? " UTC" : ""}` : "–");
     if (keys.has("tick")) this.time.setAttribute("datetime", now);
   }

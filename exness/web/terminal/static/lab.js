@@ -151,8 +151,7 @@ export class Lab {
   /** @param {{paused?: boolean, step?: number, speed?: string}} order */
   async clock(order) {
     if (this.facts.dev !== "market") return;
-    const answered = await this.#asked(JSON.stringify(order), this.api.post("/dev/clock", order), (body) => `${body.paused ? "paused at" : "running from"} ${body.now.slice(0, 19).replace("T", " ")}${fallen(body)}`);
-    if (answered.ok) this.store.setClock(answered.body, performance.now());
+    await this.#asked(JSON.stringify(order), this.api.post("/dev/clock", order), (body) => `${body.paused ? "paused at" : "running from"} ${body.now.slice(0, 19).replace("T", " ")}${fallen(body)}`);
   }
 
   async #reset() {

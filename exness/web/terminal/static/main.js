@@ -90,6 +90,7 @@ function start() {
     random: Math.random,
   };
   const stream = new Stream(store, address("api/v1/stream", true), outside, channels);
+  if (facts.dev === "market") stream.optionalChannels = [CHANNELS.clock];
   const notices = new Notices(store);
   const signIn = new SignIn(store, api, stream, facts);
   const ticket = new Ticket(store, api, facts);
@@ -115,7 +116,6 @@ function start() {
   for (const event of ["online", "pageshow"]) addEventListener(event, () => stream.check());
   document.addEventListener("visibilitychange", () => void (document.hidden || stream.check()));
   setInterval(() => store.touch("tick"), CLOCK_MS);
-  if (facts.dev === "market") followClock(store, api);
 
   store.touch("session", "choice", "choice.theme", "choice.zone", "connection", "trades", "clock", "lab");
   painter.now();
@@ -133,15 +133,6 @@ async function loadAssets(store, api) {
   for (const asset of answered.body.assets) store.assets.set(asset.symbol, asset);
   if (!store.assets.has(store.choice.asset)) store.choose({ asset: answered.body.assets[0].symbol });
   store.touch("assets", "candles", "choice.asset");
-}
-
-/** The clock, as long as somebody may hold it: once a second, and while somebody is there. @param {Store} store @param {Api} api */
-function followClock(store, api) {
-  setInterval(async () => {
-    if (document.hidden || store.connection.state !== "live") return;
-    const answered = await api.get("/dev/clock", false);
-    if (answered.ok) store.setClock(answered.body, performance.now());
-  }, CLOCK_MS);
 }
 
 start();

@@ -108,8 +108,11 @@ export class Store {
     return seqs.length ? Math.min(...seqs) : null;
   }
 
-  /** @param {import("./frames.js").Frame} frame */
-  apply(frame) {
+  /**
+   * @param {import("./frames.js").Frame} frame
+   * @param {number} [heardAt] milliseconds of the page's own clock
+   */
+  apply(frame, heardAt = 0) {
     if (frame.at > this.newest) {
       this.newest = frame.at;
       this.dirty.add("time");
@@ -117,7 +120,7 @@ export class Store {
     const { channel } = frame;
     if (channel === CHANNELS.prices) this.#applyPrices(frame);
     else if (channel.startsWith("candles.")) this.#applyCandle(frame);
-    else if (channel === "clock") this.setClock(frame.data, 0);
+    else if (channel === CHANNELS.clock) this.setClock(frame.data, heardAt);
     else if (channel in PRIVATE) this.#applyPrivate(frame);
     else if (frame.type === "pong") this.#applyPong(frame);
   }
@@ -219,10 +222,21 @@ export class Store {
     this.touch("candles");
   }
 
-  /** @param {import("./frames.js").Clock} clock @param {number} receivedAt milliseconds of the page's own clock */
+  /** @param {import("./frames.js").Clock | null} clock null: nobody holds it @param {number} receivedAt milliseconds of the page's own clock */
   setClock(clock, receivedAt) {
-    this.clock = { ...clock, receivedAt };
+    this.clock = clock && { ...clock, receivedAt };
     this.touch("clock");
+  }
+
+  /**
+   * The exchange's own time in milliseconds since 1970; NaN while it is not known. A clock that a hand holds is told only when it is
+   * moved, and goes on from there; else it is that of the newest frame.
+   * @param {number} now milliseconds of the page's own clock
+   */
+  timeAt(now) {
+    const { clock } = this;
+    if (!clock) return Date.parse(this.newest);
+    return Date.parse(clock.now) + (clock.paused ? 0 : (now - clock.receivedAt) * clock.speed);
   }
 
   /** @param {Partial<Connection>} changed */

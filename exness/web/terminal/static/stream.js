@@ -10,6 +10,7 @@ const CHECK_MS = 500;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5000;
 const SHOWN_QUIET_MS = 2600;
+const OPTIONAL = "optional";
 
 /**
  * @typedef {object} Outside what a stream needs of its surroundings, so that tests can be them
@@ -33,6 +34,8 @@ export class Stream {
   #openedAt = 0;
   /** @type {() => void} */
   #retry = () => {};
+  /** Those that a server may not have: without them the rest is told all the same. @type {string[]} */
+  optionalChannels = [];
   /** Called when the stream has told all there is. @type {(resumed: boolean) => void} */
   onSynced = () => {};
   /** Called when the session has ended. @type {() => void} */
@@ -136,11 +139,12 @@ export class Stream {
     const { state } = this.#store.connection;
     if (state === "quiet") this.#store.setConnection({ state: "live", since: this.#lastFrameAt });
     if (frame.channel !== "control") {
-      this.#store.apply(frame);
+      this.#store.apply(frame, this.#lastFrameAt);
       return;
     }
     if (frame.type === "pong") this.#store.apply(frame);
     else if (frame.type === "subscribed" && state === "syncing") this.#synced(frame.data.resumed === true);
+    else if (frame.type === "error" && frame.data.id === OPTIONAL) this.#store.setClock(null, 0);
     else if (frame.type === "error" && frame.data.code === "unauthorized") this.#signedOut();
   }
 
@@ -148,6 +152,7 @@ export class Stream {
   #synced(resumed) {
     this.#attempts = 0;
     this.#store.setConnection({ state: "live", since: this.#outside.now(), retryAt: 0 });
+    if (this.optionalChannels.length) this.#say({ op: "subscribe", id: OPTIONAL, channels: this.optionalChannels });
     this.onSynced(resumed);
   }
 

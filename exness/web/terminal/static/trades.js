@@ -116,7 +116,7 @@ export class Trades {
     if (safe && !cells[6].title) cells[6].title = SAFE;
     write(cells[7], safe ? "–" : figures ? `${figures.away} %` : "–");
     write(cells[9], figures ? `${brief(figures.percent)} %` : "–");
-    write(cells[10], lasting((Date.parse(this.store.newest) - Date.parse(row.createdAt)) / 1000));
+    write(cells[10], lasting((this.store.timeAt(performance.now()) - Date.parse(row.createdAt)) / 1000));
     const selected = String(this.store.selected === row.orderId);
     if (line.getAttribute("aria-current") !== selected) line.setAttribute("aria-current", selected);
   }
