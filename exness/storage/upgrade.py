@@ -9,7 +9,7 @@ and compares.
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from exness import __version__
 from exness.process.locks import flush
 from exness.runtime.ports.journal import StorageError
 from exness.storage.auth import AUTH, AUTH_DB
-from exness.storage.database import SNAPSHOTS, DatabaseRefused, Schema, check_ours, explain, migrations
+from exness.storage.database import SNAPSHOTS, DatabaseRefused, check_ours, explain, migrations
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ
@@ -59,7 +59,9 @@ def plan(data_dir: Path) -> Upgrade:
         raise StorageError(f"{data_dir} holds no exchange: nothing to upgrade")
     release, records, steps = "", 0, []
     for name, schema in MIGRATED.items():
-        for connection in _opened(data_dir / name, schema):
+        with _opened(data_dir / name) as connection:
+            if connection is None:
+                continue
             version = check_ours(connection, data_dir / name, schema)
             if name == JOURNAL_DB and version:
                 release, records = _release(connection), connection.execute(LAST_SEQ).fetchone()[0]
@@ -84,7 +86,9 @@ def _migration(path: Path, version: int, newest: int) -> Step:
 
 
 def _of_tables(path: Path, records: int) -> Iterator[Step]:
-    for connection in _opened(path, OLD_MAIN):
+    with _opened(path) as connection:
+        if connection is None:
+            return
         version = check_ours(connection, path, OLD_MAIN)
         if connection.execute(HAS_JOURNAL).fetchone()[0]:
             size = path.stat().st_size
@@ -96,9 +100,11 @@ def _of_tables(path: Path, records: int) -> Iterator[Step]:
         yield Step(path.name, f"its tables are made anew from {records:,} records", records / TABLE_RECORDS_PER_S)
 
 
-def _opened(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
-    """One connection that only reads, or none when there is no file."""
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A connection that only reads; None when there is no file. Raises StorageError for all that SQLite says in it."""
     if not path.exists():
+        yield None
         return
     try:
         with offline_uri(path) as uri, closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
@@ -143,7 +149,9 @@ def keep_copies(data_dir: Path, progress: Progress) -> list[Path]:
     made = []
     for name, schema in MIGRATED.items():
         path = data_dir / name
-        for connection in _opened(path, schema):
+        with _opened(path) as connection:
+            if connection is None:
+                continue
             version = check_ours(connection, path, schema)
             copy = _copy_of(path, version)
             if not 0 < version < len(migrations(schema)) or copy.exists() or path.stat().st_size > LARGEST_COPY:
