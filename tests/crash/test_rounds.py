@@ -12,7 +12,7 @@ ROUNDS = 25
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_whatever_was_acknowledged_survives_kill_9_exactly_once(tmp_path: Path, seed: int) -> None:
     rounds = Rounds(tmp_path / "data", seed)
     await rounds.run(ROUNDS)
