@@ -17,7 +17,15 @@ from exness import __version__
 from exness.process.locks import flush
 from exness.runtime.ports.journal import StorageError
 from exness.storage.auth import AUTH, AUTH_DB
-from exness.storage.database import SNAPSHOTS, DatabaseRefused, check_ours, explain, migrations
+from exness.storage.database import (
+    SNAPSHOTS,
+    DatabaseDamaged,
+    DatabaseRefused,
+    Schema,
+    check_ours,
+    explain,
+    migrations,
+)
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ
@@ -146,19 +154,24 @@ def note_release(journal: sqlite3.Connection, data_dir: Path) -> None:
 def keep_copies(data_dir: Path, progress: Progress) -> list[Path]:
     """Copy each database that a start will change in place, unless it is large or was copied already. For who holds the
     directory. Raises StorageError."""
-    made = []
+    made: list[Path] = []
     for name, schema in MIGRATED.items():
-        path = data_dir / name
-        with _opened(path) as connection:
-            if connection is None:
-                continue
-            version = check_ours(connection, path, schema)
-            copy = _copy_of(path, version)
-            if not 0 < version < len(migrations(schema)) or copy.exists() or path.stat().st_size > LARGEST_COPY:
-                continue
-            _copy(connection, copy, progress)
-            made.append(copy)
+        with suppress(DatabaseDamaged):  # whoever opens it says what is to be done
+            made += _kept(data_dir / name, schema, progress)
     return made
+
+
+def _kept(path: Path, schema: Schema, progress: Progress) -> Iterator[Path]:
+    """The copy of one, if one is made."""
+    with _opened(path) as connection:
+        if connection is None:
+            return
+        version = check_ours(connection, path, schema)
+        copy = _copy_of(path, version)
+        if not 0 < version < len(migrations(schema)) or copy.exists() or path.stat().st_size > LARGEST_COPY:
+            return
+        _copy(connection, copy, progress)
+        yield copy
 
 
 def _copy_of(path: Path, version: int) -> Path:
