@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
+import { Api, Intent, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
+import { hundredthsOf, plain } from "../../../exness/web/terminal/static/form.js";
 import { drawdown } from "../../../exness/web/terminal/static/account.js";
 import { field } from "../../../exness/web/terminal/static/history.js";
 import { PRESETS, presetPoints } from "../../../exness/web/terminal/static/presets.js";
@@ -54,4 +55,21 @@ test("presets end where they say, never fall in time and never touch zero", () =
   assert.equal(presetPoints("pump", 200_000000n, 1000, 10).at(-1).price, 220_000000n);
   assert.equal(presetPoints("wick", 200_000000n, 1000, 10).at(-1).price, 200_000000n);
   assert.ok(presetPoints("crash", 1n, 9999, 10).every(({ price }) => price === 1n));
+});
+
+test("what is asked for keeps its id while nobody knows what came of it, and no longer", () => {
+  const intent = new Intent();
+  const { id } = intent;
+  for (const status of [0, 500, 504]) intent.settle({ ok: false, status, body: {} });
+  assert.equal(intent.id, id);
+  for (const answered of [{ ok: true, status: 200 }, { ok: false, status: 422 }, { ok: false, status: 503 }]) {
+    const before = intent.id;
+    intent.settle({ ...answered, body: {} });
+    assert.notEqual(intent.id, before);
+  }
+});
+
+test("percentages go out in whole hundredths, and what is none is left to the server", () => {
+  assert.deepEqual(["1", "2.5", "0.01", "lots", "1.234", ""].map(hundredthsOf), [100, 250, 1, "lots", "1.234", ""]);
+  assert.deepEqual(["100.000000", "0.500", "100", "10"].map(plain), ["100", "0.5", "100", "10"]);
 });

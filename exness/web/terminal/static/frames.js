@@ -25,8 +25,9 @@
  * @property {{size: string, cost: string, unit: string}} [line]
  * @property {string | null} [takeProfit]
  * @property {string | null} [stopLoss]
- * @property {{level: string | null} | null} [trailingStop]
+ * @property {{distance?: string, percent?: number, activation?: string, level?: string | null} | null} [trailingStop]
  * @property {boolean} [net]
+ * @property {string} [quantity]
  */
 
 /**

@@ -11,9 +11,15 @@ const ASSERTED = {
   "/trade/close": ["closePrice", "pnl", "liquidated"],
   "/order/create": ["status"],
   "/order/cancel": ["status"],
+  "/trade/exits": ["takeProfit", "stopLoss"],
+  "/trade/exit": ["kind"],
+  "/trade/margin": ["margin", "leverage", "liquidationPrice"],
+  "/trade/leverage": ["margin", "leverage", "liquidationPrice"],
+  "/net/order": ["status", "price", "pnl"],
+  "/net/leverage": ["leverage"],
   "/dev/deposit": ["amount"],
 };
-const NUMBERED = ["/trade/create", "/order/create"];
+const NUMBERED = ["/trade/create", "/order/create", "/trade/exit", "/net/order"];
 
 /**
  * @typedef {object} Beginning
