@@ -116,6 +116,8 @@ export class Change {
       ["mark", shown(figures?.mark)],
       ["liquidation", isSafe(row.liquidationPrice) ? SAFE : `${shown(row.liquidationPrice)}${figures?.away ? `, ${brief(figures.away)} % away` : ""}`, true],
       ["PnL", figures ? `${figures.pnl} USDC, ${brief(figures.percent)} %` : "–", true],
+      ...(isSafe(row.commission ?? "0") ? [] : [/** @type {[string, string]} */ (["commission so far", `${row.commission} USDC`])]),
+      ...(isSafe(row.funding ?? "0") ? [] : [/** @type {[string, string]} */ (["funding so far", `${row.funding} USDC`])]),
       ...(row.trailingStop ? [/** @type {[string, string]} */ (["trailing stop", level ? `sells or buys at ${shown(level)}` : level === null ? "waits for its price" : "is set"])] : []),
     ]);
   }

@@ -28,6 +28,8 @@
  * @property {{distance?: string, percent?: number, activation?: string, level?: string | null} | null} [trailingStop]
  * @property {boolean} [net]
  * @property {string} [quantity]
+ * @property {string} [commission]
+ * @property {string} [funding] below 0: received
  */
 
 /**

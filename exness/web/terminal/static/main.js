@@ -15,6 +15,7 @@ import { Net } from "./net.js";
 import { Notices } from "./notices.js";
 import { Orders } from "./orders.js";
 import { Painter } from "./paint.js";
+import { Rates } from "./rates.js";
 import { Requests } from "./requests.js";
 import { Sheet } from "./sheet.js";
 import { SignIn } from "./signin.js";
@@ -112,7 +113,7 @@ function start() {
   const painter = new Painter(store);
   painter.add(
     new Header(store, stream, facts), new Markets(store), signIn, tickets, trades, net, change, new TrailingLevels(store, api), new Orders(store, api, notices), chart, history,
-    new Account(store, api), new Events(store), new Requests(store, api), lab, { paint: (keys) => void (keys.has("choice") && remember(store)) },
+    new Account(store, api), new Events(store), new Requests(store, api), lab, new Rates(store, api, facts), { paint: (keys) => void (keys.has("choice") && remember(store)) },
   );
 
   api.onSignedOut = () => signIn.gone();
