@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,20 @@ async def set_price(page: "Page", mid: str) -> None:
 
 async def mark_of(server: Server) -> str:
     return str((await server.get("/prices/SOL")).body["mark"])
+
+
+async def passes(folder: Path, text: str) -> None:
+    """A test that was recorded passes as it was copied."""
+    (folder / "test_recorded.py").write_text(text)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_recorded.py"),
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, f"{text}\n{output.decode()}"
 
 
 async def test_price_clock_and_money_are_in_the_hand_and_each_says_what_came_of_it(
@@ -177,16 +192,7 @@ async def test_what_was_recorded_is_a_pytest_that_passes_as_copied(browser: "Bro
         text = await page.locator("#recorded").input_value()
     assert text.count("assert ") > 6
     assert 'trade_1["liquidationPrice"] == "193.989060"' in text
-    (tmp_path / "test_recorded.py").write_text(text)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_recorded.py"),
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, f"{text}\n{output.decode()}"
+    await passes(tmp_path, text)
 
 
 async def test_the_page_follows_a_clock_that_somebody_else_sets(browser: "Browser", tmp_path: Path) -> None:
@@ -242,3 +248,81 @@ async def test_a_page_outlives_a_server_that_comes_back_without_a_clock_to_hold(
             await expect(page.get_by_role("status", name="connection")).to_have_text("live")
             await expect(page.locator("#clock")).not_to_contain_text("paused")
             await expect(page.locator("#market-list")).to_contain_text("live")
+
+
+async def test_rates_are_taken_over_or_set_by_hand_and_what_they_cost_is_seen(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await server.post("/dev/clock", body={"paused": True})
+        await in_the_lab(page, server)
+        await set_price(page, "200")
+        said, house = page.locator("#lab-said"), page.get_by_label("accounts of the house")
+        await expect(page.get_by_label("Commission, taker")).to_have_value("0")
+        await page.get_by_label("as charged by").select_option("binance")
+        await page.get_by_role("button", name="take over").click()
+        await expect(said).to_have_text("rates of binance")
+        await expect(page.get_by_label("Commission, taker")).to_have_value("0.05")
+        await expect(page.get_by_label("Maintenance")).to_have_value(re.compile("^[0-9]+ tiers$"))
+        await expect(page.get_by_label("preview")).to_contain_text("0.50 USDC")
+        await page.get_by_label("Commission, taker").fill("0.1")
+        await page.get_by_label("Maintenance").fill("1")
+        await page.get_by_role("textbox", name="Funding %").fill("0.01")
+        await page.get_by_role("textbox", name="every s").fill("60")
+        await page.get_by_role("button", name="set rates of SOL").click()
+        await expect(said).to_contain_text("rates of SOL set")
+        told = (await server.get("/rates")).body["rates"]["SOL"]
+        shown = [told[name]["value"] for name in ("taker", "maker", "fundingRate", "fundingIntervalS")]
+        assert shown == ["0.00100000", "0.00020000", "0.00010000", 60]
+        await expect(page.get_by_label("preview")).to_contain_text("1.00 USDC")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(house).to_contain_text("1.000000")
+        await page.get_by_role("button", name="+1 min").click()
+        await page.get_by_role("button", name="change SOL long 10x").click()
+        await expect(page.locator("#change-figures")).to_contain_text("1.000000 USDC")
+        await expect(page.locator("#change-figures")).to_contain_text("0.100000 USDC")
+        await page.get_by_role("button", name="close this window").click()
+        await expect(house).to_contain_text("0.100000")
+        books = (await server.get("/dev/house")).body
+        for name in ("commission", "funding", "insurance", "shortfall"):
+            await expect(house).to_contain_text(books[name])
+        await page.get_by_label("Commission, taker").fill("lots")
+        await page.get_by_role("button", name="set rates of SOL").click()
+        await expect(page.locator("#rates-error")).not_to_be_empty()
+        assert (await server.get("/rates")).body["rates"]["SOL"] == told
+
+
+async def test_a_recording_that_began_with_rates_passes_as_copied(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        assert (await server.request("PUT", "/dev/profile", body={"profile": "hyperliquid"})).status == 200
+        by_hand = {"taker": "0.001", "maintenance": [{"floor": 0, "rate": "0.01"}, {"floor": 500, "rate": "0.02"}]}
+        assert (await server.request("PUT", "/dev/rates/SOL", body=by_hand)).status == 200
+        await in_the_lab(page, server)
+        await set_price(page, "200")
+        await page.get_by_role("button", name="record", exact=True).click()
+        await expect(page.locator("#lab-said")).to_contain_text("recording")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.get_by_role("button", name="change SOL long 10x").click()
+        await page.get_by_role("button", name="close this part").click()
+        await expect(page.locator("#change-said")).to_contain_text("are left")
+        await page.locator("#exits-stop-loss").fill("190")
+        await page.get_by_role("button", name="save exits").click()
+        await expect(page.locator("#change-said")).to_contain_text("stop loss 190.00")
+        await page.get_by_role("button", name="close this window").click()
+        await page.get_by_role("radio", name="Net position").check()
+        await page.get_by_role("textbox", name="Quantity").fill("0.5")
+        await page.get_by_role("button", name="Buy 0.5 SOL: opens").click()
+        await expect(page.locator("#net-said")).to_contain_text("Filled")
+        await set_price(page, "189")
+        await expect(page.get_by_role("alert")).to_contain_text("Liquidated")
+        await expect(page.locator("#trade-rows tr")).to_have_count(0)
+        await page.get_by_role("button", name="stop", exact=True).click()
+        text = await page.locator("#recorded").input_value()
+    assert '"/dev/profile", {"profile": "hyperliquid"}' in text
+    assert 'trade_2["pnl"] == "0.000000"' in text
+    await passes(tmp_path, text)

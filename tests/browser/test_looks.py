@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
 YOU = "you@example.com"
-TABS = ("Trades", "History", "Account", "Events", "Requests")
+TABS = ("Trades", "Orders", "Net", "History", "Account", "Events", "Requests")
 
 
 async def with_something_to_see(server: Server) -> None:
@@ -94,6 +94,16 @@ async def test_a_reader_finds_nothing_wrong_and_nothing_is_wider_than_the_screen
                 await page.get_by_role("tab", name=tab).click()
                 await asyncio.sleep(0.7)  # rows come by requests, and the page says nothing of when it has asked all
                 await looked_at(tab)
+            await page.get_by_role("tab", name="Trades").click()
+            await page.get_by_role("button", name="change SOL long 10x").click()
+            await looked_at("a trade that is changed")
+            await page.keyboard.press("Escape")
+            await page.evaluate("document.getElementById('book-net').click()")
+            if size is PHONE:
+                await page.locator('#sheet-bar [data-sheet="short"]').click()
+            await looked_at("the ticket of net positions")
+            if size is PHONE:
+                await page.locator("#ticket-hide").click()
             await page.get_by_role("button", name="lab", exact=True).click()
             await looked_at("lab")
             await page.get_by_role("button", name="?", exact=True).click()

@@ -22,9 +22,6 @@ SEEN = """() => ({
   markets: [...document.querySelectorAll('#market-list .small')].map((each) => each.textContent),
 })"""
 
-ROWS = """() => [...document.querySelectorAll('#trade-rows tr')]
-  .map((row) => [row.dataset.order, row.cells[5].textContent, row.cells[8].textContent])"""
-
 
 async def set_price(server: Server, mid: str) -> None:
     assert (await server.request("PUT", "/dev/prices/SOL", body={"mid": mid})).status == 200
@@ -190,35 +187,3 @@ async def test_a_session_that_is_revoked_leaves_nothing_of_the_account_on_the_sc
         await expect(page.locator(".level")).to_have_count(0)
         await is_live(page)
         await expect(page.locator("#market-list")).to_contain_text("200.0000")
-
-
-async def test_every_row_of_two_hundred_shows_what_its_mark_makes_of_it_while_prices_run(
-    browser: "Browser", tmp_path: Path
-) -> None:
-    from playwright.async_api import expect
-
-    from exness.core.instruments import Side
-    from exness.core.line import pnl, trade_line
-    from exness.core.money import format_usdc, parse_scaled
-
-    flags = ("--scenario", "volatile")
-    async with Server(tmp_path / "data", *flags, env={"EXNESS_FEED_TICKS_PER_S": "30"}) as server:
-        token = await server.token(YOU)
-        for number in range(200):
-            side, margin = ("long", "short")[number % 2], f"{1 + number % 9}.000{number:03d}"
-            await trade(server, token, type=side, margin=margin, leverage=1 + number % 3)
-        terms = {row["orderId"]: row for row in (await server.get("/trade/open", token)).body["data"]}
-        async with a_page(browser) as (page, _):
-            await page.goto(link_of(server))
-            await expect(page.locator("#trade-rows tr")).to_have_count(200)
-            marks = set()
-            for _ in range(10):
-                shown = await page.evaluate(ROWS)
-                for order, mark, gained in shown:
-                    row = terms[order]
-                    price, entry = (parse_scaled(text.replace(",", ""), 6) for text in (mark, row["entryPrice"]))
-                    size, leverage = parse_scaled(row["margin"], 6), round(float(row["leverage"]) * 100)
-                    assert gained == format_usdc(pnl(trade_line(Side(row["type"]), size, leverage, entry), price))
-                    marks.add(mark)
-                await asyncio.sleep(0.3)
-            assert len(marks) > 10

@@ -12,6 +12,7 @@ import pytest
 from yarl import URL
 
 from exness.core.instruments import Execution
+from exness.core.profiles import PROFILES
 from exness.web.http.browser_rules import COOKIE
 from exness.web.services import Dev
 from exness.web.terminal import pages
@@ -182,3 +183,8 @@ def test_every_id_is_there_once_and_every_script_finds_those_that_it_asks_for() 
     asked_for = set(re.findall(r'(?:byId|value)\((?:/\*\*.*?\*/ ?\()?"([a-z-]+)"\)', scripts))
     assert len(asked_for) > 60
     assert asked_for <= set(parser.ids)
+
+
+def test_every_profile_can_be_chosen_in_the_lab() -> None:
+    (choices,) = re.findall(r'<select id="profile">(.*?)</select>', files().template)
+    assert set(re.findall(r"<option>([a-z]+)</option>", choices)) == set(PROFILES)

@@ -142,3 +142,24 @@ test("the exchange's time is the newest frame's, or goes on from where a hand ha
   store.setClock(null, 0);
   assert.equal(new Date(store.timeAt(9000)).toISOString(), "2026-01-31T10:05:00.000Z", "the newest frame's again");
 });
+
+test("an exit that is an order is gone with its trade, and other orders stay", () => {
+  const store = new Store(CHOICE);
+  store.apply(opened(1, "a"));
+  for (const [orderId, closes] of [["x", "a"], ["y", "b"], ["z", undefined]]) store.apply(frame("orders", 2, "placed", { orderId, closes, asset: "SOL" }));
+  store.taken();
+  store.apply(ended(3, "a"));
+  assert.deepEqual([...store.orders.keys()], ["y", "z"]);
+  assert.ok(store.taken().has("orders"));
+});
+
+test("the net position of an asset is the trade that says so, and a part that was closed leaves the rest of it", () => {
+  const store = new Store(CHOICE);
+  store.apply(opened(1, "a"));
+  assert.equal(store.netIn("SOL"), null);
+  store.apply(frame("trades", 2, "opened", { orderId: "n", asset: "SOL", net: true, quantity: "2.000" }));
+  store.apply(frame("trades", 3, "reduced", { orderId: "n", asset: "SOL", pnl: "1.000000", trade: { orderId: "n", asset: "SOL", net: true, quantity: "0.500" } }));
+  assert.equal(store.netIn("SOL").quantity, "0.500");
+  assert.equal(store.netIn("BTC"), null);
+  assert.equal(store.trades.size, 2);
+});

@@ -54,3 +54,13 @@ test("orders are levels of their own asset, which amend and cancel", async () =>
   await new Promise((done) => setTimeout(done));
   assert.deepEqual(page.asked, [["/order/amend", { orderId: "o", limitPrice: "181.000000" }], ["/order/cancel", { orderId: "o" }]]);
 });
+
+test("a trailing stop is a level once it stands, which nobody drags", async () => {
+  const page = held();
+  const row = { orderId: "a", type: "long", leverage: 10, trailingStop: { percent: 100, level: "198.000000" } };
+  const [level] = exitLevels(page, [row], 6);
+  assert.deepEqual([level.key, level.price, level.text, level.slider], ["trailing.a", 198_000_000n, "trailing stop 198.00", undefined]);
+  level.action.run();
+  assert.deepEqual(page.asked, [["/trade/exits", { orderId: "a", trailingStop: null }]]);
+  assert.deepEqual(exitLevels(page, [{ ...row, trailingStop: { percent: 100, level: null } }], 6), []);
+});

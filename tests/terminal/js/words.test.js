@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Api, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
+import { Api, Intent, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
+import { hundredthsOf, plain } from "../../../exness/web/terminal/static/form.js";
 import { drawdown } from "../../../exness/web/terminal/static/account.js";
 import { field } from "../../../exness/web/terminal/static/history.js";
+import { asFraction, asPercent } from "../../../exness/web/terminal/static/rates.js";
+import { ratesCalls } from "../../../exness/web/terminal/static/recorder.js";
 import { PRESETS, presetPoints } from "../../../exness/web/terminal/static/presets.js";
 
 const api = new Api({ email: "ann@example.com" }, "http://localhost:8002/api/v1", "POST:/trade/create GET:/prices");
@@ -54,4 +57,35 @@ test("presets end where they say, never fall in time and never touch zero", () =
   assert.equal(presetPoints("pump", 200_000000n, 1000, 10).at(-1).price, 220_000000n);
   assert.equal(presetPoints("wick", 200_000000n, 1000, 10).at(-1).price, 200_000000n);
   assert.ok(presetPoints("crash", 1n, 9999, 10).every(({ price }) => price === 1n));
+});
+
+test("what is asked for keeps its id while nobody knows what came of it, and no longer", () => {
+  const intent = new Intent();
+  const { id } = intent;
+  for (const status of [0, 500, 504]) intent.settle({ ok: false, status, body: {} });
+  assert.equal(intent.id, id);
+  for (const answered of [{ ok: true, status: 200 }, { ok: false, status: 422 }, { ok: false, status: 503 }]) {
+    const before = intent.id;
+    intent.settle({ ...answered, body: {} });
+    assert.notEqual(intent.id, before);
+  }
+});
+
+test("percentages go out in whole hundredths, and what is none is left to the server", () => {
+  assert.deepEqual(["1", "2.5", "0.01", "lots", "1.234", ""].map(hundredthsOf), [100, 250, 1, "lots", "1.234", ""]);
+  assert.deepEqual(["100.000000", "0.500", "100", "10"].map(plain), ["100", "0.5", "100", "10"]);
+});
+
+test("rates are shown in percent and go out as the fractions they are, to the digit", () => {
+  assert.deepEqual(["0.00050000", "0.00000001", "0.00000000", "-0.00012500", "feed"].map(asPercent), ["0.05", "0.000001", "0", "-0.0125", "feed"]);
+  assert.deepEqual([[{ floor: "0.000000", rate: "0.01000000" }], [{}, {}]].map(asPercent), ["1", "2 tiers"]);
+  assert.deepEqual(["0.05", "0.000001", "-0.0125", "lots", "0.0000001"].map(asFraction), ["0.00050000", "0.00000001", "-0.00012500", "lots", "0.0000001"]);
+});
+
+test("a recording begins with the rates there were: the profile, and what was given over it", () => {
+  const told = (source, value) => ({ source, value });
+  const rates = { SOL: { taker: told("dev", "0.001"), fundingRateShort: told("dev", null), maker: told("default", "0") }, BTC: { taker: told("a page", "0.0005") } };
+  assert.deepEqual(ratesCalls({ profile: "binance", rates }), [["/dev/profile", { profile: "binance" }], ["/dev/rates/SOL", { taker: "0.001" }]]);
+  assert.deepEqual(ratesCalls({ profile: "", rates: { BTC: rates.BTC } }), []);
+  assert.deepEqual(ratesCalls(null), []);
 });

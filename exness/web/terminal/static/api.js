@@ -144,6 +144,21 @@ export function pythonOf(value) {
   return JSON.stringify(value);
 }
 
+/** The id of something that is asked for: kept until it is known what came of it, so that asking again does it once. */
+export class Intent {
+  id = newId();
+
+  /** Something else is meant from now on. */
+  renew() {
+    this.id = newId();
+  }
+
+  /** @param {Answered} answered after 408, 5xx but 503 and no answer at all nobody knows what was done */
+  settle({ ok, status }) {
+    if (ok || (status >= 400 && status < 500) || status === 503) this.renew();
+  }
+}
+
 /** An id nobody else has, also where the page comes by plain HTTP. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

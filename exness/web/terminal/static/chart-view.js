@@ -68,7 +68,7 @@ export class ChartView {
       if (candle) this.#hover(null);
     }
     if (keys.has("trades") || keys.has("ended") || keys.has("choice.asset") || chosen) this.#markers();
-    if (["trades", "orders", `market.${asset}`, "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
+    if (["trades", "trailing", "orders", `market.${asset}`, "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
     this.#sentence();
   }
 
@@ -152,7 +152,7 @@ export class ChartView {
   /** What the ticket would open, while nothing is held there: with trades on the chart it would hide them. @returns {import("./levels.js").Level[]} */
   #ofTicket() {
     const { asset } = this.store.choice;
-    const terms = this.store.email && this.ticket.touched ? this.ticket.terms() : null;
+    const terms = !this.ticket.form.hidden && this.ticket.touched ? this.ticket.terms() : null;
     if (!terms || terms.asset !== asset) return [];
     const { entry, liquidation, decimals } = terms;
     const side = terms.long ? "long" : "short";

@@ -60,6 +60,12 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** What a template holds, anew, in place of all that stands in a box. @param {HTMLElement} box @param {string} id of the template */
+export function mount(box, id) {
+  const template = /** @type {HTMLTemplateElement} */ (document.getElementById(id));
+  box.replaceChildren(template.content.cloneNode(true));
+}
+
 /** The sign of decimal text, for colours: "up", "down" or "". @param {string | null | undefined} text */
 export function tone(text) {
   if (!text || /^-?[0.]*$/.test(text)) return "";

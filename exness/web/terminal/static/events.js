@@ -53,6 +53,6 @@ export class Events {
 
 /** The figures of a frame in a line. @param {Record<string, unknown>} data */
 function figures(data) {
-  const names = ["asset", "type", "margin", "leverage", "entryPrice", "liquidationPrice", "closePrice", "pnl", "returned", "balance", "lockedMargin"];
+  const names = ["asset", "type", "margin", "leverage", "entryPrice", "liquidationPrice", "closePrice", "pnl", "returned", "why", "amount", "commission", "funding", "balance", "lockedMargin"];
   return names.filter((name) => data[name] !== undefined).map((name) => `${name} ${data[name]}`).join(" · ");
 }

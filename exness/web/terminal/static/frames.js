@@ -25,8 +25,11 @@
  * @property {{size: string, cost: string, unit: string}} [line]
  * @property {string | null} [takeProfit]
  * @property {string | null} [stopLoss]
- * @property {{level: string | null} | null} [trailingStop]
+ * @property {{distance?: string, percent?: number, activation?: string, level?: string | null} | null} [trailingStop]
  * @property {boolean} [net]
+ * @property {string} [quantity]
+ * @property {string} [commission]
+ * @property {string} [funding] below 0: received
  */
 
 /**

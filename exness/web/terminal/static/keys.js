@@ -5,14 +5,14 @@ import { byId, make } from "./dom.js";
 
 /** @type {[string, string][]} */
 const HELP = [
-  ["1 … 9", "asset"], ["L, S", "long, short"], ["M", "margin"], ["Enter", "open the trade"], ["X", "close the selected trade, or the newest"],
+  ["1 … 9", "asset"], ["L, S", "long, short; buy, sell"], ["M", "how much"], ["Enter", "send what the ticket says"], ["X", "close the selected trade, or the newest"], ["E", "change it: a part, margin, exits"],
   ["[ ]", "interval"], ["Space", "pause or resume the clock (lab)"], [".", "one second ahead (lab)"], ["B", "the lab"], ["?", "this list"],
 ];
 
 export class Keys {
   /**
    * @param {import("./store.js").Store} store
-   * @param {import("./ticket.js").Ticket} ticket
+   * @param {import("./tickets.js").Tickets} ticket
    * @param {import("./trades.js").Trades} trades
    * @param {import("./lab.js").Lab} lab
    */
@@ -51,9 +51,10 @@ export class Keys {
     const actions = {
       l: () => (ticket.side = "long"),
       s: () => (ticket.side = "short"),
-      m: () => /** @type {HTMLInputElement} */ (byId("margin")).select(),
+      m: () => ticket.select(),
       enter: () => void ticket.open(),
-      x: () => this.#close(),
+      x: () => this.#chosen((orderId) => void this.trades.close(orderId)),
+      e: () => this.#chosen((orderId) => this.trades.onChange(orderId)),
       "[": () => this.#interval(-1),
       "]": () => this.#interval(1),
       " ": () => void lab.clock({ paused: !store.clock?.paused }),
@@ -64,10 +65,11 @@ export class Keys {
     return actions[key.toLowerCase()];
   }
 
-  #close() {
+  /** What keys are about: the selected trade, or the newest. @param {(orderId: string) => void} run */
+  #chosen(run) {
     const newest = [...this.store.trades.keys()].pop();
     const orderId = this.store.trades.has(this.store.selected) ? this.store.selected : newest;
-    if (orderId) void this.trades.close(orderId);
+    if (orderId) run(orderId);
   }
 
   /** @param {number} by */

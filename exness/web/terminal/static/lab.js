@@ -3,6 +3,7 @@
 
 import { moved, parse, price as shown, show } from "./money.js";
 import { byId, copy, make, mark, reveal, write } from "./dom.js";
+import { value } from "./form.js";
 import { PRESETS, presetPoints } from "./presets.js";
 import { Recorder } from "./recorder.js";
 import { markOf } from "./figures.js";
@@ -71,7 +72,7 @@ export class Lab {
       event.preventDefault();
       void this.signInAs(value("switch-email"));
     });
-    byId("record").addEventListener("click", () => this.#record());
+    byId("record").addEventListener("click", () => void this.#record());
     byId("record-copy").addEventListener("click", () => void copy(/** @type {HTMLTextAreaElement} */ (byId("recorded")).value));
   }
 
@@ -164,7 +165,7 @@ export class Lab {
     await this.#asked("reset", this.api.post("/dev/reset"), () => "everything is forgotten");
   }
 
-  #record() {
+  async #record() {
     const button = byId("record");
     const text = /** @type {HTMLTextAreaElement} */ (byId("recorded"));
     if (this.recorder.isOn) text.value = this.recorder.stop();
@@ -172,8 +173,10 @@ export class Lab {
       this.#say("recording begins with no trade open: close them, or reset");
       return;
     } else {
+      const told = await this.api.get("/rates", false);
       const prices = [...this.store.market.values()];
-      this.recorder.start({ email: this.store.email, balance: this.store.account?.balance ?? "", execution: this.facts.execution, prices });
+      const { email, account } = this.store;
+      this.recorder.start({ email, balance: account?.balance ?? "", execution: this.facts.execution, prices, rates: told.ok ? told.body : null });
       this.#say("recording: what you do now becomes a pytest");
     }
     const on = this.recorder.isOn;
@@ -257,9 +260,4 @@ export class Lab {
 /** @param {any} body */
 function fallen(body) {
   return body.liquidated ? `, liquidated ${body.liquidated}` : "";
-}
-
-/** @param {string} id */
-function value(id) {
-  return /** @type {HTMLInputElement} */ (byId(id)).value.trim();
 }

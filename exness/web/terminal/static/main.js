@@ -2,6 +2,7 @@
 
 import { Account } from "./account.js";
 import { Api } from "./api.js";
+import { Change } from "./change.js";
 import { CHANNELS, INTERVALS } from "./frames.js";
 import { ChartView } from "./chart-view.js";
 import { Events } from "./events.js";
@@ -10,9 +11,11 @@ import { History } from "./history.js";
 import { Keys } from "./keys.js";
 import { Lab } from "./lab.js";
 import { Markets } from "./markets.js";
+import { Net } from "./net.js";
 import { Notices } from "./notices.js";
 import { Orders } from "./orders.js";
 import { Painter } from "./paint.js";
+import { Rates } from "./rates.js";
 import { Requests } from "./requests.js";
 import { Sheet } from "./sheet.js";
 import { SignIn } from "./signin.js";
@@ -20,7 +23,9 @@ import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { Tabs } from "./tabs.js";
 import { Ticket } from "./ticket.js";
+import { Tickets } from "./tickets.js";
 import { Trades } from "./trades.js";
+import { TrailingLevels } from "./trailing.js";
 
 const CHOICE = "exness.choice";
 const CLOCK_MS = 1000;
@@ -94,17 +99,21 @@ function start() {
   const notices = new Notices(store);
   const signIn = new SignIn(store, api, stream, facts);
   const ticket = new Ticket(store, api, facts);
+  const tickets = new Tickets(store, api, ticket);
   const trades = new Trades(store, api, notices);
+  const net = new Net(store, api, notices);
+  const change = new Change(store, api);
+  net.onChange = trades.onChange = (orderId) => change.open(orderId);
   const chart = new ChartView(store, api, stream, ticket, trades, notices);
   const history = new History(store, api, notices);
   const lab = new Lab(store, api, chart, facts, (email) => signIn.as(email));
   new Tabs(store);
-  new Sheet(ticket);
-  new Keys(store, ticket, trades, lab);
+  new Sheet(tickets);
+  new Keys(store, tickets, trades, lab);
   const painter = new Painter(store);
   painter.add(
-    new Header(store, stream, facts), new Markets(store), signIn, ticket, trades, new Orders(store, api, notices), chart, history,
-    new Account(store, api), new Events(store), new Requests(store, api), lab, { paint: (keys) => void (keys.has("choice") && remember(store)) },
+    new Header(store, stream, facts), new Markets(store), signIn, tickets, trades, net, change, new TrailingLevels(store, api), new Orders(store, api, notices), chart, history,
+    new Account(store, api), new Events(store), new Requests(store, api), lab, new Rates(store, api, facts), { paint: (keys) => void (keys.has("choice") && remember(store)) },
   );
 
   api.onSignedOut = () => signIn.gone();

@@ -11,9 +11,15 @@ const ASSERTED = {
   "/trade/close": ["closePrice", "pnl", "liquidated"],
   "/order/create": ["status"],
   "/order/cancel": ["status"],
+  "/trade/exits": ["takeProfit", "stopLoss"],
+  "/trade/exit": ["kind"],
+  "/trade/margin": ["margin", "leverage", "liquidationPrice"],
+  "/trade/leverage": ["margin", "leverage", "liquidationPrice"],
+  "/net/order": ["status", "price", "pnl"],
+  "/net/leverage": ["leverage"],
   "/dev/deposit": ["amount"],
 };
-const NUMBERED = ["/trade/create", "/order/create"];
+const NUMBERED = ["/trade/create", "/order/create", "/trade/exit", "/net/order"];
 
 /**
  * @typedef {object} Beginning
@@ -21,6 +27,7 @@ const NUMBERED = ["/trade/create", "/order/create"];
  * @property {string} balance free, decimal text
  * @property {string} execution
  * @property {import("./frames.js").Price[]} prices
+ * @property {any} [rates] as GET /rates answers
  */
 
 export class Recorder {
@@ -52,7 +59,7 @@ export class Recorder {
   note(request, balance) {
     if (!this.#beginning || request.status <= 0 || SKIPPED.some((path) => request.path.startsWith(path))) return;
     if (request.path === "/dev/reset" && request.status === 200) {
-      this.start({ ...this.#beginning, prices: [], balance: "" }); // what was before is forgotten there, too
+      this.start({ ...this.#beginning, prices: [], balance: "", rates: null }); // what was before is forgotten there, too
       return;
     }
     if (!this.#beginning.balance) this.#beginning.balance = before(request, balance);
@@ -72,6 +79,7 @@ export class Recorder {
     for (const { asset, bid, ask } of beginning.prices) {
       if (bid && ask) lines.push(`        await you.call("PUT", "/dev/prices/${asset}", ${pythonOf(bid === ask ? { mid: bid } : { bid, ask })})`);
     }
+    for (const [path, body] of ratesCalls(beginning.rates)) lines.push(`        await you.call("PUT", "${path}", ${pythonOf(body)})`);
     lines.push(...this.#steps());
     return [...head(beginning), ...lines, ""].join("\n");
   }
@@ -123,6 +131,18 @@ export class Recorder {
     if (!lines.length) return [];
     return ["", "        history = await you.call(\"GET\", \"/trade/history?status=closed&limit=500\")", "        closed = {row[\"orderId\"]: row for row in history[\"data\"]}", ...lines];
   }
+}
+
+/** What sets an exchange's rates as they were: a profile, and what was given over it. @param {any} told as GET /rates @returns {[string, object][]} */
+export function ratesCalls(told) {
+  if (!told) return [];
+  /** @type {[string, object][]} */
+  const calls = told.profile ? [["/dev/profile", { profile: told.profile }]] : [];
+  for (const [asset, rates] of Object.entries(told.rates)) {
+    const given = Object.entries(rates).filter(([, { value, source }]) => value !== null && ["dev", "configuration"].includes(source));
+    if (given.length) calls.push([`/dev/rates/${asset}`, Object.fromEntries(given.map(([name, { value }]) => [name, value]))]);
+  }
+  return calls;
 }
 
 /** @param {import("./store.js").LoggedRequest} request @param {string} balance after it */

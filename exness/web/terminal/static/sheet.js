@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 
 export class Sheet {
-  /** @param {import("./ticket.js").Ticket} ticket */
+  /** @param {import("./tickets.js").Tickets} ticket */
   constructor(ticket) {
     for (const button of byId("sheet-bar").querySelectorAll("[data-sheet]")) {
       button.addEventListener("click", () => {

@@ -60,6 +60,8 @@ export class Store {
     this.ended = new Map();
     /** @type {Map<string, import("./frames.js").OrderRow>} */
     this.orders = new Map();
+    /** The leverage of net positions, by asset. @type {Map<string, number>} */
+    this.netLeverages = new Map();
     /** @type {import("./frames.js").Balance | null} */
     this.account = null;
     /** @type {LoggedEvent[]} newest last */
@@ -175,10 +177,21 @@ export class Store {
     this.dirty.add("events");
   }
 
+  /** The net position in an asset. @param {string} asset */
+  netIn(asset) {
+    for (const row of this.trades.values()) if (row.net && row.asset === asset) return row;
+    return null;
+  }
+
   /** @param {import("./frames.js").Frame} frame how a trade ended */
   end(frame) {
     const row = this.trades.get(frame.data.orderId);
     this.trades.delete(frame.data.orderId);
+    for (const order of this.orders.values()) {
+      if (order.closes !== frame.data.orderId) continue;
+      this.orders.delete(order.orderId); // an exit that is gone with its trade is told of no more
+      this.touch("orders");
+    }
     const { orderId, asset, closePrice, pnl, liquidated, closedAt, reason } = frame.data;
     const known = this.ended.has(orderId);
     const ended = {
@@ -209,6 +222,7 @@ export class Store {
     this.email = email;
     this.trades.clear();
     this.orders.clear();
+    this.netLeverages.clear();
     this.ended.clear();
     this.account = null;
     this.events = [];

@@ -1,9 +1,10 @@
 // The order ticket: ready at first sight, says before the click what will be, and in the server's words why not.
 
 import { USDC_DECIMALS, brief, distance, liquidationPrice, middle, parse, price as shown, show } from "./money.js";
+import { Figures, clearErrors, hundredthsOf, plain, refuse, trailingOf, value } from "./form.js";
 import { byId, copy, make, mark, reveal, write } from "./dom.js";
 import { SAFE, isSafe } from "./figures.js";
-import { newId } from "./api.js";
+import { Intent } from "./api.js";
 
 const QUOTE_MS = 250;
 const SHARES = [10, 25, 50, 100];
@@ -31,19 +32,18 @@ export class Ticket {
     this.slider = /** @type {HTMLInputElement} */ (byId("leverage-slider"));
     this.kind = /** @type {HTMLSelectElement} */ (byId("kind"));
     reveal(byId("kind-field"), api.has("POST:/order/create"));
-    reveal(byId("exit-fields"), api.has("POST:/trade/exits"));
+    for (const id of ["exit-fields", "trailing-fields"]) reveal(byId(id), api.has("POST:/trade/exits"));
     this.submit = /** @type {HTMLButtonElement} */ (byId("submit"));
     this.busy = false;
     this.touched = false;
-    this.intent = newId();
+    this.intent = new Intent();
     /** What the server says of this order, where it has quotes. @type {any} */
     this.quote = null;
     this.quoteTimer = 0;
     this.quotedAt = 0;
     /** How far the price went within the last hour, scaled, by asset. @type {Map<string, {range: bigint, at: number}>} */
     this.hours = new Map();
-    /** @type {Map<string, HTMLElement>} */
-    this.lines = new Map();
+    this.lines = new Figures(byId("preview"));
     /** Called when what the ticket would open has changed. @type {() => void} */
     this.onChanged = () => {};
     this.form.addEventListener("input", (event) => this.#changed(event));
@@ -67,15 +67,19 @@ export class Ticket {
     this.#changed();
   }
 
+  /** Put the cursor where it is said how much. */
+  select() {
+    this.margin.select();
+  }
+
   /** @param {Set<string>} keys */
   paint(keys) {
-    if (keys.has("session")) reveal(this.form, this.store.email !== "");
     if (keys.has("account") && !this.touched) this.#fit();
     if (keys.has("choice.asset") || keys.has("assets")) {
       const most = this.store.assets.get(this.store.choice.asset)?.maxLeverage ?? 100;
       this.slider.max = String(Math.floor(most));
       this.quote = null;
-      this.#clearErrors();
+      clearErrors(this.form);
       void this.#lookBack();
     }
     if (this.form.hidden) return;
@@ -100,9 +104,9 @@ export class Ticket {
     if (event?.target === this.leverage) this.slider.value = this.leverage.value;
     if (event?.target === this.kind) this.#priceField();
     if (event) this.touched = true;
-    this.intent = newId();
+    this.intent.renew();
     this.quote = null;
-    this.#clearErrors();
+    clearErrors(this.form);
     this.store.touch("ticket");
   }
 
@@ -130,9 +134,8 @@ export class Ticket {
   /** The body of the request; what is not a number is sent as it is, for the server to refuse. */
   body() {
     const { asset } = this.store.choice;
-    const value = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(id)).value.trim();
     const slippage = this.kind.value === "market" ? value("slippage") : "";
-    const [takeProfit, stopLoss] = [value("take-profit"), value("stop-loss")];
+    const [takeProfit, stopLoss, trailingStop] = [value("take-profit"), value("stop-loss"), trailingOf("ticket")];
     const expected = value("expected") || (this.store.market.get(asset)?.mark ?? "");
     return {
       asset,
@@ -142,7 +145,8 @@ export class Ticket {
       ...(this.kind.value === "market" ? {} : { [`${this.kind.value}Price`]: value("at") }),
       ...(takeProfit ? { takeProfit } : {}),
       ...(stopLoss ? { stopLoss } : {}),
-      ...(slippage ? { slippage: Number(parse(slippage, 2) ?? -1n), ...(expected ? { expectedPrice: expected } : {}) } : {}),
+      ...(trailingStop ? { trailingStop } : {}),
+      ...(slippage ? { slippage: hundredthsOf(slippage), ...(expected ? { expectedPrice: expected } : {}) } : {}),
     };
   }
 
@@ -193,22 +197,8 @@ export class Ticket {
         lines.push(["free", `${brief(show(free, USDC_DECIMALS))} → ${after < 0n ? "not enough" : brief(show(after, USDC_DECIMALS))}`]);
       }
     } else lines.push(["preview", price?.mark ? "enter margin and leverage" : "no price yet"]);
-    this.#lines(lines);
+    this.lines.show(lines);
     this.onChanged();
-  }
-
-  /** @param {[string, string, boolean?][]} lines */
-  #lines(lines) {
-    const names = lines.map(([name]) => name);
-    if (names.join() !== [...this.lines.keys()].join()) {
-      this.lines = new Map(names.map((name) => [name, make("dd", {})]));
-      byId("preview").replaceChildren(...names.flatMap((name) => [make("dt", {}, name), /** @type {HTMLElement} */ (this.lines.get(name))]));
-    }
-    for (const [name, text, strong] of lines) {
-      const line = /** @type {HTMLElement} */ (this.lines.get(name));
-      write(line, text);
-      line.classList.toggle("strong", strong === true);
-    }
   }
 
   /** In ranges of the last hour. @param {string} asset @param {bigint} from @param {bigint} to */
@@ -255,17 +245,17 @@ export class Ticket {
 
   async #ask() {
     this.quotedAt = performance.now();
-    const intent = this.intent;
+    const { id } = this.intent;
     const answered = await this.api.call("POST", "/trade/quote", this.body(), false);
     this.quoteTimer = 0;
-    if (intent !== this.intent) {
+    if (id !== this.intent.id) {
       this.#quoteSoon(QUOTE_MS);
       return;
     }
-    this.#clearErrors();
+    clearErrors(this.form);
     this.quote = answered.ok ? answered.body : null;
-    if (answered.ok && answered.body.refusal) this.#refused(answered.body.refusal);
-    else if (answered.status === 400) this.#refused(answered.body);
+    if (answered.ok && answered.body.refusal) refuse(this.form, answered.body.refusal, FIELD_OF);
+    else if (answered.status === 400) refuse(this.form, answered.body, FIELD_OF);
     this.#preview();
     this.#button();
   }
@@ -274,38 +264,20 @@ export class Ticket {
     if (this.busy || this.submit.disabled) return;
     this.busy = true;
     this.#button();
-    this.#clearErrors();
+    clearErrors(this.form);
     write(byId("ticket-said"), "sent");
-    const answered = await this.api.post(this.path, { ...this.body(), clientOrderId: this.intent });
+    const answered = await this.api.post(this.path, { ...this.body(), clientOrderId: this.intent.id });
     this.busy = false;
-    const known = answered.ok || (answered.status >= 400 && answered.status < 500) || answered.status === 503;
-    if (known) this.intent = newId(); // else the same order is asked for again, and done once
+    this.intent.settle(answered);
     if (answered.ok) {
       const { type, asset, entryPrice } = answered.body;
       write(byId("ticket-said"), entryPrice ? `Opened ${type} ${asset} at ${shown(entryPrice)}.` : `Placed ${type} ${asset}: it waits.`);
       document.body.removeAttribute("data-sheet");
     } else {
       write(byId("ticket-said"), "");
-      this.#refused(answered.body);
+      refuse(this.form, answered.body, FIELD_OF);
     }
     this.store.touch("ticket");
-  }
-
-  /** The server's sentence, at the field that it is about. @param {{code: string, message: string, details?: any}} refusal */
-  #refused({ code, message, details }) {
-    const told = Array.isArray(details) && details.length ? details : [{ field: FIELD_OF[code] ?? details?.figure ?? "", message }];
-    for (const { field, message: why } of told) {
-      const places = [...this.form.querySelectorAll(".error")];
-      const place = /** @type {HTMLElement} */ (places.find((each) => /** @type {HTMLElement} */ (each).dataset.field?.split(" ").includes(field)) ?? byId("ticket-error"));
-      write(place, place.textContent ? `${place.textContent} ${why}` : why);
-      if (place.closest("details")) /** @type {HTMLDetailsElement} */ (byId("more")).open = true;
-      this.form.querySelector(`[aria-describedby="${place.id}"]`)?.setAttribute("aria-invalid", "true");
-    }
-  }
-
-  #clearErrors() {
-    for (const place of this.form.querySelectorAll(".error")) write(place, "");
-    for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   }
 
   /** @param {"curl" | "Python"} form */
@@ -314,9 +286,4 @@ export class Ticket {
     await copy(form === "curl" ? this.api.asCurl(request) : this.api.asPython(request));
     write(byId("ticket-said"), `Copied as ${form}.`);
   }
-}
-
-/** Without zeros that say nothing: for fields. @param {string} text */
-function plain(text) {
-  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }

@@ -9,6 +9,7 @@ const ROW_PX = 26;
 const BEYOND = 4;
 const SLICES = 10;
 const MAX_ROWS = 1000;
+const SURE_MS = 4000;
 
 export class Trades {
   /**
@@ -22,9 +23,14 @@ export class Trades {
     this.notices = notices;
     this.body = byId("trade-rows");
     this.panel = byId("panel-trades");
-    /** @type {Map<string, {line: HTMLElement, cells: HTMLElement[], button: HTMLButtonElement}>} */
+    /** @type {Map<string, {line: HTMLElement, cells: HTMLElement[], button: HTMLButtonElement, change: HTMLButtonElement}>} */
     this.rows = new Map();
     this.slice = 0;
+    this.closeAll = /** @type {HTMLButtonElement} */ (byId("close-all"));
+    this.sure = 0;
+    this.closeAll.addEventListener("click", () => void this.#closeAll());
+    /** Called to change a trade. @type {(orderId: string) => void} */
+    this.onChange = () => {};
     // Kept, not asked for at each paint: that would have the browser lay out the page in the middle of it.
     this.top = 0;
     this.height = 0;
@@ -51,15 +57,14 @@ export class Trades {
       line.remove();
       this.rows.delete(orderId);
     }
-    let added = 0;
     for (const [orderId, row] of trades) {
       if (this.rows.has(orderId) || this.rows.size >= MAX_ROWS) continue;
       const made = this.#made(row);
       this.rows.set(orderId, made);
       this.body.prepend(made.line);
-      added += 1;
     }
-    if (added) this.#allow();
+    this.#sureNot();
+    this.#allow();
     write(byId("tab-trades"), trades.size ? `Trades ${trades.size}` : "Trades");
     reveal(byId("trades-empty"), trades.size === 0);
   }
@@ -70,13 +75,20 @@ export class Trades {
     const button = /** @type {HTMLButtonElement} */ (
       make("button", { type: "button", "aria-label": `close ${row.asset} ${row.type} ${row.leverage}x`, click: () => this.close(row.orderId) }, "Close")
     );
-    const line = make("tr", { "data-order": row.orderId, click: () => this.select(row.orderId) }, ...cells, make("td", {}, button));
-    return { line, cells, button };
+    const change = /** @type {HTMLButtonElement} */ (
+      make("button", { type: "button", "aria-label": `change ${row.asset} ${row.type} ${row.leverage}x`, click: (/** @type {Event} */ event) => this.#change(event, row.orderId) }, "Change")
+    );
+    const line = make("tr", { "data-order": row.orderId, click: () => this.select(row.orderId) }, ...cells, make("td", {}, change, " ", button));
+    return { line, cells, button, change };
   }
 
   #allow() {
     const down = !["live", "quiet"].includes(this.store.connection.state);
-    for (const { button } of this.rows.values()) button.disabled = down || button.dataset.busy === "true";
+    for (const { button, change } of this.rows.values()) {
+      button.disabled = down || button.dataset.busy === "true";
+      change.disabled = down;
+    }
+    this.closeAll.disabled = down || this.store.trades.size === 0 || this.closeAll.dataset.busy === "true";
   }
 
   /** @param {boolean} all rows, also those out of view @param {boolean} whole all cells, not only mark and PnL */
@@ -127,6 +139,36 @@ export class Trades {
     this.store.selected = this.store.selected === orderId ? "" : orderId;
     if (row && row.asset !== this.store.choice.asset) this.store.choose({ asset: row.asset });
     this.store.touch("selected");
+  }
+
+  /** @param {Event} event @param {string} orderId */
+  #change(event, orderId) {
+    event.stopPropagation(); // it selects nothing
+    this.onChange(orderId);
+  }
+
+  /** The first click asks, the second within a few seconds does it. */
+  async #closeAll() {
+    const { size } = this.store.trades;
+    if (!this.sure) {
+      write(this.closeAll, size === 1 ? "close it?" : `all ${size}?`);
+      this.sure = setTimeout(() => this.#sureNot(), SURE_MS);
+      return;
+    }
+    this.#sureNot();
+    this.closeAll.dataset.busy = "true";
+    this.#allow();
+    const answered = await this.api.post("/trade/closeAll", {});
+    this.closeAll.dataset.busy = "false";
+    this.#allow();
+    const refused = answered.ok ? answered.body.refused : [answered.body];
+    if (refused.length) this.notices.say(`${refused.length === 1 ? "One" : refused.length} could not be closed: ${refused[0].message}`);
+  }
+
+  #sureNot() {
+    clearTimeout(this.sure);
+    this.sure = 0;
+    write(this.closeAll, "close all");
   }
 
   /** Close a trade; its button is off until there is an answer. @param {string} orderId */

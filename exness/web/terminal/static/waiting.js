@@ -24,8 +24,8 @@ const PRICES = [["limitPrice", "limit"], ["stopPrice", "stop"]];
  * @returns {import("./levels.js").Level[]}
  */
 export function exitLevels(held, rows, decimals) {
-  return rows.flatMap((row) =>
-    EXITS.flatMap(([field, kind, name]) => {
+  return rows.flatMap((row) => [...trailingLevel(held, row, decimals),
+    ...EXITS.flatMap(([field, kind, name]) => {
       const level = parse(row[field], decimals);
       if (level === null) return [];
       const send = (/** @type {string | null} */ to) => asked(held, "/trade/exits", { orderId: row.orderId, [field]: to });
@@ -35,7 +35,15 @@ export function exitLevels(held, rows, decimals) {
         slider: { label: `${name} of ${row.type} ${row.leverage}x`, step: level / STEPS || 1n, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => void send(show(to, decimals)) },
       }];
     }),
-  );
+  ]);
+}
+
+/** Where a trailing stop stands by now: the market moves it, no hand. @param {Held} held @param {import("./frames.js").TradeRow} row @param {number} decimals @returns {import("./levels.js").Level[]} */
+function trailingLevel(held, row, decimals) {
+  const level = parse(row.trailingStop?.level, decimals);
+  if (level === null) return [];
+  const remove = () => void asked(held, "/trade/exits", { orderId: row.orderId, trailingStop: null });
+  return [{ key: `trailing.${row.orderId}`, kind: "stop-loss", price: level, decimals, text: `trailing stop ${shown(row.trailingStop?.level)}`, action: { label: "remove", run: remove } }];
 }
 
 /** @param {Held} held @param {string} asset @param {number} decimals @returns {import("./levels.js").Level[]} */
