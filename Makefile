@@ -16,7 +16,7 @@ ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test test-long test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -27,8 +27,15 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) $(ARGS)
-	@echo "left out: the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m "not long" $(ARGS)
+	@echo "left out: crashes and damage over and over (make test-long), the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+
+test-long: setup-dev ## run what kills processes and damages files over and over, the bench's own tests, types on other systems; about 8 minutes
+	@echo "== types as on Windows and macOS (mypy --strict)"
+	@$(PYTHON_IN_VENV) -m mypy --platform win32 exness
+	@$(PYTHON_IN_VENV) -m mypy --platform darwin exness
+	@echo "== long tests (pytest)"
+	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m long $(ARGS)
 
 test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
 	@echo "== documented commands and examples (pytest)"
@@ -89,8 +96,6 @@ lint: setup-dev ## check style, types and the direction of imports
 	@$(PYTHON_IN_VENV) -m ruff format --check .
 	@echo "== types (mypy --strict)"
 	@$(PYTHON_IN_VENV) -m mypy
-	@$(PYTHON_IN_VENV) -m mypy --platform win32 exness
-	@$(PYTHON_IN_VENV) -m mypy --platform darwin exness
 	@echo "== security (bandit)"
 	@$(PYTHON_IN_VENV) -m bandit --quiet --recursive --configfile pyproject.toml exness
 	@echo "== imports (import-linter)"

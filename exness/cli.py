@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="exness", description="A leveraged-trading exchange in one process.", allow_abbrev=False
     )
+    parser.add_argument("--version", action="version", version=f"exness {__version__}")
     parsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         added = parsers.add_parser(

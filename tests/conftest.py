@@ -1,4 +1,4 @@
-"""What holds for every test: its lane."""
+"""What holds for every test: its lane, quick, slow or long."""
 
 from pathlib import Path
 
@@ -11,11 +11,32 @@ SLOW = {"acceptance", "bench", "bots", "crash", "faults", "fixtures", "simulatio
 """Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
 
 
+LONG = (
+    "acceptance/test_candles.py::test_a_killed_replay_has_every_tick_in_its_candles_once",
+    "acceptance/test_crash_of_every_order.py",
+    "acceptance/test_crash_replay.py",
+    "acceptance/test_kill.py",
+    "acceptance/test_openapi.py",
+    "acceptance/test_session_clocks.py",
+    "acceptance/test_venue.py",
+    "bench/",
+    "crash/test_rounds.py",
+    "deploy/test_containers.py",
+    "faults/",
+    "storage/test_verify_files.py::test_its_memory_grows_with_the_state_and_not_with_the_journal",
+)
+"""How the names of tests begin that kill processes and damage files over and over, or reckon for a minute. `make test`
+leaves them out, so that it is done in time for who waits for it; `make test-long` runs them."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     load_profile(quick=config.option.markexpr == "not slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.relative_to(HERE).parts[0] in SLOW:
+        name = f"{item.path.relative_to(HERE).as_posix()}{item.nodeid[item.nodeid.find('::') :]}"
+        if name.startswith(LONG):
+            item.add_marker(pytest.mark.long)
+        if name.split("/")[0] in SLOW or name.startswith(LONG):
             item.add_marker(pytest.mark.slow)

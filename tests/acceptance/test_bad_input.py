@@ -313,8 +313,9 @@ async def test_every_command_explains_itself(tmp_path: Path, command: list[str])
     assert contents(tmp_path) == {}
 
 
-async def test_the_version_is_printed(tmp_path: Path) -> None:
-    assert await finished("version", cwd=tmp_path) == (0, f"exness {__version__}\n", "")
+@pytest.mark.parametrize("asked", ["version", "--version"])
+async def test_the_version_is_printed(tmp_path: Path, asked: str) -> None:
+    assert await finished(asked, cwd=tmp_path) == (0, f"exness {__version__}\n", "")
 
 
 async def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -44,7 +44,6 @@ async def test_orders_exits_and_settlements_survive_kill_9_exactly_once(tmp_path
         assert rounds.counts[what] > 0, what
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_archiving_under_load_and_killed_in_between_loses_nothing(tmp_path: Path) -> None:
     rounds = ArchiveRounds(tmp_path / "data", 4)
