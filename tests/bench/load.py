@@ -25,7 +25,7 @@ GRACE_S = 15.0
 
 class Plan(msgspec.Struct):
     """One round. Connection `n` sends `requests[n % len(requests)]`; where `closes` are given, it is a create, and what
-    it opened is closed next with `closes[n % ...]`, in which `{order}` becomes the order's id."""
+    it opened is closed next with `closes[n % ...]`, in which `{order}`, if it is there, becomes the order's id."""
 
     port: int
     connections: int
@@ -95,7 +95,7 @@ class Line(asyncio.Protocol):
     def __init__(self, lines: Lines, request: bytes, close: bytes) -> None:
         self._lines = lines
         self._request = request
-        self._close_head, _, self._close_tail = close.partition(b"{order}")
+        self._close_head, self._by_id, self._close_tail = close.partition(b"{order}")
         self._closing = False
         self._gone = False
         self._began = 0
@@ -138,7 +138,8 @@ class Line(asyncio.Protocol):
         if ok and self._close_head and not self._closing:
             self._closing = True
             begin = data.find(ORDER) + len(ORDER)
-            self.ask(self._close_head + data[begin : data.find(b'"', begin)] + self._close_tail)
+            order = data[begin : data.find(b'"', begin)] if self._by_id else b""
+            self.ask(self._close_head + order + self._close_tail)
             return
         self._closing = False
         if self._lines.stopping:

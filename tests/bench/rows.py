@@ -75,6 +75,7 @@ _ALWAYS = (
     Row("feed", "feed", "feed: ticks/s, socket to checked, 3 assets", "received, decoded", _at_least(0.5)),
     Row("stream.p99", "stream", "tick to liquidation p99, HTTP saturated", "idle", _at_most(5), True),
     Row("stream.p99_ms", "stream", "tick to liquidation p99, HTTP saturated", "", _at_most(20, "measured"), True),
+    Row("fapi.rate", "fapi", "Binance face: orders, signed, 64 connections", "through v1", _at_least(0.75)),
     Row(
         "tickers.p99_ms",
         "tickers",
@@ -140,6 +141,7 @@ GROUPS = (
     "exits",
     "feed",
     "stream",
+    "fapi",
     "tickers",
     "reconnect",
     "cascade",

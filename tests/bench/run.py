@@ -35,6 +35,7 @@ MEASURES: dict[str, str] = {
     "exits": "exits:measure_exits",
     "feed": "feed:measure_feed",
     "stream": "stream:measure_stream",
+    "fapi": "fapi:measure_fapi",
     "tickers": "tickers:measure_tickers",
     "reconnect": "reconnect:measure_reconnect",
     "cascade": "cascade:measure_cascade",

@@ -231,6 +231,7 @@ EXPECTED = {
     "exits": {"quiet.200", "quiet.400", "fired.1", "fired.5"},
     "feed": {"feed"},
     "stream": {"stream.p99", "stream.p99_ms"},
+    "fapi": {"fapi.rate"},
     "tickers": {"tickers.p99_ms"},
     "reconnect": {"reconnect.served", "reconnect.orders"},
     "cascade": {"cascade.durable", "cascade.hold"},
