@@ -23,6 +23,8 @@ LONG = (
     "crash/test_rounds.py",
     "deploy/test_containers.py",
     "faults/",
+    "simulation/test_simulation.py::test_every_path_is_taken",
+    "storage/test_backup.py::test_a_restore_ends_every_session_and_link_from_before_it",
     "storage/test_verify_files.py::test_its_memory_grows_with_the_state_and_not_with_the_journal",
 )
 """How the names of tests begin that kill processes and damage files over and over, or reckon for a minute. `make test`

@@ -36,6 +36,7 @@ from exness.runtime.assembly import Bounds as QueueBounds
 from exness.runtime.assembly import Parts, assemble
 from exness.runtime.candles import CandleBatch, CandleBook
 from exness.runtime.clock import RandomIds, SystemClock, WallClock
+from exness.runtime.day import Days
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, PriceSource
@@ -287,6 +288,7 @@ def make_services(
         loop=beside.loop,
         metrics=make_metrics(config, exchange, beside, requests, connections, security_log),
         price_cache=PriceCache(),
+        days=Days(exchange),
         wall=clock,
         fapi=make_fapi(config),
     )

@@ -84,7 +84,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         app[users.USER_STREAMS] = users.UserStreams(services.exchange, services.fapi, listen_keys, services.revocations)
         app.cleanup_ctx.append(users.running)
         app.cleanup_ctx.append(countdowns.running)
-        data = app[MARKET_DATA] = MarketData(services.exchange, services.wall.wall_us() // 1000)
+        data = app[MARKET_DATA] = MarketData(services.days, services.wall.wall_us() // 1000)
         app[BINANCE_HUB] = FapiHub(services.exchange, services.fapi, data, services.stream, places, faults=faults)
         app[BINANCE_HUB].private = app[users.USER_STREAMS]
         app.cleanup_ctx.append(_face_streaming)

@@ -16,6 +16,7 @@ from exness.core.rules import Rules
 from exness.core.views import Prices
 from exness.observability.metrics import Metrics
 from exness.runtime.clock import WallClock
+from exness.runtime.day import Days
 from exness.runtime.exchange import Exchange
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
@@ -104,6 +105,8 @@ class Services(HttpServices):
     """The Binance face; None: it is off."""
     price_cache: BodyCache
     """Of GET /prices."""
+    days: Days
+    """What each asset did within 24 hours."""
     stream: StreamBounds
 
 

@@ -37,6 +37,8 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.HistoryTrade, trade_models.TradeAnswer),
     (answers.TheOrder, order_models.OrderAnswer),
     (answers.Time, v1.TimeAnswer),
+    (answers.Ticker, v1.TickerRow),
+    (answers.Tickers, v1.TickersAnswer),
     (answers.Trade, trade_models.TradeShown),
     (answers.Trailed, trade_models.Trailed),
     (answers.Warned, trade_models.Warned),

@@ -38,6 +38,7 @@ from exness.observability.metrics import RequestMeter
 from exness.runtime.assembly import Parts
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock
+from exness.runtime.day import Days
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.journal import Journal, StorageError
@@ -444,6 +445,7 @@ async def running_app(
         "loop": LoopWatch(),
         "metrics": None,
         "price_cache": PriceCache(),
+        "days": Days(parts.exchange),
         "wall": wall,
         "fapi": None,
         "stream": StreamBounds(),

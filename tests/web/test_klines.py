@@ -224,3 +224,46 @@ async def test_every_asset_has_its_own_decimals(app: App) -> None:
     for asset, price in ((SOL, "200.000000"), (ETH, "3000.000000"), (BTC, "100000.0000")):
         (candle,) = await klines(app, f"asset={asset}&interval=1d")
         assert candle["low"] == price
+
+
+# --- the day ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_ticker_adds_up_the_marks_of_the_day_and_follows_the_newest() -> None:
+    async with running_app() as app:
+        for second, price in enumerate(("200", "203.5", "150", "190")):
+            await mark(app, price, START + second * SECOND)
+        (row,) = (await app.get("/ticker?asset=SOL")).body["data"]
+        assert row == {
+            "asset": "SOL",
+            "open": "200.000000",
+            "high": "203.500000",
+            "low": "150.000000",
+            "last": "190.000000",
+            "change": "-10.000000",
+            "changePercent": "-5.000",
+            "trades": 4,
+            "openTime": "2026-01-30T09:20:00.000000Z",
+            "closeTime": row["closeTime"],
+        }
+        assert row["closeTime"].startswith("2026-01-31T09:15:")
+        await mark(app, "205", START + 2 * 3600 * SECOND)
+        (later,) = (await app.get("/ticker?asset=SOL")).body["data"]
+        assert (later["open"], later["high"], later["last"], later["changePercent"]) == (
+            "200.000000", "205.000000", "205.000000", "2.500",
+        )  # fmt: skip
+        await mark(app, "50", START + 25 * 3600 * SECOND)
+        (next_day,) = (await app.get("/ticker")).body["data"]
+        assert (next_day["open"], next_day["high"], next_day["low"]) == ("205.000000", "205.000000", "50.000000")
+
+
+async def test_an_asset_without_a_price_has_no_ticker_and_one_that_there_is_not_is_named() -> None:
+    async with running_app() as app:
+        assert (await app.get("/ticker")).body == {"success": True, "data": []}
+        await app.quote(BTC, "100000")
+        assert [row["asset"] for row in (await app.get("/ticker")).body["data"]] == ["BTC"]
+        assert (await app.get("/ticker?asset=SOL")).body["data"] == []
+        message = "Invalid asset. Supported assets are SOL, ETH, BTC"
+        assert_error(
+            await app.get("/ticker?asset=DOGE"), 400, "invalid_request", message, details=bad("asset", message)
+        )

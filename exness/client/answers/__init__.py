@@ -38,6 +38,8 @@ from exness.client.answers.market import (
     Sourced,
     SupportedAsset,
     SupportedAssets,
+    Ticker,
+    Tickers,
     Tier,
     Time,
 )
@@ -145,6 +147,8 @@ __all__ = [
     "SupportedAsset",
     "SupportedAssets",
     "TheOrder",
+    "Ticker",
+    "Tickers",
     "Tier",
     "Time",
     "Trade",

@@ -57,6 +57,26 @@ class Kline(Answer, frozen=True, kw_only=True):
     backfilled: bool = False
 
 
+class Ticker(Answer, frozen=True, kw_only=True):
+    """What an asset did within 24 hours, or since its first price: from `open_time` to `close_time`, which is now.
+    `change_percent` is of `open`, `trades` counts marks."""
+
+    asset: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    last: Decimal
+    change: Decimal
+    change_percent: Decimal
+    trades: int
+    open_time: datetime
+    close_time: datetime
+
+
+class Tickers(Answer, frozen=True, kw_only=True):
+    data: list[Ticker]
+
+
 class Sourced(Answer, Generic[T], frozen=True, kw_only=True):
     """A value and where it is from: `default`, `configuration`, `dev` (set by hand), or the source that a profile
     names, with its date where it bears one."""

@@ -12,6 +12,7 @@ _assets = reader(answers.SupportedAssets)
 _rates = reader(answers.Rates)
 _prices = reader(dict[str, answers.Price])
 _price = reader(answers.Price)
+_tickers = reader(answers.Tickers)
 _klines = reader(list[answers.Kline])
 
 
@@ -33,6 +34,11 @@ def prices() -> Call[dict[str, answers.Price]]:
 def price(asset: str) -> Call[answers.Price]:
     """GET /prices/{asset}."""
     return Call("GET", f"{API}/prices/{in_path(asset)}", _price)
+
+
+def ticker(asset: str | None = None) -> Call[list[answers.Ticker]]:
+    """GET /ticker: what prices did within 24 hours. Assets that have had no price yet are not in it."""
+    return Call("GET", f"{API}/ticker", lambda body: _tickers(body).data, query={"asset": asset})
 
 
 def klines(

@@ -32,6 +32,7 @@ from exness.web.v1.models import (
     PriceAnswer,
     SignedInAnswer,
     SupportedAssets,
+    TickersAnswer,
     TimeAnswer,
     UsdBalance,
 )
@@ -289,6 +290,10 @@ ENDPOINTS = (
     Endpoint(GET, "/rates", rates.rates, Weight(3), "What trading costs, and where each figure is from", RatesAnswer),
     Endpoint(GET, "/prices", market.prices, Weight(1), "Every price", dict[str, PriceAnswer], fast=True),
     Endpoint(GET, "/prices/{asset}", market.price, Weight(1), "One price", PriceAnswer, errors=("not_found",)),
+    Endpoint(
+        GET, "/ticker", market.ticker, Weight(3), "What prices did within 24 hours", TickersAnswer,
+        query=OpenOrdersQuery,
+    ),
     Endpoint(
         GET, "/klines", market.klines, Weight(3, 8, "of `limit`"), "Candles", list[KlineRow],
         query=KlinesQuery, errors=BUSY[:1],

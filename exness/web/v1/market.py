@@ -11,8 +11,16 @@ from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
 from exness.web.services import services_of
 from exness.web.v1.format import iso, leverage_out
-from exness.web.v1.models import KlineRow, SupportedAsset, SupportedAssets, TimeAnswer, kline_row
-from exness.web.v1.parse import klines_query
+from exness.web.v1.models import (
+    KlineRow,
+    SupportedAsset,
+    SupportedAssets,
+    TickersAnswer,
+    TimeAnswer,
+    kline_row,
+    ticker_row,
+)
+from exness.web.v1.parse import klines_query, of_asset
 from exness.web.v1.price_cache import show_price
 
 ROWS_AT_ONCE = 100
@@ -56,6 +64,19 @@ async def price(request: web.Request) -> web.StreamResponse:
         raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
     seen = await exchange.see(PriceOf(asset))
     return answer(show_price(asset, seen.quote, exchange.rules))
+
+
+async def ticker(request: web.Request) -> web.StreamResponse:
+    """GET /ticker."""
+    services = services_of(request)
+    rules = services.exchange.rules
+    asset = of_asset(request.query, rules)
+    rows = []
+    for each in rules.instruments if asset is None else [asset]:
+        day = await services.days.of(each)
+        if day is not None:
+            rows.append(ticker_row(each, day, rules.instruments[each].decimals))
+    return answer(TickersAnswer(True, rows))
 
 
 async def klines(request: web.Request) -> web.StreamResponse:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS
+from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Asset
 from exness.core.money import format_scaled
 from exness.core.prices import Price, PriceState
 from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
+from exness.runtime.day import Day
 from exness.web.v1.format import iso
 
 MAX_LIMIT = 500
@@ -191,6 +192,45 @@ class KlineRow(msgspec.Struct, frozen=True):
     volume: str
     trades: int
     backfilled: bool | UnsetType = UNSET
+
+
+class TickerRow(msgspec.Struct, frozen=True, rename="camel"):
+    """Of the marks within 24 hours, or since the first one. `last` is the newest; `change` is what it is above `open`,
+    and `changePercent` that in percent of it, cut after three decimals. `trades` counts marks, as in /klines."""
+
+    asset: str
+    open: str
+    high: str
+    low: str
+    last: str
+    change: str
+    change_percent: str
+    trades: int
+    open_time: str
+    close_time: str
+
+
+class TickersAnswer(msgspec.Struct, frozen=True):
+    """GET /ticker. An asset that has had no price yet is not in it."""
+
+    success: bool
+    data: list[TickerRow]
+
+
+def ticker_row(asset: Asset, day: Day, decimals: int) -> TickerRow:
+    bar = day.bar
+    return TickerRow(
+        asset=asset,
+        open=format_scaled(bar.open, decimals),
+        high=format_scaled(bar.high, decimals),
+        low=format_scaled(bar.low, decimals),
+        last=format_scaled(bar.close, decimals),
+        change=format_scaled(day.change, decimals),
+        change_percent=format_scaled(day.change_percent, 3),
+        trades=bar.trades,
+        open_time=iso(bar.start * 1_000_000),
+        close_time=iso(day.at),
+    )
 
 
 def kline_row(candle: Candle, decimals: int) -> KlineRow:

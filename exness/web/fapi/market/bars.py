@@ -10,60 +10,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from exness.core.ceilings import STORED
-from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
+from exness.core.instruments import Asset, Instrument
 from exness.runtime.candles import Candle, CandleQuery
+from exness.runtime.day import Bar
 from exness.runtime.exchange import Exchange
 from exness.web.fapi.market.intervals import LAST_S, KlineInterval
 
 CANDLES_AT_ONCE = 1000
 """Read before the loop gets a turn."""
-
-
-class Bar(msgspec.Struct, gc=False):
-    """From `start` to before `end` (seconds). Prices are scaled by the asset's decimals, `volume` is in
-    hundred-millionths of the asset and `value`, what that came to, in hundred-millionths of the quote."""
-
-    start: int
-    end: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int = 0
-    value: int = 0
-    trades: int = 0
-
-    def take(self, candle: Candle, instrument: Instrument) -> None:
-        """Count a later candle in."""
-        if not self.trades:
-            self.open, self.high, self.low = candle.open, candle.high, candle.low
-        else:
-            self.high, self.low = max(self.high, candle.high), min(self.low, candle.low)
-        self.close = candle.close
-        volume = volume_of(candle, instrument)
-        self.volume = min(self.volume + volume, STORED)
-        self.value = min(self.value + value_of(candle, volume, instrument), STORED)
-        self.trades += max(1, candle.trades)
-
-
-def volume_of(candle: Candle, instrument: Instrument) -> int:
-    """A candle's volume. Where its source knew none, each mark counts as a trade of the smallest quantity: programs
-    take a bar without a volume for one without a trade."""
-    marks = max(1, candle.trades)
-    step = lot(instrument)
-    return candle.volume if candle.volume >= step else marks * step
-
-
-def lot(instrument: Instrument) -> int:
-    """The smallest quantity there is, in hundred-millionths of the asset."""
-    return int(10 ** max(0, VOLUME_DECIMALS - instrument.quantity_places))
-
-
-def value_of(candle: Candle, volume: int, instrument: Instrument) -> int:
-    """What a volume came to, at the average of the four prices: a candle does not know it better."""
-    prices = candle.open + candle.high + candle.low + candle.close
-    return volume * prices // (4 * int(10**instrument.decimals))
 
 
 class BarQuery(msgspec.Struct, frozen=True):

@@ -12,15 +12,14 @@ from exness.core.prices import Price
 from exness.core.rates import RATE_UNIT
 from exness.core.views import AllPrices
 from exness.runtime.candles import CandleQuery, Interval
-from exness.runtime.exchange import Exchange
+from exness.runtime.day import Bar, Day, Days
 from exness.web.fapi.errors import Code, FapiError
 from exness.web.fapi.frame import Ask, Row, Security
-from exness.web.fapi.market.bars import Bar, BarQuery, read_bars
+from exness.web.fapi.market.bars import BarQuery, read_bars
 from exness.web.fapi.market.books import Books
-from exness.web.fapi.market.day import Day, Days
 from exness.web.fapi.market.funding_history import settlements
 from exness.web.fapi.market.intervals import KlineInterval
-from exness.web.fapi.market.tape import MINUTE_S, Print, in_range, minute_of, prints_of
+from exness.web.fapi.market.tape import MINUTE_S, Print, first_and_last, in_range, minute_of, prints_of
 from exness.web.fapi.market.texts import KlineRow, Texts, percent, premium_kline, rate, value
 from exness.web.fapi.symbols import market_of, markets_asked
 from exness.web.http.endpoint import GET
@@ -38,9 +37,9 @@ FUNDING_BOUND = RATE_UNIT // 50
 class MarketData:
     """What is remembered of all assets, for handlers and streams."""
 
-    def __init__(self, exchange: Exchange, start_ms: int) -> None:
+    def __init__(self, days: Days, start_ms: int) -> None:
         """`start_ms` is the wall's time, at the start of the process."""
-        self.days = Days(exchange)
+        self.days = days
         self.books = Books(start_ms)
 
 
@@ -103,7 +102,7 @@ async def day_ticker(ask: Ask) -> Any:
 
 
 def _day_row(market: Market, day: Day) -> dict[str, Any]:
-    texts, bar = Texts(market.instrument), day.bar
+    texts, bar, (first_id, last_id) = Texts(market.instrument), day.bar, first_and_last(day)
     return {
         "symbol": market.symbol,
         "priceChange": texts.price(day.change),
@@ -118,8 +117,8 @@ def _day_row(market: Market, day: Day) -> dict[str, Any]:
         "quoteVolume": value(bar.value),
         "openTime": bar.start * 1000,
         "closeTime": day.at // 1000,
-        "firstId": day.first_id,
-        "lastId": day.last_id,
+        "firstId": first_id,
+        "lastId": last_id,
         "count": bar.trades,
     }
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from exness.runtime.candles import Interval
+from exness.runtime.day import DAY_S
 
-DAY_S = 86_400
 WEEK_S = 7 * DAY_S
 _FIRST_MONDAY_S = 4 * DAY_S
 _EPOCH_YEAR = 1970

@@ -11,7 +11,7 @@ import msgspec
 
 from exness.core.instruments import Instrument
 from exness.runtime.candles import Candle
-from exness.web.fapi.market.bars import lot, volume_of
+from exness.runtime.day import Day, lot, volume_of
 
 _MARK_BITS = 20
 MARKS_PER_MINUTE = 1 << _MARK_BITS
@@ -32,6 +32,11 @@ class Print(msgspec.Struct, frozen=True, gc=False):
 def trade_id(minute_s: int, mark: int) -> int:
     """Of the `mark`-th mark (from 1) of the minute that begins then. Below 2**53 for the next 250,000 years."""
     return minute_s // MINUTE_S * MARKS_PER_MINUTE + min(mark, MARKS_PER_MINUTE - 1)
+
+
+def first_and_last(day: Day) -> tuple[int, int]:
+    """The ids of a day's trades."""
+    return trade_id(day.first, 1), trade_id(day.last, day.marks)
 
 
 def minute_of(identity: int) -> int:

@@ -6,7 +6,7 @@ import msgspec
 from exness.core.instruments import VOLUME_DECIMALS, Instrument
 from exness.core.money import format_scaled
 from exness.core.rates import RATE_DECIMALS
-from exness.web.fapi.market.bars import Bar
+from exness.runtime.day import Bar
 from exness.web.fapi.market.ladder import Ladder, quantity_at
 
 VALUE_DECIMALS = 8

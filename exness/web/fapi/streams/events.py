@@ -11,11 +11,10 @@ from exness.core.market_views import FundingOf
 from exness.core.prices import Price
 from exness.core.views import PriceOf
 from exness.runtime.candles import Interval
+from exness.runtime.day import Bar, Day, lot
 from exness.runtime.exchange import Exchange
-from exness.web.fapi.market.bars import Bar, lot
-from exness.web.fapi.market.day import Day
 from exness.web.fapi.market.handlers import MarketData
-from exness.web.fapi.market.tape import Print, trade_id
+from exness.web.fapi.market.tape import Print, first_and_last, trade_id
 from exness.web.fapi.market.texts import Texts, percent, rate, value
 from exness.web.fapi.streams import messages
 from exness.web.fapi.streams.growing import GrowingBar
@@ -253,6 +252,7 @@ class Events:
         texts, bar, symbol = self._texts[asset], day.bar, self._markets[asset].symbol
         close, opened, high, low = map(texts.price, (bar.close, bar.open, bar.high, bar.low))
         volume, worth = texts.volume(bar.volume), value(bar.value)
+        first_id, last_id = first_and_last(day)
         if topic.kind is Kind.MINI_TICKER:
             return messages.MiniTicker(self._now_ms(), symbol, close, opened, high, low, volume, worth)
         return messages.Ticker(
@@ -270,8 +270,8 @@ class Events:
             q=worth,
             O=bar.start * 1000,
             C=day.at // 1000,
-            F=day.first_id,
-            L=day.last_id,
+            F=first_id,
+            L=last_id,
             n=bar.trades,
         )
 

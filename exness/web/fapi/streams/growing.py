@@ -9,8 +9,8 @@ from copy import copy
 
 from exness.core.instruments import Asset
 from exness.runtime.candles import Candle, CandleQuery
+from exness.runtime.day import Bar
 from exness.runtime.exchange import Exchange
-from exness.web.fapi.market.bars import Bar
 from exness.web.fapi.market.intervals import KlineInterval
 
 MOST_ENDED = 100

@@ -7,23 +7,70 @@ from copy import copy
 
 import msgspec
 
-from exness.core.instruments import Asset
+from exness.core.ceilings import STORED
+from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
 from exness.runtime.candles import Candle, CandleQuery, Interval
 from exness.runtime.exchange import Exchange
-from exness.web.fapi.market.bars import Bar, lot, volume_of
-from exness.web.fapi.market.intervals import DAY_S
-from exness.web.fapi.market.tape import trade_id
 
+DAY_S = 86_400
 SLICE = Interval.M5
 
 
+class Bar(msgspec.Struct, gc=False):
+    """From `start` to before `end` (seconds). Prices are scaled by the asset's decimals, `volume` is in
+    hundred-millionths of the asset and `value`, what that came to, in hundred-millionths of the quote."""
+
+    start: int
+    end: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int = 0
+    value: int = 0
+    trades: int = 0
+
+    def take(self, candle: Candle, instrument: Instrument) -> None:
+        """Count a later candle in."""
+        if not self.trades:
+            self.open, self.high, self.low = candle.open, candle.high, candle.low
+        else:
+            self.high, self.low = max(self.high, candle.high), min(self.low, candle.low)
+        self.close = candle.close
+        volume = volume_of(candle, instrument)
+        self.volume = min(self.volume + volume, STORED)
+        self.value = min(self.value + value_of(candle, volume, instrument), STORED)
+        self.trades += max(1, candle.trades)
+
+
+def volume_of(candle: Candle, instrument: Instrument) -> int:
+    """A candle's volume. Where its source knew none, each mark counts as a trade of the smallest quantity: programs
+    take a bar without a volume for one without a trade."""
+    marks = max(1, candle.trades)
+    step = lot(instrument)
+    return candle.volume if candle.volume >= step else marks * step
+
+
+def lot(instrument: Instrument) -> int:
+    """The smallest quantity there is, in hundred-millionths of the asset."""
+    return int(10 ** max(0, VOLUME_DECIMALS - instrument.quantity_places))
+
+
+def value_of(candle: Candle, volume: int, instrument: Instrument) -> int:
+    """What a volume came to, at the average of the four prices: a candle does not know it better."""
+    prices = candle.open + candle.high + candle.low + candle.close
+    return volume * prices // (4 * int(10**instrument.decimals))
+
+
 class Day(msgspec.Struct, frozen=True):
-    """`bar` is all of it, until `at` (microseconds); `last_volume` is what the last trade was of."""
+    """`bar` is all of it, until `at` (microseconds). Its first mark fell in the candle that began at `first` (seconds),
+    its last one was the `marks`-th of the minute that began at `last`, of `last_volume`."""
 
     bar: Bar
     at: int
-    first_id: int
-    last_id: int
+    first: int
+    last: int
+    marks: int
     last_volume: int
 
     @property
@@ -72,14 +119,16 @@ class Days:
         bar, first = copy(closed.bar), closed.first
         if bar is None:
             close = growing.close
-            bar, first = Bar(current - DAY_S, current, close, close, close, close), growing.start
+            start, end = current - DAY_S + SLICE.seconds, current + SLICE.seconds
+            bar, first = Bar(start, end, close, close, close, close), growing.start
         if growing.start == current:
             bar.take(growing, instrument)
         return Day(
             bar=bar,
             at=at,
-            first_id=trade_id(first, 1),
-            last_id=trade_id(minute.start, marks),
+            first=first,
+            last=minute.start,
+            marks=marks,
             last_volume=max(lot(instrument), volume_of(minute, instrument) // marks),
         )
 
