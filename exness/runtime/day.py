@@ -9,6 +9,7 @@ import msgspec
 
 from exness.core.ceilings import STORED
 from exness.core.instruments import VOLUME_DECIMALS, Asset, Instrument
+from exness.core.views import PriceOf
 from exness.runtime.candles import Candle, CandleQuery, Interval
 from exness.runtime.exchange import Exchange
 
@@ -108,8 +109,13 @@ class Days:
         self._reading = asyncio.Lock()
 
     async def of(self, asset: Asset) -> Day | None:
-        """None: it had no price yet. Raises NotTaken when too many reads wait."""
+        """None: it has had no price since the start. The candles go back further, but may not have had the last one.
+
+        Raises NotTaken when too many reads wait.
+        """
         exchange, at = self._exchange, self._exchange.clock.now_us()
+        if exchange.look(PriceOf(asset)).quote.price is None:
+            return None
         growing, minute = exchange.candle(asset, SLICE), exchange.candle(asset, Interval.M1)
         if growing is None or minute is None:
             return None

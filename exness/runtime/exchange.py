@@ -30,6 +30,7 @@ from exness.runtime.ports.tables import (
     NetOrderQuery,
     OrderQuery,
     OrderRow,
+    Place,
     RecordQuery,
     StatementQuery,
     Tables,
@@ -168,6 +169,11 @@ class Exchange:
         NotTaken when too many reads wait or the tables are too far behind."""
         await self._in_tables(query.account)
         return await self._history.trades(query)
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        """See `History.walk`, and `trades`."""
+        await self._in_tables(query.account)
+        return await self._history.walk(query)
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """See `History.trade`, and `trades`."""

@@ -12,6 +12,7 @@ from exness.runtime.ports.tables import (
     NetOrderQuery,
     OrderQuery,
     OrderRow,
+    Place,
     RecordQuery,
     Span,
     StatementQuery,
@@ -50,6 +51,10 @@ class BoundedHistory(_Bounded):
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         with self:
             return await self._history.trades(query)
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        with self:
+            return await self._history.walk(query)
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         with self:

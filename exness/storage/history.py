@@ -1,27 +1,26 @@
-"""Trades and orders of all times, and which records moved money, from the tables of main.db.
+"""Trades and orders of all times, from the tables of main.db.
 
 An account's trades lie in an index in the order they were opened. A page of all of them is read from there. For other
 filters and orders they are looked through, up to LOOKED_AT of them; what would take more is refused.
 
 What an account's trades add up to is kept in its row of `sums`. What is asked of all of them, of the open or of the
 ended ones, liquidated or not, follows from that row; for any other filter the trades that match are summed.
-
-A statement's rows are in no table, as a record tells them alone: which records make a page is read from the account's
-index of them.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, TypeVar
 
+import msgspec
+
 from exness.core.instruments import AccountId, OrderId, TradeId
-from exness.core.trades import PLACES
 from exness.runtime.ports.tables import (
     Analytics,
     HistoryTooLong,
     NetOrderQuery,
     OrderQuery,
     OrderRow,
+    Place,
     RecordQuery,
     SortBy,
     Span,
@@ -29,23 +28,16 @@ from exness.runtime.ports.tables import (
     TradeQuery,
     TradeRow,
 )
-from exness.storage import history_net
-from exness.storage.asking import Asking, Found, answered
+from exness.storage import history_net, history_records
+from exness.storage.asking import EARLIEST, LATEST, LOOKED_AT, Asking, Found, Values, answered, one
 from exness.storage.database import Database
-from exness.storage.fold import BITS
 from exness.storage.history_rows import order_row, trade_row
 from exness.storage.rows import Sums
 from exness.storage.wide import joined, sum_of, summed
 
-LOOKED_AT = 50_000
-"""Trades, orders or records that one question may look at: about a tenth of a second of the reading thread."""
-
-MOST_CHANGES = 100_000
-"""Of an account, within one span."""
-
 COLUMNS = """id, account_id, asset, side, margin, leverage, entry_price, liquidation_price, created_at,
     client_order_id, close_reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, commission,
-    funding, realized"""
+    funding, realized, opened_seq"""
 
 SUMS_OF = """
     SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_profitable,
@@ -56,6 +48,9 @@ SPAN = """
     FROM trades INDEXED BY trades_of_account
     WHERE account_id = :account AND created_at BETWEEN :opened_from AND :opened_to"""
 
+BEYOND = "AND (:seq IS NULL OR created_at <> :at OR opened_seq {than} :seq)"
+"""With the time of the opening as the end of the span: those that come after one trade."""
+
 IS_LONG = f"SELECT count(*) FROM (SELECT 1 {SPAN} LIMIT :most + 1) AS walked"  # of constants alone  # nosec B608
 
 # One fixed text for all filters, so that SQLite prepares it once: a filter that is not asked for is NULL.
@@ -64,7 +59,9 @@ MATCHES = """
     AND (:asset IS NULL OR asset = :asset)
     AND (:side IS NULL OR side = :side)
     AND (:profitable IS NULL OR (close_reason IS NOT NULL AND (realized > 0) = :profitable))
-    AND (:liquidated IS NULL OR (close_reason = 'liquidation') = :liquidated)"""
+    AND (:liquidated IS NULL OR (close_reason = 'liquidation') = :liquidated)
+    AND (:closed_from IS NULL OR closed_at >= :closed_from)
+    AND (:closed_to IS NULL OR closed_at <= :closed_to)"""
 
 SUMMED = f"""
     SELECT count(*), count(*) - count(close_reason), count(close_reason),
@@ -96,14 +93,21 @@ PAGES = {
 }
 """Every order a page can have, as a text of its own."""
 
-FIRST_PAGES = {
-    descending: (
-        f"SELECT {COLUMNS} FROM (SELECT * {SPAN} {_order(SortBy.CREATED_AT, descending)} LIMIT :most) AS walked "  # nosec B608
-        f"WHERE {MATCHES} LIMIT :limit OFFSET :offset"
-    )
+WALKED = {
+    descending: f"FROM (SELECT * {SPAN} {BEYOND.format(than='<' if descending else '>')} "  # nosec B608
+    f"{_order(SortBy.CREATED_AT, descending)} LIMIT :most) AS walked"
     for descending in (False, True)
 }
-"""In the order of the index, which ends the walk with the page, or with the last trade that may be looked at."""
+"""The next trades in the order of the index."""
+
+FIRST_PAGES = {
+    descending: f"SELECT {COLUMNS} {walked} WHERE {MATCHES} LIMIT :limit OFFSET :offset"  # nosec B608
+    for descending, walked in WALKED.items()
+}
+"""In that order, which ends the walk with the page, or with the last trade that may be looked at."""
+
+WALKS = {descending: f"SELECT {COLUMNS}, {MATCHES} {walked}" for descending, walked in WALKED.items()}  # nosec B608
+"""All that are walked past; the last column says whether they match."""
 
 ONE_TRADE = f"SELECT {COLUMNS} FROM trades WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
 
@@ -123,43 +127,16 @@ PAGE_OF_ORDERS = (
     f"SELECT {_ORDER_COLUMNS} FROM (SELECT * {_OF_ACCOUNT} ORDER BY number DESC LIMIT :most) AS walked "  # nosec B608
     f"WHERE {_HAS_ENDED} LIMIT :limit OFFSET :offset"
 )
+NEXT_ORDERS = (
+    f"SELECT {_ORDER_COLUMNS} FROM (SELECT * {_OF_ACCOUNT} AND number < :below ORDER BY number DESC LIMIT :most) "  # nosec B608
+    f"AS walked WHERE {_HAS_ENDED} LIMIT :limit"
+)
+ARE_MANY_BELOW = f"SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} AND number < :below LIMIT :most + 1) AS walked"  # nosec B608
 ONE_ORDER = f"SELECT {_ORDER_COLUMNS} FROM orders WHERE id = ? AND account_id = ?"  # of constants alone  # nosec B608
 ENDED_ORDERS = "SELECT orders FROM sums WHERE account_id = ?"
 
-MOVES = """
-    SELECT seq, reasons FROM
-        (SELECT * FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT :most)
-        AS walked
-    WHERE (reasons & :wanted) <> 0 AND (:asset IS NULL OR asset = :asset)
-    LIMIT :limit"""
-IS_FAR = (
-    "SELECT 1 FROM account_records WHERE account_id = :account AND seq < :before ORDER BY seq DESC LIMIT 1 OFFSET :most"
-)
-
-LAST_AT = "SELECT seq, at FROM account_records WHERE account_id = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
-ARE_MANY_CHANGES = """
-    SELECT count(*) FROM
-        (SELECT 1 FROM account_records WHERE account_id = ? AND seq > ? AND seq <= ? LIMIT ?) AS walked"""
-HELD_TRADES = """
-    SELECT opened_seq, (SELECT max(seq) FROM account_records WHERE changes = opened_seq AND seq <= :seq)
-    FROM trades INDEXED BY trades_of_account
-    WHERE account_id = :account AND created_at <= :at AND opened_seq <= :seq
-        AND (closed_seq IS NULL OR closed_seq > :seq)"""
-BEFORE_TRADES = """
-    SELECT count(*) FROM (
-        SELECT 1 FROM trades INDEXED BY trades_of_account
-        WHERE account_id = :account AND created_at <= :at LIMIT :most) AS walked"""
-HELD_ORDERS = f"""
-    SELECT number / {PLACES}, (SELECT max(seq) FROM account_records WHERE changes = number / {PLACES} AND seq <= :seq)
-    {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} AND closes IS NULL AND (status IS NULL OR ended_seq > :seq)"""  # nosec B608
-BEFORE_ORDERS = f"""
-    SELECT count(*) FROM (SELECT 1 {_OF_ACCOUNT} AND number < (:seq + 1) * {PLACES} LIMIT :most) AS walked"""  # nosec B608
-
-Values = dict[str, str | int | None]
 T = TypeVar("T")
 Answer = Callable[[Asking[Any]], Awaitable[Any]]
-
-_EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
 class TablesHistory:
@@ -173,6 +150,14 @@ class TablesHistory:
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         rows, sums = await self._answer(_trades(query))
         return [trade_row(self._decimals, row) for row in rows], sums
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        found = await self._answer(_all(WALKS[query.descending], _parameters(query) | {"most": query.limit}))
+        rows = [trade_row(self._decimals, row) for *row, matches in found if matches]
+        if len(found) < query.limit:
+            return rows, None
+        *last, _ = found[-1]
+        return rows, trade_row(self._decimals, last).place
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         rows = await self._answer(_all(ONE_TRADE, (trade_id, account)))
@@ -194,15 +179,15 @@ class TablesHistory:
         return [order_row(self._decimals, row) for row in rows]
 
     async def picked(self, query: RecordQuery) -> list[int]:
-        found: list[int] = await self._answer(_picked(query))
+        found: list[int] = await self._answer(history_records.picked(query))
         return found
 
     async def moves(self, query: StatementQuery) -> list[int]:
-        found: list[int] = await self._answer(_moves(query))
+        found: list[int] = await self._answer(history_records.moves(query))
         return found
 
     async def span(self, account: AccountId, start: int, end: int) -> Span:
-        found: Span = await self._answer(_span(account, start, end))
+        found: Span = await self._answer(history_records.span(account, start, end))
         return found
 
 
@@ -218,6 +203,8 @@ class SqliteHistory(TablesHistory):
 
 def _trades(query: TradeQuery) -> Asking[tuple[Found, Analytics]]:
     walk = _parameters(query)
+    if query.beyond is not None:
+        return (yield from _next_trades(query, walk))
     if sums_are_kept(query):
         found = of_kept(query, (yield from _kept(query.account)))
         wanted = min(query.limit, found.total - query.offset)
@@ -236,7 +223,28 @@ def _trades(query: TradeQuery) -> Asking[tuple[Found, Analytics]]:
     return rows, found
 
 
+def _next_trades(query: TradeQuery, walk: Values) -> Asking[tuple[Found, Analytics]]:
+    """The sums are of all that match, so they look past the place from which the page goes on."""
+    if sums_are_kept(query):
+        found: Analytics = of_kept(query, (yield from _kept(query.account)))
+    else:
+        whole = _parameters(msgspec.structs.replace(query, beyond=None))
+        yield from _refuse_long(whole)
+        found = yield from _summed(whole)
+    rows = yield FIRST_PAGES[query.descending], walk
+    if len(rows) < query.limit:
+        yield from _refuse_long(walk)
+    return rows, found
+
+
 def _parameters(query: TradeQuery) -> Values:
+    beyond = query.beyond
+    opened_from = EARLIEST if query.opened_from is None else query.opened_from
+    opened_to = LATEST if query.opened_to is None else query.opened_to
+    if beyond is not None and query.descending:
+        opened_to = min(opened_to, beyond.opened_at)
+    elif beyond is not None:
+        opened_from = max(opened_from, beyond.opened_at)
     return {
         "account": query.account,
         "most": LOOKED_AT,
@@ -247,20 +255,24 @@ def _parameters(query: TradeQuery) -> Values:
         "side": query.side.value if query.side is not None else None,
         "profitable": query.profitable,
         "liquidated": query.liquidated,
-        "opened_from": _EARLIEST if query.opened_from is None else query.opened_from,
-        "opened_to": _LATEST if query.opened_to is None else query.opened_to,
+        "opened_from": opened_from,
+        "opened_to": opened_to,
+        "closed_from": query.closed_from,
+        "closed_to": query.closed_to,
+        "at": None if beyond is None else beyond.opened_at,
+        "seq": None if beyond is None else beyond.seq,
     }
 
 
 def _refuse_long(walk: Values) -> Asking[None]:
-    if (yield from _one(IS_LONG, walk)) > LOOKED_AT:
+    if (yield from one(IS_LONG, walk)) > LOOKED_AT:
         raise HistoryTooLong(LOOKED_AT)
 
 
 def sums_are_kept(query: TradeQuery) -> bool:
     """Whether an account's row in `sums` tells what the matches of this query sum up to."""
-    others = (query.asset, query.side, query.profitable, query.opened_from, query.opened_to)
-    return all(each is None for each in others)
+    times = (query.opened_from, query.opened_to, query.closed_from, query.closed_to)
+    return all(each is None for each in (query.asset, query.side, query.profitable, *times))
 
 
 def _kept(account: AccountId) -> Asking[Sums]:
@@ -310,93 +322,31 @@ def _orders(query: OrderQuery) -> Asking[tuple[Found, int]]:
         "most": LOOKED_AT,
         "limit": query.limit,
         "offset": query.offset,
+        "below": query.below,
     }
     if query.asset is None:
         kept = yield ENDED_ORDERS, (query.account,)
         total: int = kept[0][0] if kept else 0
-    elif (yield from _one(ARE_MANY_ORDERS, walk)) > LOOKED_AT:
+    elif (yield from one(ARE_MANY_ORDERS, walk)) > LOOKED_AT:
         raise HistoryTooLong(LOOKED_AT, "orders")
     else:
-        total = yield from _one(COUNTED_ORDERS, walk)
+        total = yield from one(COUNTED_ORDERS, walk)
+    if query.below is not None:
+        rows = yield NEXT_ORDERS, walk
+        if len(rows) < query.limit and (yield from one(ARE_MANY_BELOW, walk)) > LOOKED_AT:
+            raise HistoryTooLong(LOOKED_AT, "orders")
+        return rows, total
     rows = yield PAGE_OF_ORDERS, walk
     if len(rows) < min(query.limit, total - query.offset):
         raise HistoryTooLong(LOOKED_AT, "orders")
     return rows, total
 
 
-def _all(statement: str, parameters: tuple[object, ...]) -> Asking[Found]:
+def _all(statement: str, parameters: Values | tuple[object, ...]) -> Asking[Found]:
     rows = yield statement, parameters
     return rows
-
-
-def _one(statement: str, parameters: Values | tuple[object, ...]) -> Asking[int]:
-    """The number that a statement finds."""
-    rows = yield statement, parameters
-    return int(rows[0][0])
 
 
 def _net_orders(query: NetOrderQuery) -> Asking[Found]:
     rows = yield from history_net.net_orders(query, ALL_OF_ORDERS, LOOKED_AT)
     return [(*row[:NUMBER_OF_FIRED], row[NUMBER_OF_FIRED] or 0, *row[NUMBER_OF_FIRED + 1 :]) for row in rows]
-
-
-# --- records --------------------------------------------------------------------------------------------------------
-
-
-def _moves(query: StatementQuery) -> Asking[list[int]]:
-    """`reasons` tells how many rows of each record match."""
-    wanted = sum(BITS.values()) if query.reason is None else BITS[query.reason]
-    walk: Values = {
-        "account": query.account,
-        "before": _LATEST if query.before is None else query.before,
-        "wanted": wanted,
-        "asset": query.asset,
-        "most": LOOKED_AT,
-        "limit": query.limit,
-    }
-    seqs: list[int] = []
-    rows = 0
-    for seq, reasons in (yield MOVES, walk):
-        seqs.append(seq)
-        rows += (reasons & wanted).bit_count()
-        if rows >= query.limit:
-            return seqs
-    if (yield IS_FAR, walk):
-        raise HistoryTooLong(LOOKED_AT, "records")
-    return seqs
-
-
-def _picked(query: RecordQuery) -> Asking[list[int]]:
-    account = query.account
-    first = query.first if query.start is None else (yield from _last_at(account, query.start - 1)) + 1
-    last = _LATEST if query.end is None else (yield from _last_at(account, query.end))
-    return (yield from history_net.picked(query, max(first, query.first), last, LOOKED_AT))
-
-
-def _span(account: AccountId, start: int, end: int) -> Asking[Span]:
-    first = yield from _last_at(account, start)
-    last = yield from _last_at(account, end)
-    if (yield from _one(ARE_MANY_CHANGES, (account, first, last, MOST_CHANGES + 1))) > MOST_CHANGES:
-        raise HistoryTooLong(MOST_CHANGES, "changes")
-    walk: Values = {"account": account, "seq": first, "at": start, "most": MOST_CHANGES + 1}
-    for before, what in ((BEFORE_TRADES, "trades"), (BEFORE_ORDERS, "orders")):
-        if (yield from _one(before, walk)) > MOST_CHANGES:
-            raise HistoryTooLong(MOST_CHANGES, what)
-    trades = yield HELD_TRADES, walk
-    orders = yield HELD_ORDERS, walk
-    return Span(first, last, sorted(made if changed is None else changed for made, changed in trades + orders))
-
-
-def _last_at(account: AccountId, at: int) -> Asking[int]:
-    """The account's last record of this time or before; 0: there is none. Times never fall from record to record, so
-    it is found by halving."""
-    newest = yield LAST_AT, (account, _LATEST)
-    found, low, high = 0, 1, newest[0][0] if newest else 0
-    while low <= high:
-        middle = (low + high) // 2
-        rows = yield LAST_AT, (account, middle)
-        if not rows or rows[0][1] <= at:
-            found, low = (rows[0][0] if rows else found), middle + 1
-        else:
-            high = rows[0][0] - 1
-    return found

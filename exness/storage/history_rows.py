@@ -1,6 +1,6 @@
 """What the tables hold, as the rows of `ports.History`. `decimals` are those of every asset there ever was."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,11 +19,11 @@ def order_row(decimals: Mapping[str, int], row: tuple[Any, ...]) -> OrderRow:
     return msgspec.convert(fields | more, OrderRow)
 
 
-def trade_row(decimals: Mapping[str, int], row: tuple[Any, ...]) -> TradeRow:
+def trade_row(decimals: Mapping[str, int], row: Sequence[Any]) -> TradeRow:
     """Its columns are those of `history.COLUMNS`."""
     trade_id, account, asset, side, margin, leverage, entry, liquidation, opened_at, client_order, *end = row
     reason, close_price, pnl, returned, shortfall, closed_at, net, size, size_e18, *sums = end
-    commission, funding, realized = sums
+    commission, funding, realized, seq = sums
     return TradeRow(
         id=TradeId(trade_id),
         account=AccountId(account),
@@ -48,4 +48,5 @@ def trade_row(decimals: Mapping[str, int], row: tuple[Any, ...]) -> TradeRow:
         funding=funding,
         realized=realized,
         close_reason=None if reason is None else CloseReason(reason),
+        seq=seq,
     )

@@ -25,6 +25,7 @@ from exness.web.stream import endpoints as stream
 from exness.web.stream.hub import HUB, Hub
 from exness.web.terminal import endpoints as terminal
 from exness.web.v1 import endpoints as v1
+from exness.web.v1.export import EXPORTS, Exports
 from exness.web.v1.frames import Frames
 
 
@@ -64,6 +65,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
     app.cleanup_ctx.append(connections_swept)
     faults = services.dev.faults if services.dev is not None else None
     places = Places(services.stream.subscribers)
+    app[EXPORTS] = Exports()
     app[HUB] = Hub(
         services.exchange,
         services.sessions,

@@ -430,6 +430,7 @@ async def test_after_a_restart_all_that_waits_has_the_numbers_and_names_of_befor
 
 async def test_too_long_a_past_is_refused_and_not_worked_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("exness.storage.history.LOOKED_AT", 3)
+    monkeypatch.setattr("exness.storage.history_records.LOOKED_AT", 3)
     async with Stores.sqlite(tmp_path) as stores, face(stores=stores) as app:
         ann = await bot(app, "ann")
         for _ in range(5):

@@ -6,10 +6,10 @@ from itertools import product
 import msgspec
 import pytest
 
-from exness.core.commands import Reset
+from exness.core.commands import CancelOrders, PlaceOrder, Reset
 from exness.core.events import Record, TradeClosed, TradeOpened
-from exness.core.instruments import AccountId, TradeId
-from exness.runtime.ports.tables import Analytics, SortBy, TradeQuery, TradeRow
+from exness.core.instruments import AccountId, OrderId, TradeId
+from exness.runtime.ports.tables import Analytics, OrderQuery, SortBy, TradeQuery, TradeRow
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, random_trading
 from tests.support.books import (
@@ -25,9 +25,11 @@ from tests.support.books import (
     START,
     close_trade,
     desk_with,
+    hundredths,
     known_history,
     open_account,
     open_trade,
+    price_of,
     tick,
     usdc,
 )
@@ -101,6 +103,10 @@ def wanted(row: TradeRow, query: TradeQuery) -> bool:
         return False
     if query.opened_from is not None and row.opened_at < query.opened_from:
         return False
+    if query.closed_from is not None and (row.closed_at is None or row.closed_at < query.closed_from):
+        return False
+    if query.closed_to is not None and (row.closed_at is None or row.closed_at > query.closed_to):
+        return False
     return query.opened_to is None or row.opened_at <= query.opened_to
 
 
@@ -129,6 +135,8 @@ async def test_any_filter_gives_the_same_page_and_sums_as_counting_by_hand(store
             liquidated=rng.choice((None, None, None, True, False)),
             opened_from=rng.choice((None, None, rng.choice(times))),
             opened_to=rng.choice((None, None, rng.choice(times))),
+            closed_from=rng.choice((None, None, rng.choice(times))),
+            closed_to=rng.choice((None, None, rng.choice(times))),
             limit=rng.choice((1, 3, 500)),
             offset=rng.choice((0, 0, 1, 2, 1000)),
             sort_by=rng.choice(list(SortBy)),
@@ -150,6 +158,60 @@ async def test_pages_laid_side_by_side_are_the_whole(stored: Stored) -> None:
             assert page_sums == sums, "the sums cover everything, not the page"
             pages += page
         assert pages == whole
+
+
+@pytest.mark.parametrize("descending", [True, False])
+async def test_pages_that_go_on_from_the_last_row_are_the_whole_also_while_trades_are_opened(
+    stored: Stored, descending: bool
+) -> None:
+    desk = random_trading(4)
+    await stored.fill(desk.records)
+    for more in ({}, {"asset": SOL}, {"is_open": False}, {"profitable": True, "side": LONG}):
+        query = TradeQuery(TRADERS[0], limit=500, descending=descending, **more)
+        whole, sums = await stored.history.trades(query)
+        assert len(whole) > 1
+        page, pages = whole[:1], whole[:1]
+        while page:
+            going_on = msgspec.structs.replace(query, limit=3, beyond=pages[-1].place)
+            page, page_sums = await stored.history.trades(going_on)
+            assert page_sums == sums, "the sums cover everything, not what is left"
+            pages = pages + page
+        assert pages == whole
+
+
+@pytest.mark.parametrize("descending", [True, False])
+async def test_a_walk_passes_every_trade_once_and_gives_what_matches(stored: Stored, descending: bool) -> None:
+    desk = random_trading(5)
+    await stored.fill(desk.records)
+    for more in ({}, {"asset": BTC}, {"is_open": True}, {"liquidated": True}):
+        query = TradeQuery(TRADERS[1], limit=500, descending=descending, **more)
+        whole, _ = await stored.history.trades(query)
+        everything, _ = await stored.history.trades(TradeQuery(TRADERS[1], limit=500))
+        found, steps, at = [], 0, None
+        while steps == 0 or at is not None:
+            rows, at = await stored.history.walk(msgspec.structs.replace(query, limit=4, beyond=at))
+            found += rows
+            steps += 1
+        assert found == whole
+        assert steps == len(everything) // 4 + 1, "it looks at four trades a step, whatever matches"
+
+
+async def test_orders_go_on_below_the_last_number(stored: Stored) -> None:
+    desk = desk_with(ANN)
+    desk.do(tick(SOL, "200"))
+    for number in range(7):
+        order, limit = OrderId(f"w-{number}"), price_of(SOL, "100")
+        desk.do(PlaceOrder(ANN, order, SOL, LONG, usdc("10"), hundredths("2"), limit=limit))
+        desk.do(CancelOrders(ANN, named=frozenset({order})))
+    await stored.fill(desk.records)
+    whole, total = await stored.history.orders(OrderQuery(ANN, limit=500))
+    assert len(whole) == total == 7
+    for asset in (None, SOL):
+        below, found = whole[0].number + 1, []
+        while rows := (await stored.history.orders(OrderQuery(ANN, asset, 2, below=below)))[0]:
+            found += rows
+            below = rows[-1].number
+        assert found == whole
 
 
 async def test_the_times_of_a_query_include_both_ends(stored: Stored) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from exness.core.instruments import AccountId, TradeId
 from exness.runtime.inbox import Busy, NotTaken
-from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, Place, TradeQuery, TradeRow
 from exness.runtime.reads import BoundedHistory
 from tests.support.history import UnaskedHistory
 from tests.support.waiting import until
@@ -25,6 +25,10 @@ class HeldHistory(UnaskedHistory):
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         await self._wait()
         return [], Analytics(total=7)
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        await self._wait()
+        return [], None
 
     async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
         await self._wait()

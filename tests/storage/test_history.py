@@ -11,22 +11,20 @@ import pytest
 from exness.core.instruments import TradeId
 from exness.core.statement import Reason
 from exness.runtime.ports.tables import HistoryTooLong, SortBy, Span, StatementQuery, TradeQuery
-from exness.storage import history
+from exness.storage import history, history_records
 from exness.storage.files import MAIN_DB
 from exness.storage.history import (
     ARE_MANY_ORDERS,
     COUNTED_ORDERS,
     FIRST_PAGES,
-    HELD_ORDERS,
-    HELD_TRADES,
-    IS_FAR,
     IS_LONG,
-    MOVES,
     ONE_TRADE,
     PAGE_OF_ORDERS,
     PAGES,
     SUMMED,
+    WALKS,
 )
+from exness.storage.history_records import HELD_ORDERS, HELD_TRADES, IS_FAR, MOVES
 from exness.storage.sqlite import open_storage
 from tests.contracts.backends import INSTRUMENTS
 from tests.contracts.trading import TRADERS, random_trading
@@ -67,9 +65,10 @@ async def test_a_page_reads_one_accounts_trades_only(
 async def test_a_page_in_the_order_of_the_index_is_neither_sorted_nor_kept_apart(
     connection: sqlite3.Connection, descending: bool
 ) -> None:
-    steps = plan(connection, FIRST_PAGES[descending])
-    assert BY_ACCOUNT in steps
-    assert not [step for step in steps if "TEMP B-TREE" in step or "MATERIALIZE" in step], steps
+    for statement in (FIRST_PAGES[descending], WALKS[descending]):
+        steps = plan(connection, statement)
+        assert BY_ACCOUNT in steps
+        assert not [step for step in steps if "TEMP B-TREE" in step or "MATERIALIZE" in step], steps
 
 
 async def test_the_sums_and_a_single_trade_come_by_index(connection: sqlite3.Connection) -> None:
@@ -180,8 +179,8 @@ async def test_what_would_look_at_too_many_trades_is_refused_and_everything_else
 async def test_what_would_look_at_too_many_records_or_changes_is_refused_and_a_page_near_its_start_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "LOOKED_AT", 20)
-    monkeypatch.setattr(history, "MOST_CHANGES", 65)
+    monkeypatch.setattr(history_records, "LOOKED_AT", 20)
+    monkeypatch.setattr(history_records, "MOST_CHANGES", 65)
     desk = long_history(30)
     start, end = desk.state.accounts[ANN].opened_at, desk.at
     seq = desk.state.seq
@@ -193,10 +192,10 @@ async def test_what_would_look_at_too_many_records_or_changes_is_refused_and_a_p
             with pytest.raises(HistoryTooLong, match="more than 20 records"):
                 await storage.history.moves(query)
         assert await storage.history.span(ANN, start, end) == Span(2, seq, [2])
-        monkeypatch.setattr(history, "MOST_CHANGES", 59)
+        monkeypatch.setattr(history_records, "MOST_CHANGES", 59)
         with pytest.raises(HistoryTooLong, match="more than 59 changes"):
             await storage.history.span(ANN, start, end)
         assert (await storage.history.span(ANN, start + 1_000_000, end)).held == [2]
-        monkeypatch.setattr(history, "MOST_CHANGES", 20)
+        monkeypatch.setattr(history_records, "MOST_CHANGES", 20)
         with pytest.raises(HistoryTooLong, match="more than 20 trades"):
             await storage.history.span(ANN, end, end)

@@ -24,6 +24,7 @@ from exness.runtime.ports.tables import (
     NetOrderQuery,
     OrderQuery,
     OrderRow,
+    Place,
     RecordQuery,
     SortBy,
     Span,
@@ -150,8 +151,15 @@ class MemoryTables:
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         """It looks at every trade of the account."""
         matches = [row for trade in self._trades.get(query.account, ()) if _matches(query, row := self._row(trade))]
-        ordered = _ordered(matches, query)
+        ordered = [row for row in _ordered(matches, query) if _comes(query, row)]
         return ordered[query.offset : query.offset + query.limit], _analytics(matches)
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        span = TradeQuery(query.account, opened_from=query.opened_from, opened_to=query.opened_to)
+        trades = [row for trade in self._trades.get(query.account, ()) if _matches(span, row := self._row(trade))]
+        walked = [row for row in _ordered(trades, query) if _comes(query, row)][: query.limit]
+        place = walked[-1].place if len(walked) == query.limit else None
+        return [row for row in walked if _matches(query, row)], place
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         trade = self.rows[rows.TRADES].get(trade_id)
@@ -160,7 +168,8 @@ class MemoryTables:
     async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
         ended = [order for order in self._orders.get(query.account, ()) if order.status is not None]
         matches = [self._order_row(order) for order in ended if query.asset in (None, order.asset)][::-1]
-        return matches[query.offset : query.offset + query.limit], len(matches)
+        below = [row for row in matches if query.below is None or row.number < query.below]
+        return below[query.offset : query.offset + query.limit], len(matches)
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         order = self.rows[rows.ORDERS].get(order_id)
@@ -269,6 +278,7 @@ class MemoryTables:
             funding=trade.funding,
             realized=trade.realized,
             close_reason=None if trade.close_reason is None else CloseReason(trade.close_reason),
+            seq=trade.opened_seq,
         )
 
     def _order_row(self, order: rows.Order) -> OrderRow:
@@ -356,7 +366,16 @@ def _matches(query: TradeQuery, row: TradeRow) -> bool:
         and (query.liquidated is None or (not is_open and row.liquidated == query.liquidated))
         and (query.opened_from is None or row.opened_at >= query.opened_from)
         and (query.opened_to is None or row.opened_at <= query.opened_to)
+        and (query.closed_from is None or (row.closed_at is not None and row.closed_at >= query.closed_from))
+        and (query.closed_to is None or (row.closed_at is not None and row.closed_at <= query.closed_to))
     )
+
+
+def _comes(query: TradeQuery, row: TradeRow) -> bool:
+    if query.beyond is None:
+        return True
+    here, there = (row.opened_at, row.seq), (query.beyond.opened_at, query.beyond.seq)
+    return here < there if query.descending else here > there
 
 
 _SORT_KEY: dict[SortBy, Callable[[TradeRow], int | None]] = {

@@ -1,5 +1,7 @@
 """GET /trade/history over HTTP, on both storages: shape, filters, order, pages, sums, and bad parameters."""
 
+import csv
+import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -224,10 +226,61 @@ async def test_pages_follow_one_another_without_gap_or_repeat(ann: Trader) -> No
     for offset in (0, 4, 8):
         answer = (await ann.get(f"/trade/history?limit=4&offset={offset}")).body
         pages.append("".join(found["clientOrderId"] for found in answer["data"]))
+        answer["pagination"].pop("nextCursor", None)
         assert answer["pagination"] == {"total": 6, "limit": 4, "offset": offset, "hasMore": offset == 0}
     assert pages == ["fedc", "ba", ""]
     assert (await ann.get("/trade/history?limit=6")).body["pagination"]["hasMore"] is False
     assert (await ann.get("/trade/history?limit=5")).body["pagination"]["hasMore"] is True
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"), [("", "fedcba"), ("&sortOrder=asc", "abcdef"), ("&tradeType=long", "feca")]
+)
+async def test_a_cursor_goes_on_from_the_last_row_until_there_is_none(ann: Trader, query: str, expected: str) -> None:
+    first = (await ann.get(f"/trade/history?limit=2{query}")).body
+    found, answer = [], first
+    while True:
+        found += [row["clientOrderId"] for row in answer["data"]]
+        assert answer["analytics"] == first["analytics"]
+        assert answer["pagination"]["total"] == len(expected)
+        cursor = answer["pagination"].get("nextCursor")
+        assert answer["pagination"]["hasMore"] == (cursor is not None)
+        if cursor is None:
+            break
+        answer = (await ann.get(f"/trade/history?limit=2{query}&cursor={cursor}")).body
+    assert "".join(found) == expected
+
+
+async def test_where_the_order_is_another_there_is_no_cursor(ann: Trader) -> None:
+    answer = (await ann.get("/trade/history?limit=2&sortBy=pnl")).body
+    assert answer["pagination"] == {"total": 6, "limit": 2, "offset": 0, "hasMore": True}
+
+
+async def test_trades_are_found_by_when_they_were_closed(ann: Trader) -> None:
+    rows = {row["clientOrderId"]: row for row in (await ann.get("/trade/history")).body["data"]}
+    ended = sorted((row["closedAt"], name) for name, row in rows.items() if row["closedAt"])
+    for at, _ in ended:
+        assert set(await names(ann, f"closedFrom={at}")) == {name for closed, name in ended if closed >= at}
+        assert set(await names(ann, f"closedTo={at}")) == {name for closed, name in ended if closed <= at}
+    assert await names(ann, f"closedFrom={ended[0][0]}&closedTo={ended[0][0]}&status=open") == ""
+
+
+async def test_as_csv_all_that_match_come_with_the_text_of_the_json(ann: Trader) -> None:
+    for query in ("", "tradeType=long", "sortOrder=asc", "status=open"):
+        answer = await ann.get(f"/trade/history?format=csv&{query}")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="trades.csv"'
+        rows = list(csv.DictReader(io.StringIO(answer.raw.decode(), newline="")))
+        told = (await ann.get(f"/trade/history?{query}")).body["data"]
+        assert [row["clientOrderId"] for row in rows] == [row["clientOrderId"] for row in told]
+        for row, shown in zip(rows, told, strict=True):
+            assert set(row) == ROW_KEYS | {"clientOrderId"}
+            for name, value in shown.items():
+                words = {None: "", True: "true", False: "false"}
+                assert row[name] == (words[value] if value is None or isinstance(value, bool) else str(value)), name
+    asked = await ann.get("/trade/history", headers={"Accept": "text/csv"})
+    assert asked.raw == (await ann.get("/trade/history?format=csv")).raw
+    assert (await ann.get("/trade/history?format=json", headers={"Accept": "text/csv"})).body["success"]
 
 
 async def test_the_sums_cover_everything_that_matches_and_not_the_page(ann: Trader) -> None:
@@ -253,7 +306,11 @@ async def test_the_books_of_the_history_agree_with_the_account(ann: Trader) -> N
     assert (account["balance"], account["lockedMargin"], total) == ("4979.000000", "60.000000", "39.000000")
 
 
-KNOWN = "status, asset, tradeType, profitable, liquidated, fromDate, toDate, limit, offset, sortBy, sortOrder"
+KNOWN = (
+    "status, asset, tradeType, profitable, liquidated, fromDate, toDate, closedFrom, closedTo, limit, offset, cursor, "
+    "sortBy, sortOrder, format"
+)
+CSV_WHOLE = "as CSV all trades come, in the order createdAt, without limit and offset"
 DATE = "must be a date like 2024-08-05 or a time like 2024-08-05T06:00:00Z"
 
 
@@ -299,6 +356,12 @@ DATE = "must be a date like 2024-08-05 or a time like 2024-08-05T06:00:00Z"
         ("sortBy=size", "sortBy", "sortBy must be one of createdAt, closedAt, pnl, margin, leverage"),
         ("sortBy=pnl;DROP", "sortBy", "sortBy must be one of createdAt, closedAt, pnl, margin, leverage"),
         ("sortOrder=up", "sortOrder", "sortOrder must be one of asc, desc"),
+        ("format=xml", "format", "format must be one of json, csv"),
+        ("format=csv&limit=5", "format", CSV_WHOLE),
+        ("format=csv&sortBy=pnl", "format", CSV_WHOLE),
+        ("cursor=abc", "cursor", "cursor must be the nextCursor of the page before"),
+        ("cursor=1-1&offset=1", "cursor", "cursor goes with the order createdAt, and without an offset"),
+        ("cursor=1-1&sortBy=pnl", "cursor", "cursor goes with the order createdAt, and without an offset"),
         ("page=2", "page", f"page is not a known parameter; known are {KNOWN}"),
         ("userId=bob", "userId", f"userId is not a known parameter; known are {KNOWN}"),
     ],

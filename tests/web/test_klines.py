@@ -212,7 +212,10 @@ async def test_several_bad_parameters_come_in_order_malformed_first(app: App) ->
     answer = await app.get("/klines?asset=DOGE&limit=0&startTime=x&symbol=SOL")
     assert_error(answer, 400, "invalid_request", details=answer.details)
     assert [each["field"] for each in answer.details] == ["symbol", "interval", "asset", "startTime", "limit"]
-    assert answer.message == "symbol is not a known parameter; known are asset, interval, startTime, endTime, limit"
+    assert (
+        answer.message
+        == "symbol is not a known parameter; known are asset, interval, startTime, endTime, limit, format"
+    )
 
 
 async def test_when_too_many_reads_wait_it_says_so_at_once() -> None:
@@ -267,3 +270,20 @@ async def test_an_asset_without_a_price_has_no_ticker_and_one_that_there_is_not_
         assert_error(
             await app.get("/ticker?asset=DOGE"), 400, "invalid_request", message, details=bad("asset", message)
         )
+
+
+async def test_after_a_restart_there_is_no_ticker_before_the_first_price_as_the_candles_may_not_have_had_the_last(
+    tmp_path: Path,
+) -> None:
+    async with Stores.sqlite(tmp_path) as stores, running_app(stores) as app:
+        await mark(app, "200", START)
+        await mark(app, "190", START + SECOND)
+        clock = app.clock
+    async with Stores.sqlite(tmp_path) as stores, running_app(stores, clock=clock) as app:
+        assert (await app.get("/klines?asset=SOL&interval=1m")).body != []
+        assert (await app.get("/ticker?asset=SOL")).body["data"] == []
+        await mark(app, "195", START + 2 * SECOND)
+        (row,) = (await app.get("/ticker?asset=SOL")).body["data"]
+        assert (row["open"], row["high"], row["low"], row["last"]) == (
+            "200.000000", "200.000000", "190.000000", "195.000000",
+        )  # fmt: skip

@@ -12,7 +12,7 @@ from yarl import URL
 
 from exness.core.instruments import AccountId, TradeId
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
-from exness.runtime.ports.tables import Analytics, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, Place, TradeQuery, TradeRow
 from exness.web.app import endpoints_of
 from exness.web.v1 import PREFIX as API
 from tests.support.app import JSON, Answer, App, Trader, assert_error, order, rate_limits, running_app, unchanged
@@ -170,6 +170,9 @@ class BrokenHistory(NoCandles):
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         self._fail()
 
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        self._fail()
+
     async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
         self._fail()
 
@@ -202,6 +205,9 @@ async def test_reads_beyond_their_bound_are_refused_at_once() -> None:
             self.asked += 1
             await self.go_on.wait()
             return [], Analytics()
+
+        async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+            return [], None
 
         async def trade(self, account: AccountId, order: TradeId) -> TradeRow | None:
             return None

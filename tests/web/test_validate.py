@@ -90,7 +90,9 @@ def good_value(parameter: dict[str, Any]) -> str:
         return str(schema["minimum"])
     if name == "asset":
         return "SOL"
-    return "2026-01-31" if name.endswith(("Date", "Time")) else "x"
+    if name == "cursor":
+        return "1-1" if "-" in schema["pattern"] else "1"
+    return "2026-01-31" if name.endswith(("Date", "Time", "From", "To")) else "x"
 
 
 TAKEN = list(parameters())

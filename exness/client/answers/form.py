@@ -12,3 +12,4 @@ class Pagination(Answer, frozen=True, kw_only=True):
     limit: int
     offset: int
     has_more: bool
+    next_cursor: str | None = None

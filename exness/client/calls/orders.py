@@ -128,8 +128,8 @@ def open_orders(asset: str | None = None) -> Call[list[answers.OpenOrder]]:
 
 
 def order_history(
-    asset: str | None = None, *, limit: int | None = None, offset: int | None = None
+    asset: str | None = None, *, limit: int | None = None, offset: int | None = None, cursor: str | None = None
 ) -> Call[answers.OrderHistory]:
-    """GET /order/history: what has ended, newest first."""
-    query = {"asset": asset, "limit": limit, "offset": offset}
+    """GET /order/history: what has ended, newest first. `cursor` is the `next_cursor` of the page before."""
+    query = {"asset": asset, "limit": limit, "offset": offset, "cursor": cursor}
     return Call("GET", f"{API}/order/history", _history, query=query)

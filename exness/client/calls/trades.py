@@ -200,12 +200,16 @@ def history(
     liquidated: bool | None = None,
     from_date: Moment | None = None,
     to_date: Moment | None = None,
+    closed_from: Moment | None = None,
+    closed_to: Moment | None = None,
     limit: int | None = None,
     offset: int | None = None,
+    cursor: str | None = None,
     sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | None = None,
     sort_order: Literal["asc", "desc"] | None = None,
 ) -> Call[answers.History]:
-    """GET /trade/history. Dates are of the opening, both ends count."""
+    """GET /trade/history. Dates are of the opening unless they say otherwise, both ends count. `cursor` is the
+    `next_cursor` of the page before."""
     query = {
         "status": status,
         "asset": asset,
@@ -214,8 +218,11 @@ def history(
         "liquidated": truth(liquidated),
         "fromDate": date(from_date),
         "toDate": date(to_date),
+        "closedFrom": date(closed_from),
+        "closedTo": date(closed_to),
         "limit": limit,
         "offset": offset,
+        "cursor": cursor,
         "sortBy": sort_by,
         "sortOrder": sort_order,
     }

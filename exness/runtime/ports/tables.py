@@ -44,9 +44,17 @@ class SortBy(StrEnum):
     LEVERAGE = "leverage"
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A trade's place among all of its account in the order they were opened: when, and by which record."""
+
+    opened_at: int
+    seq: int
+
+
 class TradeQuery(msgspec.Struct, frozen=True):
-    """Which of an account's trades. None means any. Times are microseconds and mean when the trade was opened, both
-    ends included. `profitable` is `realized > 0`; it and `liquidated` leave open trades out."""
+    """Which of an account's trades. None means any. Times are microseconds, both ends included. `profitable` is
+    `realized > 0`; it, `liquidated` and the times of closing leave open trades out. `beyond`: only those that come
+    after that one in the order of opening, which must then be the order."""
 
     account: AccountId
     is_open: bool | None = None
@@ -56,10 +64,13 @@ class TradeQuery(msgspec.Struct, frozen=True):
     liquidated: bool | None = None
     opened_from: int | None = None
     opened_to: int | None = None
+    closed_from: int | None = None
+    closed_to: int | None = None
     limit: int = 50
     offset: int = 0
     sort_by: SortBy = SortBy.CREATED_AT
     descending: bool = True
+    beyond: Place | None = None
 
 
 class TradeRow(msgspec.Struct, frozen=True):
@@ -91,6 +102,12 @@ class TradeRow(msgspec.Struct, frozen=True):
     funding: int
     realized: int
     close_reason: CloseReason | None
+    seq: int
+    """Of the record that opened it."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.opened_at, self.seq)
 
 
 class Analytics(msgspec.Struct, frozen=True):
@@ -107,12 +124,14 @@ class Analytics(msgspec.Struct, frozen=True):
 
 
 class OrderQuery(msgspec.Struct, frozen=True):
-    """Which of an account's orders that have ended. None means any. Newest first."""
+    """Which of an account's orders that have ended. None means any. Newest first. `below`: only those whose number is
+    less."""
 
     account: AccountId
     asset: Asset | None = None
     limit: int = 50
     offset: int = 0
+    below: int | None = None
 
 
 class OrderRow(msgspec.Struct, frozen=True):
@@ -230,7 +249,13 @@ class History(Protocol):
     HistoryTooLong when more than a bounded number of rows would have to be looked at."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
-        """One page and the sums over all matches. Ties in the order are broken by when the trade was opened."""
+        """One page and the sums over all matches, whatever they come `beyond`. Ties in the order are broken by when the
+        trade was opened."""
+        ...
+
+    async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
+        """What matches among the next `limit` trades in the order they were opened, and the last of these: None when
+        there are no more. It looks at no others, so whatever is asked it costs the same."""
         ...
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:

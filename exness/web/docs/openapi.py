@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from exness.web.http.browser_rules import API_KEY, COOKIE
-from exness.web.http.endpoint import JSON_TYPE, Auth, Endpoint, Endpoints
+from exness.web.http.endpoint import CSV_TYPE, JSON_TYPE, Auth, Endpoint, Endpoints
 from exness.web.http.weights import Budget
 from exness.web.v1.errors import ERRORS, ErrorBody
 from exness.web.v1.requests import SECRET
@@ -98,6 +98,8 @@ def _responses(row: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
     if row.answer is not None:
         responses["200"] = _content(row.summary, row.media_type, schemas[str(row.answer)])
+        if row.has_csv:
+            responses["200"]["content"][CSV_TYPE] = {"schema": {"type": "string"}}
     for status, other in row.others.items():
         responses[str(status)] = (
             {"description": other.description}

@@ -16,7 +16,7 @@ from exness.web.http.errors import ErrorRenderer
 from exness.web.http.weights import OTHER, Budget, Weight
 
 GET, POST, PUT, DELETE = hdrs.METH_GET, hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE
-JSON_TYPE = "application/json"
+JSON_TYPE, CSV_TYPE = "application/json", "text/csv"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 BUSY: tuple[str, ...] = (Busy.OVERLOADED, Busy.SHUTTING_DOWN)
 
@@ -64,6 +64,8 @@ class Endpoint:
     """By status."""
     media_type: str = JSON_TYPE
     """Of `answer`."""
+    has_csv: bool = False
+    """Its rows can be had as CSV, too."""
     fast: bool = False
     """Asked so often that it goes past aiohttp's router (5 us a request): its handler has no `match_info`, no `app`."""
     policy: str = ""

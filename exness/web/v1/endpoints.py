@@ -265,7 +265,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         GET, "/trade/history", trades.history, Weight(3, 5, "of `limit`"), "Trades of all times", HistoryAnswer,
-        auth=_KEY, query=HistoryQuery,
+        auth=_KEY, has_csv=True, query=HistoryQuery,
     ),
     Endpoint(
         GET, "/balance", account.balance, Weight(1), "Free balances", dict[str, AssetBalance],
@@ -278,7 +278,7 @@ ENDPOINTS = (
     Endpoint(
         GET, "/account/statement", statement.statement, Weight(3, 5, "of `limit`"), "What moved the free balance",
         StatementAnswer,
-        auth=_KEY, query=StatementQuery,
+        auth=_KEY, has_csv=True, query=StatementQuery,
     ),
     Endpoint(
         GET, "/account/equity", statement.equity, Weight(10, 5, "of `limit`"), "What the account was worth",
@@ -296,7 +296,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         GET, "/klines", market.klines, Weight(3, 8, "of `limit`"), "Candles", list[KlineRow],
-        query=KlinesQuery, errors=BUSY[:1],
+        has_csv=True, query=KlinesQuery, errors=BUSY[:1],
     ),
 )  # fmt: skip
 """Below the prefix of our dialect."""

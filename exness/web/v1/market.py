@@ -1,15 +1,19 @@
 """What anybody may see: assets, prices and candles."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from aiohttp import web
 
 from exness.core.instruments import Asset
 from exness.core.views import AllPrices, PriceOf
+from exness.runtime.candles import CandleQuery
 from exness.web.http.errors import ApiError
 from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
 from exness.web.services import services_of
+from exness.web.v1.export import send_csv, wants_csv
 from exness.web.v1.format import iso, leverage_out
 from exness.web.v1.models import (
     KlineRow,
@@ -20,7 +24,7 @@ from exness.web.v1.models import (
     kline_row,
     ticker_row,
 )
-from exness.web.v1.parse import klines_query, of_asset
+from exness.web.v1.parse import format_asked, klines_query, of_asset
 from exness.web.v1.price_cache import show_price
 
 ROWS_AT_ONCE = 100
@@ -85,9 +89,19 @@ async def klines(request: web.Request) -> web.StreamResponse:
     query = klines_query(request.query, exchange.rules)
     charge_rows(request, query.limit)
     decimals = exchange.rules.instruments[query.asset].decimals
+    if wants_csv(request, format_asked(request.query)):
+        return await _export(request, query, decimals)
     rows: list[KlineRow] = []
     for candle in await exchange.klines(query):
         rows.append(kline_row(candle, decimals))
         if len(rows) % ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
     return answer(rows)
+
+
+async def _export(request: web.Request, query: CandleQuery, decimals: int) -> web.StreamResponse:
+    async def page() -> AsyncIterator[list[Callable[[], KlineRow]]]:
+        candles = await services_of(request).exchange.klines(query)
+        yield [partial(kline_row, candle, decimals) for candle in candles]
+
+    return await send_csv(request, f"{query.asset}-{query.interval.value}", KlineRow, page())

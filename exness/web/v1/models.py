@@ -61,6 +61,7 @@ class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 # --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
 
 
+Format = Literal["json", "csv"]
 DATES = "YYYY-MM-DD, or RFC 3339 with a zone or, for UTC, without one"
 _SECONDS = "in seconds since 1970-01-01 UTC"
 _FirstSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin then or later, {_SECONDS}")]
@@ -81,6 +82,7 @@ class KlinesQuery(msgspec.Struct, frozen=True, rename="camel"):
     start_time: _FirstSecond | UnsetType = UNSET
     end_time: _EndSecond | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=MAX_CANDLES)] | UnsetType = UNSET
+    format: Format | UnsetType = UNSET
 
 
 @cache
@@ -107,10 +109,13 @@ class SignedInAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Pagination(msgspec.Struct, frozen=True, rename="camel"):
+    """`nextCursor` is there where there is more and the order lets a page go on from its last row."""
+
     total: int
     limit: int
     offset: int
     has_more: bool
+    next_cursor: str | UnsetType = UNSET
 
 
 class AssetBalance(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from exness.web.v1.models import (
     MAX_OFFSET,
     Amount,
     ClientOrder,
+    Format,
     Leverage,
     OptionalAmount,
     Pagination,
@@ -157,6 +158,13 @@ class OrderHistoryQuery(msgspec.Struct, frozen=True):
     asset: str | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
+    cursor: (
+        Annotated[
+            str,
+            Meta(description="`nextCursor` of the page before", extra_json_schema={"pattern": r"^\d{1,15}$"}),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class StatementQuery(msgspec.Struct, frozen=True):
@@ -166,6 +174,7 @@ class StatementQuery(msgspec.Struct, frozen=True):
     asset: str | UnsetType = UNSET
     before: Annotated[int, Meta(ge=0, le=2**53)] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
+    format: Format | UnsetType = UNSET
 
 
 class EquityQuery(msgspec.Struct, frozen=True, rename="camel"):

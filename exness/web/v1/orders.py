@@ -50,7 +50,7 @@ from exness.web.v1.order_models import (
     OrdersCancelled,
 )
 from exness.web.v1.outcomes import held, id_asked_for, instrument_of, records_of
-from exness.web.v1.parse import of_asset, order_history_query
+from exness.web.v1.parse import of_asset, one_more, order_history_query
 from exness.web.v1.requests import json_body, signed_in
 from exness.web.v1.shown import (
     OPPOSITE,
@@ -149,17 +149,18 @@ async def history(request: web.Request) -> web.StreamResponse:
     query = order_history_query(account, request.query, exchange.rules)
     charge_rows(request, query.limit)
     try:
-        rows, total = await exchange.orders(query)
+        rows, total = await exchange.orders(query if query.below is None else one_more(query))
     except HistoryTooLong as long:
         what = f"more than {long.most:,} orders would have to be looked at: ask for a smaller offset"
         raise InvalidRequest([FieldError("offset", what)]) from long
-    more = query.offset + len(rows) < total
+    more = query.offset + len(rows) < total if query.below is None else len(rows) > query.limit
+    rows = rows[: query.limit]
     entries = await _entries(exchange, account, rows)
     return answer(
         OrderHistoryAnswer(
             success=True,
             data=[_history_row(OrderHistoryRow, row, exchange.rules, entries) for row in rows],
-            pagination=Pagination(total, query.limit, query.offset, has_more=more),
+            pagination=Pagination(total, query.limit, query.offset, more, str(rows[-1].number) if more else UNSET),
         )
     )
 

@@ -11,7 +11,7 @@ from exness.core.rules import Rules
 from exness.core.statement import Reason
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
-from exness.runtime.ports.tables import OrderQuery, SortBy, StatementQuery, TradeQuery
+from exness.runtime.ports.tables import OrderQuery, Place, SortBy, StatementQuery, TradeQuery
 from exness.web.v1.bodies import Problems, asset_named, email_address, present, read_body
 from exness.web.v1.models import (
     MAX_CANDLES,
@@ -29,6 +29,7 @@ from exness.web.v1.order_models import StatementQuery as StatementParameters
 from exness.web.v1.trade_models import HistoryQuery, OneQuery, OpenTradesQuery
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
+_CURSOR = re.compile(r"(\d{1,17})-(\d{1,15})", re.ASCII)
 _DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
@@ -78,11 +79,16 @@ def history_query(account: AccountId, query: Query, rules: Rules) -> TradeQuery:
         liquidated=_one_of(query, "liquidated", _BOOLEANS, problems),
         opened_from=_moment(query, "fromDate", problems, end_of_day=False),
         opened_to=_moment(query, "toDate", problems, end_of_day=True),
+        closed_from=_moment(query, "closedFrom", problems, end_of_day=False),
+        closed_to=_moment(query, "closedTo", problems, end_of_day=True),
         limit=_whole(query, "limit", 50, 1, MAX_LIMIT, problems),
         offset=_whole(query, "offset", 0, 0, MAX_OFFSET, problems),
         sort_by=_one_of(query, "sortBy", {key.value: key for key in SortBy}, problems) or SortBy.CREATED_AT,
         descending=_one_of(query, "sortOrder", {"asc": False, "desc": True}, problems) is not False,
+        beyond=_place(query, problems),
     )
+    if checked.beyond is not None and (checked.sort_by is not SortBy.CREATED_AT or checked.offset):
+        problems.not_allowed("cursor", "cursor goes with the order createdAt, and without an offset")
     problems.raise_if_any()
     return checked
 
@@ -129,7 +135,10 @@ def order_history_query(account: AccountId, query: Query, rules: Rules) -> Order
         asset_named(query.get("asset"), rules, problems),
         _whole(query, "limit", 50, 1, MAX_LIMIT, problems),
         _whole(query, "offset", 0, 0, MAX_OFFSET, problems),
+        _whole(query, "cursor", 0, 0, 10**15 - 1, problems) if "cursor" in query else None,
     )
+    if checked.below is not None and checked.offset:
+        problems.not_allowed("cursor", "cursor goes without an offset")
     problems.raise_if_any()
     return checked
 
@@ -199,6 +208,16 @@ def link_token(query: Query) -> str:
     return query.get("token", "")
 
 
+def format_asked(query: Query) -> bool | None:
+    """Whether the parameter `format` asks for CSV; None: it is not there. Raises InvalidRequest."""
+    if "format" not in query:
+        return None
+    problems = Problems()
+    is_csv = _one_of(query, "format", {"json": False, "csv": True}, problems)
+    problems.raise_if_any()
+    return is_csv
+
+
 # --- parameters of queries ----------------------------------------------------------------------------------------
 
 
@@ -225,6 +244,29 @@ def _one_of(query: Query, name: str, choices: Mapping[str, Choice], problems: Pr
     if choice is None:
         problems.not_allowed(name, f"{name} must be one of {', '.join(choices)}")
     return choice
+
+
+def _place(query: Query, problems: Problems) -> Place | None:
+    text = query.get("cursor")
+    if text is None:
+        return None
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        problems.not_allowed("cursor", "cursor must be the nextCursor of the page before")
+        return None
+    return Place(int(match[1]), int(match[2]))
+
+
+Paged = TypeVar("Paged", TradeQuery, OrderQuery)
+
+
+def one_more(query: Paged) -> Paged:
+    """The same with a row more: whether it is there tells whether there is a next page."""
+    return msgspec.structs.replace(query, limit=query.limit + 1)
+
+
+def cursor_of(place: Place) -> str:
+    return f"{place.opened_at}-{place.seq}"
 
 
 def _whole(query: Query, name: str, default: int, least: int, most: int, problems: Problems) -> int:

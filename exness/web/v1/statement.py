@@ -1,17 +1,23 @@
 """An account over time: what moved its money, and what it was worth."""
 
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from exness.core.money import format_usdc
-from exness.runtime.ports.tables import HistoryTooLong
-from exness.web.http.errors import ApiError
+from exness.runtime.equity import StatementRow as Moved
+from exness.runtime.ports.tables import HistoryTooLong, StatementQuery
+from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.export import send_csv, wants_csv
 from exness.web.v1.format import iso
-from exness.web.v1.parse import equity_query, statement_query
+from exness.web.v1.models import MAX_LIMIT
+from exness.web.v1.parse import equity_query, format_asked, statement_query
 from exness.web.v1.requests import signed_in
 
 
@@ -55,21 +61,38 @@ async def statement(request: web.Request) -> web.StreamResponse:
     exchange = services_of(request).exchange
     account = await signed_in(request)
     query = statement_query(account, request.query, exchange.rules)
+    if wants_csv(request, format_asked(request.query)):
+        return await _export(request, query)
     charge_rows(request, query.limit)
-    rows = await exchange.statement(query)
-    data = [
-        StatementRow(
-            row.seq,
-            iso(row.at),
-            row.reason.value,
-            format_usdc(row.amount),
-            format_usdc(row.balance),
-            row.order_id or UNSET,
-            row.asset or UNSET,
-        )
-        for row in rows
-    ]
-    return answer(StatementAnswer(True, data))
+    return answer(StatementAnswer(True, list(map(_shown, await exchange.statement(query)))))
+
+
+async def _export(request: web.Request, query: StatementQuery) -> web.StreamResponse:
+    """All that match, newest first."""
+    if "limit" in request.query:
+        raise InvalidRequest([FieldError("format", "as CSV all rows come, without a limit")])
+    charge_rows(request, MAX_LIMIT)
+    exchange = services_of(request).exchange
+
+    async def pages() -> AsyncIterator[list[Callable[[], StatementRow]]]:
+        page = msgspec.structs.replace(query, limit=MAX_LIMIT)
+        while rows := await exchange.statement(page):
+            yield [partial(_shown, row) for row in rows]
+            page = msgspec.structs.replace(page, before=rows[-1].seq)
+
+    return await send_csv(request, "statement", StatementRow, pages())
+
+
+def _shown(row: Moved) -> StatementRow:
+    return StatementRow(
+        row.seq,
+        iso(row.at),
+        row.reason.value,
+        format_usdc(row.amount),
+        format_usdc(row.balance),
+        row.order_id or UNSET,
+        row.asset or UNSET,
+    )
 
 
 async def equity(request: web.Request) -> web.StreamResponse:

@@ -14,6 +14,7 @@ from exness.web.v1.models import (
     NULL,
     Amount,
     ClientOrder,
+    Format,
     Leverage,
     OptionalAmount,
     Pagination,
@@ -132,10 +133,26 @@ class HistoryQuery(msgspec.Struct, frozen=True, rename="camel"):
         Annotated[str, Meta(description=f"Trades that were opened then or earlier: {DATES}; a date is all of its day")]
         | UnsetType
     ) = UNSET
+    closed_from: Annotated[str, Meta(description=f"Trades that were closed then or later: {DATES}")] | UnsetType = UNSET
+    closed_to: (
+        Annotated[str, Meta(description=f"Trades that were closed then or earlier: {DATES}; a date is all of its day")]
+        | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | UnsetType = UNSET
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] | UnsetType = UNSET
+    cursor: (
+        Annotated[
+            str,
+            Meta(
+                description="`nextCursor` of the page before, in the order createdAt",
+                extra_json_schema={"pattern": r"^\d{1,17}-\d{1,15}$"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     sort_by: Literal["createdAt", "closedAt", "pnl", "margin", "leverage"] | UnsetType = UNSET
     sort_order: Literal["asc", "desc"] | UnsetType = UNSET
+    format: Format | UnsetType = UNSET
 
 
 # --- answers ------------------------------------------------------------------------------------------------------

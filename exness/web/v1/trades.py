@@ -1,8 +1,11 @@
 """Trades: create, close, open, history."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TypeVar
 
+import msgspec
 from aiohttp import web
 from msgspec import UNSET
 
@@ -16,20 +19,21 @@ from exness.core.outcomes import Done
 from exness.core.rejects import Refusal, Reject
 from exness.core.rules import Rules
 from exness.core.views import BalanceOf, HoldingsOf
-from exness.runtime.ports.tables import Analytics, HistoryTooLong, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, HistoryTooLong, SortBy, TradeQuery, TradeRow
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import REQUEST_STATE, charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
 from exness.web.v1.errors import ERRORS
 from exness.web.v1.exits import instrument_named
+from exness.web.v1.export import send_csv, wants_csv
 from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
-from exness.web.v1.models import Pagination
+from exness.web.v1.models import MAX_LIMIT, Pagination
 from exness.web.v1.named_bodies import asset_of, close_trade, named_in
 from exness.web.v1.opening_bodies import create_order
 from exness.web.v1.outcomes import id_asked_for, records_of
-from exness.web.v1.parse import OpenQuery, history_query, open_query
+from exness.web.v1.parse import OpenQuery, cursor_of, format_asked, history_query, one_more, open_query
 from exness.web.v1.refusals import refused
 from exness.web.v1.requests import json_body, signed_in
 from exness.web.v1.shown import closed, opened, quantity_out
@@ -133,19 +137,44 @@ async def history(request: web.Request) -> web.StreamResponse:
     exchange = services_of(request).exchange
     account = await signed_in(request)
     query = history_query(account, request.query, exchange.rules)
+    if wants_csv(request, format_asked(request.query)):
+        return await _export(request, query)
     charge_rows(request, query.limit)
     try:
-        rows, analytics = await exchange.trades(query)
+        rows, analytics = await exchange.trades(query if query.beyond is None else one_more(query))
     except HistoryTooLong as long:
         what = f"more than {long.most:,} trades would have to be looked at: narrow the span with fromDate and toDate"
         raise InvalidRequest([FieldError("fromDate", what)]) from long
     return answer(_history(query, rows, analytics, exchange.rules))
 
 
+async def _export(request: web.Request, query: TradeQuery) -> web.StreamResponse:
+    """All that match, in the order they were opened."""
+    if query.sort_by is not SortBy.CREATED_AT or "limit" in request.query or query.offset:
+        what = "as CSV all trades come, in the order createdAt, without limit and offset"
+        raise InvalidRequest([FieldError("format", what)])
+    charge_rows(request, MAX_LIMIT)
+    exchange = services_of(request).exchange
+
+    async def pages() -> AsyncIterator[list[Callable[[], HistoryRow]]]:
+        at = query.beyond
+        while True:
+            page = msgspec.structs.replace(query, limit=MAX_LIMIT, beyond=at)
+            rows, at = await exchange.walk(page)
+            yield [partial(_history_row, HistoryRow, row, exchange.rules) for row in rows]
+            if at is None:
+                return
+
+    return await send_csv(request, "trades", HistoryRow, pages())
+
+
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
 def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics, rules: Rules) -> HistoryAnswer:
+    more = query.offset + len(rows) < sums.total if query.beyond is None else len(rows) > query.limit
+    rows = rows[: query.limit]
+    goes_on = more and bool(rows) and query.sort_by is SortBy.CREATED_AT
     return HistoryAnswer(
         success=True,
         data=[_history_row(HistoryRow, row, rules) for row in rows],
@@ -162,7 +191,8 @@ def _history(query: TradeQuery, rows: list[TradeRow], sums: Analytics, rules: Ru
             total=sums.total,
             limit=query.limit,
             offset=query.offset,
-            has_more=query.offset + len(rows) < sums.total,
+            has_more=more,
+            next_cursor=cursor_of(rows[-1].place) if goes_on else UNSET,
         ),
     )
 

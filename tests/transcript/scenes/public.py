@@ -147,6 +147,9 @@ CANDLES = Scene(
         get("/klines?asset=SOL&interval=1m&color=red", "a parameter that there is not"),
         get("/klines?asset=SOL&asset=BTC&interval=1m", "a parameter that comes twice"),
         get("/klines?asset=SOL&interval=1M", "an interval in another case"),
+        get("/ticker", "the day of every asset that has had a price"),
+        get("/ticker?asset=SOL", "of one"),
+        get("/ticker?asset=DOGE", "of one that there is not"),
     ],
 )
 

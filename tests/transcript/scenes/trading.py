@@ -238,6 +238,10 @@ HISTORY = Scene(
         history("seconds", "fromDate=1769850902"),
         history("a parameter that comes twice", "limit=1&limit=2"),
         history("booleans have one spelling", "profitable=True"),
+        history("the first page of several", "limit=2"),
+        history("when they were closed", "closedFrom=2026-01-31&closedTo=2026-01-31"),
+        history("no cursor of ours", "cursor=x"),
+        history("as CSV, and a limit", "format=csv&limit=1"),
     ],
 )
 
