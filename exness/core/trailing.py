@@ -167,11 +167,10 @@ class _Stack(Generic[T]):
         return None if self._newest is None else self._newest.watermark
 
     @property
-    def nearest_level(self) -> int | None:
-        """The price that sets the first one off."""
+    def nearest_level(self) -> int:
+        """The price that sets the first one off. There is one."""
         self._finish()
-        if self._newest is None:
-            return None
+        assert self._newest is not None
         level = self._nearest(self._newest)[0]
         buried = self._buried.first()
         if buried is None:
@@ -364,7 +363,7 @@ class TrailingStops(Generic[T]):
         if not stacks and not self._waiting:
             return -1, _NO_PRICE
         down = self._side is Side.LONG
-        levels = [level for stack in stacks if (level := stack.nearest_level) is not None]
+        levels = [stack.nearest_level for stack in stacks]
         moves = [mark for stack in stacks if (mark := stack.newest_watermark) is not None]
         waiting = self._waiting.first()
         activated = [] if waiting is None else [waiting[0]]
