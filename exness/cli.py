@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from exness import __version__, upkeep
@@ -92,6 +93,11 @@ def _token_takes(parser: argparse.ArgumentParser) -> None:
         "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
     )
     data_dir_takes(parser)
+
+
+def _statement_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL")
+    switch_takes("--csv", "as CSV")(parser)
 
 
 def _open_takes(parser: argparse.ArgumentParser) -> None:
@@ -239,6 +245,12 @@ def _key(options: argparse.Namespace) -> int:
             return keys.revoke(config, email, options.key)
 
 
+def _ledger() -> ModuleType:
+    from exness.app import ledger
+
+    return ledger
+
+
 def _open(options: argparse.Namespace) -> int:
     import webbrowser
 
@@ -316,6 +328,21 @@ COMMANDS = (
         _open_takes,
         "Makes a sign-in link, which works once and for a few minutes, prints it and opens it in the browser. The "
         "exchange is the one that runs on the data directory.",
+    ),
+    Command(
+        "accounts",
+        lambda options: _ledger().accounts(_load(options), as_csv=options.csv),
+        "list all accounts, also while the exchange runs",
+        switch_takes("--csv", "as CSV"),
+        "Each with its free and locked USDC, how many trades it has opened, how many of them are open, and what those "
+        "that have ended have realized.",
+    ),
+    Command(
+        "statement",
+        lambda options: _ledger().statement(_load(options), _address(options.email), as_csv=options.csv),
+        "print what moved the balance of an address, also while the exchange runs",
+        _statement_takes,
+        "Newest first, every row of /account/statement.",
     ),
     Command(
         "verify",

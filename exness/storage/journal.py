@@ -50,7 +50,7 @@ class SqliteJournal:
                 return
 
     async def pick(self, seqs: Sequence[int]) -> list[Record]:
-        return await self._reader.run(_pick, self._archives, seqs)
+        return await self._reader.run(pick, self._archives, seqs)
 
     async def last_seq(self) -> int:
         return await self._reader.run(select_last_seq)
@@ -103,7 +103,8 @@ def _select_all(connection: sqlite3.Connection, statement: str, parameters: tupl
     return connection.execute(statement, parameters).fetchall()
 
 
-def _pick(connection: sqlite3.Connection, archives: Archives, seqs: Sequence[int]) -> list[Record]:
+def pick(connection: sqlite3.Connection, archives: Archives, seqs: Sequence[int]) -> list[Record]:
+    """Raises JournalDamaged."""
     records = []
     for seq in seqs:
         row = row_of(connection, archives, seq)

@@ -62,15 +62,7 @@ class PostgresJournal:
                 return
 
     async def pick(self, seqs: Sequence[int]) -> list[Record]:
-        async def rows(connection: Connection) -> list[Any]:
-            return [await connection.fetchrow(SELECT_RECORD, self._shard, seq) for seq in seqs]
-
-        records = []
-        for seq, row in zip(seqs, await self._reader.run(rows), strict=True):
-            if row is None:
-                raise JournalDamaged(seq, "it is missing")
-            records.append(decode(raw(row)))
-        return records
+        return await self._reader.run(lambda connection: pick(connection, self._shard, seqs))
 
     async def last_seq(self) -> int:
         last: int = await self._reader.run(lambda connection: connection.fetchval(LAST_SEQ, self._shard))
@@ -150,6 +142,17 @@ class PostgresJournal:
 class _Chunk(NamedTuple):
     records: list[Record]
     damage: JournalDamaged | None
+
+
+async def pick(connection: Connection, shard: int, seqs: Sequence[int]) -> list[Record]:
+    """Raises JournalDamaged."""
+    records = []
+    for seq in seqs:
+        row = await connection.fetchrow(SELECT_RECORD, shard, seq)
+        if row is None:
+            raise JournalDamaged(seq, "it is missing")
+        records.append(decode(raw(row)))
+    return records
 
 
 def _hear_out(appending: asyncio.Future[None]) -> None:
