@@ -1,6 +1,8 @@
 """The exchange on PostgreSQL as its operators have it: started, asked, killed, taken over, looked after."""
 
 import asyncio
+import csv
+import io
 import json
 import os
 import signal
@@ -64,6 +66,13 @@ async def test_an_exchange_on_postgresql_trades_and_its_commands_work_from_anywh
         assert [each["orderId"] for each in history.body["data"]] == [order]
         statement = await one.get("/account/statement", token)
         assert len(statement.body["data"]) >= 3
+
+        code, said = await commanded(tmp_path / "two", postgres, schema, "accounts", "--csv")
+        (row,) = csv.DictReader(io.StringIO(said))
+        assert (code, row["email"], row["trades"], row["open"]) == (0, "ann@example.com", "1", "0"), said
+        code, said = await commanded(tmp_path / "two", postgres, schema, "statement", "ann@example.com", "--csv")
+        moves = list(csv.DictReader(io.StringIO(said)))
+        assert [each["amount"] for each in moves] == [each["amount"] for each in statement.body["data"]], said
 
         code, said = await commanded(tmp_path / "two", postgres, schema, "rebuild")
         assert (code, "is in use by a server" in said) == (1, True)
