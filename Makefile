@@ -16,7 +16,7 @@ ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test docs test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -29,6 +29,10 @@ test: lint ## check style, types and imports, then run the tests; the quick ones
 	@echo "== tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) $(ARGS)
 	@echo "left out: the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+
+docs: setup-dev ## build the documentation as a site, strictly, into site/
+	@.ci/docs.sh
+	@SITE_REQUIRED=1 $(PYTHON_IN_VENV) -m pytest -q tests/docs/test_site.py
 
 test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
 	@echo "== documented commands and examples (pytest)"
@@ -110,7 +114,7 @@ dist: ## build wheel and sdist into dist/, and try them: byte for byte, and on e
 	@.ci/dist.sh
 
 clean: ## remove the environment and every cache; data/ stays
-	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* build dist site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

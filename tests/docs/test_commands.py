@@ -1,4 +1,4 @@
-"""The tour of the README and the chapter of the guide on orders: every command as it stands there, on a server."""
+"""The first trade and the chapter of the guide on orders: every command as it stands there, on a server."""
 
 import json
 import re
@@ -52,8 +52,8 @@ async def test_the_chapter_on_orders_prints_what_it_says_and_its_money_adds_up(t
         assert {row["reason"] for row in rows} == {"deposit", "reserve", "margin", "pnl", "commission", "funding"}
 
 
-async def test_the_tour_of_the_readme_works_word_for_word(tmp_path: Path) -> None:
-    tour = chapter("README.md", "Five minutes")
+async def test_the_first_trade_works_word_for_word(tmp_path: Path) -> None:
+    tour = chapter("docs/START.md", "First trade")
     async with Server(tmp_path / "data") as server:
         ran = await run(server, tour)
         for each in ran:
