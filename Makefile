@@ -9,7 +9,7 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 PYTHONS ?=
-COMMANDS := tests/docs/test_commands.py tests/acceptance/test_recipe.py tests/examples
+COMMANDS := tests/docs/test_commands.py tests/docs/test_in_an_empty_folder.py tests/docs/test_upkeep.py tests/acceptance/test_recipe.py tests/examples
 ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 
 # Else each of the many processes of the tests would compile everything anew.
