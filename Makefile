@@ -9,14 +9,14 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 PYTHONS ?=
-COMMANDS := tests/docs/test_commands.py tests/acceptance/test_recipe.py tests/examples
+COMMANDS := tests/docs/test_commands.py tests/docs/test_in_an_empty_folder.py tests/docs/test_upkeep.py tests/acceptance/test_recipe.py tests/examples
 ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 
 # Else each of the many processes of the tests would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-long test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
+.PHONY: help serve test test-long docs test-docs test-bots test-spread spread browser screenshots coverage test-lowest test-pythons crash sim bench soak settings lint audit format lock dist clean setup setup-dev
 
 help: ## show this list
 	@echo "usage: make TARGET"
@@ -36,6 +36,10 @@ test-long: setup-dev ## run what kills processes and damages files over and over
 	@$(PYTHON_IN_VENV) -m mypy --platform darwin exness
 	@echo "== long tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m long $(ARGS)
+
+docs: setup-dev ## build the documentation as a site, strictly, into site/
+	@.ci/docs.sh
+	@SITE_REQUIRED=1 $(PYTHON_IN_VENV) -m pytest -q tests/docs/test_site.py
 
 test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
 	@echo "== documented commands and examples (pytest)"
@@ -115,7 +119,7 @@ dist: ## build wheel and sdist into dist/, and try them: byte for byte, and on e
 	@.ci/dist.sh
 
 clean: ## remove the environment and every cache; data/ stays
-	rm -rf .venv .venv-* build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-* build dist site .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Remakes .ci/requirements.lock and requirements-dev.lock with the newest versions pyproject.toml allows, and
 # requirements-lowest.lock with the oldest ones of what exness itself imports, for `make test-lowest`. Each bots-NAME.lock
-# holds the newest versions of the clients in bots-NAME.in, for `make test-bots`.
+# holds the newest versions of the clients in bots-NAME.in, for `make test-bots`; docs.lock the builder of the site, for
+# `make docs`.
 #
 # One resolution for every platform and every Python the project supports; the hashes are those of all files of a
 # release. uv does it, from an environment of its own, so that it is not part of what it locks.
@@ -27,9 +28,9 @@ compile --upgrade --extra dev --constraint .ci/requirements.lock --output-file .
 .venv-lock/bin/uv pip compile pyproject.toml --resolution lowest-direct --universal --python-version 3.11 \
     --no-config --system-certs --quiet --no-annotate --no-header --output-file "$lowest" >/dev/null
 compile --upgrade --extra dev --constraint "$lowest" --no-annotate --output-file .ci/requirements-lowest.lock
-for clients in .ci/bots-*.in; do
-    .venv-lock/bin/uv pip compile "$clients" --universal --python-version 3.11 --generate-hashes --strip-extras \
+for names in .ci/bots-*.in .ci/docs.in; do
+    .venv-lock/bin/uv pip compile "$names" --universal --python-version 3.11 --generate-hashes --strip-extras \
         --no-config --system-certs --quiet --custom-compile-command "make lock" --upgrade \
-        --output-file "${clients%.in}.lock" >/dev/null
+        --output-file "${names%.in}.lock" >/dev/null
 done
-echo "the lock files are remade; run make test, make test-lowest and make test-bots, then commit them"
+echo "the lock files are remade; run make test, make test-lowest, make test-bots and make docs, then commit them"

@@ -1,4 +1,4 @@
-"""The fixtures `exchange` and `own_exchange`, see docs/TESTING.md. Every run of pytest imports this, so it imports
+"""The fixtures `exchange` and `own_exchange`, see docs/PLUGIN.md. Every run of pytest imports this, so it imports
 nothing of the exchange before a test asks for one."""
 
 import sys

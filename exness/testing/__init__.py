@@ -4,7 +4,7 @@
         ann = exchange.trader("ann")
         exchange.set_price("SOL", 200)
 
-In pytest the fixtures `exchange` and `own_exchange` give one, see docs/TESTING.md.
+In pytest the fixtures `exchange` and `own_exchange` give one, see docs/PLUGIN.md.
 """
 
 from exness.testing.exchange import BooksDoNotBalance, Exchange

@@ -1,6 +1,7 @@
 """The real ccxt, the version that is locked, on the Binance face: only its base URL is changed (docs/BINANCE.md)."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -280,14 +281,16 @@ async def test_the_synchronous_client_trades_as_well() -> None:
         assert (status, contracts, len(waiting)) == ("closed", 1, 1)
 
 
-async def test_the_manual_is_followed_word_for_word() -> None:
+async def test_the_manual_is_followed_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the address, which is another one."""
     manual = (Path(__file__).parents[2] / "docs" / "BINANCE.md").read_text(encoding="utf-8")
-    code = manual.partition("```python\nimport ccxt\n")[2].partition("```")[0]
+    code = manual.partition("```python\nimport json\n\nimport ccxt\n")[2].partition("```")[0]
     assert "http://127.0.0.1:8002" in code
     async with face(wall=WallClock()) as app:
         ann = await bot(app, "ann")
-        names: dict[str, Any] = {"ccxt": ccxt, "KEY": ann.key.key, "SECRET": ann.key.secret.decode()}
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "key.json").write_text(json.dumps({"key": ann.key.key, "secret": ann.key.secret.decode()}))
+        names: dict[str, Any] = {"ccxt": ccxt, "json": json}
 
         def follow() -> None:
             exec(code.replace("http://127.0.0.1:8002", app.url), names)

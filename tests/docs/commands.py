@@ -62,6 +62,12 @@ def blocks(text: str) -> list[tuple[str, str | None]]:
     return found
 
 
+def lines(text: str) -> list[str]:
+    """The commands of a chapter, one by one, without their comments."""
+    found = [line.partition("  #")[0].strip() for commands, _ in blocks(text) for line in commands.splitlines()]
+    return [line for line in found if line]
+
+
 async def run(server: Server, chapter: str, *, leave_out: str = "") -> list[Ran]:
     """Run the blocks of a chapter in one shell, beside the data of the server. `leave_out`: what starts the server."""
     if shutil.which("bash") is None or shutil.which("curl") is None:

@@ -1,7 +1,9 @@
-"""The tour of the README and the chapter of the guide on orders: every command as it stands there, on a server."""
+"""The first trade and the chapter of the guide on orders: every command as it stands there, on a server."""
 
+import asyncio
 import json
 import re
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.commands import Ran, chapter, run
+from tests.docs.commands import Ran, chapter, lines, run
 from tests.docs.worked import Differs, compare
 from tests.support.process import ROOT, Server
 
@@ -52,8 +54,8 @@ async def test_the_chapter_on_orders_prints_what_it_says_and_its_money_adds_up(t
         assert {row["reason"] for row in rows} == {"deposit", "reserve", "margin", "pnl", "commission", "funding"}
 
 
-async def test_the_tour_of_the_readme_works_word_for_word(tmp_path: Path) -> None:
-    tour = chapter("README.md", "Five minutes")
+async def test_the_first_trade_works_word_for_word(tmp_path: Path) -> None:
+    tour = chapter("docs/START.md", "First trade")
     async with Server(tmp_path / "data") as server:
         ran = await run(server, tour)
         for each in ran:
@@ -78,3 +80,33 @@ async def test_the_tour_of_the_readme_works_word_for_word(tmp_path: Path) -> Non
 
 def test_the_readme_fits_on_a_few_screens() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+async def test_the_short_first_trade_of_the_readme_works_word_for_word(tmp_path: Path) -> None:
+    async with Server(tmp_path / "data") as server:
+        (ran,) = await run(server, chapter("README.md", "A first trade"))
+        _, trade, account = [json.loads(line) for line in "".join(ran.printed).replace("}{", "}\n{").splitlines()]
+        assert (trade["success"], trade["leverage"], trade["takeProfit"]) == (True, 5, "250.000000")
+        assert (account["lockedMargin"], account["openTrades"]) == ("100.000000", 1)
+
+
+async def test_the_listener_of_the_guide_hears_prices_candles_and_its_own_account(tmp_path: Path) -> None:
+    told = chapter("docs/GUIDE.md", "Listen instead of asking")
+    script = told.partition("```python\n")[2].partition("```")[0]
+    (command,) = lines(told)
+    assert command.endswith(" listen.py")
+    async with Server(tmp_path / "data") as server:
+        (tmp_path / "listen.py").write_text(script.replace("http://localhost:8002", server.url))
+        environment = {**server.env, "TOKEN": await server.token("you@example.com"), "PYTHONUNBUFFERED": "1"}
+        listener = await asyncio.create_subprocess_exec(
+            sys.executable, "listen.py", cwd=tmp_path, env=environment, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert listener.stdout is not None
+            missing = {"prices.SOL", "candles.1m.SOL", "trades", "account"}
+            async with asyncio.timeout(60):
+                while missing:
+                    missing.discard(json.loads(await listener.stdout.readline()).get("channel"))
+        finally:
+            listener.kill()
+            await listener.communicate()

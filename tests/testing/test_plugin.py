@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MANUAL = (ROOT / "docs" / "TESTING.md").read_text(encoding="utf-8")
-FIRST = MANUAL.partition("```python\n")[2].partition("```")[0]
+TESTING, PLUGIN = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("TESTING.md", "PLUGIN.md"))
+FIRST = TESTING.partition("```python\n")[2].partition("```")[0]
 OURS = "-p", "exness.pytest_plugin"
 ASYNCIO = "-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function"
 
@@ -33,7 +33,7 @@ def test_the_documentations_first_test_has_12_lines_and_passes(tests: pytest.Pyt
 
 
 def test_every_test_of_the_documentation_passes(tests: pytest.Pytester) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", MANUAL, flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", TESTING + PLUGIN, flags=re.DOTALL)
     assert len(blocks) > 4
     tests.makepyfile(**{f"test_{number}": block for number, block in enumerate(blocks)})
     outcome = run(tests, *ASYNCIO)
