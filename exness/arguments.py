@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from exness.config.flags import add_flags
+from exness.config.flags import Help, add_flags
 
 
 def data_dir_takes(parser: argparse.ArgumentParser) -> None:
@@ -34,18 +34,24 @@ def switch_takes(flag: str, what: str) -> Callable[[argparse.ArgumentParser], No
 
 def key_takes(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(title="what to do", required=True, metavar="ACTION", dest="action")
-    create = kinds.add_parser("create", help="make one; prints a line of JSON with key and secret", allow_abbrev=False)
+    create = _action(kinds, "create", "make one; prints a line of JSON with key and secret")
     create.add_argument("email", metavar="EMAIL")
     create.add_argument("--name", metavar="NAME", default="command line", help="what it is called in lists")
     create.add_argument("--read-only", action="store_true", help="it may not trade")
-    create.add_argument("--days", metavar="N", type=_days, help="how long it is good (default: it has no end)")
-    listed = kinds.add_parser("list", help="print those of an address, a line of JSON each", allow_abbrev=False)
+    create.add_argument("--days", metavar="N", type=_days, help="how many days it is valid (default: without end)")
+    listed = _action(kinds, "list", "print those of an address, a line of JSON each")
     listed.add_argument("email", metavar="EMAIL")
-    revoke = kinds.add_parser("revoke", help="end one, in a running server too", allow_abbrev=False)
+    revoke = _action(kinds, "revoke", "end one, in a running server too")
     revoke.add_argument("email", metavar="EMAIL")
     revoke.add_argument("key", metavar="KEY")
     for each in (create, listed, revoke):
         data_dir_takes(each)
+
+
+def _action(
+    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str
+) -> argparse.ArgumentParser:
+    return kinds.add_parser(name, help=what, formatter_class=Help, allow_abbrev=False)
 
 
 def _days(text: str) -> int:

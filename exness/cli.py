@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         added = parsers.add_parser(
             command.name,
             help=command.summary,
-            description=command.description,
+            description=command.described,
             epilog=command.epilog,
             formatter_class=HelpWithTables if command.epilog else Help,
             allow_abbrev=False,
@@ -65,10 +65,15 @@ class Command(NamedTuple):
     summary: str
     takes: Callable[[argparse.ArgumentParser], object] | None
     """Adds its arguments."""
-    description: str | None = None
+    details: str = ""
+    """What its help says after the summary."""
     epilog: str | None = None
     """Is shown line by line as it stands."""
     is_server: bool = False
+
+    @property
+    def described(self) -> str:
+        return f"{self.summary[0].upper()}{self.summary[1:]}. {self.details}".strip()
 
 
 # Arguments
@@ -303,22 +308,22 @@ COMMANDS = (
         _config,
         "print the settings that `serve` would use",
         _config_takes,
-        "Prints every setting, explained and with where it comes from, as a config.toml. Secrets are left out. It "
-        "takes the flags of `serve`.",
+        "Each is explained and has where it comes from, as a config.toml; secrets are left out. It takes the flags of "
+        "`serve`.",
     ),
     Command(
         "token",
         _token,
         "print a session token for an address",
         _token_takes,
-        "Prints a session token, for REST clients and scripts. Its account is made at its first use.",
+        "It is for REST clients and scripts. The account is made at the token's first use.",
     ),
     Command(
         "key",
         _key,
         "make, list and revoke API keys",
         key_takes,
-        "API keys are for programs: they sign requests of this API and of the clients of other venues. A running "
+        "They are for programs: they sign requests of this API, and those of Binance clients. A running "
         "server learns of each at once. The account is made at a key's first use.",
     ),
     Command(
@@ -326,8 +331,8 @@ COMMANDS = (
         _open,
         "open the terminal of a running exchange in the browser, signed in",
         _open_takes,
-        "Makes a sign-in link, which works once and for a few minutes, prints it and opens it in the browser. The "
-        "exchange is the one that runs on the data directory.",
+        "The link works once and for a few minutes; it is printed, too. The exchange is the one that runs on the data "
+        "directory.",
     ),
     Command(
         "accounts",
@@ -349,48 +354,50 @@ COMMANDS = (
         lambda options: upkeep.verify(*_place(options), options.file),
         "check a stopped exchange's data, or a backup",
         file_takes("a backup (default: the data directory)", nargs="?"),
-        "Checks every record, snapshot, table and sum, offline and without changing anything. Exit code 0: everything "
-        "agrees; 1: what differs first.",
+        "Every record, snapshot, table and sum is checked; nothing is changed. The exit code is 0 if all agree, or 1 "
+        "with the first difference.",
     ),
     Command(
         "backup",
         lambda options: upkeep.backup(*_place(options), options.file),
         "copy the exchange's data into one file, also while it runs",
         file_takes("the new file"),
+        "The file appears under its name when it is whole, and never replaces another one.",
     ),
     Command(
         "restore",
         _restore,
         "put a backup into an empty data directory",
         file_takes("what `backup` made"),
-        "Refuses a directory that is in use or holds an exchange.",
+        "A directory that is in use or holds an exchange is refused.",
     ),
     Command(
         "archive",
         lambda options: upkeep.archive(*_place(options), back=options.restore),
         "move the beginning of the journal into a compressed file, also while the exchange runs",
         switch_takes("--restore", "put all of it back, while no server runs"),
-        "What no start needs is archived: it lies behind a snapshot that a replay of the journal has confirmed.",
+        "Only records that no start needs are moved: a replay of the journal has first confirmed the snapshot after "
+        "them.",
     ),
     Command(
         "upgrade",
         lambda options: upkeep.upgrade(_load(options), check=options.check),
         "bring a stopped exchange's data to this version's form, as a start does",
-        switch_takes("--check", "say only what would happen and how long it takes about; nothing is changed"),
+        switch_takes("--check", "only say what would happen and about how long it would take"),
     ),
     Command(
         "rebuild",
         lambda options: upkeep.rebuild(*_place(options)),
         "make the tables of main.db anew from the journal, while no server runs",
         data_dir_takes,
-        "A server does so by itself when it has to, behind the open port.",
+        "A server does this by itself when it has to, behind the open port.",
     ),
     Command(
         "repair",
         lambda options: upkeep.repair(*_place(options), cut=options.cut),
         "show the first damaged record of the journal, and cut it if it is the newest",
         switch_takes("--cut", "remove the newest record; a copy of it is kept"),
-        "Without --cut nothing is changed.",
+        "Nothing is changed without --cut.",
     ),
     Command(
         "venue",

@@ -55,7 +55,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         POST, "/dev/session", handlers.sign_in, Weight(15, budget=_TRADING),
-        "Dev control: sign in without a mail, by the cookie, or with a token for who accepts JSON", SessionAnswer,
+        "Dev control: sign in without a mail: a cookie, or a token for clients that accept JSON", SessionAnswer,
         auth=_DEV, body=EmailBody, example='{"email": "you@example.com"}', errors=("unauthorized", *BUSY),
     ),
     Endpoint(

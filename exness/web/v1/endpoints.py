@@ -124,7 +124,7 @@ ENDPOINTS = (
     ),
     Endpoint(POST, "/logout", signin.logout, Weight(15), "End this session", MessageAnswer, auth=_SESSION),
     Endpoint(
-        POST, "/keys", keys.create, Weight(15), "Make an API key; its secret is told this once", KeyCreated,
+        POST, "/keys", keys.create, Weight(15), "Make an API key; its secret is shown only this once", KeyCreated,
         auth=_SESSION, body=CreateKeyBody, example='{"name": "my bot", "scopes": ["read", "trade"]}',
         errors=("too_many_keys",),
     ),
@@ -209,12 +209,12 @@ ENDPOINTS = (
         auth=_KEY, fast=True, body=OrderIdBody, example='{"orderId": "..."}', errors=_NO_ORDER,
     ),
     Endpoint(
-        POST, "/order/cancelAll", orders.cancel_all, Weight(5, budget=_TRADING), "Cancel all that waits",
+        POST, "/order/cancelAll", orders.cancel_all, Weight(5, budget=_TRADING), "Cancel all waiting orders and exits",
         OrdersCancelled,
         auth=_KEY, body=CancelAllBody, example='{"asset": "SOL"}',
     ),
     Endpoint(
-        GET, "/order", orders.one, Weight(3), "One order of any time, by an id", OrderAnswer,
+        GET, "/order", orders.one, Weight(3), "One order, waiting or ended, by an id", OrderAnswer,
         auth=_KEY, query=OneQuery, errors=(Reject.ORDER_NOT_FOUND,),
     ),
     Endpoint(
@@ -256,7 +256,7 @@ ENDPOINTS = (
         auth=_KEY, body=NetOrderBody, example='{"asset": "SOL", "side": "buy", "quantity": "1.5"}',
     ),
     Endpoint(
-        GET, "/trade", trades.one, Weight(3), "One trade of any time, by an id", TradeAnswer,
+        GET, "/trade", trades.one, Weight(3), "One trade, open or ended, by an id", TradeAnswer,
         auth=_KEY, query=OneQuery, errors=(Reject.TRADE_NOT_FOUND,),
     ),
     Endpoint(
@@ -264,7 +264,7 @@ ENDPOINTS = (
         auth=_KEY, fast=True, query=OpenTradesQuery,
     ),
     Endpoint(
-        GET, "/trade/history", trades.history, Weight(3, 5, "of `limit`"), "Trades of all times", HistoryAnswer,
+        GET, "/trade/history", trades.history, Weight(3, 5, "of `limit`"), "All trades, open and ended", HistoryAnswer,
         auth=_KEY, has_csv=True, query=HistoryQuery,
     ),
     Endpoint(
