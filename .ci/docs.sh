@@ -16,4 +16,4 @@ fi
 .venv/bin/python .ci/site.py build/site
 # The builder warns on every run that its successor is to come; the lock holds the one that is used.
 NO_MKDOCS_2_WARNING=1 "$venv/bin/python" -m mkdocs build --strict
-echo "the documentation is in site/: open site/index.html"
+echo "the documentation is in site/: open site/index.html, or with its search: python3 -m http.server -d site"
