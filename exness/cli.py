@@ -102,7 +102,7 @@ def _token_takes(parser: argparse.ArgumentParser) -> None:
 
 def _statement_takes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("email", metavar="EMAIL")
-    switch_takes("--csv", "as CSV")(parser)
+    switch_takes("--csv", "print it as CSV, for a spreadsheet or a program")(parser)
 
 
 def _open_takes(parser: argparse.ArgumentParser) -> None:
@@ -338,7 +338,7 @@ COMMANDS = (
         "accounts",
         lambda options: _ledger().accounts(_load(options), as_csv=options.csv),
         "list all accounts, also while the exchange runs",
-        switch_takes("--csv", "as CSV"),
+        switch_takes("--csv", "print it as CSV, for a spreadsheet or a program"),
         "Each with its free and locked USDC, how many trades it has opened, how many of them are open, and what those "
         "that have ended have realized.",
     ),
