@@ -103,6 +103,9 @@ _ALWAYS = (
     Row("memory.trade", "memory", "memory per open trade", "", _at_most(1000, "measured"), True),
     Row("memory.exits", "memory", "the same with two exits", "without", _at_most(400, "added"), True),
     Row("memory.account", "memory", "memory per idle account", "", _at_most(300, "measured"), True),
+    Row("csv.rows", "csv", "CSV of 1,000,000 trades: rows/s"),
+    Row("csv.hold", "csv", "the same, longest hold of the loop", "", _at_most(20, "measured"), True),
+    Row("csv.memory", "csv", "the same, memory beyond before", "", _at_most(20, "measured"), True),
     Row("fixture.p50", "testing", "fixture `exchange` a test, p50", "", _at_most(50, "measured"), True),
     Row("fixture.p99", "testing", "the same, p99", "", _at_most(150, "measured"), True),
     Row("client", "testing", "a request of exness.client", "bare httpx", _at_most(1.2), True),
@@ -151,6 +154,7 @@ GROUPS = (
     "start",
     "memory",
     "day",
+    "csv",
     "testing",
 )
 _BY_NAME = {row.name: row for row in _ALWAYS}

@@ -45,6 +45,7 @@ MEASURES: dict[str, str] = {
     "start": "cold:measure_cold",
     "memory": "memory:measure_memory",
     "day": "day:measure_day",
+    "csv": "export:measure_csv",
     "testing": "testing:measure_testing",
 }
 """Where each group is measured. Imported when it is its turn."""

@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True):
     memory_accounts: int = 200_000
     day_s: int = 86_400
     day_pairs: int = 86_400
+    csv_trades: int = 1_000_000
+    csv_rounds: int = 2
     fixture_tests: int = 500
     client_requests: int = 2_000
     pin: bool = True
@@ -89,6 +91,8 @@ QUICK = Settings(
     memory_trades=50_000,
     memory_accounts=50_000,
     day_pairs=8_640,
+    csv_trades=50_000,
+    csv_rounds=1,
     fixture_tests=100,
     client_requests=500,
 )

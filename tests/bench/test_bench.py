@@ -43,6 +43,8 @@ TINY = Settings(
     memory_rounds=1,
     day_s=400,
     day_pairs=96,
+    csv_trades=300,
+    csv_rounds=1,
     fixture_tests=5,
     client_requests=10,
     pin=False,
@@ -241,6 +243,7 @@ EXPECTED = {
     "start": {"start.cold"},
     "memory": {"memory.trade", "memory.exits", "memory.account"},
     "day": {"day.memory", "day.bytes", "day.pairs"},
+    "csv": {"csv.rows", "csv.hold", "csv.memory"},
     "testing": {"fixture.p50", "fixture.p99", "client"},
 }
 
