@@ -31,14 +31,24 @@ LONG = (
 leaves them out, so that it is done in time for who waits for it; `make test-long` runs them."""
 
 
+LONGEST = ("crash/test_rounds.py", "acceptance/test_crash_of_every_order.py", "acceptance/test_kill.py")
+"""Begun first, so that at the end nobody waits for one of them alone."""
+
+
+def name_of(item: pytest.Item) -> str:
+    """With its path below this folder."""
+    return f"{item.path.relative_to(HERE).as_posix()}{item.nodeid[item.nodeid.find('::') :]}"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     load_profile(quick=config.option.markexpr == "not slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        name = f"{item.path.relative_to(HERE).as_posix()}{item.nodeid[item.nodeid.find('::') :]}"
+        name = name_of(item)
         if name.startswith(LONG):
             item.add_marker(pytest.mark.long)
         if name.split("/")[0] in SLOW or name.startswith(LONG):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not name_of(item).startswith(LONGEST))
