@@ -74,7 +74,9 @@ async def test_price_clock_and_money_are_in_the_hand_and_each_says_what_came_of_
         await expect(page.locator("#clock")).to_contain_text("paused")
         await page.get_by_role("button", name="+1 min").click()
         await expect(page.locator("#trouble")).to_contain_text("stale")
+        await expect(page.locator("#ticket-error")).to_contain_text("no fresh price")  # what it pushes down stands now
         await page.get_by_role("button", name="resume").click()
+        await expect(said).to_contain_text("running from")
         await page.get_by_role("button", name="to my liquidation", exact=True).click()
         await expect(page.get_by_role("alert")).to_contain_text("Liquidated")
         await expect(said).to_contain_text("liquidated 1")
