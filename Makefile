@@ -9,6 +9,7 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 PYTHONS ?=
+COVERED ?= exness
 COMMANDS := tests/docs/test_commands.py tests/docs/test_in_an_empty_folder.py tests/docs/test_upkeep.py tests/acceptance/test_recipe.py tests/examples
 ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
 
@@ -65,9 +66,9 @@ test-bots: setup-dev ## run the tests with freqtrade, python-binance, the vendor
 screenshots: setup-dev ## make the pictures of the documentation anew; they need a Chromium
 	@$(PYTHON_IN_VENV) -m tests.browser.screenshots docs/pictures
 
-coverage: setup-dev ## run the quick tests and show how much of the code they reach; the core must be reached whole
+coverage: setup-dev ## run the quick tests and show how much of the code they reach, or of COVERED=exness/core; the core must be reached whole
 	@echo "== coverage (pytest-cov)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -m "not slow" --cov --cov-report=
+	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -m "not slow" --cov=$(COVERED) --cov-report=
 	@$(PYTHON_IN_VENV) -m coverage report --skip-covered --show-missing
 	@$(PYTHON_IN_VENV) -m coverage report --include='exness/core/*' --fail-under=100
 
