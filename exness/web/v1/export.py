@@ -21,8 +21,10 @@ from exness.runtime.inbox import Busy
 from exness.web.http.endpoint import CSV_TYPE
 from exness.web.http.errors import ApiError
 
-ROWS_AT_ONCE = 50
+ROWS_AT_ONCE = 20
 """Made and written before the loop gets a turn."""
+ROWS_A_PAGE = 200
+"""Read at a time."""
 MOST_EXPORTS = 4
 """At a time, of all users."""
 WRITE_S = 30.0

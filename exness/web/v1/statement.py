@@ -14,7 +14,7 @@ from exness.web.http.errors import ApiError, FieldError, InvalidRequest
 from exness.web.http.request import charge_rows
 from exness.web.http.response import answer
 from exness.web.services import services_of
-from exness.web.v1.export import send_csv, wants_csv
+from exness.web.v1.export import ROWS_A_PAGE, send_csv, wants_csv
 from exness.web.v1.format import iso
 from exness.web.v1.models import MAX_LIMIT
 from exness.web.v1.parse import equity_query, format_asked, statement_query
@@ -75,7 +75,7 @@ async def _export(request: web.Request, query: StatementQuery) -> web.StreamResp
     exchange = services_of(request).exchange
 
     async def pages() -> AsyncIterator[list[Callable[[], StatementRow]]]:
-        page = msgspec.structs.replace(query, limit=MAX_LIMIT)
+        page = msgspec.structs.replace(query, limit=ROWS_A_PAGE)
         while rows := await exchange.statement(page):
             yield [partial(_shown, row) for row in rows]
             page = msgspec.structs.replace(page, before=rows[-1].seq)

@@ -26,7 +26,7 @@ from exness.web.http.response import answer
 from exness.web.services import services_of
 from exness.web.v1.errors import ERRORS
 from exness.web.v1.exits import instrument_named
-from exness.web.v1.export import send_csv, wants_csv
+from exness.web.v1.export import ROWS_A_PAGE, send_csv, wants_csv
 from exness.web.v1.format import iso, leverage_out, percent_out
 from exness.web.v1.holdings import rows_of
 from exness.web.v1.models import MAX_LIMIT, Pagination
@@ -159,7 +159,7 @@ async def _export(request: web.Request, query: TradeQuery) -> web.StreamResponse
     async def pages() -> AsyncIterator[list[Callable[[], HistoryRow]]]:
         at = query.beyond
         while True:
-            page = msgspec.structs.replace(query, limit=MAX_LIMIT, beyond=at)
+            page = msgspec.structs.replace(query, limit=ROWS_A_PAGE, beyond=at)
             rows, at = await exchange.walk(page)
             yield [partial(_history_row, HistoryRow, row, exchange.rules) for row in rows]
             if at is None:
