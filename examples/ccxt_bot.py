@@ -94,7 +94,7 @@ def main() -> None:
     while True:
         try:
             held = trade(exchange, prices, held)
-        except ccxt.NetworkError as error:
+        except ccxt.OperationFailed as error:  # no connection, or no price yet
             print(f"not there: {type(error).__name__}", flush=True)
         time.sleep(EVERY_S)
 
