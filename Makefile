@@ -29,7 +29,7 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m "not long" $(ARGS)
-	@echo "left out: crashes and damage over and over (make test-long), the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL (make test-spread), the terminal in a browser (make browser)"
+	@echo "left out: crashes and damage over and over (make test-long), the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL and Redis (make test-spread), the terminal in a browser (make browser)"
 
 test-long: setup-dev ## run what kills processes and damages files over and over, the bench's own tests, types on other systems; about 8 minutes
 	@echo "== types as on Windows and macOS (mypy --strict)"
@@ -46,11 +46,11 @@ test-docs: setup-dev ## run the commands and the examples of the documentation, 
 	@echo "== documented commands and examples (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 $(COMMANDS) $(ARGS)
 
-test-spread: ## run the tests of the exchange on PostgreSQL, which is installed first if it may be
+test-spread: ## run the tests of the exchange on PostgreSQL and Redis, which are installed first if they may be
 	@.ci/spread.sh
 
 spread: setup-dev
-	@echo "== the exchange on PostgreSQL (pytest)"
+	@echo "== the exchange on PostgreSQL and Redis (pytest)"
 	@$(PYTHON_IN_VENV) -m pytest -n 2 tests/spread $(ARGS)
 	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -k postgres tests/contracts
 

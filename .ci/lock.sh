@@ -1,6 +1,6 @@
 #!/bin/sh
 # Remakes .ci/requirements.lock and requirements-dev.lock with the newest versions pyproject.toml allows, and
-# requirements-lowest.lock with the oldest ones of what exness itself imports, for `make test-lowest`. Each bots-NAME.lock
+# requirements-spread.lock with what a spread-out exchange needs beside the first, requirements-lowest.lock with the oldest ones of what exness itself imports, for `make test-lowest`. Each bots-NAME.lock
 # holds the newest versions of the clients in bots-NAME.in, for `make test-bots`; docs.lock the builder of the site, for
 # `make docs`.
 #
@@ -24,6 +24,7 @@ compile() {
 lowest=$(mktemp)
 trap 'rm -f "$lowest"' EXIT
 compile --upgrade --output-file .ci/requirements.lock
+compile --upgrade --extra spread --constraint .ci/requirements.lock --output-file .ci/requirements-spread.lock
 compile --upgrade --extra dev --constraint .ci/requirements.lock --output-file .ci/requirements-dev.lock
 .venv-lock/bin/uv pip compile pyproject.toml --resolution lowest-direct --universal --python-version 3.11 \
     --no-config --system-certs --quiet --no-annotate --no-header --output-file "$lowest" >/dev/null

@@ -167,11 +167,11 @@ def _config(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace, stop: Stop) -> int:
     ignored: list[str] = []
     config = _load(options, ignored.append)
-    from exness.app import life  # what only a server needs is not loaded for `--help`
+    from exness.app import entry  # what only a server needs is not loaded for `--help`
 
     _configure_logs(config, ignored)
     try:
-        life.run(config, say, stop, config_file(options.config))
+        entry.run(config, say, stop, config_file(options.config))
     except BaseExceptionGroup as group:
         raise _first_reason(group) from None
     return 0

@@ -29,7 +29,7 @@ from exness.mail.postman import Postman
 from exness.mail.resend import ResendMailer
 from exness.mail.smtp import SmtpMailer
 from exness.observability import logs
-from exness.observability.metrics import Metrics, RequestMeter, Watched
+from exness.observability.metrics import HasStats, Metrics, RequestMeter, Watched
 from exness.process import standard_streams as streams
 from exness.process.errors import OperatorError
 from exness.runtime.assembly import Bounds as QueueBounds
@@ -41,7 +41,6 @@ from exness.runtime.exchange import Exchange
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.prices import Conductor, ManualControl, PriceFeed, PriceSource
 from exness.runtime.recovery import Recovered
-from exness.runtime.snapshots import Snapshotter
 from exness.runtime.web_urls import parse_web_url
 from exness.storage.datadir import has_secret, read_previous_secret, read_secret
 from exness.storage.opened import Storage
@@ -235,7 +234,7 @@ def make_bounds(config: Config) -> QueueBounds:
 class Beside(NamedTuple):
     """What is told of in /metrics beside the exchange."""
 
-    snapshotter: Snapshotter
+    snapshotter: HasStats
     recovered: Recovered
     postman: Postman
     loop: LoopWatch

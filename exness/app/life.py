@@ -5,14 +5,12 @@ other way round, so that whatever was taken is answered and on disk before the e
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import structlog
 from aiohttp import web
 
@@ -28,13 +26,11 @@ from exness.feeds.backfill import Backfill
 from exness.feeds.replay import ReplayFeed
 from exness.mail.links import PostedLinks
 from exness.mail.postman import Postman
-from exness.process.signals import Stop
-from exness.process.sockets import allow_connections, why_not_listening
-from exness.process.stopping import stop_event
-from exness.process.threads import Threads
+from exness.process.sockets import why_not_listening
 from exness.runtime.assembly import Parts
 from exness.runtime.clock import WallClock
 from exness.runtime.exchange import Exchange
+from exness.runtime.flush import CandleFlush
 from exness.runtime.inbox import NotTaken
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
@@ -54,36 +50,21 @@ T = TypeVar("T")
 FIRST_PRICES_S = 0.5
 """How long a start waits for the first prices of a feed that needs no network."""
 
-SWITCH_INTERVAL_S = 0.000_1
-"""How long a busy loop keeps Python's lock from the threads that write. At the usual 5 ms a loop that never idles
-starves the journal: one append then took up to 21 s, at 0.1 ms at most 0.1 s."""
 
-
-async def serve(
-    config: Config,
-    say: Callable[[str], None],
-    stop: Stop,
-    config_file: Path | None = None,
-    *,
-    warnings: Sequence[str] = (),
+async def serve_all(
+    config: Config, say: Callable[[str], None], stop: asyncio.Event, config_file: Path | None, warnings: Sequence[str]
 ) -> None:
-    """Run the exchange until `stop` hears SIGTERM or SIGINT, also when that is before it listens.
-
-    `say` prints a line to the operator. `config_file` is where the settings came from, `warnings` are what the banner
-    is to warn of beside what the settings tell.
-
-    Raises an OperatorError when it can't start, and whatever stopped it when it could not go on.
-    """
-    with stop_event(stop) as stopping:
-        async with AsyncExitStack() as stack:
-            started = await _or_stop(start(config, stack), stopping)
-            if started is not None:
-                await _run(config, started, say, stopping, config_file, warnings)
+    """Everything in this process, until `stop`. Raises an OperatorError when it can't start, and whatever stopped it
+    when it could not go on."""
+    async with AsyncExitStack() as stack:
+        started = await or_stop(start(config, stack), stop)
+        if started is not None:
+            await _run(config, started, say, stop, config_file, warnings)
     if started is None:
         _log.info("stopped before it was open")
 
 
-async def _or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
+async def or_stop(work: Coroutine[None, None, T], stopping: asyncio.Event) -> T | None:
     """What `work` returns; None when `stopping` came first, and `work` has been cancelled and has ended."""
     if stopping.is_set():
         work.close()
@@ -112,18 +93,18 @@ async def _check_covered(journal: Journal, recovered: Recovered) -> None:
         raise StorageError(what_to_do(damage, await journal.last_seq())) from damage
 
 
-async def _hold(watch: Callable[[], Awaitable[None]] | None) -> None:
+async def hold(watch: Callable[[], Awaitable[None]] | None) -> None:
     """End the exchange when it is no longer this process's. In files it always is."""
     if watch is not None:
         await watch()
 
 
-async def _backfill(config: Config, parts: Parts) -> None:
+async def backfill(config: Config, flush: CandleFlush) -> None:
     settings = config.feed
     if settings.source == "backpack" and settings.backfill_url:
-        backfill = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
+        venue = Backfill(settings.backfill_url, list(config.instruments().values()), settings.backfill_candles)
         now_s = WallClock().wall_us() // 1_000_000  # the venue's time: ours may have been stepped ahead of it
-        await backfill.run(now_s, parts.flush.backfill)
+        await venue.run(now_s, flush.backfill)
 
 
 async def _feed_prices(
@@ -181,9 +162,9 @@ async def _run(
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(source, parts, last, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
-        backfilling = tasks.create_task(_backfill(config, parts), name="backfill")
+        backfilling = tasks.create_task(backfill(config, flush), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
-        holding = tasks.create_task(_hold(watch), name="the shard")
+        holding = tasks.create_task(hold(watch), name="the shard")
         tasks.create_task(postman.run(), name="mail")
         if recovered.books.seq == 0:
             with suppress(Halted, NotTaken):  # the writer says why
@@ -193,14 +174,14 @@ async def _run(
             await projector.reached(recovered.books.seq)
         if not stop.is_set():
             beside = Beside(snapshotter, recovered, postman, loop)
-            serving = _listening(config, exchange, source.control, store, beside)
-            async with serving as (listening, links):
-                users_url = config.server.public_url or listening.url
+            serving = listening(config, exchange, source.control, store, beside)
+            async with serving as (port, links):
+                users_url = config.server.public_url or port.url
                 note_address(config.storage.data_dir, users_url)
-                may_link = may_show_link(config, listening)
+                may_link = may_show_link(config, port)
                 terminal = link_to(users_url, await links.make(YOU)) if may_link else ""
-                say(banner(config, exchange, mailer, recovered, listening, config_file, warnings, terminal, where))
-                say(f"listening on {listening.local_url}")
+                say(banner(config, exchange, mailer, recovered, port, config_file, warnings, terminal, where))
+                say(f"listening on {port.local_url}")
                 opened.set()
                 await stop.wait()
                 _log.info("stopping: answering what is in flight")
@@ -220,7 +201,7 @@ async def _run(
 
 
 @asynccontextmanager
-async def _listening(
+async def listening(
     config: Config,
     exchange: Exchange,
     control: ManualControl | None,
@@ -229,10 +210,10 @@ async def _listening(
 ) -> AsyncIterator[tuple[Listening, MagicLinks]]:
     """Serve HTTP; yields where, and who makes links. Leaving stops accepting and waits for what is in flight. Raises
     StartError."""
-    listening: Listening
+    port: Listening
 
     def page_url() -> str:
-        return f"{config.server.public_url or listening.url}{PREFIX}/signin/post"
+        return f"{config.server.public_url or port.url}{PREFIX}/signin/post"
 
     mails = PostedLinks(beside.postman, page_url, config.auth.link_minutes)
     clock = WallClock()
@@ -242,12 +223,12 @@ async def _listening(
     await runner.setup()
     try:
         try:
-            listening = await bind(config.server.host, config.server.port)
-            for bound in listening.sockets:
+            port = await bind(config.server.host, config.server.port)
+            for bound in port.sockets:
                 await web.SockSite(runner, bound).start()
         except (OSError, ValueError) as error:
             raise StartError(why_not_listening(config.server.host, config.server.port, error)) from error
-        yield listening, magic_links
+        yield port, magic_links
     finally:
         await runner.cleanup()
         mails.hand_on_all()
@@ -262,28 +243,3 @@ async def _first_prices(source: Source, exchange: Exchange, stop: asyncio.Event)
         if all(quote.price is not None for quote in exchange.look(AllPrices()).quotes.values()):
             return
         await asyncio.sleep(0.005)
-
-
-def run(config: Config, say: Callable[[str], None], stop: Stop, config_file: Path | None = None) -> None:
-    """`serve` on uvloop where it installs."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    wanted = config.server.max_connections
-    connections = allow_connections(wanted)
-    warnings = []
-    if connections < wanted:
-        _log.warning("the limit of open files allows fewer connections", max_connections=wanted, allowed=connections)
-        warnings.append(
-            f"the system's limit of open files allows {connections} connections, not max_connections = {wanted}: "
-            f"raise it (ulimit -n, LimitNOFILE)"
-        )
-        config = msgspec.structs.replace(
-            config, server=msgspec.structs.replace(config.server, max_connections=connections)
-        )
-    new_loop = asyncio.new_event_loop
-    with suppress(ImportError):
-        import uvloop
-
-        new_loop = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.get_loop().set_default_executor(Threads(thread_name_prefix="exness"))
-        runner.run(serve(config, say, stop, config_file, warnings=warnings))

@@ -58,22 +58,22 @@ async def start(config: Config, stack: AsyncExitStack) -> Started:
     source, mailer = make_source(config), make_mailer(config)
     if source.recording is not None:  # it is read through before anything starts
         await in_thread_of_its_own(source.recording.check)
-    funding = await _read_funding(config)
+    funding = await read_funding_rates(config)
     storage, store, notes, where, watch = await open_databases(config, stack)
     recovered = await recover(storage.journal, storage.snapshots)
     recovered = msgspec.structs.replace(recovered, notes=[*notes, *recovered.notes])
-    _check_assets(recovered.books, config)
+    check_assets(recovered.books, config)
     await forget_before_reset(storage.journal, storage.candles)
     candles = await storage.candles.newest_candles()
     if source.recording is not None:
         source.recording.refuse_newer(max(recovered.books.at, candles.at))
-    _spare_the_collector()
+    spare_the_collector()
     tables_seq = (await storage.tables.watermark()).seq
     last = await _last_record(storage, recovered.books, candles)
     return Started(source, mailer, storage, store, recovered, candles, tables_seq, last, funding, where, watch)
 
 
-async def _read_funding(config: Config) -> FundingRows:
+async def read_funding_rates(config: Config) -> FundingRows:
     file = config.rates.funding_file
 
     def read() -> FundingRows:
@@ -90,7 +90,7 @@ async def _last_record(storage: Storage, books: Books, candles: CandleBatch) -> 
     return LastRecord(books.at, cause, min((each.at for each in candles.counted), default=0))
 
 
-def _check_assets(books: Books, config: Config) -> None:
+def check_assets(books: Books, config: Config) -> None:
     """Refuse to run without an asset in which trades are open: they could be neither liquidated nor closed."""
     for asset, market in books.markets.items():
         if market.open_trades and asset not in config.instruments():
@@ -100,7 +100,7 @@ def _check_assets(books: Books, config: Config) -> None:
             )
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """What is there now stays: it is never looked at again."""
     gc.collect()
     gc.freeze()

@@ -261,6 +261,13 @@ def _database(text: str) -> str:
     return _if(is_whole and text.isprintable() and " " not in text, text)
 
 
+def _bus(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    server = rest.partition("/")[0]
+    is_whole = scheme in ("redis", "rediss", "valkey", "valkeys") and server != "" and text.isprintable()
+    return _if(is_whole and " " not in text, text)
+
+
 def _origin(text: str) -> str:
     url = parse_web_url(text)
     return _if(url.path in ("", "/") and not url.rest, url.origin)
@@ -291,6 +298,7 @@ RATE = Kind(
 )
 MAIL_ADDRESS = Kind("a mail address like no-reply@example.com or Name <no-reply@example.com>", _mail_address)
 DATABASE = Kind("a URL like postgresql://user:password@host:5432/database", _database, is_secret=True)
+BUS = Kind("a URL like redis://user:password@host:6379/0", _bus, is_secret=True)
 DATABASE_NAME = Kind(
     "1 to 31 lowercase letters, digits and _, the first a letter",
     lambda text: _if(re.fullmatch("[a-z][a-z0-9_]{0,30}", text) is not None, text),

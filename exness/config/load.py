@@ -5,7 +5,7 @@ and a flag is the way out of a bad one. What only the whole can tell (two assets
 All values that cannot be used are reported at once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -249,14 +249,45 @@ def _misfits(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigErro
 
 def _unfit_deployment(tables: Tables, origins: Mapping[Keys, str]) -> Iterator[ConfigError]:
     deploy = tables["deploy",]
-    if deploy["role"] != "all":
-        kind = UsageError if origins.get(("deploy", "role")) == COMMAND_LINE else ConfigError
-        yield kind(f'deploy.role "{deploy["role"]}" is not there yet: one process does everything, "all"')
     if deploy["database"] and not tables["auth",]["secret"]:
         yield ConfigError(
             "auth.secret must be set when deploy.database is: whoever takes over must know it, or everyone is signed "
             "out and no API key opens (EXNESS_AUTH_SECRET, the same in every process)"
         )
+    if deploy["bus"] and not deploy["database"]:
+        yield ConfigError("deploy.database must be set when deploy.bus is: nothing that matters is kept on the bus")
+    role = deploy["role"]
+    kind = UsageError if origins.get(("deploy", "role")) == COMMAND_LINE else ConfigError
+    if role == "all":
+        return
+    for missing in ("database", "bus"):
+        if not deploy[missing]:
+            yield kind(f'deploy.{missing} must be set when deploy.role is "{role}": see docs/SPREAD.md')
+    for section, key, value, why in _ONE_PROCESS_ONLY:
+        if tables[section,][key] == value:
+            yield kind(f'{section}.{key} = {_spelled(value)} works with deploy.role "all" only, not "{role}": {why}')
+    if role == "server" and tables["server",]["production"] and not _sends_mail(tables):
+        yield kind(
+            'deploy.role "server" in production needs auth.resend_api_key or auth.smtp_url: the outbox is a folder of '
+            "one process"
+        )
+
+
+_ONE_PROCESS_ONLY: Sequence[tuple[str, str, object, str]] = (
+    ("storage", "acknowledge", "memory", "what is acknowledged must outlive the engine"),
+    ("dev", "control", True, "prices and time are of no one process"),
+    ("feed", "source", "manual", "prices and time are of no one process"),
+    ("feed", "source", "replay", "a recording has its own time"),
+)
+
+
+def _spelled(value: object) -> str:
+    return "true" if value is True else f'"{value}"'
+
+
+def _sends_mail(tables: Tables) -> bool:
+    auth = tables["auth",]
+    return bool(auth["resend_api_key"] or auth["smtp_url"])
 
 
 def _unfit_steps(name: str, asset: AssetConfig) -> Iterator[ConfigError]:

@@ -316,13 +316,19 @@ class DeployConfig(msgspec.Struct, frozen=True):
     is."""
 
     role: Annotated[Literal["all", "server", "engine", "processor", "poller"], Flag("--role")] = "all"
-    """What this process does. "all": everything, as the only active one of its kind. The others are not there yet."""
+    """What this process does. "all": everything, as the only active one of its kind. The others are the parts of an
+    exchange that is spread over several processes; they need deploy.database and deploy.bus."""
     database: Annotated[str, optional(kinds.DATABASE, "SQLite in storage.data_dir", "")] = ""
     """PostgreSQL: everything that is stored is there, and of several processes that name it one is active, the others
     wait to take over. It needs the extra exness[spread] and auth.secret. Several hosts stand with commas between them.
     Better set it with EXNESS_DEPLOY_DATABASE than here."""
+    bus: Annotated[str, optional(kinds.BUS, "none: one process does everything", "")] = ""
+    """Redis or Valkey, the wire between the roles. Nothing that matters is kept there. Better set it with
+    EXNESS_DEPLOY_BUS than here."""
     name: Annotated[str, kinds.DATABASE_NAME] = "exness"
-    """Schema in the database. Each is an exchange of its own."""
+    """Schema in the database, and what the keys on the bus begin with. Each is an exchange of its own."""
+    answer_timeout_s: Annotated[float, number(at_most=60)] = 5.0
+    """How long a server asks the engine for an answer before it says that it is not known."""
     shards: Annotated[int, integer(1, 1)] = 1
     """Into how many parts the accounts are divided. Fixed when the exchange is made. More than 1 is not there yet."""
 

@@ -262,7 +262,8 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
 
     `volume` is what was traded since the asset's tick before, in hundred-millionths of the asset; 0 where unknown.
     `marks` is how many marks it stands for: itself, and those that were thinned out right before it. `funding` is the
-    venue's newest rate of funding, which longs pay shorts; None where it says nothing of it.
+    venue's newest rate of funding, which longs pay shorts; None where it says nothing of it. `position` is where the
+    source was with it, where somebody goes on by that.
     """
 
     asset: Asset
@@ -273,6 +274,7 @@ class PriceTick(msgspec.Struct, frozen=True, gc=False):
     volume: int = 0
     marks: int = 1
     funding: int | None = None
+    position: str = ""
 
 
 class PassTime(msgspec.Struct, frozen=True, gc=False):

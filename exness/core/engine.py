@@ -10,14 +10,14 @@ between. Nothing else may be executed meanwhile, and all records of a command be
 brings is a command of its own: while `is_due`, execute PassTime before anything else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from exness.core.commands import Command, NetOrder, OpenTrade, PriceTick, Reset, SetProfile, SetRates
 from exness.core.decide import DECIDE, Decider
 from exness.core.decide.ticks import Steps, pass_time, tick
-from exness.core.events import Event, Record
+from exness.core.events import Event, ExchangeReset, ProfileSet, RatesSet, Record
 from exness.core.evolve import doubt, evolve, quote
 from exness.core.outcomes import Done, Outcome
 from exness.core.rules import Rules
@@ -31,6 +31,8 @@ TIME = "time"
 
 _BY_HAND = frozenset({SetRates, SetProfile, Reset})
 """What changes the rules."""
+_SET_BY_HAND = frozenset({RatesSet, ProfileSet, ExchangeReset})
+"""What tells of that."""
 
 
 class Engine:
@@ -110,6 +112,13 @@ class Engine:
         else:
             quote(self.state, tick, max(at, self.state.at))
         yield Done([])
+
+    def follow(self, records: Sequence[Record]) -> None:
+        """Take what another engine has decided: records that follow on the state's last one."""
+        for record in records:
+            evolve(self.state, record)
+        if any(type(record.event) in _SET_BY_HAND for record in records):
+            self._set_rules()
 
     def _work_off(self, steps: Steps, at: int, cause: str) -> Iterator[list[Record] | Outcome]:
         """Have everything happen that is due, one after the other, until nothing is."""

@@ -8,26 +8,25 @@ USDC as a float, for the eye: nothing is ever calculated with it.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
-from math import inf
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.hdrs import METH_ALL
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, GCCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_UNIT
 from exness.core.prices import PriceState
 from exness.core.views import AllBooks, AllPrices, AllWaiting, Books, Prices, WaitingByKind
+from exness.observability.forms import PREFIX, buckets, counted, counter, gauge, histogram, plain, total
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import Histogram, LoopWatch
 from exness.runtime.recovery import Recovered
-from exness.runtime.snapshots import Snapshotter
+from exness.runtime.snapshots import SnapshotStats
 from exness.runtime.vitals import Vitals
 
-PREFIX = "exness_"
 OTHER = "OTHER"
 UNROUTED = "none"
 """The route of a request for which there is none."""
@@ -48,6 +47,13 @@ class RequestMeter:
         spread.note(seconds)
 
 
+class HasStats(Protocol):
+    """Who takes snapshots, or tells that none are taken here."""
+
+    @property
+    def stats(self) -> SnapshotStats: ...
+
+
 @dataclass(frozen=True)
 class Watched:
     """What is told of beside the exchange itself. `files` gives bytes by file name; `queues` (waiting, bound) and
@@ -55,7 +61,7 @@ class Watched:
     says, by stream."""
 
     exchange: Exchange
-    snapshotter: Snapshotter
+    snapshotter: HasStats
     recovered: Recovered
     loop: LoopWatch
     requests: RequestMeter
@@ -99,9 +105,9 @@ class _Stream(Collector):
         self._closed = closed
 
     def collect(self) -> Iterator[Metric]:
-        yield _plain("stream_readers", "Open connections of the stream", self._subscribers())
-        yield _total("stream_frames", "Frames made: one for each message, however many listen", self._frames())
-        yield _counted("stream_closed", "Connections of the stream that we ended, by close code", self._closed)
+        yield plain("stream_readers", "Open connections of the stream", self._subscribers())
+        yield total("stream_frames", "Frames made: one for each message, however many listen", self._frames())
+        yield counted("stream_closed", "Connections of the stream that we ended, by close code", self._closed)
 
 
 class _Exchange(Collector):
@@ -132,8 +138,8 @@ class _Exchange(Collector):
 
 
 def _queues(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
-    depth = _gauge("queue_depth", "Entries that wait, by queue", "queue")
-    bound = _gauge("queue_bound", "Entries a queue holds at most", "queue")
+    depth = gauge("queue_depth", "Entries that wait, by queue", "queue")
+    bound = gauge("queue_bound", "Entries a queue holds at most", "queue")
     known = vitals.queues | {name: (waiting(), most) for name, (waiting, most) in watched.queues.items()}
     for name, (waiting, most) in known.items():
         depth.add_metric([name], waiting)
@@ -141,14 +147,14 @@ def _queues(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
     depth.add_metric(["ticks"], vitals.ticks_waiting)
     yield depth
     yield bound
-    shed = _counter("queue_shed", "Entries refused or dropped because a queue was full, by queue", "queue")
+    shed = counter("queue_shed", "Entries refused or dropped because a queue was full, by queue", "queue")
     for name, count in vitals.shed.items():
         shed.add_metric([name], count)
     yield shed
-    for name, counted in watched.counters.items():
-        yield _counted(name, f"{name.replace('_', ' ').capitalize()}, by what became of them", counted)
+    for name, counts in watched.counters.items():
+        yield counted(name, f"{name.replace('_', ' ').capitalize()}, by what became of them", counts)
     for name, dropped in watched.dropped_lines.items():
-        yield _counted(f"{name}_lines_dropped", f"Lines of the {name} that nobody took, by why", dropped)
+        yield counted(f"{name}_lines_dropped", f"Lines of the {name} that nobody took, by why", dropped)
 
 
 def _requests(watched: Watched) -> Iterator[Metric]:
@@ -158,33 +164,33 @@ def _requests(watched: Watched) -> Iterator[Metric]:
         labels=["method", "route", "status"],
     )
     for (method, route, status), spread in list(watched.requests.spreads.items()):
-        seconds.add_metric([method, route, str(status)], _buckets(spread), spread.total)
+        seconds.add_metric([method, route, str(status)], buckets(spread), spread.total)
     yield seconds
-    yield _plain("connections", "Open connections", watched.connections())
-    yield _counted("door", "What happened at the door: sign-ins, and requests turned away", watched.door)
+    yield plain("connections", "Open connections", watched.connections())
+    yield counted("door", "What happened at the door: sign-ins, and requests turned away", watched.door)
 
 
 def _engine(vitals: Vitals) -> Iterator[Metric]:
-    yield _histogram("decide_seconds", "Deciding one request", vitals.decide_s)
-    yield _histogram("ack_seconds", "From a decision until it is on disk", vitals.ack_s)
-    yield _total("ticks_checked", "Price ticks the engine has checked", vitals.ticks_checked)
-    yield _total("watchers_failed", "Ticks that candles or stream missed because of a bug", vitals.watchers_failed)
+    yield histogram("decide_seconds", "Deciding one request", vitals.decide_s)
+    yield histogram("ack_seconds", "From a decision until it is on disk", vitals.ack_s)
+    yield total("ticks_checked", "Price ticks the engine has checked", vitals.ticks_checked)
+    yield total("watchers_failed", "Ticks that candles or stream missed because of a bug", vitals.watchers_failed)
 
 
 def _writer(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
-    yield _histogram("commit_seconds", "One commit of the journal", vitals.commit_s)
-    yield _histogram("commit_records", "Journal records in one commit", vitals.commit_records)
-    yield _plain("commit_stuck_seconds", "How long the commit under way has taken", vitals.stuck_s)
-    events = _counter("events", "Journal records on disk since the start, by kind and reason", "kind", "reason")
+    yield histogram("commit_seconds", "One commit of the journal", vitals.commit_s)
+    yield histogram("commit_records", "Journal records in one commit", vitals.commit_records)
+    yield plain("commit_stuck_seconds", "How long the commit under way has taken", vitals.stuck_s)
+    events = counter("events", "Journal records on disk since the start, by kind and reason", "kind", "reason")
     for (kind, reason), count in list(vitals.events.items()):
         events.add_metric([str(kind.__struct_config__.tag), reason], count)
     yield events
-    yield _plain("journal_seq", "Newest journal record on disk", vitals.durable_seq)
+    yield plain("journal_seq", "Newest journal record on disk", vitals.durable_seq)
     behind_s = vitals.tables_behind_s
-    yield _histogram("tables_behind_seconds", "From a commit until its records are in the tables", behind_s)
-    yield _plain("tables_seq", "Newest journal record in the tables", vitals.tables_seq)
-    yield _total("tables_failed", "Writes of the tables that failed and were tried again", vitals.tables_failed)
-    files = _gauge("file_bytes", "Size of the data directory's databases", "file")
+    yield histogram("tables_behind_seconds", "From a commit until its records are in the tables", behind_s)
+    yield plain("tables_seq", "Newest journal record in the tables", vitals.tables_seq)
+    yield total("tables_failed", "Writes of the tables that failed and were tried again", vitals.tables_failed)
+    files = gauge("file_bytes", "Size of the data directory's databases", "file")
     for name, size in watched.files().items():
         files.add_metric([name], size)
     yield files
@@ -192,11 +198,11 @@ def _writer(watched: Watched, vitals: Vitals) -> Iterator[Metric]:
 
 def _told_prices(exchange: Exchange, prices: Prices) -> Iterator[Metric]:
     feed = exchange.feed
-    yield _plain("feed_connected", "1 when there is a way to the source of prices", int(feed.connected))
-    yield _counted("feed_messages", "Messages of the price feed, by what became of them", feed.counters)
+    yield plain("feed_connected", "1 when there is a way to the source of prices", int(feed.connected))
+    yield counted("feed_messages", "Messages of the price feed, by what became of them", feed.counters)
     state_of = GaugeMetricFamily(f"{PREFIX}price_state", "1 for the state an asset's price is in", labels=_BY_STATE)
-    age = _gauge("price_age_seconds", "Age of an asset's latest accepted price", "asset")
-    mark = _gauge("mark_price", "An asset's latest accepted mark, in USDC", "asset")
+    age = gauge("price_age_seconds", "Age of an asset's latest accepted price", "asset")
+    mark = gauge("mark_price", "An asset's latest accepted mark, in USDC", "asset")
     for asset, quote in prices.quotes.items():
         price = quote.price
         for state in PriceState:
@@ -211,9 +217,9 @@ _BY_STATE = ["asset", "state"]
 
 
 def _told_books(books: Books) -> Iterator[Metric]:
-    yield _plain("accounts", "Accounts", books.accounts)
-    yield _plain("open_trades", "Open trades", books.open_trades)
-    money = _gauge("books_usdc", "Sums over all accounts: deposits are the sum of all others", "sum")
+    yield plain("accounts", "Accounts", books.accounts)
+    yield plain("open_trades", "Open trades", books.open_trades)
+    money = gauge("books_usdc", "Sums over all accounts: deposits are the sum of all others", "sum")
     for name, micro in (
         ("free", books.free),
         ("locked", books.locked),
@@ -226,9 +232,9 @@ def _told_books(books: Books) -> Iterator[Metric]:
     ):
         money.add_metric([name], micro / USDC_UNIT)
     yield money
-    yield _total("shortfall_usdc", "Losses beyond margins that no insurance covered", books.shortfall / USDC_UNIT)
-    interest = _gauge("open_interest_usdc", "Notional of open trades", "asset")
-    exposure = _gauge("exposure_usdc", "Notional of longs less that of shorts", "asset")
+    yield total("shortfall_usdc", "Losses beyond margins that no insurance covered", books.shortfall / USDC_UNIT)
+    interest = gauge("open_interest_usdc", "Notional of open trades", "asset")
+    exposure = gauge("exposure_usdc", "Notional of longs less that of shorts", "asset")
     for asset, market in books.markets.items():
         interest.add_metric([asset], market.open_interest / LEVERAGE_UNIT / USDC_UNIT)
         exposure.add_metric([asset], market.exposure / LEVERAGE_UNIT / USDC_UNIT)
@@ -236,66 +242,27 @@ def _told_books(books: Books) -> Iterator[Metric]:
 
 
 def _told_waiting(waiting: WaitingByKind) -> Iterator[Metric]:
-    for name, what, counted in (
+    for name, what, kinds in (
         ("orders_waiting", "Orders that wait to open, by kind", waiting.orders),
         ("exits_waiting", "Exits that wait to close, by kind", waiting.exits),
     ):
-        gauge = _gauge(name, what, "kind")
-        for kind, count in counted.items():
-            gauge.add_metric([kind.value], count)
-        yield gauge
+        family = gauge(name, what, "kind")
+        for kind, count in kinds.items():
+            family.add_metric([kind.value], count)
+        yield family
 
 
 def _snapshots(watched: Watched) -> Iterator[Metric]:
     stats, recovered = watched.snapshotter.stats, watched.recovered
-    yield _total("snapshots", "Snapshots taken", stats.taken)
-    yield _total("snapshots_failed", "Snapshots that failed", stats.failed)
-    yield _plain("snapshot_seconds", "What the latest snapshot took", stats.seconds)
-    yield _plain("snapshot_longest_step_seconds", "The longest it held the loop at a time", stats.longest_step_s)
-    yield _plain("snapshot_bytes", "Size of the latest snapshot, as stored", stats.stored_bytes)
-    yield _plain("recovery_seconds", "What the recovery at start took", recovered.seconds)
-    yield _plain("recovery_replayed_records", "Journal records replayed at start", recovered.replayed)
+    yield total("snapshots", "Snapshots taken", stats.taken)
+    yield total("snapshots_failed", "Snapshots that failed", stats.failed)
+    yield plain("snapshot_seconds", "What the latest snapshot took", stats.seconds)
+    yield plain("snapshot_longest_step_seconds", "The longest it held the loop at a time", stats.longest_step_s)
+    yield plain("snapshot_bytes", "Size of the latest snapshot, as stored", stats.stored_bytes)
+    yield plain("recovery_seconds", "What the recovery at start took", recovered.seconds)
+    yield plain("recovery_replayed_records", "Journal records replayed at start", recovered.replayed)
 
 
 def _loop(loop: LoopWatch) -> Iterator[Metric]:
-    yield _histogram("loop_lag_seconds", "How late the loop comes to what is due", loop.lags)
-    yield _plain("loop_lag_longest_seconds", "The longest lag since this was last asked", loop.take_longest())
-
-
-# --- the forms ----------------------------------------------------------------------------------------------------
-
-
-def _gauge(name: str, what: str, label: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(PREFIX + name, what, labels=[label])
-
-
-def _counter(name: str, what: str, *labels: str) -> CounterMetricFamily:
-    return CounterMetricFamily(PREFIX + name, what, labels=labels)
-
-
-def _plain(name: str, what: str, value: float) -> Metric:
-    return GaugeMetricFamily(PREFIX + name, what, value=value)
-
-
-def _total(name: str, what: str, value: float) -> Metric:
-    return CounterMetricFamily(PREFIX + name, what, value=value)
-
-
-def _counted(name: str, what: str, counters: Mapping[str, int]) -> Metric:
-    family = _counter(name, what, "reason")
-    for reason, count in list(counters.items()):
-        family.add_metric([reason], count)
-    return family
-
-
-def _histogram(name: str, what: str, spread: Histogram) -> Metric:
-    return HistogramMetricFamily(PREFIX + name, what, buckets=_buckets(spread), sum_value=spread.total)
-
-
-def _buckets(spread: Histogram) -> list[tuple[str, float]]:
-    bounds = [*spread.bounds, inf]
-    sums = accumulate(spread.counts)
-    return [
-        ("+Inf" if bound == inf else repr(float(bound)), float(up_to))
-        for bound, up_to in zip(bounds, sums, strict=True)
-    ]
+    yield histogram("loop_lag_seconds", "How late the loop comes to what is due", loop.lags)
+    yield plain("loop_lag_longest_seconds", "The longest lag since this was last asked", loop.take_longest())

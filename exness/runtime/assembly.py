@@ -20,6 +20,7 @@ from exness.runtime.projector import Projector
 from exness.runtime.reads import BoundedCandles, BoundedHistory
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
+from exness.runtime.vitals import vitals_of
 from exness.runtime.writer import Writer
 
 
@@ -95,17 +96,19 @@ def assemble(
     )
     sequencer.watchers.append(candles.watch)
     sequencer.recounters.append(candles.watch)
+    reads = BoundedHistory(history, bounds.read_queue)
     exchange = Exchange(
         state=state,
         sequencer=sequencer,
         writer=writer,
         bus=bus,
         journal=journal,
-        history=BoundedHistory(history, bounds.read_queue),
+        history=reads,
         candles=candles,
         flush=flush,
         tables=tables,
         projector=projector,
+        vitals=lambda: vitals_of(sequencer, writer, projector, bus, reads),
         feed=feed,
         clock=clock,
         ids=ids,

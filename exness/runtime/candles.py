@@ -73,10 +73,12 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 
 
 class CandleBatch(msgspec.Struct, frozen=True):
-    """Candles to write or as they were stored, and how far the assets in it are counted."""
+    """Candles to write or as they were stored, and how far the assets in it are counted. `position` is where the
+    source of ticks was then, if it says."""
 
     candles: list[Candle]
     counted: list[Counted]
+    position: str = ""
 
     @property
     def at(self) -> int:
@@ -117,6 +119,7 @@ class CandleBook:
         self._backfilled: list[Candle] = []
         self.full = False
         """More candles than MOST_UNWRITTEN wait for the disk: whoever can should wait for `take_dirty`."""
+        self._position = ""
         if stored is None:
             return
         for counted in stored.counted:
@@ -153,6 +156,8 @@ class CandleBook:
             series = self._series[tick.asset] = _Series(tick.asset)
         if series.knows(at):
             return
+        if tick.position:
+            self._position = tick.position
         series.count(mark_price(tick.bid, tick.ask), tick.volume, at, tick.marks)
         if len(series.finished) >= MOST_UNWRITTEN:
             self.full = True
@@ -166,7 +171,7 @@ class CandleBook:
 
         What was taken before must have been written by then.
         """
-        batch, self._backfilled = CandleBatch(self._backfilled, []), []
+        batch, self._backfilled = CandleBatch(self._backfilled, [], self._position), []
         for series in self._series.values():
             series.take_dirty(batch)
         self.full = False

@@ -5,7 +5,7 @@ it would be a client of the same. Its parts (`assembly`) are for whoever starts 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import cast
 
@@ -23,6 +23,7 @@ from exness.runtime.equity import Closes, Course, Curve, EquityRow, StatementRow
 from exness.runtime.flush import CandleFlush
 from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.clock import Clock, Ids
+from exness.runtime.ports.engine import Desk, Durable, InTables, Watcher
 from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource, V
 from exness.runtime.ports.tables import (
@@ -37,11 +38,9 @@ from exness.runtime.ports.tables import (
     TradeQuery,
     TradeRow,
 )
-from exness.runtime.projector import Projector, TablesBehind
+from exness.runtime.projector import TablesBehind
 from exness.runtime.reads import BoundedHistory
-from exness.runtime.sequencer import Sequencer, Watcher
-from exness.runtime.vitals import Vitals, vitals_of
-from exness.runtime.writer import Writer
+from exness.runtime.vitals import Vitals
 
 READS_AT_ONCE = 4
 """Followers that read from disk at the same time; others wait."""
@@ -56,15 +55,16 @@ class Exchange:
         self,
         *,
         state: State,
-        sequencer: Sequencer,
-        writer: Writer,
+        sequencer: Desk,
+        writer: Durable,
         bus: Bus,
         journal: Journal,
         history: BoundedHistory,
         candles: CandleBook,
         flush: CandleFlush,
         tables: Tables,
-        projector: Projector,
+        projector: InTables,
+        vitals: Callable[[], Vitals],
         feed: PriceSource,
         clock: Clock,
         ids: Ids,
@@ -84,6 +84,7 @@ class Exchange:
         self._flush = flush
         self._tables = tables
         self._projector = projector
+        self._vitals = vitals
         self._initial_balance = initial_balance
         self._insurance = insurance
         self._reads = asyncio.Semaphore(READS_AT_ONCE)
@@ -137,6 +138,10 @@ class Exchange:
             await self._writer.durable(view.seq)
         return view
 
+    async def current(self) -> None:
+        """Return once `look` shows all that was acknowledged before this was called: at once, in the engine's own
+        process. Raises NotTaken, Halted."""
+
     def look(self, question: Question[V]) -> V:
         """A view of this moment, which a crash could still take back: for operators' figures, and for whoever lets
         nobody see it before `on_disk(view.seq)`."""
@@ -160,7 +165,11 @@ class Exchange:
 
     def vitals(self) -> Vitals:
         """How the exchange itself does, for operators."""
-        return vitals_of(self._sequencer, self._writer, self._projector, self._bus, self._history)
+        return self._vitals()
+
+    def troubles(self) -> list[str]:
+        """What keeps it from trading beside what the vitals tell, one phrase each."""
+        return []
 
     # --- see what is stored ---------------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class Waiting(msgspec.Struct, gc=False):
     request: str
     since: float
     reply: asyncio.Future[Decision]
+    cause: str = ""
+    """"": the engine's side names it."""
 
     def answer(self, answer: Decision | Exception) -> None:
         """Unless whoever asked has gone."""
@@ -57,13 +59,13 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, command: Command, request: str) -> asyncio.Future[Decision]:
+    def put(self, command: Command, request: str, cause: str = "") -> asyncio.Future[Decision]:
         """Raises NotTaken when it is full; so does the future when it waits too long."""
         if len(self._waiting) >= self.size:
             self.overloads += 1
             raise NotTaken(Busy.OVERLOADED)
         loop = asyncio.get_running_loop()
-        self._waiting.append(Waiting(command, request, loop.time(), loop.create_future()))
+        self._waiting.append(Waiting(command, request, loop.time(), loop.create_future(), cause))
         return self._waiting[-1].reply
 
     def pop(self) -> Waiting:

@@ -42,13 +42,16 @@ class TablesBehind(Exception):
 
 
 class Projector:
-    """`seq` is the tables' watermark, `durable_seq` the journal's last record."""
+    """`seq` is the tables' watermark, `durable_seq` the journal's last record, `gather_s` see GATHER_S."""
 
-    def __init__(self, tables: Tables, journal: Journal, *, seq: int, durable_seq: int) -> None:
+    def __init__(
+        self, tables: Tables, journal: Journal, *, seq: int, durable_seq: int, gather_s: float = GATHER_S
+    ) -> None:
         self._tables = tables
         self._journal = journal
         self._mark = Watermark(seq)
         self._durable_seq = durable_seq
+        self._gather_s = gather_s
         self._records: deque[Record] = deque()
         self._arrivals: deque[tuple[int, float]] = deque(maxlen=BATCH)
         self._arrived = asyncio.Event()
@@ -72,7 +75,7 @@ class Projector:
 
     def take(self, records: Sequence[Record]) -> None:
         """Records that are on disk now. Never waits."""
-        self._durable_seq = records[-1].seq
+        self._durable_seq = max(self._durable_seq, records[-1].seq)
         if len(self._records) + len(records) > MOST_IN_MEMORY:
             self._records.clear()
         else:
@@ -81,6 +84,13 @@ class Projector:
         self._arrived.set()
         if self.behind >= BATCH:
             self._wanted.set()
+
+    def heard(self, seq: int) -> None:
+        """The journal is on disk up to `seq`: what does not come here is read from it."""
+        if seq > self._durable_seq:
+            self._durable_seq = seq
+            self._arrivals.append((seq, time.monotonic()))
+            self._arrived.set()
 
     async def reached(self, seq: int) -> None:
         """Return once the tables hold everything up to `seq`. Raises TablesBehind after WAIT_S."""
@@ -124,7 +134,7 @@ class Projector:
             return
         self._wanted.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_S):
+            async with asyncio.timeout(self._gather_s):
                 await self._wanted.wait()
 
     async def _step(self) -> None:

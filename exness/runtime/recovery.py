@@ -10,7 +10,7 @@ gone, and one of another journal that the two files do not belong together: reco
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -27,7 +27,7 @@ from exness.core.state import State
 from exness.core.views import Books, books_of
 from exness.runtime.moments import show_moment
 from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
-from exness.runtime.ports.snapshots import SnapshotDamaged, Snapshots
+from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo, Snapshots
 
 _log = structlog.get_logger("exness.runtime.recovery")
 
@@ -62,9 +62,9 @@ async def recover(journal: Journal, snapshots: Snapshots) -> Recovered:
     started = time.monotonic()
     notes: list[str] = []
     await _refuse_lost_records(journal, snapshots)
-    last_seq = await journal.last_seq()
+    infos, last_seq = await snapshots.infos(), await journal.last_seq()
     try:
-        state, digest = await _newest_snapshot(journal, snapshots, last_seq, notes)
+        state, digest = await _newest_snapshot(journal, snapshots, infos, last_seq, notes)
         snapshot_seq = state.seq
         await _replay(journal, state)
     except JournalDamaged as damage:
@@ -93,7 +93,7 @@ def what_to_do(damage: JournalDamaged, last_seq: int) -> str:
 async def _refuse_lost_records(journal: Journal, snapshots: Snapshots) -> None:
     """Raise StorageError when a snapshot proves that the journal once went further. One whose own row is damaged proves
     nothing: its number may be what was damaged."""
-    last_seq, infos = await journal.last_seq(), await snapshots.infos()
+    infos, last_seq = await snapshots.infos(), await journal.last_seq()  # an engine may be at work: it goes on between
     if infos and last_seq == 0:
         raise StorageError(
             f"the journal is empty, but there is a snapshot of record {infos[0].seq}: journal.db was lost; "
@@ -118,11 +118,11 @@ async def _header(snapshots: Snapshots, seq: int) -> Header | None:
 
 
 async def _newest_snapshot(
-    journal: Journal, snapshots: Snapshots, last_seq: int, notes: list[str]
+    journal: Journal, snapshots: Snapshots, infos: Sequence[SnapshotInfo], last_seq: int, notes: list[str]
 ) -> tuple[State, str]:
     """The state it holds and the digest that its bytes were held against, which is that of an older form, and so not
     given, in snapshots of an older format; an empty state when there is none."""
-    for info in await snapshots.infos():
+    for info in infos:
         if info.seq > last_seq:
             notes.append(
                 f"snapshot {info.seq} is damaged and ahead of the journal, which ends at {last_seq}; it was left out"

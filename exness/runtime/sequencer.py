@@ -18,7 +18,7 @@ is decided already: a bug in it is logged and counted, and stops nothing.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import structlog
 
@@ -32,6 +32,7 @@ from exness.runtime.clock import CommandIds
 from exness.runtime.inbox import Busy, Inbox, NotTaken, Waiting
 from exness.runtime.meters import Histogram
 from exness.runtime.ports.clock import Clock
+from exness.runtime.ports.engine import Watcher
 from exness.runtime.ports.prices import Backpressure, V
 from exness.runtime.ticks import TickQueue
 from exness.runtime.writer import Halted, Writer
@@ -40,8 +41,6 @@ _log = structlog.get_logger()
 
 Steps = Iterator[list[Record] | Outcome]
 """See `Engine.steps`."""
-Watcher = Callable[[PriceTick, int], None]
-"""Told of a tick and when the engine took it (microseconds). Must be quick."""
 
 _BETWEEN: list[Record] = []
 """The step between two due times."""
@@ -112,6 +111,14 @@ class Sequencer:
             await durable
             self.ack_s.note(time.perf_counter() - decided)
         return decision.outcome
+
+    def offer(self, command: Command, request: str, cause: str) -> asyncio.Future[Decision]:
+        """Have a command decided under a cause that its source has made, after whatever waits. The future has the
+        decision, which can be before it is durable; it raises NotTaken, Halted. So does this."""
+        if self._closing or self._writer.halted:
+            raise NotTaken(Busy.SHUTTING_DOWN)
+        self._wake.set()
+        return self.inbox.put(self._engine.seen(command), request, cause)
 
     @property
     def rules(self) -> Rules:
@@ -251,16 +258,16 @@ class Sequencer:
         if waiting.reply.done():  # whoever asked has gone: nothing happens
             return
         try:
-            decision = await self._serve(waiting.command, waiting.request)
+            decision = await self._serve(waiting.command, waiting.request, waiting.cause)
         except Halted as halted:
             waiting.answer(halted)
         else:
             waiting.answer(decision)
 
-    async def _serve(self, command: Command, request: str) -> Decision:
+    async def _serve(self, command: Command, request: str, cause: str = "") -> Decision:
         """Raises Halted for a bug in the engine."""
         started = time.perf_counter()
-        outcome = await self._execute(command, request, self._command_ids.new())
+        outcome = await self._execute(command, request, cause or self._command_ids.new())
         self.decide_s.note(time.perf_counter() - started)
         return decision_of(outcome, command, self._engine.state)
 

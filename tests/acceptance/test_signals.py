@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exness.app import databases, life, start
+from exness.app import databases, entry, life, start
 from exness.config import load
 from exness.process.signals import Interrupted, Stop
 from exness.runtime.ports.journal import StorageError
@@ -282,7 +282,7 @@ async def test_a_signal_at_any_step_of_the_start_closes_what_is_open(
         monkeypatch.setattr(place, step, opens_for_ever if opens else takes_for_ever)
     config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
     with capture_logs() as logs:
-        serving = asyncio.create_task(life.serve(config, lines.append, stop))
+        serving = asyncio.create_task(entry.serve(config, lines.append, stop))
         await reached.wait()
         with pytest.raises(StorageError, match="in use"), locked(tmp_path / "data"):
             pass
@@ -301,7 +301,7 @@ async def test_a_signal_that_came_before_the_loop_is_heard_by_it(tmp_path: Path,
         os.kill(os.getpid(), signal.SIGTERM)
     config = load(None, {}, {"storage.data_dir": tmp_path / "data", "server.port": 0})
     with capture_logs() as logs:
-        await life.serve(config, lambda line: None, stop)
+        await entry.serve(config, lambda line: None, stop)
     assert [line["event"] for line in logs] == ["stopped before it was open"]
     assert not (tmp_path / "data").exists()
 

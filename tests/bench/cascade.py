@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from exness.app import build as assembly
-from exness.app import life
+from exness.app import entry
 from exness.config import load
 from exness.core.commands import PriceTick
 from exness.core.engine import Engine
@@ -69,7 +69,7 @@ async def measure_cascade(settings: Settings, progress: Progress) -> list[Figure
 
 def cascade(trades: int, data_dir: str, ours_first: bool) -> dict[str, float]:
     """`hold_ms` until the tick's records were durable, `hold_after_ms` until the tables had them too."""
-    sys.setswitchinterval(life.SWITCH_INTERVAL_S)
+    sys.setswitchinterval(entry.SWITCH_INTERVAL_S)
     ours, theirs = longs(trades), longs(trades)
     history = ours[1]
     gc.collect()

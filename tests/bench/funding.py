@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from exness.app import life
+from exness.app import entry
 from exness.core.commands import ChangeMargin, Command, Deposit, PassTime
 from exness.core.engine import Engine
 from exness.core.events import Record
@@ -100,7 +100,7 @@ def _alone(engine: Engine, commands: list[Command], at: int, expected: int, plac
 
 def settled(trades: int, folder: str, ours_first: bool) -> dict[str, float]:
     """`hold_ms` until the settlement was durable, `hold_after_ms` until the tables had it too."""
-    sys.setswitchinterval(life.SWITCH_INTERVAL_S)
+    sys.setswitchinterval(entry.SWITCH_INTERVAL_S)
     first_at = time.time_ns() // 1000 - 2 * DUE_S * 1_000_000
     engine, history = longs(trades, rules_due(first_at), first_at)
     gc.collect()

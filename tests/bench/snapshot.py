@@ -18,7 +18,7 @@ from typing import Any
 import uvloop
 
 from exness.app import build as assembly
-from exness.app import life
+from exness.app import entry
 from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount
 from exness.core.events import AccountOpened, Record
@@ -61,7 +61,7 @@ async def measure_stall(settings: Settings, progress: Progress) -> list[Figure]:
 def stall(size: int, rounds: int, data_dir: str) -> list[dict[str, float]]:
     """The worst lag of each window with and without a snapshot, and what the snapshot took."""
     state = engine_with(size).state
-    sys.setswitchinterval(life.SWITCH_INTERVAL_S)
+    sys.setswitchinterval(entry.SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_stall(state, rounds, Path(data_dir)))
 

@@ -1,4 +1,4 @@
-"""Containerfile, compose.yaml and the unit: what they install runs for another user, on one volume, as they say."""
+"""Containerfile, compose files and units: what they install runs for another user, on one volume, as they say."""
 
 import json
 import os
@@ -73,6 +73,30 @@ def test_its_settings_are_settings() -> None:
     assert (config.server.production, config.log.format) == (True, "json")
 
 
+def test_the_parts_of_a_spread_out_exchange_are_configured_alike() -> None:
+    compose = (ROOT / "compose.spread.yaml").read_text()
+    unit = (ROOT / "deploy" / "exness@.service").read_text()
+    roles = re.findall(r"EXNESS_DEPLOY_ROLE: (\w+)", compose)
+    assert roles == ["engine", "engine", "processor", "poller", "server", "server"]
+    environment = dict(re.findall(r"^    (EXNESS_\w+): (.*)$", compose, re.MULTILINE))
+    environment = {name: re.sub(r"\$\{\w+:\?[^}]*\}", "s" * 40, value) for name, value in environment.items()}
+    environment |= dict(re.findall(r"^Environment=(\w+)=(.*)$", unit, re.MULTILINE))
+    for role in roles:
+        ignored: list[str] = []
+        config = load(None, environment | {"EXNESS_DEPLOY_ROLE": role}, {}, ignored.append)
+        assert (ignored, config.deploy.role) == ([], role)
+    locks = re.findall(r"LOCK: ([\w.-]+)", compose)
+    assert locks == ["requirements-spread.lock"]
+    locked = (ROOT / ".ci" / locks[0]).read_text()
+    for line in (ROOT / ".ci" / "requirements.lock").read_text().splitlines():
+        assert line.startswith("#") or line in locked, line
+    for name in ("asyncpg==", "redis==", "hiredis=="):
+        assert name in locked
+    for line in ("read_only: true", "cap_drop: [ALL]", 'user: "10001:10001"'):
+        assert line in compose, line
+    assert all(port.startswith("127.0.0.1:") for port in re.findall(r'ports: \["([^"]+)"', compose))
+
+
 def test_compose_keeps_the_root_read_only_and_has_one_volume() -> None:
     compose = (ROOT / "compose.yaml").read_text()
     for line in ("read_only: true", 'volumes: ["data:/data"]', "cap_drop: [ALL]", 'user: "10001:10001"'):
@@ -118,6 +142,7 @@ def placed(text: str, root: Path) -> str:
 
 
 def run_steps(root: Path, inside: dict[str, str]) -> None:
+    defaults = dict(rest.split("=", 1) for rest in of("ARG"))
     for word, rest in instructions():
         if word == "COPY" and not rest.startswith("--from"):
             *sources, to = rest.split()
@@ -129,7 +154,7 @@ def run_steps(root: Path, inside: dict[str, str]) -> None:
             done = subprocess.run(
                 ["/bin/sh", "-ec", placed(rest, root)],
                 cwd=root / "src",
-                env=inside | {key: value for key, value in os.environ.items() if key.startswith("PIP_")},
+                env=inside | defaults | {key: value for key, value in os.environ.items() if key.startswith("PIP_")},
                 user=by,
                 group=by,
                 extra_groups=[],

@@ -40,6 +40,7 @@ RUN_BY = {
     ("docs/BACKUP.md", "Archive"): "tests/docs/test_upkeep.py",
     ("docs/DURABILITY.md", "Check it yourself"): "tests/docs/test_upkeep.py",
     ("docs/OPERATING.md", "Check it yourself"): "tests/docs/test_upkeep.py",
+    ("docs/SPREAD.md", "Run it as several processes"): "tests/spread/test_document.py",
     ("docs/SPREAD.md", "Run it, with a spare"): "tests/spread/test_document.py",
     ("examples/course/README.md", "1. What 100x does to you"): "tests/examples/test_course.py",
     ("examples/course/README.md", "2. Funding"): "tests/examples/test_course.py",

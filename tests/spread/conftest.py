@@ -1,5 +1,6 @@
-"""What the tests of an exchange on PostgreSQL stand on."""
+"""What the tests of a spread-out exchange stand on."""
 
 from tests.support.postgres import postgres, schema
+from tests.support.redis import redis
 
-__all__ = ["postgres", "schema"]
+__all__ = ["postgres", "redis", "schema"]

@@ -389,7 +389,7 @@ def waits_for_a_lock(postgres: Postgres) -> bool:
 @pytest.mark.parametrize(
     ("env", "why"),
     [
-        ({"EXNESS_DEPLOY_ROLE": "engine"}, 'deploy.role "engine" is not there yet'),
+        ({"EXNESS_DEPLOY_BUS": "redis://127.0.0.1:1/0"}, 'deploy.role "all" does everything by itself'),
         ({"EXNESS_DEPLOY_SHARDS": "2"}, "deploy.shards must be an integer from 1 to 1, not"),
         ({"EXNESS_AUTH_SECRET": ""}, "auth.secret must be set when deploy.database is"),
         ({"EXNESS_DEPLOY_DATABASE": "mysql://u:quite-secret@h/d"}, "deploy.database must be a URL like postgresql://"),

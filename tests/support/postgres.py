@@ -107,7 +107,7 @@ class Postgres:
                 stderr=log,
                 user=_user(),
                 cwd=self.folder,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         deadline = time.monotonic() + STARTS_S
         while not self._answers():
@@ -200,7 +200,7 @@ def a_standby(primary: Postgres) -> Iterator[Postgres]:
             standby.stop()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child: it gets SIGQUIT when the tests are killed (Linux only: PR_SET_PDEATHSIG)."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)

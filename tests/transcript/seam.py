@@ -18,7 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from exness import __version__
-from exness.app import databases, life, tokens
+from exness.app import databases, entry, tokens
 from exness.config import Config, load
 from exness.core.instruments import Asset
 from exness.process.signals import Stop
@@ -123,7 +123,7 @@ async def serving(
             listening.set_result(int(line.rpartition(":")[2]))
 
     with _collector_left_alone(), storage.instead() if storage is not None else _nothing():
-        server = asyncio.create_task(life.serve(config, say, stop))
+        server = asyncio.create_task(entry.serve(config, say, stop))
         started: set[asyncio.Future[Any]] = {server, listening}
         await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
         if server.done():

@@ -72,7 +72,7 @@ async def test_a_jump_that_is_not_confirmed_keeps_it_from_being_ready_until_it_i
 
 
 async def test_a_lost_feed_is_named_once_a_price_is_missing_and_not_before(app: App) -> None:
-    app.exchange.feed.connected = False
+    vars(app.exchange.feed)["connected"] = False
     ready = await app.get("/readyz")
     assert (ready.status, ready.body["connected"]) == (200, False)
     app.let_prices_age()

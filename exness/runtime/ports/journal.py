@@ -11,6 +11,10 @@ class StorageError(OperatorError):
     """Storage can't be opened, read or written."""
 
 
+class StorageUnreachable(StorageError):
+    """Storage on another machine does not answer now. It may a moment later."""
+
+
 class JournalDamaged(StorageError):
     """A record does not match its checksum, or the row of `seq` has a hole. `seq` names the first such record."""
 

@@ -21,8 +21,10 @@ class PriceSource(Protocol):
     simulated: bool
     """True when the prices are not a real market's of now."""
 
-    connected: bool
-    """False while there is no way to the source. Says nothing of prices: those grow stale by themselves."""
+    @property
+    def connected(self) -> bool:
+        """False while there is no way to the source. Says nothing of prices: those grow stale by themselves."""
+        ...
 
     counters: Counter[str]
     """Messages by what became of them: `ticks`, and the reason of everything ignored."""

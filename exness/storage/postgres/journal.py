@@ -7,7 +7,7 @@ warning is therefore such an end, too.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
 
 from exness.core.events import Record
@@ -17,10 +17,11 @@ from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.postgres.lease import Lease
 from exness.storage.postgres.session import FAULTS, Connection, Session, explained
 
-APPEND = "SELECT append_records($1::smallint, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+APPEND = "SELECT append_records($1::smallint, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 RECORDS_AT_ONCE = 500
 """In one call, which takes the loop about two milliseconds to pack. More, as a tick can set off, take several, in one
 transaction."""
+MOST_PLACE = 32_767
 ON_THE_LOOP = 200
 """Records are packed and unpacked in a thread beyond it: 4 us each."""
 
@@ -31,23 +32,15 @@ SELECT_CHECKSUMS = "SELECT checksum FROM journal WHERE shard = $1 AND seq > $2 A
 LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM journal WHERE shard = $1"
 
 
-class PostgresJournal:
-    """Implements `ports.Journal`, over the connection that holds the shard; readers have another one."""
+class PostgresRecords:
+    """The journal, for who only reads it: implements the rest of `ports.Journal`."""
 
-    def __init__(self, lease: Lease, reader: Session, last_seq: int) -> None:
-        self._lease = lease
+    def __init__(self, reader: Session) -> None:
         self._reader = reader
-        self._shard = lease.address.shard
-        self._last = last_seq
-        self._failed = False
+        self._shard = reader.address.shard
 
     async def append(self, records: Sequence[Record]) -> None:
-        """See `ports.Journal`. Raises Fenced when another process has the shard now: nothing was written then. It goes
-        on when its caller is cancelled."""
-        if records:
-            appending = asyncio.ensure_future(self._append(records))
-            appending.add_done_callback(_hear_out)
-            await asyncio.shield(appending)
+        raise AssertionError("only the engine of a shard appends to its journal")
 
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         while True:
@@ -83,6 +76,48 @@ class PostgresJournal:
         rows = await self._reader.run(lambda connection: connection.fetch(SELECT_CHECKSUMS, self._shard, after, seq))
         return fingerprint(checksum for (checksum,) in rows)
 
+    async def newest(self, within_us: int, most: int) -> list[Record]:
+        """The newest records, oldest first: at least those of so many microseconds before the last one, unless there
+        are more than `most`."""
+        found: list[Record] = []
+        first = await self.last_seq() + 1
+        while first > 1 and len(found) < most and (not found or found[0].at > found[-1].at - within_us):
+            after = max(0, first - 1 - RECORDS_PER_READ)
+            rows = await self._rows(after, first - 1 - after)
+            chunk = await _off_the_loop(len(rows), decoded, rows, after)
+            if chunk.damage is not None:
+                raise chunk.damage
+            found, first = chunk.records + found, after + 1
+        return found
+
+    async def _rows(self, after: int, limit: int) -> list[Any]:
+        rows: list[Any] = await self._reader.run(
+            lambda connection: connection.fetch(SELECT_RECORDS, self._shard, after, limit)
+        )
+        return rows
+
+
+class PostgresJournal(PostgresRecords):
+    """Implements `ports.Journal`, over the connection that holds the shard; readers have another one. `position` tells
+    where the source of prices was, by the last record that is appended."""
+
+    def __init__(
+        self, lease: Lease, reader: Session, last_seq: int, position: Callable[[int], str] | None = None
+    ) -> None:
+        super().__init__(reader)
+        self._lease = lease
+        self._last = last_seq
+        self._failed = False
+        self._position = position
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """See `ports.Journal`. Raises Fenced when another process has the shard now: nothing was written then. It goes
+        on when its caller is cancelled."""
+        if records:
+            appending = asyncio.ensure_future(self._append(records))
+            appending.add_done_callback(_hear_out)
+            await asyncio.shield(appending)
+
     async def _append(self, records: Sequence[Record]) -> None:
         if self._failed:
             raise StorageError(
@@ -103,15 +138,18 @@ class PostgresJournal:
 
     async def _write(self, first: int, rows: list[Row]) -> None:
         lease = self._lease
+        position = None if self._position is None else self._position(first + len(rows) - 1)
         if len(rows) <= RECORDS_AT_ONCE:
-            await self._call(first, rows)
+            await self._call(first, rows, places(rows), position)
         else:
+            numbers = places(rows)
             async with lease.connection.transaction():
-                for place in range(0, len(rows), RECORDS_AT_ONCE):
-                    await self._call(first + place, rows[place : place + RECORDS_AT_ONCE])
+                for at in range(0, len(rows), RECORDS_AT_ONCE):
+                    end = at + RECORDS_AT_ONCE
+                    await self._call(first + at, rows[at:end], numbers[at:end], position)
         lease.refuse_warned()
 
-    async def _call(self, first: int, rows: list[Row]) -> None:
+    async def _call(self, first: int, rows: list[Row], numbers: list[int], position: str | None) -> None:
         _, ats, kinds, payloads, requests, checksums, versions, causes = zip(*rows, strict=True)
         written = await self._lease.connection.fetchval(
             APPEND,
@@ -125,6 +163,8 @@ class PostgresJournal:
             checksums,
             versions,
             [cause.encode() for cause in causes],
+            numbers,
+            position,
         )
         if not written:
             raise Fenced(
@@ -132,11 +172,14 @@ class PostgresJournal:
                 "ends"
             )
 
-    async def _rows(self, after: int, limit: int) -> list[Any]:
-        rows: list[Any] = await self._reader.run(
-            lambda connection: connection.fetch(SELECT_RECORDS, self._shard, after, limit)
-        )
-        return rows
+
+def places(rows: list[Row]) -> list[int]:
+    """The place of each record among those of its command, which are never split over two appends."""
+    numbers: list[int] = []
+    for place, row in enumerate(rows):
+        follows = place > 0 and rows[place - 1][7] == row[7]
+        numbers.append(min(numbers[-1] + 1, MOST_PLACE) if follows else 0)
+    return numbers
 
 
 class _Chunk(NamedTuple):

@@ -8,7 +8,7 @@ epoch, and every append names its own.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -24,9 +24,13 @@ ASK_EVERY_S = 0.1
 LOOK_EVERY_S = 0.5
 """At whether the epoch is still ours, while nothing is written."""
 
+PROCESSOR, POLLER = 1_000, 2_000
+"""What is added to a shard's number for the locks of these two; the engine's is the number itself."""
+
 TRY_LOCK = "SELECT pg_try_advisory_lock($1, $2)"
 TAKE = """
-    UPDATE shards SET epoch = epoch + 1, holder = $2, taken_at = now() WHERE shard = $1 RETURNING epoch, last_seq"""
+    UPDATE shards SET epoch = epoch + 1, holder = $2, taken_at = now() WHERE shard = $1
+    RETURNING epoch, holder, last_seq, price_id"""
 SELECT_EPOCH = "SELECT epoch FROM shards WHERE shard = $1"
 SELECT_HOLDER = """
     SELECT format('process %s from %s, for %s', pid, coalesce(client_addr::text, 'this machine'),
@@ -40,11 +44,16 @@ COPIES = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 
 class Lease:
     """The shard is this process's, over this connection, in this epoch."""
 
-    def __init__(self, address: Address, connection: Connection, epoch: int, last_seq: int) -> None:
+    def __init__(
+        self, address: Address, connection: Connection, epoch: int, last_seq: int, holder: str = "", position: str = ""
+    ) -> None:
         self.address = address
         self.connection = connection
         self.epoch = epoch
         self.last_seq = last_seq
+        self.holder = holder
+        self.position = position
+        """Where the stream of prices is worked off; "" where there was none."""
         self.copies = 1
         """On how many machines a commit is when it returns, as the database tells."""
         self._warning: str | None = None
@@ -92,14 +101,14 @@ class Lease:
 async def take(address: Address) -> AsyncIterator[Lease]:
     """Become the engine of the shard, however long that takes: until then this process is a spare, which outlasts a
     database that restarts. The schema is made or brought to the present version. Raises StorageError."""
-    connection = await _locked(address)
+    connection = await _locked(address, "engine", address.shard)
     try:
         try:
             await migrate(connection, address)
             row = await connection.fetchrow(TAKE, address.shard, secrets.token_hex(8))
             if row is None:
                 raise DatabaseRefused(f"{address.describe()} has no shard {address.shard}")
-            lease = Lease(address, connection, row["epoch"], row["last_seq"])
+            lease = Lease(address, connection, row["epoch"], row["last_seq"], row["holder"], row["price_id"])
             lease.copies += await connection.fetchval(COPIES)
         except FAULTS as error:
             raise explained(address, error) from error
@@ -109,19 +118,38 @@ async def take(address: Address) -> AsyncIterator[Lease]:
         await close(connection)
 
 
-async def _locked(address: Address) -> Connection:
-    """A connection that holds the shard's lock."""
+@asynccontextmanager
+async def be_the_only(address: Address, role: str, number: int) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Become the one process of a role, however long that takes. Yields what runs until it is that no more, and raises
+    StorageError then. Whatever such a process writes must bear a second one for a moment."""
+    connection = await _locked(address, role, number)
+    lost = asyncio.Event()
+    connection.add_termination_listener(lambda _: lost.set())
+
+    async def watch() -> None:
+        await lost.wait()
+        raise StorageError(f"{address.describe()}: the session of this {role} was lost; start again")
+
+    try:
+        _log.info(f"this process is the {role}", shard=address.shard)
+        yield watch
+    finally:
+        await close(connection)
+
+
+async def _locked(address: Address, role: str, number: int) -> Connection:
+    """A connection that holds a lock."""
     is_spare = False
     while True:
         try:
-            connection = await connect(address, f"exness engine {address.shard}")
+            connection = await connect(address, f"exness {role} {address.shard}")
             try:
                 await make(connection, address)
-                while not await connection.fetchval(TRY_LOCK, lock_key(address), address.shard):
+                while not await connection.fetchval(TRY_LOCK, lock_key(address), number):
                     if not is_spare:
                         is_spare = True
-                        holder = await connection.fetchval(SELECT_HOLDER, lock_key(address) % 2**32, address.shard)
-                        _log.info("waiting as a spare: another process is the engine", holder=holder)
+                        holder = await connection.fetchval(SELECT_HOLDER, lock_key(address) % 2**32, number)
+                        _log.info(f"waiting as a spare: another process is the {role}", holder=holder)
                     await asyncio.sleep(ASK_EVERY_S)
             except BaseException as error:
                 connection.terminate()
@@ -141,10 +169,13 @@ async def held(address: Address) -> AsyncIterator[Connection]:
     """Keep engines out, for a command on the data. Raises StorageError when one is at work."""
     connection = await connect(address, "exness")
     try:
-        keys = lock_key(address), address.shard
-        if not await connection.fetchval(TRY_LOCK, *keys):
-            holder = await connection.fetchval(SELECT_HOLDER, keys[0] % 2**32, keys[1])
-            raise StorageError(f"{address.describe()} is in use by a server ({holder}): stop it and its spares first")
+        for number in (address.shard, PROCESSOR + address.shard):
+            keys = lock_key(address), number
+            if not await connection.fetchval(TRY_LOCK, *keys):
+                holder = await connection.fetchval(SELECT_HOLDER, keys[0] % 2**32, keys[1])
+                raise StorageError(
+                    f"{address.describe()} is in use by a server ({holder}): stop it and its spares first"
+                )
         yield connection
     except FAULTS as error:
         raise explained(address, error) from error

@@ -18,6 +18,7 @@ UPSERT_CANDLES = f"""
 UPSERT_COUNTED = """
     INSERT INTO counted (asset, at, marks) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
     ON CONFLICT (asset) DO UPDATE SET at = excluded.at, marks = excluded.marks"""
+MOVE_WATERMARK = "UPDATE candles_watermark SET seq = $1, price_id = coalesce($2, price_id)"
 SELECT_OLDEST, SELECT_NEWEST = (
     f"""
     SELECT {COLUMNS} FROM candles
@@ -51,7 +52,7 @@ class PostgresCandles:
                 await connection.execute(UPSERT_CANDLES, *zip(*candles.values(), strict=True))
             if counted:
                 await connection.execute(UPSERT_COUNTED, *zip(*counted.values(), strict=True))
-            await connection.execute("UPDATE candles_watermark SET seq = $1", seq)
+            await connection.execute(MOVE_WATERMARK, seq, batch.position or None)
 
         await self._writer.write(written)
 
@@ -80,7 +81,8 @@ async def _newest(connection: Connection) -> CandleBatch:
             for each in counted
             for interval in Interval
         ]
-    return CandleBatch([_candle(row) for row in rows if row is not None], counted)
+        position = await connection.fetchval("SELECT price_id FROM candles_watermark")
+    return CandleBatch([_candle(row) for row in rows if row is not None], counted, position)
 
 
 def _row(candle: Candle) -> tuple[object, ...]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.journal import StorageError, StorageUnreachable
 from exness.storage.database import DatabaseRefused
 
 T = TypeVar("T")
@@ -23,6 +23,9 @@ Connection = Any
 
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 """What asyncpg raises. A session that is cut shows as any of them."""
+
+GOES_AWAY = frozenset({"57P01", "57P02", "57P03", "08000", "08003", "08006", "53300"})
+"""It is told to stop, crashes, starts, or has no place left for a connection."""
 
 CONNECT_S = 10.0
 OLDEST_SERVER = 150_000
@@ -77,14 +80,15 @@ class Address(NamedTuple):
 def explained(address: Address, error: BaseException) -> StorageError:
     """As a sentence for the operator."""
     if isinstance(error, asyncpg.PostgresError):
+        kind = StorageUnreachable if error.sqlstate in GOES_AWAY else StorageError
         why = f"{error.args[0] if error.args else type(error).__name__} (SQLSTATE {error.sqlstate})"
     elif isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        why = "no host there takes writes: all are standbys"
+        kind, why = StorageUnreachable, "no host there takes writes: all are standbys"
     elif isinstance(error, OSError):
-        why = error.strerror or "it does not answer"
+        kind, why = StorageUnreachable, error.strerror or "it does not answer"
     else:
-        why = f"the session was lost ({type(error).__name__})"
-    return StorageError(f"{address.describe()} can't be used: {' '.join(str(why).split())}")
+        kind, why = StorageUnreachable, f"the session was lost ({type(error).__name__})"
+    return kind(f"{address.describe()} can't be used: {' '.join(str(why).split())}")
 
 
 async def connect(address: Address, application: str) -> Connection:
@@ -96,7 +100,7 @@ async def connect(address: Address, application: str) -> Connection:
     except (asyncpg.ClientConfigurationError, ValueError) as error:  # its words may repeat parts of the URL
         raise DatabaseRefused("deploy.database can't be read as the URL of a PostgreSQL database") from error
     except TimeoutError as error:
-        raise StorageError(f"{address.describe()} does not answer within {CONNECT_S:g} s") from error
+        raise StorageUnreachable(f"{address.describe()} does not answer within {CONNECT_S:g} s") from error
     except FAULTS as error:
         raise explained(address, error) from error
     try:

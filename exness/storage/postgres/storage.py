@@ -32,6 +32,7 @@ HAS_TRADES = """
             AND kind = 'trade_opened' AND payload::jsonb #>> '{trade,asset}' = $1
     )"""
 """It reads the whole journal: asked only when decimals have changed."""
+SELECT_DECIMALS = "SELECT symbol, decimals FROM assets"
 HAS_CANDLES = "SELECT EXISTS (SELECT 1 FROM candles WHERE asset = $1)"
 ASSET = "symbol, name, decimals, venue_symbol, image_url, max_leverage"
 UPSERT_ASSET = f"""
@@ -77,9 +78,9 @@ async def open_storage(
         open_session(address, f"exness candles {shard}") as candles,
         open_auth(address, beside_engine=False) as access,
     ):
-        decimals = await tables.write(lambda connection: _configure_assets(connection, address, instruments.values()))
-        await reader.run(lambda connection: _refuse_lost(connection, lease))
-        await tables.write(lambda connection: _discard_stale(connection, shard))
+        decimals = await tables.write(lambda connection: configure_assets(connection, address, instruments.values()))
+        await reader.run(lambda connection: refuse_lost(connection, lease))
+        await tables.write(lambda connection: discard_stale(connection, shard))
         storage = Storage(
             PostgresJournal(lease, reader, lease.last_seq),
             PostgresTables(tables, history),
@@ -90,7 +91,7 @@ async def open_storage(
         yield Opened(storage, access, lease, reader)
 
 
-async def _refuse_lost(connection: Connection, lease: Lease) -> None:
+async def refuse_lost(connection: Connection, lease: Lease) -> None:
     last_seq = await connection.fetchval(LAST_SEQ, lease.address.shard)
     if last_seq != lease.last_seq:
         raise StorageError(
@@ -99,7 +100,7 @@ async def _refuse_lost(connection: Connection, lease: Lease) -> None:
         )
 
 
-async def _discard_stale(connection: Connection, shard: int) -> None:
+async def discard_stale(connection: Connection, shard: int) -> None:
     why = await why_stale(connection, shard)
     if why is None:
         return
@@ -108,7 +109,7 @@ async def _discard_stale(connection: Connection, shard: int) -> None:
     await make_tables(connection, shard)
 
 
-async def _configure_assets(connection: Connection, address: Address, instruments: Iterable[Listing]) -> dict[str, int]:
+async def configure_assets(connection: Connection, address: Address, instruments: Iterable[Listing]) -> dict[str, int]:
     """Returns the decimals of every asset there ever was. Nothing is written when nothing has changed."""
     known = {row["symbol"]: tuple(row) for row in await connection.fetch(f"SELECT {ASSET} FROM assets")}  # nosec B608
     for instrument in instruments:

@@ -20,8 +20,8 @@ from exness.core.instruments import AccountId
 from exness.core.views import BalanceOf, Holdings, HoldingsOf
 from exness.runtime.bus import FellBehind
 from exness.runtime.exchange import Exchange
-from exness.runtime.inbox import NotTaken
-from exness.runtime.ports.journal import StorageError
+from exness.runtime.inbox import Busy, NotTaken
+from exness.runtime.ports.journal import StorageError, StorageUnreachable
 from exness.web.stream.encoding import Ledger, StreamEncoder
 from exness.web.stream.protocol import ACCOUNT, PRIVATE, CloseCode
 from exness.web.stream.subscriber import SUBSCRIBERS_PER_TURN, Subscriber, private_channels
@@ -211,7 +211,7 @@ class AccountStream:
 
     async def records_to_resume(self, account: AccountId, channels: Sequence[str], after: int) -> int | None:
         """How many records a resume would read, of this account alone: what others did costs nothing. None: it is
-        impossible, and a snapshot is shown. Raises NoSuchAccount, Halted."""
+        impossible, and a snapshot is shown. Raises NoSuchAccount, NotTaken, Halted."""
         now = self._exchange.look(BalanceOf(account))
         if after > now.newest:
             return None  # of another exchange, or of one that was restored from a backup
@@ -219,7 +219,9 @@ class AccountStream:
             return 0
         try:
             records = await self._exchange.records_since(account, after, self._resume_records + 1)
-        except (StorageError, NotTaken) as error:
+        except StorageUnreachable as error:
+            raise NotTaken(Busy.OVERLOADED) from error  # whoever asks again may be luckier
+        except StorageError as error:
             _not_resumed(after, error)
             return None
         passes = 2 if ACCOUNT in channels else 1
@@ -242,7 +244,11 @@ class AccountStream:
         try:
             if capture.holdings.seq > after:
                 await self._replay(subscriber, capture, after)
-        except (StorageError, NotTaken, KeyError) as error:  # KeyError: of an asset that is not configured any more
+        except (StorageUnreachable, NotTaken) as error:
+            _log.warning("a resume was cut short: its reader must connect again", after=after, why=repr(error))
+            subscriber.end(CloseCode.FELL_BEHIND)
+            return True
+        except (StorageError, KeyError) as error:  # KeyError: of an asset that is not configured any more
             _not_resumed(after, error)
             return False
         subscriber.release()

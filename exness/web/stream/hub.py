@@ -205,7 +205,8 @@ class Hub(SubscriberPool):
         charge: Callable[[int], None],
     ) -> Capture:
         """Charge what it weighs to show an account's channels, a snapshot's trades or the records that a resume reads,
-        and count the subscriber in. Raises NoSuchAccount, Halted, and whatever `charge` does."""
+        and count the subscriber in. Raises NoSuchAccount, NotTaken, Halted, and whatever `charge` does."""
+        await self._exchange.current()
         records = None if resume is None else await self.accounts.records_to_resume(account, private, resume)
         if records is not None:
             charge(RESUME.of_rows(records))

@@ -87,7 +87,7 @@ def source_for(request: web.Request) -> str:
 
 def not_ready(exchange: Exchange) -> list[str]:
     """What keeps the exchange from trading now, one phrase each."""
-    reasons, vitals = [], exchange.vitals()
+    reasons, vitals = exchange.troubles(), exchange.vitals()
     if vitals.halted:
         reasons.append("the journal can't be written")
     if not vitals.has_room:

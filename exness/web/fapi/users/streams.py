@@ -97,6 +97,7 @@ class UserStreams:
         if key is None or not self.listen_keys.is_good(name):
             return
         account = await self._exchange.account_of(key.email)
+        await self._exchange.current()
         listened = self._accounts.get(account)
         if listened is None:
             holdings = self._exchange.look(NetHoldingsOf(account))
