@@ -42,10 +42,10 @@ class TablesBehind(Exception):
 
 
 class Projector:
-    """`seq` is the tables' watermark, `durable_seq` the journal's last record, `gather_s` see GATHER_S."""
+    """`seq` is the tables' watermark, `durable_seq` the journal's last record, `gather_s` in place of GATHER_S."""
 
     def __init__(
-        self, tables: Tables, journal: Journal, *, seq: int, durable_seq: int, gather_s: float = GATHER_S
+        self, tables: Tables, journal: Journal, *, seq: int, durable_seq: int, gather_s: float | None = None
     ) -> None:
         self._tables = tables
         self._journal = journal
@@ -74,7 +74,14 @@ class Projector:
         return max(0, self._durable_seq - self._mark.seq)
 
     def take(self, records: Sequence[Record]) -> None:
-        """Records that are on disk now. Never waits."""
+        """Records that are on disk now, each time in order. What was taken before is passed over, and what is missing
+        before them is read from the journal. Never waits."""
+        if self._records and records[0].seq != (last := self._records[-1].seq) + 1:
+            records = [record for record in records if record.seq > last]
+            if not records:
+                return
+            if records[0].seq != last + 1:
+                self._records.clear()
         self._durable_seq = max(self._durable_seq, records[-1].seq)
         if len(self._records) + len(records) > MOST_IN_MEMORY:
             self._records.clear()
@@ -134,7 +141,7 @@ class Projector:
             return
         self._wanted.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._gather_s):
+            async with asyncio.timeout(GATHER_S if self._gather_s is None else self._gather_s):
                 await self._wanted.wait()
 
     async def _step(self) -> None:

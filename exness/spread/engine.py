@@ -23,7 +23,7 @@ from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Halted, Writer
 from exness.spread.keys import OF_SERVERS, Keys
 from exness.spread.link import Link
-from exness.spread.streams import START, Entry, Streams, Wire, is_before
+from exness.spread.streams import START, Entries, Entry, Streams, Wire, is_before
 from exness.spread.wire import (
     Answer,
     Answers,
@@ -44,6 +44,7 @@ _log = structlog.get_logger("exness.spread")
 SIGN_S = 1.0
 """How often the engine says that it is there. The sign in its own stream makes that anew where the wire has lost it."""
 WAIT_S = 1.0
+AT_ONCE_S = 0.001
 READ_AT_ONCE = 100
 EVENTS_KEPT = 10_000
 REPLIES_KEPT = 10_000
@@ -203,15 +204,27 @@ class EngineEnd:
             self._position = START
         await self._last_prices(streams)
         self._read_up_to = START
+        more = True
+        while more:  # no order is decided at a price of before
+            more = await self._read_prices(streams)
         while True:
             found = await streams.read({prices: self._position, self._commands: self._read_up_to}, WAIT_S, READ_AT_ONCE)
-            for entry, payload in found.get(prices, ()):
-                self._position = entry
-                self._take_prices(entry, payload)
+            self._take_prices_of(found)
             for entry, payload in found.get(self._commands, ()):
                 self._read_up_to = entry
                 self._take_asks(payload)
             await asyncio.sleep(0)
+
+    async def _read_prices(self, streams: Streams) -> bool:
+        """Whether there are more."""
+        found = await streams.read({self._keys.prices: self._position}, AT_ONCE_S, READ_AT_ONCE)
+        self._take_prices_of(found)
+        return len(found.get(self._keys.prices, ())) == READ_AT_ONCE
+
+    def _take_prices_of(self, found: dict[str, Entries]) -> None:
+        for entry, payload in found.get(self._keys.prices, ()):
+            self._position = entry
+            self._take_prices(entry, payload)
 
     async def _last_prices(self, streams: Streams) -> None:
         """Prices of before the position, as a predecessor has worked them off: they set nothing off."""

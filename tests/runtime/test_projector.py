@@ -205,3 +205,20 @@ async def test_a_stop_does_not_wait_for_what_must_be_read_from_the_journal() -> 
         desk.projector.close()
         desk.tables.failure = StorageError("cut short")
     assert desk.tables.mark.seq == 0
+
+
+async def test_what_was_told_before_is_passed_over_and_a_hole_is_read_from_the_journal() -> None:
+    """An engine that was paused tells of old records once more; a wire that forgot leaves a hole."""
+    async with following() as desk:
+        desk.tables.open.clear()
+        await desk.journal.append(DESK.records)
+        desk.projector.take(DESK.records[:10])
+        desk.projector.take(DESK.records[3:8])
+        desk.projector.take(DESK.records[5:20])
+        desk.projector.take(DESK.records[30:40])
+        desk.projector.heard(35)
+        desk.projector.take(DESK.records[40:])
+        assert desk.projector.behind == ALL
+        desk.tables.open.set()
+        await desk.projector.reached(ALL)
+    assert_all_there(desk.tables)
