@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from exness import __version__
 from exness.access.api_keys import ApiKeys, Sealer
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
@@ -266,6 +267,7 @@ def make_services(
         exchange=exchange,
         listings=config.instruments(),
         sessions=sessions,
+        live_sessions=LiveSessions(store, sessions),
         keys=keys,
         magic_links=magic_links,
         revocations=RevocationWatch(store, sessions, keys, clock),

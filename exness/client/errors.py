@@ -152,6 +152,10 @@ class KeyNotFound(Refused):
     code = "key_not_found"
 
 
+class SessionNotFound(Refused):
+    code = "session_not_found"
+
+
 class KeyNotAllowed(Refused):
     code = "key_not_allowed"
 

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from exness.access.api_keys import ApiKeys
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
@@ -85,6 +86,7 @@ class Services(HttpServices):
     exchange: Exchange
     listings: Mapping[Asset, Listing]
     sessions: Sessions
+    live_sessions: LiveSessions
     magic_links: MagicLinks
     revocations: RevocationWatch
     keys: ApiKeys

@@ -25,6 +25,7 @@ import pytest
 from aiohttp import web
 
 from exness.access.api_keys import ApiKeys, Sealer
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mail
 from exness.access.revocations import LOOK_S, RevocationWatch
@@ -454,6 +455,7 @@ async def running_app(
         exchange=parts.exchange,
         listings=LISTINGS,
         sessions=sessions,
+        live_sessions=LiveSessions(auth, sessions),
         keys=keys,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,

@@ -1,6 +1,7 @@
 """Plays scenes, and writes down what came over the wire."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import re
@@ -207,7 +208,7 @@ class Player:
                 return f"exness token --revoke {step.who}@example.com"
             case SignedIn():
                 await self._sign_in(step.who)
-                return f"exness token {step.who}@example.com"
+                return f"exness token {_address(step.who)}"
             case Restart():
                 await self._server.aclose()
                 await self._start()
@@ -230,9 +231,9 @@ class Player:
         return answer
 
     async def _sign_in(self, *names: str) -> None:
-        emails = [name if "@" in name else f"{name}@example.com" for name in names]
-        tokens = await issue_tokens(self._data_dir, self._scene.settings, emails)
+        tokens = await issue_tokens(self._data_dir, self._scene.settings, list(map(_address, names)))
         self._names |= dict(zip(names, tokens, strict=True))
+        self._names |= {f"session of {name}": _session_in(token) for name, token in zip(names, tokens, strict=True)}
 
     async def _next_mail(self, link: str) -> str:
         """Wait for it; its address and subject."""
@@ -321,6 +322,17 @@ class Player:
             if headers.get("retry-after") == reset and answer.status_line.split()[1] == "429":
                 headers["retry-after"] = "<seconds>"
         return dict(sorted(headers.items()))
+
+
+def _address(name: str) -> str:
+    return name if "@" in name else f"{name}@example.com"
+
+
+def _session_in(token: str) -> str:
+    """The id of the session that a token is of."""
+    payload = token.split(".")[1]
+    session: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+    return session
 
 
 def _status(line: str) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
+from exness.access.live_sessions import SESSIONS_PER_ACCOUNT
 from exness.app.tokens import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
@@ -154,9 +155,16 @@ async def of_requests(costs: Costs, server: Server, none: str, many: str) -> Non
 
 async def of_signing_in(costs: Costs, server: Server) -> None:
     settings = Config(storage=StorageConfig(data_dir=server.data_dir))
-    tokens = issue_tokens(settings, [f"user{number}@example.com" for number in range(ONCE)])
+    emails = [f"user{number}@example.com" for number in range(ONCE)]
+    tokens = await asyncio.to_thread(issue_tokens, settings, emails)
     requests = iter([post(f"{API}/logout", "", token) for token in tokens])
     await costs.of("POST /logout", server, asking_each(requests, 200))
+    for sessions in (1, SESSIONS_PER_ACCOUNT):
+        email = f"of{sessions}@example.com"
+        token = (await asyncio.to_thread(issue_tokens, settings, [email] * sessions))[0]
+        await costs.of(f"GET /sessions, {sessions}", server, asking(get(f"{API}/sessions", token)))
+        ending = get(f"{API}/sessions", token).replace(b"GET", b"DELETE", 1)
+        await costs.of(f"DELETE /sessions, {sessions}", server, asking(ending))
     await costs.of("GET /signin/post, bad link", server, asking(get(f"{API}/signin/post?token=x"), 401))
     line, outbox = Line(server.url), server.data_dir / "outbox"
     for number in range(ONCE):

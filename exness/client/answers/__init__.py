@@ -61,7 +61,7 @@ from exness.client.answers.orders import (
     QuoteRefusal,
     TheOrder,
 )
-from exness.client.answers.sessions import Health, Message, Readiness, SignedIn
+from exness.client.answers.sessions import Health, LiveSession, LiveSessions, Message, Readiness, SignedIn
 from exness.client.answers.trades import (
     AllClosed,
     Analytics,
@@ -112,6 +112,8 @@ __all__ = [
     "Keys",
     "Kline",
     "Line",
+    "LiveSession",
+    "LiveSessions",
     "MarginChanged",
     "Message",
     "NetLeverageSet",

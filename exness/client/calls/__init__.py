@@ -34,7 +34,17 @@ from exness.client.calls.orders import (
     order,
     order_history,
 )
-from exness.client.calls.sessions import healthz, logout, readyz, signin, signin_post, signup
+from exness.client.calls.sessions import (
+    end_other_sessions,
+    end_session,
+    healthz,
+    logout,
+    readyz,
+    sessions,
+    signin,
+    signin_post,
+    signup,
+)
 from exness.client.calls.trades import (
     add_exit,
     change_leverage,
@@ -90,6 +100,8 @@ __all__ = [
     "dev_set_price",
     "dev_set_profile",
     "dev_set_rates",
+    "end_other_sessions",
+    "end_session",
     "equity",
     "healthz",
     "history",
@@ -110,6 +122,7 @@ __all__ = [
     "rates",
     "readyz",
     "revoke_api_key",
+    "sessions",
     "set_exits",
     "signin",
     "signin_post",
