@@ -16,6 +16,7 @@ from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
+from exness.app.leaderboard import make_leaderboard
 from exness.config import Config
 from exness.config.kinds import STEP_DECIMALS
 from exness.core.instruments import Asset
@@ -293,6 +294,7 @@ def make_services(
         days=Days(exchange),
         wall=clock,
         fapi=make_fapi(config),
+        leaderboard=make_leaderboard(config, exchange, auth_secrets(config)[0]),
     )
 
 

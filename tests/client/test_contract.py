@@ -84,6 +84,8 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Kline, v1.KlineRow),
     (answers.Message, v1.MessageAnswer),
     (answers.SignedIn, v1.SignedInAnswer),
+    (answers.Ranked, v1.LeaderboardRow),
+    (answers.Leaderboard, v1.LeaderboardAnswer),
     (answers.LiveSession, sessions.SessionRow),
     (answers.LiveSessions, sessions.SessionsAnswer),
     (answers.Key, key_models.KeyRow),

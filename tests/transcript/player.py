@@ -61,6 +61,7 @@ QUOTES = [
 _LOOK_S, _LOOKS = 0.002, 5000
 """For a mail, which goes out a moment after it was asked for."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PSEUDONYM = re.compile(r'"trader-[0-9a-f]{12}"')
 _FORM = re.compile(r"version=[\d.]+")
 """Of the text form of metrics."""
 _METRIC = re.compile(r"# TYPE (exness_\S+ \S+)")
@@ -286,6 +287,7 @@ class Player:
         """With names in the place of what they stand for."""
         for name, value in self._names.items():
             text = text.replace(value, f"<{name}>")
+        text = _PSEUDONYM.sub('"trader-<of an account>"', text)
         return text.replace(f'"version":"{VERSION}"', '"version":"<version>"')
 
     # --- notes ----------------------------------------------------------------------------------------------------

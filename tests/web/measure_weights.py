@@ -248,6 +248,20 @@ async def of_dev_control(costs: Costs, folder: Path) -> None:
         await costs.of("POST /dev/reset", server, asking(post(f"{API}/dev/reset", "")))
 
 
+async def of_leaderboard(costs: Costs, folder: Path) -> None:
+    async with Server(folder / "data", env={**UNLIMITED, "EXNESS_LEADERBOARD_ENABLED": "true"}) as server:
+        emails = [f"{number}@example.com" for number in range(100)]
+        settings = Config(storage=StorageConfig(data_dir=server.data_dir))
+        tokens = await asyncio.to_thread(issue_tokens, settings, emails)
+        for token in tokens:
+            line = Line(server.url)
+            await opening_and_closing(token)(line)
+            line.close()
+        for limit in (1, 100):
+            asked = get(f"{API}/leaderboard?limit={limit}", tokens[0])
+            await costs.of(f"GET /leaderboard, {limit} rows", server, asking(asked))
+
+
 async def of_candles(costs: Costs, folder: Path) -> None:
     recording = folder / "candles1m_SOL.csv"
     rows = [f"{1_700_000_040 + 60 * number},200,201,199,200.5,10" for number in range(CANDLES)]
@@ -274,7 +288,7 @@ async def main(word: str) -> None:
             await of_requests(costs, server, none, many)
             await of_streams(costs, server, none, many)
             await of_signing_in(costs, server)
-    for measure in of_dev_control, of_candles:
+    for measure in of_dev_control, of_leaderboard, of_candles:
         with tempfile.TemporaryDirectory() as folder:
             await measure(costs, Path(folder))
 

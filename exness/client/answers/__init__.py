@@ -43,7 +43,17 @@ from exness.client.answers.market import (
     Tier,
     Time,
 )
-from exness.client.answers.money import Account, AssetBalance, Equity, EquityRow, Statement, StatementRow, UsdBalance
+from exness.client.answers.money import (
+    Account,
+    AssetBalance,
+    Equity,
+    EquityRow,
+    Leaderboard,
+    Ranked,
+    Statement,
+    StatementRow,
+    UsdBalance,
+)
 from exness.client.answers.orders import (
     HistoryOrder,
     NetLeverageSet,
@@ -111,6 +121,7 @@ __all__ = [
     "KeyRevoked",
     "Keys",
     "Kline",
+    "Leaderboard",
     "Line",
     "LiveSession",
     "LiveSessions",
@@ -137,6 +148,7 @@ __all__ = [
     "PriceSet",
     "Quote",
     "QuoteRefusal",
+    "Ranked",
     "Rates",
     "Readiness",
     "Remaining",

@@ -23,7 +23,7 @@ from exness.client.calls.dev import (
 )
 from exness.client.calls.keys import api_keys, create_api_key, revoke_api_key
 from exness.client.calls.market import Interval, klines, price, prices, rates, supported_assets, ticker, time
-from exness.client.calls.money import account, balance, balance_usd, equity, statement
+from exness.client.calls.money import account, balance, balance_usd, equity, leaderboard, statement
 from exness.client.calls.net_positions import BuyOrSell, ExitKind, net, net_leverage, net_order, net_quote
 from exness.client.calls.orders import (
     amend_order,
@@ -106,6 +106,7 @@ __all__ = [
     "healthz",
     "history",
     "klines",
+    "leaderboard",
     "logout",
     "net",
     "net_leverage",
