@@ -73,8 +73,8 @@ class Sealer:
     """Encrypts secrets of keys under the first of the auth secrets, and opens what any of them has encrypted."""
 
     def __init__(self, auth_secrets: Sequence[bytes]) -> None:
-        self._ciphers = [AESGCM(_derived(each, _INFO)) for each in auth_secrets]
-        self._naming = _derived(auth_secrets[0], _LISTEN_INFO) if auth_secrets else b""
+        self._ciphers = [AESGCM(derived(each, _INFO)) for each in auth_secrets]
+        self._naming = derived(auth_secrets[0], _LISTEN_INFO) if auth_secrets else b""
 
     def seal(self, key: ApiKey) -> StoredKey:
         scopes, nonce = ",".join(sorted(key.scopes)), secrets.token_bytes(_NONCE_BYTES)
@@ -184,7 +184,8 @@ def _by_email(keys: Iterable[ApiKey]) -> dict[str, list[ApiKey]]:
     return by_email
 
 
-def _derived(auth_secret: bytes, info: bytes) -> bytes:
+def derived(auth_secret: bytes, info: bytes) -> bytes:
+    """A key of its own for each purpose."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=info).derive(auth_secret)
 
 

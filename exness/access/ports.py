@@ -1,4 +1,4 @@
-"""What access needs from outside, as Protocols: mail, and a store of links, ended sessions and API keys."""
+"""What access needs from outside, as Protocols: mail, and a store of links, sessions and API keys."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -63,7 +63,8 @@ class Revocations(msgspec.Struct, frozen=True):
 
     Each time sessions are ended begins another `generation`; a session carries the one it was issued in, and `issuer`,
     the id of its store. `sessions` (by id) and `addresses` (by mail address) were ended with the generation they name:
-    of an address, what was issued in an earlier one. Of a generation below `oldest` all are ended.
+    of an address, what was issued in an earlier one, but for the session that `spared` names for it. Of a generation
+    below `oldest` all are ended.
     """
 
     issuer: str = ""
@@ -71,6 +72,27 @@ class Revocations(msgspec.Struct, frozen=True):
     oldest: int = 0
     sessions: dict[str, int] = {}
     addresses: dict[str, int] = {}
+    spared: dict[str, str] = {}
+    """By mail address."""
+
+
+class StoredSession(msgspec.Struct, frozen=True):
+    """A session as it is listed. Times are microseconds. `signed_by` is a fingerprint of the secret that signed it,
+    `made_by` says how its owner signed in, `client` and `ip` from where; "" where that is not known."""
+
+    id: str
+    email: str
+    generation: int
+    created_at: int
+    expires_at: int
+    signed_by: str
+    made_by: str
+    client: str
+    ip: str
+
+    def __repr__(self) -> str:
+        """Without the address: what has a repr ends up in a log."""
+        return f"StoredSession(id={self.id[:8]!r}..., <hidden>)"
 
 
 class StoredKey(msgspec.Struct, frozen=True):
@@ -91,7 +113,8 @@ class StoredKey(msgspec.Struct, frozen=True):
 
 
 class AuthStore(Protocol):
-    """Mailed links, ended sessions and API keys, on disk. Other processes (the command line) write to it too.
+    """Mailed links, sessions, which of them ended, and API keys, on disk. Other processes (the command line) write to
+    it too.
 
     Times are microseconds of the wall clock. However wrong it is, no session that was ended is good again: a row that
     makes room takes every session of its time with it.
@@ -119,6 +142,21 @@ class AuthStore(Protocol):
     async def end_sessions_of(self, email: str, now: int, until: int) -> None:
         """End every session that was issued for an address so far. Durable when it returns, and every process that has
         the store open is told."""
+        ...
+
+    async def end_other_sessions(self, session_id: str, email: str, generation: int, now: int, until: int) -> bool:
+        """End every session that was issued for an address so far, but for this one, of this generation. False when it
+        has been ended itself: nothing is done then. Durable when it returns, and every process is told."""
+        ...
+
+    async def put_sessions(self, made: Sequence[StoredSession], now: int, until: int, most: int) -> None:
+        """Keep new sessions, to be listed. What has expired makes room; of an address that has more than `most`, the
+        oldest are ended, as by `end_session`, and every process is told. Beyond a bound of all, the oldest are listed
+        no more, and are as good as before. Durable when it returns."""
+        ...
+
+    async def sessions_of(self, email: str) -> list[StoredSession]:
+        """Those of an address, oldest first. An ended session is not in it unless it was put after its end."""
         ...
 
     async def revocations(self, after: int) -> Revocations:

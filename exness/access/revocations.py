@@ -40,13 +40,22 @@ class RevocationWatch:
             if self._store.changed():
                 await self._read()
 
-    async def end(self, session: Session) -> None:
+    async def end(self, session_id: str) -> None:
         """End a session: at once for this process, durably when it returns. Raises StorageError."""
-        self._sessions.end(session)
+        self._sessions.end(session_id)
         now = self._clock.wall_us()
-        await self._store.end_session(session.id, now, now + self._sessions.life_us)
+        await self._store.end_session(session_id, now, now + self._sessions.life_us)
         async with self._reading:
             await self._read()
+
+    async def end_others(self, session: Session) -> bool:
+        """End every session of its address but this one, here and on disk. False when it has just been ended itself:
+        then nothing was done. Raises StorageError."""
+        now = self._clock.wall_us()
+        until = now + self._sessions.life_us
+        done = await self._store.end_other_sessions(session.id, session.email, session.generation, now, until)
+        await self.refresh(at_once=True)
+        return done
 
     async def _read(self) -> None:
         revocations = await self._store.revocations(self._sessions.generation)

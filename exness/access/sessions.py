@@ -8,6 +8,7 @@ Expiry goes by the wall clock, and nothing here by the exchange's. Which came fi
 tells: the store counts.
 """
 
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,9 @@ _MAX_TIME_S = 10**11
 _SECOND_US = 1_000_000
 _FUTURE_US = FUTURE_S * _SECOND_US
 _CLAIMS = ["exp", "iat", "sub", "jti", "aud", "iss", "use"]
-
+_SIGNER = b"exness session signer"
+_Ended = OrderedDict[str, tuple[int, str]]
+"""By name: the generation that ended it, lowest first, and the session that was spared."""
 
 _NEVER_US = 253_402_300_799_000_000
 """The last second of the year 9999."""
@@ -70,6 +73,8 @@ class Sessions:
         keys: ApiKeys | None = None,
     ) -> None:
         self._secrets = (secret, *previous)
+        self.signers = tuple(hmac.new(each, _SIGNER, "sha256").hexdigest()[:16] for each in self._secrets)
+        """Fingerprints of the secrets, that of new sessions first: nothing is learnt of a secret from its own."""
         self._clock = clock
         self._keys = keys
         self.life_s = days * 86_400
@@ -80,9 +85,8 @@ class Sessions:
         self.generation = 0
         """Of the store, as it was told last: a session that is issued now carries it."""
         self._oldest = 0
-        # By the generation that ended them, lowest first.
-        self._ended_sessions: OrderedDict[str, int] = OrderedDict()
-        self._ended_addresses: OrderedDict[str, int] = OrderedDict()
+        self._ended_sessions: _Ended = OrderedDict()
+        self._ended_addresses: _Ended = OrderedDict()
         self.watchers: list[Callable[[], None]] = []
         """Called when sessions have ended before their time."""
 
@@ -127,9 +131,9 @@ class Sessions:
         """The time by which sessions and keys expire."""
         return self._clock.wall_us()
 
-    def end(self, session: Session) -> None:
+    def end(self, session_id: str) -> None:
         """From now on it is none. The store must be told too."""
-        self._note(self._ended_sessions, {session.id: self.generation + 1})
+        self._note(self._ended_sessions, {session_id: self.generation + 1}, {})
         self._tell_watchers()
 
     def learn(self, news: Revocations) -> None:
@@ -139,16 +143,16 @@ class Sessions:
             self._issuer = issuer
             self._checked.clear()
         self.generation, self._oldest = max(self.generation, news.generation), max(self._oldest, news.oldest)
-        self._note(self._ended_sessions, news.sessions)
-        self._note(self._ended_addresses, news.addresses)
+        self._note(self._ended_sessions, news.sessions, {})
+        self._note(self._ended_addresses, news.addresses, news.spared)
         self._tell_watchers()
 
-    def _note(self, ended: OrderedDict[str, int], news: Mapping[str, int]) -> None:
+    def _note(self, ended: _Ended, news: Mapping[str, int], spared: Mapping[str, str]) -> None:
         """Newest last. What `_oldest` covers is dropped, so that there is no more here than in the store."""
         for name, generation in news.items():
-            ended[name] = generation
+            ended[name] = generation, spared.get(name, "")
             ended.move_to_end(name)
-        while ended and next(iter(ended.values())) <= self._oldest:
+        while ended and next(iter(ended.values()))[0] <= self._oldest:
             ended.popitem(last=False)
 
     def _tell_watchers(self) -> None:
@@ -158,7 +162,8 @@ class Sessions:
     def _is_ended(self, session: Session) -> bool:
         if session.generation < self._oldest or session.id in self._ended_sessions:
             return True
-        return session.generation < self._ended_addresses.get(session.email, 0)
+        generation, spared = self._ended_addresses.get(session.email, (0, ""))
+        return session.generation < generation and session.id != spared
 
     def _verify(self, token: str) -> Session | None:
         if len(token) > _MAX_TOKEN:

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 
 from exness import __version__
 from exness.access.api_keys import ApiKeys, Sealer
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mailer
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
+from exness.app.leaderboard import make_leaderboard
 from exness.config import Config
 from exness.config.kinds import STEP_DECIMALS
 from exness.core.instruments import Asset
@@ -265,6 +267,7 @@ def make_services(
         exchange=exchange,
         listings=config.instruments(),
         sessions=sessions,
+        live_sessions=LiveSessions(store, sessions),
         keys=keys,
         magic_links=magic_links,
         revocations=RevocationWatch(store, sessions, keys, clock),
@@ -290,6 +293,7 @@ def make_services(
         days=Days(exchange),
         wall=clock,
         fapi=make_fapi(config),
+        leaderboard=make_leaderboard(config, exchange, auth_secrets(config)[0]),
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from exness.access.live_sessions import LiveSessions, MadeBy
 from exness.access.magic_links import MagicLinks
 from exness.app.build import make_sessions
 from exness.app.databases import open_access
@@ -51,7 +52,10 @@ async def _issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:
     sessions = make_sessions(config, WallClock())
     async with open_access(config) as store:
         sessions.learn(await store.revocations(sessions.generation))
-    return [sessions.issue(email) for email in emails]
+        tokens = [sessions.issue(email) for email in emails]
+        made = [session for session in map(sessions.check, tokens) if session is not None]
+        await LiveSessions(store, sessions).note(made, MadeBy.COMMAND)
+    return tokens
 
 
 async def _revoke_sessions(config: Config, email: str) -> None:

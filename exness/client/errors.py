@@ -152,6 +152,14 @@ class KeyNotFound(Refused):
     code = "key_not_found"
 
 
+class LeaderboardOff(Refused):
+    code = "leaderboard_off"
+
+
+class SessionNotFound(Refused):
+    code = "session_not_found"
+
+
 class KeyNotAllowed(Refused):
     code = "key_not_allowed"
 

@@ -19,6 +19,7 @@ from exness.core.line import net_unit
 from exness.core.profiles import PROFILES
 from exness.core.rates import Rates
 from exness.runtime.listings import Listing
+from exness.runtime.ranking import MOST_RANKED
 
 DAY_S = 86_400
 SCENARIO_NAMES = ("calm", "volatile", "crash", "pump", "wick", "gap", "stale", "crossed", "flapping")
@@ -303,6 +304,16 @@ class FapiConfig(msgspec.Struct, frozen=True):
     is the same."""
 
 
+class LeaderboardConfig(msgspec.Struct, frozen=True):
+    """Who has gained most: GET /api/v1/leaderboard, for everybody who has an account here. An account shows under a
+    name that is made from its id and the auth secret: nobody learns whose it is, and no mail address is ever shown."""
+
+    enabled: bool = False
+    """true: accounts are ranked by what their closed trades have realized, and every user sees it."""
+    size: Annotated[int, integer(1, MOST_RANKED)] = MOST_RANKED
+    """How many accounts are shown of each period."""
+
+
 class DevConfig(msgspec.Struct, frozen=True):
     """For tests and development, never for a public server."""
 
@@ -411,6 +422,7 @@ class Config(msgspec.Struct, frozen=True):
     limits: LimitsConfig = LimitsConfig()
     stream: StreamConfig = StreamConfig()
     fapi: FapiConfig = FapiConfig()
+    leaderboard: LeaderboardConfig = LeaderboardConfig()
     dev: DevConfig = DevConfig()
     deploy: DeployConfig = DeployConfig()
     log: LogConfig = LogConfig()

@@ -28,6 +28,7 @@ from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource, V
 from exness.runtime.ports.tables import (
     Analytics,
+    ClosedTrade,
     NetOrderQuery,
     OrderQuery,
     OrderRow,
@@ -275,6 +276,17 @@ class Exchange:
             async with self._reads:
                 records = await self._journal.pick(seqs[first : first + RECORDS_AT_ONCE])
             yield records
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        """See `History.closed_trades`, as far as the tables have come: see `in_tables`. Raises NotTaken when too many
+        reads wait, StorageError."""
+        return await self._history.closed_trades(after, limit)
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
+        """See `History.deposited`: all that has happened until now is in it. Raises like `trades`, but for
+        HistoryTooLong."""
+        await self.in_tables(self.durable_seq)
+        return await self._history.deposited(accounts)
 
     async def _in_tables(self, account: AccountId) -> None:
         await self.in_tables(last_record_of(self._state, account))

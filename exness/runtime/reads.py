@@ -8,6 +8,7 @@ from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.tables import (
     Analytics,
+    ClosedTrade,
     History,
     NetOrderQuery,
     OrderQuery,
@@ -87,6 +88,14 @@ class BoundedHistory(_Bounded):
     async def span(self, account: AccountId, start: int, end: int) -> Span:
         with self:
             return await self._history.span(account, start, end)
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        with self:
+            return await self._history.closed_trades(after, limit)
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
+        with self:
+            return await self._history.deposited(accounts)
 
 
 class BoundedCandles(_Bounded):

@@ -1,4 +1,4 @@
-"""Mailed links, ended sessions and API keys: auth.db, apart from the exchange's own data.
+"""Mailed links, sessions and API keys: auth.db, apart from the exchange's own data.
 
 It is written by the server and by the command line. Whoever ends sessions from outside, or makes or revokes
 a key, also adds a byte to the file
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from exness.access.ports import Link, Revocations, StoredKey
+from exness.access.ports import Link, Revocations, StoredKey, StoredSession
 from exness.process.locks import OPEN
 from exness.runtime.ports.journal import StorageError
 from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
@@ -27,6 +27,11 @@ LINKS_KEPT = 100_000
 """Links that wait to be opened; beyond it the oldest go."""
 ENDED_KEPT = 100_000
 """Ends of sessions that have not expired yet; beyond it the oldest go, and every session from before them."""
+
+SESSIONS_KEPT = 200_000
+"""Sessions that are listed, of all; of those that were made before so many others, none is."""
+EXPIRED_AT_ONCE = 100
+"""Listed sessions that have expired, of whomever: so many at most go with each that is made."""
 
 KEYS_KEPT = 20_000
 """API keys of all; beyond it no more are made. All of them are in the memory of a server."""
@@ -42,7 +47,7 @@ TAKE_LINK = f"""
     DELETE FROM links WHERE token_hash = :token_hash AND {STILL_WORKS} AND purpose = :purpose
     RETURNING token_hash, email, purpose, created_at, expires_at"""  # nosec B608
 NEXT_GENERATION = "UPDATE issuer SET generation = generation + 1 RETURNING generation"
-END = "INSERT OR REPLACE INTO ended (generation, session, email, until) VALUES (?, ?, ?, ?)"
+END = "INSERT OR REPLACE INTO ended (generation, session, email, until, spared) VALUES (?, ?, ?, ?, ?)"
 NEWEST_EXPIRED = "SELECT ifnull(max(generation), 0) FROM ended WHERE until <= ?"
 RAISE_OLDEST = "UPDATE issuer SET oldest = max(oldest, ?) RETURNING oldest"
 DROP_ENDED = "DELETE FROM ended WHERE generation <= ?"
@@ -50,7 +55,20 @@ SELECT_ISSUER = "SELECT id, generation, oldest FROM issuer"
 SELECT_SESSIONS = """
     SELECT session, generation FROM ended WHERE generation > ? AND session IS NOT NULL ORDER BY generation"""
 SELECT_ADDRESSES = """
-    SELECT email, generation FROM ended WHERE generation > ? AND email IS NOT NULL ORDER BY generation"""
+    SELECT email, generation, spared FROM ended WHERE generation > ? AND email IS NOT NULL ORDER BY generation"""
+IS_ENDED = """
+    SELECT :generation < (SELECT oldest FROM issuer) OR EXISTS (SELECT 1 FROM ended WHERE session = :session)
+        OR EXISTS (SELECT 1 FROM ended WHERE email = :email AND generation > :generation AND spared IS NOT :session)"""
+FORGET_SESSIONS = "DELETE FROM sessions WHERE id = ? OR (email = ? AND id IS NOT ?)"
+SESSION_COLUMNS = "id, email, generation, created_at, expires_at, signed_by, made_by, client, ip"
+INSERT_SESSION = f"INSERT INTO sessions ({SESSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # nosec B608
+SELECT_LIST = f"SELECT {SESSION_COLUMNS} FROM sessions WHERE email = ? ORDER BY n"  # nosec B608
+DROP_EXPIRED_SESSIONS = "DELETE FROM sessions WHERE email = ? AND expires_at <= ?"
+DROP_SOME_EXPIRED = """
+    DELETE FROM sessions WHERE n IN (SELECT n FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)"""
+SELECT_TOO_MANY = "SELECT id FROM sessions WHERE email = ? ORDER BY n DESC LIMIT -1 OFFSET ?"
+DROP_OLDEST_SESSIONS = "DELETE FROM sessions WHERE n <= (SELECT max(n) FROM sessions) - ?"
+DROP_ALL_SESSIONS = "DELETE FROM sessions"
 NEW_ISSUER = "UPDATE issuer SET id = lower(hex(randomblob(16)))"
 VOID_ALL_LINKS = "DELETE FROM links"
 KEY_COLUMNS = "key, email, name, scopes, created_at, expires_at, sealed"
@@ -68,12 +86,17 @@ RESEAL_KEY = "UPDATE api_keys SET sealed = ? WHERE key = ?"
 
 @asynccontextmanager
 async def open_auth(
-    data_dir: Path, *, links_kept: int = LINKS_KEPT, ended_kept: int = ENDED_KEPT, keys_kept: int = KEYS_KEPT
+    data_dir: Path,
+    *,
+    links_kept: int = LINKS_KEPT,
+    ended_kept: int = ENDED_KEPT,
+    keys_kept: int = KEYS_KEPT,
+    sessions_kept: int = SESSIONS_KEPT,
 ) -> AsyncIterator["SqliteAuth"]:
     """Open auth.db in `data_dir`, made if it is not there. Raises DatabaseRefused."""
     data_dir = data_dir.absolute()  # noqa: ASYNC240 - asks the system for the current folder only
     async with open_database(data_dir / AUTH_DB, AUTH) as database:
-        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept, keys_kept)
+        yield SqliteAuth(database, data_dir / CHANGED_FILE, links_kept, ended_kept, keys_kept, sessions_kept)
 
 
 def end_everything(data_dir: Path) -> None:
@@ -90,6 +113,7 @@ def end_everything(data_dir: Path) -> None:
             with transaction(connection):
                 connection.execute(NEW_ISSUER)
                 connection.execute(VOID_ALL_LINKS)
+                connection.execute(DROP_ALL_SESSIONS)
     except sqlite3.Error as error:
         raise explain(path, error) from error
 
@@ -130,13 +154,20 @@ class SqliteAuth:
     """Implements `access.ports.AuthStore`."""
 
     def __init__(
-        self, database: Database, changed_file: Path, links_kept: int, ended_kept: int, keys_kept: int
+        self,
+        database: Database,
+        changed_file: Path,
+        links_kept: int,
+        ended_kept: int,
+        keys_kept: int,
+        sessions_kept: int,
     ) -> None:
         self._database = database
         self._changed_file = str(changed_file)
         self._links_kept = links_kept
         self._ended_kept = ended_kept
         self._keys_kept = keys_kept
+        self._sessions_kept = sessions_kept
         self._seen: tuple[int, int] | None = None
 
     async def put_link(self, link: Link) -> None:
@@ -154,6 +185,21 @@ class SqliteAuth:
     async def end_sessions_of(self, email: str, now: int, until: int) -> None:
         await self._database.run(_end, None, email, now, until, self._ended_kept)
         _note_change(self._changed_file)
+
+    async def end_other_sessions(self, session_id: str, email: str, generation: int, now: int, until: int) -> bool:
+        kept = self._ended_kept
+        done = await self._database.run(_end_others, session_id, email, generation, now, until, kept)
+        if done:
+            _note_change(self._changed_file)
+        return done
+
+    async def put_sessions(self, made: Sequence[StoredSession], now: int, until: int, most: int) -> None:
+        kept = self._sessions_kept, self._ended_kept
+        if await self._database.run(_put_sessions, made, now, until, most, *kept):
+            _note_change(self._changed_file)
+
+    async def sessions_of(self, email: str) -> list[StoredSession]:
+        return await self._database.run(_sessions_of, email)
 
     async def revocations(self, after: int) -> Revocations:
         seen = self._look()  # before reading: what comes in between is read twice rather than never
@@ -228,21 +274,74 @@ def _take_link(connection: sqlite3.Connection, token_hash: bytes, purposes: Sequ
 def _end(
     connection: sqlite3.Connection, session: str | None, email: str | None, now: int, until: int, kept: int
 ) -> None:
-    """End one session or those of an address, and drop what has expired: it grows nowhere else, so it stays bounded."""
     with transaction(connection):
-        generation = connection.execute(NEXT_GENERATION).fetchone()[0]
-        connection.execute(END, (generation, session, email, until))
-        expired = connection.execute(NEWEST_EXPIRED, (now,)).fetchone()[0]
-        oldest = connection.execute(RAISE_OLDEST, (max(expired, generation - kept),)).fetchone()[0]
-        connection.execute(DROP_ENDED, (oldest,))
+        _put_end(connection, session, email, None, now, until, kept)
+
+
+def _end_others(
+    connection: sqlite3.Connection, session: str, email: str, generation: int, now: int, until: int, kept: int
+) -> bool:
+    with transaction(connection):
+        values = {"session": session, "email": email, "generation": generation}
+        if connection.execute(IS_ENDED, values).fetchone()[0]:
+            return False
+        _put_end(connection, None, email, session, now, until, kept)
+    return True
+
+
+def _put_end(
+    connection: sqlite3.Connection,
+    session: str | None,
+    email: str | None,
+    spared: str | None,
+    now: int,
+    until: int,
+    kept: int,
+) -> None:
+    """End one session or those of an address, and drop what has expired: it grows nowhere else, so it stays bounded."""
+    generation = connection.execute(NEXT_GENERATION).fetchone()[0]
+    connection.execute(END, (generation, session, email, until, spared))
+    expired = connection.execute(NEWEST_EXPIRED, (now,)).fetchone()[0]
+    oldest = connection.execute(RAISE_OLDEST, (max(expired, generation - kept),)).fetchone()[0]
+    connection.execute(DROP_ENDED, (oldest,))
+    connection.execute(FORGET_SESSIONS, (session, email, spared))
+
+
+def _put_sessions(
+    connection: sqlite3.Connection,
+    made: Sequence[StoredSession],
+    now: int,
+    until: int,
+    most: int,
+    kept: int,
+    ended_kept: int,
+) -> bool:
+    """Whether any other was ended to make room."""
+    ended = False
+    with transaction(connection):
+        connection.execute(DROP_SOME_EXPIRED, (now, EXPIRED_AT_ONCE))
+        for each in made:
+            connection.execute(DROP_EXPIRED_SESSIONS, (each.email, now))
+            connection.execute(INSERT_SESSION, msgspec.structs.astuple(each))
+            for (surplus,) in connection.execute(SELECT_TOO_MANY, (each.email, most)).fetchall():
+                _put_end(connection, surplus, None, None, now, until, ended_kept)
+                ended = True
+        connection.execute(DROP_OLDEST_SESSIONS, (kept,))
+    return ended
+
+
+def _sessions_of(connection: sqlite3.Connection, email: str) -> list[StoredSession]:
+    return [StoredSession(*row) for row in connection.execute(SELECT_LIST, (email,))]
 
 
 def _revocations(connection: sqlite3.Connection, after: int) -> Revocations:
     with one_view(connection):
         issuer, generation, oldest = connection.execute(SELECT_ISSUER).fetchone()
         sessions = dict(connection.execute(SELECT_SESSIONS, (after,)).fetchall())
-        addresses = dict(connection.execute(SELECT_ADDRESSES, (after,)).fetchall())
-    return Revocations(issuer, generation, oldest, sessions, addresses)
+        rows = connection.execute(SELECT_ADDRESSES, (after,)).fetchall()
+    addresses = {email: generation for email, generation, _ in rows}
+    spared = {email: session for email, _, session in rows if session is not None}
+    return Revocations(issuer, generation, oldest, sessions, addresses, spared)
 
 
 def _put_api_key(connection: sqlite3.Connection, key: StoredKey, now: int, most: int, kept: int) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from exness.core.instruments import AccountId, OrderId, TradeId
 from exness.runtime.ports.tables import (
     Analytics,
+    ClosedTrade,
     HistoryTooLong,
     NetOrderQuery,
     OrderQuery,
@@ -28,7 +29,7 @@ from exness.runtime.ports.tables import (
     TradeQuery,
     TradeRow,
 )
-from exness.storage import history_net, history_records
+from exness.storage import history_all, history_net, history_records
 from exness.storage.asking import EARLIEST, LATEST, LOOKED_AT, Asking, Found, Values, answered, one
 from exness.storage.database import Database
 from exness.storage.history_rows import order_row, trade_row
@@ -188,6 +189,14 @@ class TablesHistory:
 
     async def span(self, account: AccountId, start: int, end: int) -> Span:
         found: Span = await self._answer(history_records.span(account, start, end))
+        return found
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        rows = await self._answer(_all(history_all.NEXT_TRADES, (after, limit)))
+        return history_all.closed(rows), TradeId(rows[-1][0]) if len(rows) == limit else None
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
+        found: dict[AccountId, int] = await self._answer(history_all.deposited(list(accounts)))
         return found
 
 

@@ -1,10 +1,11 @@
 """The aiohttp application: the tables of endpoints, joined with what they stand on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from exness.runtime.leaderboard import Leaderboard
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
@@ -80,6 +81,8 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
     app.cleanup_ctx.append(_streaming)
+    if services.leaderboard is not None:
+        app.cleanup_ctx.append(_ranking(services.leaderboard.board))
     if services.fapi is not None:
         app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
         listen_keys = ListenKeys(services.keys, services.wall)
@@ -117,6 +120,14 @@ def _with_policy(handler: Handler, policy: str) -> Handler:
         return response
 
     return handle
+
+
+def _ranking(board: Leaderboard) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def ranking(app: web.Application) -> AsyncIterator[None]:
+        async with board.running():
+            yield
+
+    return ranking
 
 
 async def _streaming(app: web.Application) -> AsyncIterator[None]:

@@ -8,19 +8,22 @@ import msgspec
 from aiohttp import web
 
 from exness.access.api_keys import ApiKeys
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.revocations import RevocationWatch
 from exness.access.sessions import Sessions
-from exness.core.instruments import Asset, Instrument
+from exness.core.instruments import AccountId, Asset, Instrument
 from exness.core.rules import Rules
 from exness.core.views import Prices
 from exness.observability.metrics import Metrics
 from exness.runtime.clock import WallClock
 from exness.runtime.day import Days
 from exness.runtime.exchange import Exchange
+from exness.runtime.leaderboard import Leaderboard
 from exness.runtime.listings import Listing
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.prices import ManualControl
+from exness.runtime.ranking import Period
 from exness.web.http.faults import Faults
 from exness.web.http.request import REQUEST_STATE, HttpServices
 
@@ -71,6 +74,14 @@ class Fapi(msgspec.Struct, frozen=True):
         return f"{asset}{self.quote}"
 
 
+class Ranked(Protocol):
+    """The leaderboard as it is shown."""
+
+    board: Leaderboard
+
+    async def answer(self, period: Period, limit: int, account: AccountId) -> msgspec.Struct: ...
+
+
 class BodyCache(Protocol):
     """An answer that is the same for everybody, until something changes."""
 
@@ -85,6 +96,7 @@ class Services(HttpServices):
     exchange: Exchange
     listings: Mapping[Asset, Listing]
     sessions: Sessions
+    live_sessions: LiveSessions
     magic_links: MagicLinks
     revocations: RevocationWatch
     keys: ApiKeys
@@ -108,6 +120,8 @@ class Services(HttpServices):
     days: Days
     """What each asset did within 24 hours."""
     stream: StreamBounds
+    leaderboard: Ranked | None
+    """None: it is off."""
 
 
 def services_of(request: web.BaseRequest) -> Services:

@@ -23,7 +23,7 @@ from exness.web.dev import rates as dev_rates
 from exness.web.docs.asyncapi import FRAMES
 from exness.web.http.faults import RuleCount
 from exness.web.stream.protocol import CONTROL, STREAM_ERRORS, ClockData, StreamError
-from exness.web.v1 import account_frames, health, key_models, order_models, rates, statement, trade_models
+from exness.web.v1 import account_frames, health, key_models, order_models, rates, sessions, statement, trade_models
 from exness.web.v1 import models as v1
 from exness.web.v1.errors import ERRORS
 from tests.support.app import API, ENDPOINTS
@@ -84,6 +84,10 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Kline, v1.KlineRow),
     (answers.Message, v1.MessageAnswer),
     (answers.SignedIn, v1.SignedInAnswer),
+    (answers.Ranked, v1.LeaderboardRow),
+    (answers.Leaderboard, v1.LeaderboardAnswer),
+    (answers.LiveSession, sessions.SessionRow),
+    (answers.LiveSessions, sessions.SessionsAnswer),
     (answers.Key, key_models.KeyRow),
     (answers.KeyCreated, key_models.KeyCreated),
     (answers.Keys, key_models.KeysAnswer),
@@ -217,6 +221,7 @@ SAMPLES: dict[str, Any] = {
     "profile": "",
     "name": "bot",
     "key": "k",
+    "session_id": "s",
 }
 
 

@@ -28,7 +28,9 @@ SERVER_KEYS = (
     "max_connections, header_timeout_s, body_timeout_s, idle_timeout_s, shutdown_timeout_s, production, plain_http"
 )
 ENGINE_KEYS = "inbox_size, inbox_wait_s, tick_queue_per_asset, slice_commands, slice_liquidations, subscriber_queue"
-SECTION_NAMES = "server, storage, engine, feed, trading, rates, auth, limits, stream, fapi, dev, deploy, log, assets"
+SECTION_NAMES = (
+    "server, storage, engine, feed, trading, rates, auth, limits, stream, fapi, leaderboard, dev, deploy, log, assets"
+)
 AMOUNT = "an amount of USDC from 0 to 1000000000000 with at most 6 decimals"
 LIMIT = "an amount of USDC greater than 0 and up to 1000000000000 with at most 6 decimals"
 HTTP_URL = "a URL that begins with http:// or https://"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exness.access.ports import AuthStore, Link, Revocations, StoredKey
+from exness.access.ports import AuthStore, Link, Revocations, StoredKey, StoredSession
 from exness.storage.auth import open_auth
 from tests.support.memory_auth import MemoryAuth
 from tests.support.postgres import Postgres
@@ -18,12 +18,14 @@ KEPT = 3
 """Links."""
 ENDED_KEPT = 20
 KEYS_KEPT = 6
+SESSIONS_KEPT = 8
 PURPOSES = ("signup", "signin")
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AuthStore]:
-    kept: dict[str, Any] = {"links_kept": KEPT, "ended_kept": ENDED_KEPT, "keys_kept": KEYS_KEPT}
+    kept: dict[str, Any] = {"links_kept": KEPT, "ended_kept": ENDED_KEPT}
+    kept |= {"keys_kept": KEYS_KEPT, "sessions_kept": SESSIONS_KEPT}
     if request.param == "memory":
         yield MemoryAuth(**kept)
     elif request.param == "sqlite":
@@ -251,3 +253,104 @@ async def test_the_secret_of_a_key_is_sealed_anew_and_nothing_else_changes(store
     assert (first, second) == (msgspec.structs.replace(key(1), sealed=b"anew"), key(2))
     await store.reseal_api_key(key(3))
     assert len(await kept(store)) == 2, "one that was removed meanwhile does not come back"
+
+
+# --- sessions that are listed -----------------------------------------------------------------------------------------
+
+
+def session(number: int, email: str = ANN, *, at: int = 0, generation: int = 0) -> StoredSession:
+    return StoredSession(
+        f"s{number}", email, generation, at, at + 100, "signer", "link", f"client {number}", "192.0.2.7"
+    )
+
+
+async def put(store: AuthStore, *sessions: StoredSession, now: int = 0, most: int = 9) -> None:
+    await store.put_sessions(sessions, now, now + 100, most)
+
+
+async def listed(store: AuthStore, email: str = ANN) -> list[str]:
+    return [each.id for each in await store.sessions_of(email)]
+
+
+async def test_a_session_is_listed_whole_to_its_own_address_oldest_first(store: AuthStore) -> None:
+    await put(store, session(1, at=7), session(2, BOB))
+    await put(store, session(3))
+    assert await store.sessions_of(ANN) == [session(1, at=7), session(3)], "by no clock"
+    assert await store.sessions_of(BOB) == [session(2, BOB)]
+    assert await store.sessions_of("eve@example.com") == []
+
+
+async def test_what_ends_is_listed_no_more(store: AuthStore) -> None:
+    await put(store, session(1), session(2), session(3, BOB), session(4))
+    await store.end_session("s1", 10, 110)
+    assert await listed(store) == ["s2", "s4"]
+    await store.end_sessions_of(ANN, 10, 110)
+    assert (await listed(store), await listed(store, BOB)) == ([], ["s3"])
+    await store.end_session("s2", 10, 110)
+    await put(store, session(5, generation=3))
+    assert await listed(store) == ["s5"]
+
+
+async def test_the_oldest_of_an_address_is_ended_when_there_are_too_many(store: AuthStore) -> None:
+    await put(store, session(1), session(2, BOB), session(3), most=2)
+    await store.revocations(0)
+    assert not store.changed()
+    await put(store, session(4), most=2)
+    assert await listed(store) == ["s3", "s4"]
+    assert store.changed(), "a server has to learn it"
+    assert (await news(store)).sessions == {"s1": 1}
+    await put(store, session(5), session(6), session(7), most=2)
+    assert (await listed(store), await listed(store, BOB)) == (["s6", "s7"], ["s2"])
+    assert (await news(store)).sessions.keys() == {"s1", "s3", "s4", "s5"}
+
+
+async def test_a_session_that_has_expired_makes_room_and_is_not_ended(store: AuthStore) -> None:
+    await put(store, session(1), session(2, BOB), session(3, at=50), most=2)
+    await put(store, session(4, at=100), now=100, most=2)
+    assert (await listed(store), await listed(store, BOB)) == (["s3", "s4"], [])
+    assert await news(store) == Revocations()
+
+
+async def test_of_all_addresses_the_last_so_many_are_listed_and_no_other_is_ended(store: AuthStore) -> None:
+    for number in range(SESSIONS_KEPT + 2):
+        await put(store, session(number, f"{number}@example.com"))
+    rows = [await listed(store, f"{number}@example.com") for number in range(SESSIONS_KEPT + 2)]
+    assert rows == [[], [], *([f"s{number}"] for number in range(2, SESSIONS_KEPT + 2))]
+    assert await news(store) == Revocations()
+
+
+async def test_all_others_of_an_address_end_but_the_one_that_asks(store: AuthStore) -> None:
+    await put(store, session(1), session(2), session(3, BOB))
+    await store.revocations(0)
+    assert await store.end_other_sessions("s1", ANN, 0, 10, 110)
+    assert store.changed(), "a server has to learn it"
+    assert (await listed(store), await listed(store, BOB)) == (["s1"], ["s3"])
+    assert await news(store) == Revocations("", 1, 0, {}, {ANN: 1}, {ANN: "s1"})
+    assert await store.end_other_sessions("s1", ANN, 0, 10, 110), "again, and it is still spared"
+    assert await news(store) == Revocations("", 2, 0, {}, {ANN: 2}, {ANN: "s1"})
+    await store.end_sessions_of(ANN, 10, 110)
+    assert await listed(store) == []
+    assert await news(store, after=2) == Revocations("", 3, 0, {}, {ANN: 3})
+
+
+async def test_one_that_has_been_ended_ends_no_others_and_does_not_come_back(store: AuthStore) -> None:
+    await put(store, session(1), session(2), session(4))
+    assert await store.end_other_sessions("s1", ANN, 0, 10, 110)
+    before = await news(store)
+    assert not await store.end_other_sessions("s2", ANN, 0, 10, 110), "by the others' end"
+    await store.end_session("s1", 10, 110)
+    assert not await store.end_other_sessions("s1", ANN, 0, 10, 110), "by its own"
+    assert (await news(store)).addresses == before.addresses
+    await put(store, session(5, generation=2))
+    assert await store.end_other_sessions("s5", ANN, 2, 10, 110), "made since"
+    assert (await news(store)).spared == {ANN: "s5"}
+    for number in range(ENDED_KEPT + 1):
+        await store.end_session(f"other {number}", 10, 110)
+    assert not await store.end_other_sessions("s5", ANN, 2, 10, 110), "of a generation that made room"
+
+
+async def test_of_two_that_end_each_other_at_the_same_time_one_is_left(store: AuthStore) -> None:
+    await put(store, session(1), session(2))
+    done = await asyncio.gather(*(store.end_other_sessions(each, ANN, 0, 10, 110) for each in ("s1", "s2")))
+    assert sorted(done) == [False, True]
+    assert await listed(store) == [("s1", "s2")[done.index(True)]]

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from exness.core.commands import CancelOrders, PlaceOrder, Reset
-from exness.core.events import Record, TradeClosed, TradeOpened
+from exness.core.events import AccountOpened, Deposited, Record, TradeClosed, TradeOpened
 from exness.core.instruments import AccountId, OrderId, TradeId
-from exness.runtime.ports.tables import Analytics, OrderQuery, SortBy, TradeQuery, TradeRow
+from exness.runtime.ports.tables import Analytics, ClosedTrade, OrderQuery, SortBy, TradeQuery, TradeRow
 from tests.contracts.backends import Stored
 from tests.contracts.trading import TRADERS, random_trading
 from tests.support.books import (
@@ -295,3 +295,46 @@ async def test_a_fresh_start_leaves_an_empty_history_under_the_ids_of_before(sto
     await stored.fill(desk.records[written:])
     for account in (ANN, BOB):
         assert await stored.history.trades(TradeQuery(account)) == ([], Analytics())
+
+
+# --- of all accounts --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+async def test_what_has_closed_of_all_accounts_comes_a_page_at_a_time(stored: Stored, limit: int) -> None:
+    desk = random_trading(6)
+    await stored.fill(desk.records)
+    found, after, pages = list[ClosedTrade](), TradeId(""), 0
+    while True:
+        page, last = await stored.history.closed_trades(after, limit)
+        found += page
+        pages += 1
+        if last is None:
+            break
+        assert last > after
+        after = last
+    opened = [record.event.trade.id for record in desk.records if isinstance(record.event, TradeOpened)]
+    closed = [
+        ClosedTrade(record.event.account, record.event.realized_before + record.event.pnl, record.at, record.seq)
+        for record in desk.records
+        if isinstance(record.event, TradeClosed)
+    ]
+    assert sorted(found, key=lambda each: each.seq) == closed
+    assert 0 < len(closed) < len(opened)
+    assert pages == len(opened) // limit + 1
+
+
+async def test_what_was_paid_in_is_told_of_each_account(stored: Stored) -> None:
+    desk = random_trading(7)
+    await stored.fill(desk.records)
+    paid: dict[AccountId, int] = {}
+    for record in desk.records:
+        match record.event:
+            case AccountOpened(account, _, amount) | Deposited(account, amount):
+                paid[account] = paid.get(account, 0) + amount
+            case _:
+                pass
+    assert await stored.history.deposited(list(paid)) == paid
+    one, *_ = paid
+    assert await stored.history.deposited([one, AccountId("nobody")]) == {one: paid[one]}
+    assert await stored.history.deposited([]) == {}

@@ -17,6 +17,9 @@ pytest.importorskip("asyncpg", reason="asyncpg is not installed (pip install 'ex
 
 from msgspec.structs import replace
 
+from exness.storage.postgres import migrate
+from exness.storage.postgres.auth import open_auth
+from exness.storage.postgres.migrate import scripts
 from exness.storage.postgres.session import Address
 from exness.storage.postgres.storage import open_storage
 
@@ -112,3 +115,21 @@ async def pooled(port: int) -> AsyncIterator[int]:
     finally:
         server.close()
         await asyncio.gather(*serving)
+
+
+async def test_one_of_an_older_version_is_refused_beside_a_server_and_brought_up_to_date_by_one(
+    postgres: Postgres, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, newest = Address(postgres.url, schema), scripts()
+    with monkeypatch.context() as before:
+        before.setattr(migrate, "scripts", lambda: newest[:1])
+        async with open_storage(address, INSTRUMENTS):
+            pass
+    with pytest.raises(StorageError, match=f"schema 1, this one's is {len(newest)}"):
+        async with open_auth(address):
+            pass
+    async with open_storage(address, INSTRUMENTS) as opened:
+        assert await opened.access.sessions_of("ann@example.com") == []
+    assert postgres.sql(f'SELECT version FROM "{schema}".exchange') == str(len(newest))
+    async with open_auth(address) as access:
+        assert (await access.revocations(0)).spared == {}

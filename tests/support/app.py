@@ -25,8 +25,10 @@ import pytest
 from aiohttp import web
 
 from exness.access.api_keys import ApiKeys, Sealer
+from exness.access.live_sessions import LiveSessions
 from exness.access.magic_links import MagicLinks
 from exness.access.ports import AuthStore, Mail
+from exness.access.pseudonyms import Pseudonyms
 from exness.access.revocations import LOOK_S, RevocationWatch
 from exness.access.sessions import Sessions
 from exness.core.engine import Engine
@@ -39,6 +41,8 @@ from exness.runtime.assembly import Parts
 from exness.runtime.candles import CandleBook
 from exness.runtime.clock import WallClock
 from exness.runtime.day import Days
+from exness.runtime.exchange import Exchange
+from exness.runtime.leaderboard import Leaderboard
 from exness.runtime.meters import LoopWatch
 from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.journal import Journal, StorageError
@@ -57,6 +61,7 @@ from exness.web.http.security_log import SecurityLog
 from exness.web.services import Services, StreamBounds
 from exness.web.stream.hub import HUB, Hub
 from exness.web.v1 import PREFIX
+from exness.web.v1.leaderboard import ShownLeaderboard
 from exness.web.v1.price_cache import PriceCache
 from tests.support.books import (
     BTC,
@@ -397,13 +402,15 @@ async def running_app(
     core_fails: str | None = None,
     auth: AuthStore | None = None,
     plain: bool = False,
+    ranked: int = 0,
     **options: Any,
 ) -> AsyncIterator[App]:
     """Recover from the stores (empty ones, if none are given), serve on a free port, drain and audit at the end.
 
     `journal_fails`: what the test makes the journal fail with; the writer must then have ended with it.
     `core_fails`: likewise the bug that the test plants into the core, with which the sequencer must have ended.
-    `plain`: on aiohttp as it comes. `options` of `make_parts` go there, all others to the Services.
+    `plain`: on aiohttp as it comes. `ranked`: how many the leaderboard shows; 0: it is off. `options` of `make_parts`
+    go there, all others to the Services.
     """
     sizes = {name: options.pop(name) for name in OF_THE_EXCHANGE & options.keys()}
     rules = rules or make_rules()
@@ -449,11 +456,13 @@ async def running_app(
         "wall": wall,
         "fapi": None,
         "stream": StreamBounds(),
+        "leaderboard": _leaderboard(parts.exchange, ranked) if ranked else None,
     }
     services = Services(
         exchange=parts.exchange,
         listings=LISTINGS,
         sessions=sessions,
+        live_sessions=LiveSessions(auth, sessions),
         keys=keys,
         magic_links=MagicLinks(auth, mailbox, wall, minutes=5),
         revocations=revocations,
@@ -495,6 +504,10 @@ async def running_app(
         else:
             with pytest.raises(StorageError, match=journal_fails):
                 await app.tasks[0]
+
+
+def _leaderboard(exchange: Exchange, size: int) -> ShownLeaderboard:
+    return ShownLeaderboard(exchange, Leaderboard(exchange, size), Pseudonyms(SECRET))
 
 
 def rate_limits(

@@ -127,6 +127,12 @@ COLUMNS: dict[str, dict[str, dict[str, Span]]] = {
         "links": {"id": (1, STORED), "created_at": TIME, "expires_at": TIME},  # one for each mail
         "issuer": {"one": (1, 1), "generation": (0, STORED), "oldest": (0, STORED)},  # one for each end of a session
         "ended": {"generation": (1, STORED), "until": TIME},
+        "sessions": {  # one for each sign-in
+            "n": (1, STORED),
+            "generation": (0, STORED),
+            "created_at": TIME,
+            "expires_at": TIME,
+        },
     },
 }
 

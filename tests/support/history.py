@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from typing import NoReturn
 
-from exness.core.instruments import AccountId, OrderId
-from exness.runtime.ports.tables import NetOrderQuery, OrderQuery, OrderRow, RecordQuery, Span, StatementQuery
+from exness.core.instruments import AccountId, OrderId, TradeId
+from exness.runtime.ports.tables import (
+    ClosedTrade,
+    NetOrderQuery,
+    OrderQuery,
+    OrderRow,
+    RecordQuery,
+    Span,
+    StatementQuery,
+)
 
 
 class UnaskedHistory:
@@ -29,6 +37,12 @@ class UnaskedHistory:
         self._asked()
 
     async def span(self, account: AccountId, start: int, end: int) -> Span:
+        self._asked()
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        self._asked()
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
         self._asked()
 
     def _asked(self) -> NoReturn:

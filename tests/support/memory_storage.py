@@ -21,6 +21,7 @@ from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.runtime.ports.tables import (
     Analytics,
+    ClosedTrade,
     NetOrderQuery,
     OrderQuery,
     OrderRow,
@@ -192,6 +193,20 @@ class MemoryTables:
 
     async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
         return [self._order_row(order) for order in self._orders.get(account, ()) if order.id in ids]
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        trades = [trade for trades in self._trades.values() for trade in trades if trade.id > after]
+        page = sorted(trades, key=lambda trade: trade.id)[:limit]
+        closed = [
+            ClosedTrade(AccountId(trade.account_id), trade.realized, trade.closed_at, trade.closed_seq)
+            for trade in page
+            if trade.closed_at is not None and trade.closed_seq is not None
+        ]
+        return closed, TradeId(page[-1].id) if len(page) == limit else None
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
+        found = {each: self.rows[rows.BALANCES].get(each) for each in accounts}
+        return {each: row.deposited for each, row in found.items() if isinstance(row, rows.Balance)}
 
     async def picked(self, query: RecordQuery) -> list[int]:
         wanted, told = sum(BITS[each] for each in query.reasons), sum(TOLD[each] for each in query.told)

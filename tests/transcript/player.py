@@ -1,6 +1,7 @@
 """Plays scenes, and writes down what came over the wire."""
 
 import asyncio
+import base64
 import hashlib
 import json
 import re
@@ -60,6 +61,7 @@ QUOTES = [
 _LOOK_S, _LOOKS = 0.002, 5000
 """For a mail, which goes out a moment after it was asked for."""
 _GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PSEUDONYM = re.compile(r'"trader-[0-9a-f]{12}"')
 _FORM = re.compile(r"version=[\d.]+")
 """Of the text form of metrics."""
 _METRIC = re.compile(r"# TYPE (exness_\S+ \S+)")
@@ -207,7 +209,7 @@ class Player:
                 return f"exness token --revoke {step.who}@example.com"
             case SignedIn():
                 await self._sign_in(step.who)
-                return f"exness token {step.who}@example.com"
+                return f"exness token {_address(step.who)}"
             case Restart():
                 await self._server.aclose()
                 await self._start()
@@ -230,9 +232,9 @@ class Player:
         return answer
 
     async def _sign_in(self, *names: str) -> None:
-        emails = [name if "@" in name else f"{name}@example.com" for name in names]
-        tokens = await issue_tokens(self._data_dir, self._scene.settings, emails)
+        tokens = await issue_tokens(self._data_dir, self._scene.settings, list(map(_address, names)))
         self._names |= dict(zip(names, tokens, strict=True))
+        self._names |= {f"session of {name}": _session_in(token) for name, token in zip(names, tokens, strict=True)}
 
     async def _next_mail(self, link: str) -> str:
         """Wait for it; its address and subject."""
@@ -285,6 +287,7 @@ class Player:
         """With names in the place of what they stand for."""
         for name, value in self._names.items():
             text = text.replace(value, f"<{name}>")
+        text = _PSEUDONYM.sub('"trader-<of an account>"', text)
         return text.replace(f'"version":"{VERSION}"', '"version":"<version>"')
 
     # --- notes ----------------------------------------------------------------------------------------------------
@@ -321,6 +324,17 @@ class Player:
             if headers.get("retry-after") == reset and answer.status_line.split()[1] == "429":
                 headers["retry-after"] = "<seconds>"
         return dict(sorted(headers.items()))
+
+
+def _address(name: str) -> str:
+    return name if "@" in name else f"{name}@example.com"
+
+
+def _session_in(token: str) -> str:
+    """The id of the session that a token is of."""
+    payload = token.split(".")[1]
+    session: str = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"]
+    return session
 
 
 def _status(line: str) -> str:

@@ -76,9 +76,10 @@ def test_every_endpoint_is_seen_to_succeed(method: str, path: str, blocks: list[
     if path.endswith("/stream"):
         succeeded = [block for block in blocks if block.status == "HTTP/1.1 101"]
     else:
-        asked = re.compile(
-            re.escape(f"{method} {path}").replace(r"\{asset\}", "[A-Z]+").replace(r"\{file\}", "[a-z.]+") + r"(\?.*)?"
-        )
+        pattern = re.escape(f"{method} {path}")
+        for parameter, value in {"asset": "[A-Z]+", "file": "[a-z.]+", "id": "<[^>]+>"}.items():
+            pattern = pattern.replace(rf"\{{{parameter}\}}", value)
+        asked = re.compile(pattern + r"(\?.*)?")
         succeeded = [
             block for block in blocks if asked.fullmatch((block.sent or [""])[0]) and block.status[9:10] in ("2", "3")
         ]

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
+from exness.access.live_sessions import SESSIONS_PER_ACCOUNT
 from exness.app.tokens import issue_tokens
 from exness.config import Config
 from exness.config.schema import StorageConfig
@@ -154,9 +155,16 @@ async def of_requests(costs: Costs, server: Server, none: str, many: str) -> Non
 
 async def of_signing_in(costs: Costs, server: Server) -> None:
     settings = Config(storage=StorageConfig(data_dir=server.data_dir))
-    tokens = issue_tokens(settings, [f"user{number}@example.com" for number in range(ONCE)])
+    emails = [f"user{number}@example.com" for number in range(ONCE)]
+    tokens = await asyncio.to_thread(issue_tokens, settings, emails)
     requests = iter([post(f"{API}/logout", "", token) for token in tokens])
     await costs.of("POST /logout", server, asking_each(requests, 200))
+    for sessions in (1, SESSIONS_PER_ACCOUNT):
+        email = f"of{sessions}@example.com"
+        token = (await asyncio.to_thread(issue_tokens, settings, [email] * sessions))[0]
+        await costs.of(f"GET /sessions, {sessions}", server, asking(get(f"{API}/sessions", token)))
+        ending = get(f"{API}/sessions", token).replace(b"GET", b"DELETE", 1)
+        await costs.of(f"DELETE /sessions, {sessions}", server, asking(ending))
     await costs.of("GET /signin/post, bad link", server, asking(get(f"{API}/signin/post?token=x"), 401))
     line, outbox = Line(server.url), server.data_dir / "outbox"
     for number in range(ONCE):
@@ -240,6 +248,20 @@ async def of_dev_control(costs: Costs, folder: Path) -> None:
         await costs.of("POST /dev/reset", server, asking(post(f"{API}/dev/reset", "")))
 
 
+async def of_leaderboard(costs: Costs, folder: Path) -> None:
+    async with Server(folder / "data", env={**UNLIMITED, "EXNESS_LEADERBOARD_ENABLED": "true"}) as server:
+        emails = [f"{number}@example.com" for number in range(100)]
+        settings = Config(storage=StorageConfig(data_dir=server.data_dir))
+        tokens = await asyncio.to_thread(issue_tokens, settings, emails)
+        for token in tokens:
+            line = Line(server.url)
+            await opening_and_closing(token)(line)
+            line.close()
+        for limit in (1, 100):
+            asked = get(f"{API}/leaderboard?limit={limit}", tokens[0])
+            await costs.of(f"GET /leaderboard, {limit} rows", server, asking(asked))
+
+
 async def of_candles(costs: Costs, folder: Path) -> None:
     recording = folder / "candles1m_SOL.csv"
     rows = [f"{1_700_000_040 + 60 * number},200,201,199,200.5,10" for number in range(CANDLES)]
@@ -266,7 +288,7 @@ async def main(word: str) -> None:
             await of_requests(costs, server, none, many)
             await of_streams(costs, server, none, many)
             await of_signing_in(costs, server)
-    for measure in of_dev_control, of_candles:
+    for measure in of_dev_control, of_leaderboard, of_candles:
         with tempfile.TemporaryDirectory() as folder:
             await measure(costs, Path(folder))
 

@@ -62,7 +62,7 @@ async def test_a_request_id_that_is_not_plain_is_replaced(app: App, request_id: 
 
 async def test_every_answer_is_json_in_utf_8(app: App, ann: Trader) -> None:
     for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
-        path = path.replace("{asset}", "SOL").replace("{file}", "page.js").replace("{release}", "0")
+        path = filled(path)
         answer = await ann.request(method, path, data=b"{}" if method == "POST" else None)
         assert answer.headers["Content-Type"] == JSON, path
         answer.raw.decode("utf-8")
@@ -76,6 +76,13 @@ async def test_an_unknown_address_is_not_found(app: App, ann: Trader, path: str)
 
 async def test_an_unknown_address_outside_the_api_is_not_found(app: App) -> None:
     assert_error(await app.get("/nowhere/at/all"), 404, "not_found")
+
+
+def filled(path: str) -> str:
+    """A path with something for each of its parameters."""
+    for parameter, value in {"{asset}": "SOL", "{file}": "page.js", "{release}": "0", "{id}": "1"}.items():
+        path = path.replace(parameter, value)
+    return path
 
 
 MISSPELLINGS: dict[str, Callable[[str], str]] = {
@@ -92,7 +99,7 @@ MISSPELLINGS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("wrong", MISSPELLINGS)
 async def test_an_address_that_is_nearly_right_is_refused_with_the_right_one(app: App, ann: Trader, wrong: str) -> None:
     for method, path in map(attrgetter("key"), endpoints_of(dev=False).rows):
-        path = path.replace("{asset}", "SOL").replace("{file}", "page.js").replace("{release}", "0")
+        path = filled(path)
         asked = MISSPELLINGS[wrong](path)
         if asked == path or (path == "/" and "prefix" in wrong):
             continue

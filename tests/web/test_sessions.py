@@ -81,7 +81,7 @@ def test_the_memory_of_ended_sessions_is_as_long_as_the_stores() -> None:
         token = here.issue(EMAIL)
         session = here.check(token)
         assert session is not None
-        here.end(session)
+        here.end(session.id)
         here.learn(Revocations(generation=number + 1, sessions={session.id: number + 1}))
         issued.append(token)
     here.learn(Revocations(generation=7, addresses={"bob@example.com": 6, "eve@example.com": 7}))

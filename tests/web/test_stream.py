@@ -105,7 +105,7 @@ async def test_an_event_after_the_end_of_a_session_is_not_told_even_before_anybo
         app.sessions.watchers.clear()  # nobody is told; only the event itself can find out
         session = app.sessions.check(ann.token)
         assert session is not None
-        app.sessions.end(session)
+        app.sessions.end(session.id)
         await other.create()
         assert await client.closed() == CloseCode.SESSION_ENDED
         assert client.told("trades") == []

@@ -43,7 +43,17 @@ from exness.client.answers.market import (
     Tier,
     Time,
 )
-from exness.client.answers.money import Account, AssetBalance, Equity, EquityRow, Statement, StatementRow, UsdBalance
+from exness.client.answers.money import (
+    Account,
+    AssetBalance,
+    Equity,
+    EquityRow,
+    Leaderboard,
+    Ranked,
+    Statement,
+    StatementRow,
+    UsdBalance,
+)
 from exness.client.answers.orders import (
     HistoryOrder,
     NetLeverageSet,
@@ -61,7 +71,7 @@ from exness.client.answers.orders import (
     QuoteRefusal,
     TheOrder,
 )
-from exness.client.answers.sessions import Health, Message, Readiness, SignedIn
+from exness.client.answers.sessions import Health, LiveSession, LiveSessions, Message, Readiness, SignedIn
 from exness.client.answers.trades import (
     AllClosed,
     Analytics,
@@ -111,7 +121,10 @@ __all__ = [
     "KeyRevoked",
     "Keys",
     "Kline",
+    "Leaderboard",
     "Line",
+    "LiveSession",
+    "LiveSessions",
     "MarginChanged",
     "Message",
     "NetLeverageSet",
@@ -135,6 +148,7 @@ __all__ = [
     "PriceSet",
     "Quote",
     "QuoteRefusal",
+    "Ranked",
     "Rates",
     "Readiness",
     "Remaining",

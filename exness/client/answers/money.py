@@ -6,6 +6,26 @@ from decimal import Decimal
 from exness.client.answers.form import Answer
 
 
+class Ranked(Answer, frozen=True, kw_only=True):
+    """A row of the leaderboard. `roi` is what the profit is of all deposits, None without one."""
+
+    rank: int
+    name: str
+    profit: Decimal
+    roi: Decimal | None
+    trades: int
+
+
+class Leaderboard(Answer, frozen=True, kw_only=True):
+    """`since` is when the period began, None of all there ever was; `own` is one's own row, None without a rank."""
+
+    period: str
+    since: datetime | None
+    accounts: int
+    data: list[Ranked]
+    own: Ranked | None
+
+
 class AssetBalance(Answer, frozen=True, kw_only=True):
     """In integer minor units, as the exchange tells it; `amount` in the asset itself."""
 

@@ -17,6 +17,22 @@ class SignedIn(Answer, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class LiveSession(Answer, frozen=True, kw_only=True):
+    """`made_by` is how its owner signed in: link, dev or command. What is not known is None."""
+
+    id: str
+    current: bool
+    created_at: datetime
+    expires_at: datetime
+    made_by: str | None
+    client: str | None
+    ip: str | None
+
+
+class LiveSessions(Answer, frozen=True, kw_only=True):
+    data: list[LiveSession]
+
+
 class Health(Answer, frozen=True, kw_only=True):
     status: str
     version: str

@@ -23,7 +23,7 @@ from exness.client.calls.dev import (
 )
 from exness.client.calls.keys import api_keys, create_api_key, revoke_api_key
 from exness.client.calls.market import Interval, klines, price, prices, rates, supported_assets, ticker, time
-from exness.client.calls.money import account, balance, balance_usd, equity, statement
+from exness.client.calls.money import account, balance, balance_usd, equity, leaderboard, statement
 from exness.client.calls.net_positions import BuyOrSell, ExitKind, net, net_leverage, net_order, net_quote
 from exness.client.calls.orders import (
     amend_order,
@@ -34,7 +34,17 @@ from exness.client.calls.orders import (
     order,
     order_history,
 )
-from exness.client.calls.sessions import healthz, logout, readyz, signin, signin_post, signup
+from exness.client.calls.sessions import (
+    end_other_sessions,
+    end_session,
+    healthz,
+    logout,
+    readyz,
+    sessions,
+    signin,
+    signin_post,
+    signup,
+)
 from exness.client.calls.trades import (
     add_exit,
     change_leverage,
@@ -90,10 +100,13 @@ __all__ = [
     "dev_set_price",
     "dev_set_profile",
     "dev_set_rates",
+    "end_other_sessions",
+    "end_session",
     "equity",
     "healthz",
     "history",
     "klines",
+    "leaderboard",
     "logout",
     "net",
     "net_leverage",
@@ -110,6 +123,7 @@ __all__ = [
     "rates",
     "readyz",
     "revoke_api_key",
+    "sessions",
     "set_exits",
     "signin",
     "signin_post",

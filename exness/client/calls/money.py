@@ -11,6 +11,14 @@ _balance_usd = reader(answers.UsdBalance)
 _account = reader(answers.Account)
 _statement = reader(answers.Statement)
 _equity = reader(answers.Equity)
+_leaderboard = reader(answers.Leaderboard)
+
+
+def leaderboard(
+    period: Literal["24h", "7d", "all"] | None = None, *, limit: int | None = None
+) -> Call[answers.Leaderboard]:
+    """GET /leaderboard: who has gained most, by default ever. Raises LeaderboardOff where it is not configured."""
+    return Call("GET", f"{API}/leaderboard", _leaderboard, query={"period": period, "limit": limit})
 
 
 def balance() -> Call[dict[str, answers.AssetBalance]]:

@@ -244,6 +244,15 @@ class Span(msgspec.Struct, frozen=True):
     held: list[int]
 
 
+class ClosedTrade(msgspec.Struct, frozen=True, gc=False):
+    """What a trade came to that record `seq` closed: `realized` is the whole trade's, in micro-USDC."""
+
+    account: AccountId
+    realized: int
+    at: int
+    seq: int
+
+
 class History(Protocol):
     """Trades and orders of all times, and what moved an account's money, as far as the tables have come. Each raises
     HistoryTooLong when more than a bounded number of rows would have to be looked at."""
@@ -288,6 +297,15 @@ class History(Protocol):
 
     async def span(self, account: AccountId, start: int, end: int) -> Span:
         """From `start` to `end`, in microseconds."""
+        ...
+
+    async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
+        """What has closed, of all accounts, among the `limit` trades that come next in the order of their ids, and the
+        last of these: None when there are no more."""
+        ...
+
+    async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
+        """What was ever paid into each of these accounts, in micro-USDC."""
         ...
 
 

@@ -6,6 +6,7 @@ answered.
 
 from aiohttp import web
 
+from exness.access.live_sessions import MadeBy
 from exness.core.commands import Deposit
 from exness.core.events import Deposited
 from exness.core.instruments import Asset
@@ -137,7 +138,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     services = services_of(request)
     email = email_of(await json_body(request))
     await services.exchange.account_of(email)
-    session_token, begun = await new_session(request, email)
+    session_token, begun = await new_session(request, email, MadeBy.DEV)
     if wants_json(request):
         return answer(SignedInAnswer(True, email, session_token, iso(begun.expires_at)))
     response = answer(SessionAnswer(True, email, iso(begun.expires_at))).plain()

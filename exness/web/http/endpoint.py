@@ -93,7 +93,7 @@ class Endpoint:
     def error_codes(self) -> frozenset[str]:
         """Every code that it may answer."""
         codes = {"invalid_request", "headers_too_large", "internal_error", "rate_limited", *map(str, self.errors)}
-        if self.method == POST:
+        if self.method in (POST, DELETE):
             codes.add("forbidden_origin")
         if self.auth in (Auth.SESSION, Auth.KEY):
             codes |= {"unauthorized", *map(str, BUSY)}

@@ -1,7 +1,7 @@
 """Our dialect's endpoints, one row each, and those that watch the process."""
 
 from exness.core.rejects import Reject
-from exness.web.http.endpoint import BUSY, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
+from exness.web.http.endpoint import BUSY, DELETE, GET, POST, Auth, Dialect, Endpoint, OtherAnswer
 from exness.web.http.weights import Budget, Weight
 from exness.web.v1 import (
     PREFIX,
@@ -9,11 +9,13 @@ from exness.web.v1 import (
     exits,
     health,
     keys,
+    leaderboard,
     market,
     net,
     orders,
     quote,
     rates,
+    sessions,
     signin,
     statement,
     trades,
@@ -27,6 +29,8 @@ from exness.web.v1.models import (
     EmailBody,
     KlineRow,
     KlinesQuery,
+    LeaderboardAnswer,
+    LeaderboardQuery,
     LinkQuery,
     MessageAnswer,
     PriceAnswer,
@@ -64,6 +68,7 @@ from exness.web.v1.order_models import (
 )
 from exness.web.v1.rates import RatesAnswer
 from exness.web.v1.requests import session_of
+from exness.web.v1.sessions import SessionsAnswer
 from exness.web.v1.statement import EquityAnswer, StatementAnswer
 from exness.web.v1.trade_models import (
     AllClosedAnswer,
@@ -116,13 +121,27 @@ ENDPOINTS = (
         body=EmailBody, example=_EMAIL,
     ),
     Endpoint(
-        GET, "/signin/post", signin.open_link, Weight(15),
+        GET, "/signin/post", signin.open_link, Weight(22),
         "Open a mailed link: a session, as a cookie or, with Accept: application/json, in the answer", SignedInAnswer,
         query=LinkQuery,
         errors=("unauthorized", "prefetch_refused", *BUSY),
         others={302: OtherAnswer("To the frontend, with the session as a cookie")},
     ),
     Endpoint(POST, "/logout", signin.logout, Weight(15), "End this session", MessageAnswer, auth=_SESSION),
+    Endpoint(
+        GET, "/sessions", sessions.list_all, Weight(2, 16, "sessions told"), "Sessions of the account, with this one",
+        SessionsAnswer,
+        auth=_SESSION,
+    ),
+    Endpoint(
+        DELETE, "/sessions", sessions.end_others, Weight(15), "End all sessions of the account but this one",
+        MessageAnswer,
+        auth=_SESSION,
+    ),
+    Endpoint(
+        DELETE, "/sessions/{id}", sessions.end, Weight(15), "End a session of the account", MessageAnswer,
+        auth=_SESSION, errors=("session_not_found",),
+    ),
     Endpoint(
         POST, "/keys", keys.create, Weight(15), "Make an API key; its secret is shown only this once", KeyCreated,
         auth=_SESSION, body=CreateKeyBody, example='{"name": "my bot", "scopes": ["read", "trade"]}',
@@ -284,6 +303,11 @@ ENDPOINTS = (
         GET, "/account/equity", statement.equity, Weight(10, 5, "of `limit`"), "What the account was worth",
         EquityAnswer,
         auth=_KEY, query=EquityQuery, errors=("range_too_large",),
+    ),
+    Endpoint(
+        GET, "/leaderboard", leaderboard.leaderboard, Weight(4),
+        "Who has gained most, under names that tell nobody's", LeaderboardAnswer,
+        auth=_KEY, query=LeaderboardQuery, errors=("leaderboard_off",),
     ),
     Endpoint(GET, "/time", market.time, Weight(1), "What time it is, on the exchange and on its machine", TimeAnswer),
     Endpoint(GET, "/supportedAssets", market.supported_assets, Weight(1), "What can be traded", SupportedAssets),

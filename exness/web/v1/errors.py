@@ -29,6 +29,8 @@ ERRORS: dict[str, tuple[int, str]] = HTTP_ERRORS | {
     Reject.MARGIN_TOO_LOW: (422, "So much margin can't be taken out"),
     "too_many_keys": (422, "This account has as many API keys as it can have; revoke one"),
     "key_not_found": (404, "There is no such API key"),
+    "leaderboard_off": (404, "This exchange has no leaderboard"),
+    "session_not_found": (404, "You have no such session"),
     "key_not_allowed": (403, "This API key may only read"),
     "trade_already_closed": (409, "This trade is already closed"),
     Reject.ACCOUNT_NOT_FOUND: (404, "There is no such account"),

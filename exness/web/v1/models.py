@@ -15,6 +15,7 @@ from exness.core.prices import Price, PriceState
 from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
 from exness.runtime.candles import Candle
 from exness.runtime.day import Day
+from exness.runtime.ranking import MOST_RANKED
 from exness.web.v1.format import iso
 
 MAX_LIMIT = 500
@@ -68,6 +69,13 @@ _FirstSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin
 _EndSecond = Annotated[int, Meta(ge=0, le=MAX_SECOND, description=f"They begin before then, {_SECONDS}")]
 
 
+class LeaderboardQuery(msgspec.Struct, frozen=True):
+    """GET /leaderboard. By default all there ever was, and as many rows as there may be."""
+
+    period: Literal["24h", "7d", "all"] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MOST_RANKED)] | UnsetType = UNSET
+
+
 class LinkQuery(msgspec.Struct, frozen=True):
     """GET /signin/post."""
 
@@ -106,6 +114,29 @@ class SignedInAnswer(msgspec.Struct, frozen=True, rename="camel"):
     email: str
     token: str
     expires_at: str
+
+
+class LeaderboardRow(msgspec.Struct, frozen=True):
+    """`profit` is what the account's closed trades have realized, `roi` what that is of all its deposits, as a decimal
+    fraction: null of one that has none. Equal profits share a rank."""
+
+    rank: int
+    name: str
+    profit: str
+    roi: str | None
+    trades: int
+
+
+class LeaderboardAnswer(msgspec.Struct, frozen=True):
+    """Highest profit first. `since` is when the period began, null of all there ever was; `accounts` how many have a
+    rank; `own` the row of whoever asks, null without one."""
+
+    success: bool
+    period: str
+    since: str | None
+    accounts: int
+    data: list[LeaderboardRow]
+    own: LeaderboardRow | None
 
 
 class Pagination(msgspec.Struct, frozen=True, rename="camel"):

@@ -12,6 +12,7 @@ from exness.core.statement import Reason
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.moments import is_date, looks_like, parse_rfc3339
 from exness.runtime.ports.tables import OrderQuery, Place, SortBy, StatementQuery, TradeQuery
+from exness.runtime.ranking import MOST_RANKED, Period
 from exness.web.v1.bodies import Problems, asset_named, email_address, present, read_body
 from exness.web.v1.models import (
     MAX_CANDLES,
@@ -21,6 +22,7 @@ from exness.web.v1.models import (
     MAX_SECOND,
     EmailBody,
     KlinesQuery,
+    LeaderboardQuery,
     LinkQuery,
     names,
 )
@@ -195,6 +197,16 @@ def klines_query(query: Query, rules: Rules) -> CandleQuery:
     limit = _whole(query, "limit", 500, 1, MAX_CANDLES, problems)
     problems.raise_if_any()
     return CandleQuery(present(asset), present(interval), first, end, limit)
+
+
+def leaderboard_query(query: Query) -> tuple[Period, int]:
+    """The query of /leaderboard: which period, and how many rows. Raises InvalidRequest."""
+    problems = Problems()
+    _known_parameters(query, LeaderboardQuery, problems)
+    period = _one_of(query, "period", {each.value: each for each in Period}, problems)
+    limit = _whole(query, "limit", MOST_RANKED, 1, MOST_RANKED, problems)
+    problems.raise_if_any()
+    return period or Period.ALL, limit
 
 
 def link_token(query: Query) -> str:

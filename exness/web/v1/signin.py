@@ -4,6 +4,7 @@ import re
 
 from aiohttp import hdrs, web
 
+from exness.access.live_sessions import MadeBy
 from exness.access.magic_links import SIGNIN, SIGNUP
 from exness.access.sessions import Session
 from exness.web.http.browser_rules import COOKIE
@@ -51,13 +52,13 @@ async def open_link(request: web.Request) -> web.StreamResponse:
         raise ApiError("prefetch_refused")
     services, token = services_of(request), link_token(request.query)
     email = await _opened(services, token)
-    session_token, session = await new_session(request, email)
+    session_token, session = await new_session(request, email, MadeBy.LINK)
     if wants_json(request):
         return answer(SignedInAnswer(True, email, session_token, iso(session.expires_at)))
     return _redirected(services, session_token)
 
 
-async def new_session(request: web.Request, email: str) -> tuple[str, Session]:
+async def new_session(request: web.Request, email: str, made_by: MadeBy) -> tuple[str, Session]:
     """A session of an address that has an account: its token and itself. Raises ApiError(unauthorized)."""
     services = services_of(request)
     await services.revocations.refresh(at_once=True)  # a session of an earlier generation might be ended already
@@ -65,6 +66,10 @@ async def new_session(request: web.Request, email: str) -> tuple[str, Session]:
     session = services.sessions.check(session_token)
     if session is None:  # all its sessions were ended at this very moment
         raise ApiError("unauthorized")
+    ip = services.client_ips.ip_of(request)
+    client = request.headers.get(hdrs.USER_AGENT, "")
+    await services.live_sessions.note([session], made_by, client, "" if ip is None else str(ip))
+    await services.revocations.refresh(at_once=True)  # the account's oldest may have made room
     services.security_log.note("signed_in", email, request[REQUEST_STATE].request_id)
     return session_token, session
 
@@ -106,8 +111,18 @@ async def logout(request: web.Request) -> web.StreamResponse:
     """POST /logout."""
     services = services_of(request)
     session = await current_session(request)
-    await services.revocations.end(session)
+    await end_own(request, services, session)
+    return signed_out(services)
+
+
+async def end_own(request: web.Request, services: Services, session: Session) -> None:
+    """End the session that asks for it."""
+    await services.revocations.end(session.id)
     services.security_log.note("signed_out", session.email, request[REQUEST_STATE].request_id)
+
+
+def signed_out(services: Services) -> web.Response:
+    """To whose session has ended: a browser forgets it, too."""
     response = answer(MessageAnswer(True, "You are signed out")).plain()
     response.del_cookie(COOKIE, path="/", httponly=True, samesite="Lax", secure=services.production)
     return response

@@ -147,4 +147,39 @@ KEYS = Scene(
     ],
 )
 
-SCENES = [SIGNIN, PROVEN, KEYS]
+
+def ending(title: str, path: str, by: str) -> Ask:
+    return Ask(title=title, method="DELETE", path=path, by=by)
+
+
+LISTED = Scene(
+    name="sessions-listed",
+    users=("ann", "ann@example.com", "bob"),
+    steps=[
+        get("/sessions", by="ann"),
+        get("/sessions", "the same from the other one", by="ann@example.com"),
+        get("/sessions", by="bob"),
+        ending("hers is not his to end", "/sessions/<session of ann>", "bob"),
+        ending("one that there is not", "/sessions/nonsense", "ann"),
+        Ask(title="nobody ends one", method="DELETE", path="/sessions/<session of ann>"),
+        Ask(
+            title="nor does another page end it",
+            method="DELETE",
+            path="/sessions",
+            headers={"Cookie": "authToken=<ann>", "Origin": FOREIGN},
+        ),
+        ending("she ends the other one", "/sessions/<session of ann@example.com>", "ann"),
+        get("/sessions", "it is none any more", by="ann@example.com"),
+        get("/sessions", "one is left", by="ann"),
+        ending("it can't end twice", "/sessions/<session of ann@example.com>", "ann"),
+        SignedIn(title="she signs in once more", who="ann@example.com"),
+        ending("that one ends all others", "/sessions", "ann@example.com"),
+        get("/sessions", "the first one is none any more", by="ann"),
+        get("/sessions", "it is alone", by="ann@example.com"),
+        ending("and ends itself", "/sessions/<session of ann@example.com>", "ann@example.com"),
+        get("/sessions", "none is left", by="ann@example.com"),
+        get("/sessions", "his is as it was", by="bob"),
+    ],
+)
+
+SCENES = [SIGNIN, PROVEN, KEYS, LISTED]
