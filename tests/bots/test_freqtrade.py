@@ -1,6 +1,7 @@
 """freqtrade, the process, with its stops on the exchange: what it holds to be true is what the exchange says."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -176,9 +177,15 @@ async def test_it_learns_of_a_liquidation_and_of_what_it_has_lost(tmp_path: Path
 MONTH = [f"candles1m_{asset}_2025-05-04_2025-06-03.csv.gz" for asset in ("SOL", "ETH", "BTC")]
 
 
-async def plays(tmp_path: Path, speed: int, for_s: float, **settings: Any) -> list[dict[str, Any]]:
-    """The bot trades a recorded month for so long. Returns its trades, once all that both sides say is the same."""
-    flags = ("--feed", "replay", "--replay", *(str(recorded(name)) for name in MONTH), "--speed", str(speed))
+SPEED = 2000
+PLAYED_S = float(os.environ.get("BOT_SECONDS", "70"))
+"""For how long it trades a recorded month."""
+
+
+async def plays(tmp_path: Path, for_s: float, **settings: Any) -> list[dict[str, Any]]:
+    """The bot trades a recorded month for so long. Returns its trades that have ended, once all that both sides say is
+    the same."""
+    flags = ("--feed", "replay", "--replay", *(str(recorded(name)) for name in MONTH), "--speed", str(SPEED))
     python_of("freqtrade")
     async with Server(tmp_path / "data", *flags, env=UNLIMITED) as server:
         key = await key_of(server, EMAIL)
@@ -189,12 +196,17 @@ async def plays(tmp_path: Path, speed: int, for_s: float, **settings: Any) -> li
             await bot.stop()
         await assert_both_have_the_same_orders(server.url, key, bot)
         await assert_profit_is_the_statements(server, bot)
-        return bot.trades()
+        return bot.trades("is_open = 0")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(PLAYED_S + 230)
 async def test_of_a_recorded_month_its_profit_is_the_statements_to_the_cent(tmp_path: Path) -> None:
-    trades = await plays(tmp_path, 2000, 70)
-    closed = [each for each in trades if not each["is_open"]]
+    closed = await plays(tmp_path, PLAYED_S)
     assert len(closed) >= 3
     assert {each["exit_reason"] for each in closed} <= {"roi", "stoploss_on_exchange", "stop_loss", "emergency_exit"}
+
+
+@pytest.mark.timeout(PLAYED_S + 230)
+async def test_of_a_recorded_month_with_liquidations_too(tmp_path: Path) -> None:
+    closed = await plays(tmp_path, PLAYED_S, **RECKLESS)
+    assert any(each["close_profit_abs"] == pytest.approx(-each["stake_amount"], abs=0.005) for each in closed)
