@@ -116,4 +116,4 @@ def _content(description: str, schema: Schema) -> dict[str, Any]:
 
 
 _ANY: Schema = {"type": "object"}
-ROWS = (Row(GET, "/fapi/openapi.json", 1, Security.NONE, openapi_json, "All of these, as OpenAPI", _ANY, fast=False),)
+ROWS = (Row(GET, "/fapi/openapi.json", 10, Security.NONE, openapi_json, "All of these, as OpenAPI", _ANY, fast=False),)
