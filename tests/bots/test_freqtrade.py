@@ -1,7 +1,5 @@
 """freqtrade, the process, with its stops on the exchange: what it holds to be true is what the exchange says."""
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -12,10 +10,9 @@ import ccxt.async_support
 import pytest
 
 from tests.binance.test_ccxt import urls_of
-from tests.bots.clients import Desk, Key, desk, key_of, python_of
+from tests.bots.clients import Desk, Key, desk, key_of
 from tests.bots.freqtrade import Freqtrade
-from tests.support.process import UNLIMITED, Server
-from tests.support.recorded import recorded
+from tests.support.process import Server
 
 EMAIL = "bot@example.com"
 SYMBOLS = ("SOLUSDC", "ETHUSDC", "BTCUSDC")
@@ -172,41 +169,3 @@ async def test_it_learns_of_a_liquidation_and_of_what_it_has_lost(tmp_path: Path
         await bot.stop()
         await assert_both_have_the_same_orders(it.server.url, key, bot)
         await assert_profit_is_the_statements(it.server, bot)
-
-
-MONTH = [f"candles1m_{asset}_2025-05-04_2025-06-03.csv.gz" for asset in ("SOL", "ETH", "BTC")]
-
-
-SPEED = 2000
-PLAYED_S = float(os.environ.get("BOT_SECONDS", "70"))
-"""For how long it trades a recorded month."""
-
-
-async def plays(tmp_path: Path, for_s: float, **settings: Any) -> list[dict[str, Any]]:
-    """The bot trades a recorded month for so long. Returns its trades that have ended, once all that both sides say is
-    the same."""
-    flags = ("--feed", "replay", "--replay", *(str(recorded(name)) for name in MONTH), "--speed", str(SPEED))
-    python_of("freqtrade")
-    async with Server(tmp_path / "data", *flags, env=UNLIMITED) as server:
-        key = await key_of(server, EMAIL)
-        async with Freqtrade(tmp_path, server.url, key, **settings) as bot:
-            await bot.until(bot.trades, "for a first whole candle", 130)
-            await asyncio.sleep(for_s)
-            await bot.until(lambda: bot.trades("is_open = 1") and not bot.orders(PLAIN), "for a quiet moment")
-            await bot.stop()
-        await assert_both_have_the_same_orders(server.url, key, bot)
-        await assert_profit_is_the_statements(server, bot)
-        return bot.trades("is_open = 0")
-
-
-@pytest.mark.timeout(PLAYED_S + 230)
-async def test_of_a_recorded_month_its_profit_is_the_statements_to_the_cent(tmp_path: Path) -> None:
-    closed = await plays(tmp_path, PLAYED_S)
-    assert len(closed) >= 3
-    assert {each["exit_reason"] for each in closed} <= {"roi", "stoploss_on_exchange", "stop_loss", "emergency_exit"}
-
-
-@pytest.mark.timeout(PLAYED_S + 230)
-async def test_of_a_recorded_month_with_liquidations_too(tmp_path: Path) -> None:
-    closed = await plays(tmp_path, PLAYED_S, **RECKLESS)
-    assert any(each["close_profit_abs"] == pytest.approx(-each["stake_amount"], abs=0.005) for each in closed)
