@@ -30,7 +30,9 @@ compile --upgrade --extra dev --constraint .ci/requirements.lock --output-file .
     --no-config --system-certs --quiet --no-annotate --no-header --output-file "$lowest" >/dev/null
 compile --upgrade --extra dev --constraint "$lowest" --no-annotate --output-file .ci/requirements-lowest.lock
 for names in .ci/bots-*.in .ci/docs.in; do
-    .venv-lock/bin/uv pip compile "$names" --universal --python-version 3.11 --generate-hashes --strip-extras \
+    python=3.11
+    [ "$names" = .ci/bots-nautilus.in ] && python=3.12
+    .venv-lock/bin/uv pip compile "$names" --universal --python-version $python --generate-hashes --strip-extras \
         --no-config --system-certs --quiet --custom-compile-command "make lock" --upgrade \
         --output-file "${names%.in}.lock" >/dev/null
 done

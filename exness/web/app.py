@@ -12,7 +12,9 @@ from exness.web.docs.pages import DOCUMENTS, Documents
 from exness.web.fapi import countdowns
 from exness.web.fapi.endpoints import DIALECT as BINANCE
 from exness.web.fapi.endpoints import ENDPOINTS as FACE
+from exness.web.fapi.endpoints import ROWS as FACE_ROWS
 from exness.web.fapi.market.handlers import MARKET_DATA, MarketData
+from exness.web.fapi.openapi import DOCUMENT, Document
 from exness.web.fapi.streams.hub import BINANCE_HUB, FapiHub
 from exness.web.fapi.users import streams as users
 from exness.web.fapi.users.listen_keys import ListenKeys
@@ -85,6 +87,7 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         app.cleanup_ctx.append(_ranking(services.leaderboard.board))
     if services.fapi is not None:
         app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
+        app[DOCUMENT] = Document(FACE_ROWS, services.fapi, services.version, services.public_url)
         listen_keys = ListenKeys(services.keys, services.wall)
         app[users.USER_STREAMS] = users.UserStreams(services.exchange, services.fapi, listen_keys, services.revocations)
         app.cleanup_ctx.append(users.running)

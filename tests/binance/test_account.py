@@ -73,6 +73,21 @@ async def test_exchange_info_has_every_field(app: App) -> None:
         assert (await app.get(path)).body["symbols"] == []
 
 
+async def test_no_filter_names_more_than_the_strictest_client_can_read(ann: Bot) -> None:
+    for symbol in (await ann.app.get("/fapi/v1/exchangeInfo")).body["symbols"]:
+        filters = {each["filterType"]: each for each in symbol["filters"]}
+        price, lot = filters["PRICE_FILTER"], filters["LOT_SIZE"]
+        assert Decimal(price["maxPrice"]) % Decimal(price["tickSize"]) == 0
+        assert Decimal(lot["maxQty"]) % Decimal(lot["stepSize"]) == 0
+        assert 10**11 < Decimal(price["maxPrice"]) <= 10**12
+        assert 10**11 < Decimal(lot["maxQty"]) <= 10**12
+        wish = {"symbol": symbol["symbol"], "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+        beyond = {"quantity": Decimal(lot["maxQty"]) + Decimal(lot["stepSize"]), "price": 1}
+        assert_failed(await ann.ask("POST", "/fapi/v1/order", **wish, **beyond), -4005)
+        beyond = {"quantity": 1, "price": Decimal(price["maxPrice"]) + Decimal(price["tickSize"])}
+        assert_failed(await ann.ask("POST", "/fapi/v1/order", **wish, **beyond), -4002)
+
+
 # --- balances and positions -----------------------------------------------------------------------------------------
 
 

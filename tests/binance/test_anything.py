@@ -13,6 +13,7 @@ from exness.web.fapi.endpoints import ROWS
 from exness.web.fapi.errors import Code
 from exness.web.fapi.frame import Row
 from exness.web.fapi.wishes import CONDITIONAL
+from tests.binance.documented import assert_documented
 from tests.binance.face import FAPI, Bot, bot, face
 from tests.support.app import App
 from tests.support.books import BTC, ETH, SOL, assert_books_balance, digest_and_interest
@@ -99,8 +100,9 @@ class Anything:
         row = self.rng.choice(LIKELY)
         before, wrong = self.app.everything(), self.rng.random() < 0.05
         bot = self.rng.choice(self.bots)
-        answer = await self._sent(bot, row, self._params(row, self.ids[bot.key.email]), wrong)
+        answer = await self._sent(bot, row, self.params(row, self.ids[bot.key.email]), wrong)
         assert answer.headers["Content-Type"].partition(";")[0] == "application/json", (row.path, answer.raw)
+        assert_documented(row, answer)
         self.answers[f"{row.method} {row.path}", answer.status] += 1
         if answer.status == 200:
             self._remember(answer.body, self.ids[bot.key.email])
@@ -113,7 +115,7 @@ class Anything:
         if row.method == "GET" or wrong:
             assert self.app.everything() == before, row.path
 
-    def _params(self, row: Row, ids: list[int]) -> dict[str, str]:
+    def params(self, row: Row, ids: list[int]) -> dict[str, str]:
         symbol = self._value("symbol", ids)
         usual = self.rng.choice(USUAL.get(f"{row.method} {row.path}", ({"limit": ""},)))
         params = {"symbol": symbol} | {name: value or self._value(name, ids) for name, value in usual.items()}

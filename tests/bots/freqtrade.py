@@ -24,6 +24,11 @@ class Rests(AlwaysEnter):
 and its answer does not know the order."""
 
 
+def _hear_sigint() -> None:
+    """What a shell without job control starts in its background ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Freqtrade:
     """One bot. `settings` come on top of those of the example."""
 
@@ -69,6 +74,7 @@ class Freqtrade:
                 "--strategy-path", str(self.folder / "strategy"), "--strategy", self.strategy,
                 "--db-url", f"sqlite:///{self.folder / 'trades.sqlite'}",
                 env=self.env, cwd=self.folder, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=_hear_sigint,
             )  # fmt: skip
 
     async def stop(self) -> None:

@@ -1,6 +1,5 @@
 """freqtrade, the process, with its stops on the exchange: what it holds to be true is what the exchange says."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,10 +10,9 @@ import ccxt.async_support
 import pytest
 
 from tests.binance.test_ccxt import urls_of
-from tests.bots.clients import Desk, Key, desk, key_of, python_of
+from tests.bots.clients import Desk, Key, desk, key_of
 from tests.bots.freqtrade import Freqtrade
-from tests.support.process import UNLIMITED, Server
-from tests.support.recorded import recorded
+from tests.support.process import Server
 
 EMAIL = "bot@example.com"
 SYMBOLS = ("SOLUSDC", "ETHUSDC", "BTCUSDC")
@@ -171,30 +169,3 @@ async def test_it_learns_of_a_liquidation_and_of_what_it_has_lost(tmp_path: Path
         await bot.stop()
         await assert_both_have_the_same_orders(it.server.url, key, bot)
         await assert_profit_is_the_statements(it.server, bot)
-
-
-MONTH = [f"candles1m_{asset}_2025-05-04_2025-06-03.csv.gz" for asset in ("SOL", "ETH", "BTC")]
-
-
-async def plays(tmp_path: Path, speed: int, for_s: float, **settings: Any) -> list[dict[str, Any]]:
-    """The bot trades a recorded month for so long. Returns its trades, once all that both sides say is the same."""
-    flags = ("--feed", "replay", "--replay", *(str(recorded(name)) for name in MONTH), "--speed", str(speed))
-    python_of("freqtrade")
-    async with Server(tmp_path / "data", *flags, env=UNLIMITED) as server:
-        key = await key_of(server, EMAIL)
-        async with Freqtrade(tmp_path, server.url, key, **settings) as bot:
-            await bot.until(bot.trades, "for a first whole candle", 130)
-            await asyncio.sleep(for_s)
-            await bot.until(lambda: bot.trades("is_open = 1") and not bot.orders(PLAIN), "for a quiet moment")
-            await bot.stop()
-        await assert_both_have_the_same_orders(server.url, key, bot)
-        await assert_profit_is_the_statements(server, bot)
-        return bot.trades()
-
-
-@pytest.mark.timeout(300)
-async def test_of_a_recorded_month_its_profit_is_the_statements_to_the_cent(tmp_path: Path) -> None:
-    trades = await plays(tmp_path, 2000, 70)
-    closed = [each for each in trades if not each["is_open"]]
-    assert len(closed) >= 3
-    assert {each["exit_reason"] for each in closed} <= {"roi", "stoploss_on_exchange", "stop_loss", "emergency_exit"}

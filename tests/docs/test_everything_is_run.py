@@ -35,6 +35,7 @@ RUN_BY = {
     ("docs/BINANCE.md", "python-binance"): "tests/bots/test_kits.py",
     ("docs/BINANCE.md", "binance-sdk-derivatives-trading-usds-futures"): "tests/bots/test_kits.py",
     ("docs/BINANCE.md", "binance-futures-connector"): "tests/bots/test_kits.py",
+    ("docs/BINANCE.md", "nautilus_trader"): "tests/bots/test_nautilus.py",
     ("docs/BACKUP.md", "Backup"): "tests/docs/test_upkeep.py",
     ("docs/BACKUP.md", "Upgrades"): "tests/docs/test_upkeep.py",
     ("docs/BACKUP.md", "Archive"): "tests/docs/test_upkeep.py",

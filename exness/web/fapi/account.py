@@ -10,6 +10,7 @@ from exness.core.instruments import LEVERAGE_UNIT, Side
 from exness.core.rates import FREE
 from exness.core.trades import Trade
 from exness.core.views import NetHoldings, NetHoldingsOf
+from exness.web.fapi import answers
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.symbols import market_if_named, markets_asked, money_text, notional_of, price_text, quantity_text
 from exness.web.http.endpoint import GET
@@ -307,11 +308,17 @@ async def adl_quantile(ask: Ask) -> Any:
 
 _SIGNED = Security.SIGNED
 ROWS = (
-    Row(GET, "/fapi/v3/account", 5, _SIGNED, account_v3, "Balances, and what is held"),
-    Row(GET, "/fapi/v2/account", 5, _SIGNED, account_v2, "Balances, and all symbols"),
-    Row(GET, "/fapi/v3/balance", 5, _SIGNED, balance, "Balances"),
-    Row(GET, "/fapi/v2/balance", 5, _SIGNED, balance, "Balances"),
-    Row(GET, "/fapi/v3/positionRisk", 5, _SIGNED, position_risk_v3, "What is held, at the mark"),
-    Row(GET, "/fapi/v2/positionRisk", 5, _SIGNED, position_risk_v2, "All symbols, at the mark"),
-    Row(GET, "/fapi/v1/adlQuantile", 5, _SIGNED, adl_quantile, "There is no deleveraging"),
-)
+    Row(GET, "/fapi/v3/account", 5, _SIGNED, account_v3, "Balances, and what is held", answers.ACCOUNT_V3),
+    Row(GET, "/fapi/v2/account", 5, _SIGNED, account_v2, "Balances, and all symbols", answers.ACCOUNT_V2),
+    Row(GET, "/fapi/v3/balance", 5, _SIGNED, balance, "Balances", answers.BALANCES),
+    Row(GET, "/fapi/v2/balance", 5, _SIGNED, balance, "Balances", answers.BALANCES),
+    Row(
+        GET, "/fapi/v3/positionRisk", 5, _SIGNED, position_risk_v3, "What is held, at the mark",
+        answers.POSITIONS_V3, "symbol?",
+    ),
+    Row(
+        GET, "/fapi/v2/positionRisk", 5, _SIGNED, position_risk_v2, "All symbols, at the mark",
+        answers.POSITIONS_V2, "symbol?",
+    ),
+    Row(GET, "/fapi/v1/adlQuantile", 5, _SIGNED, adl_quantile, "There is no deleveraging", answers.ADL, "symbol?"),
+)  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, FapiError, refused
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.orders import ALL_CANCELLED, end_all, ended, waiting_orders
@@ -110,11 +111,25 @@ def _named(ask: Ask) -> tuple[int | None, str | None]:
 
 
 _SIGNED, _TRADE = Security.SIGNED, Security.TRADE
-ROWS = (
-    Row(POST, "/fapi/v1/algoOrder", 1, _TRADE, place, "Place a conditional order"),
-    Row(GET, "/fapi/v1/algoOrder", 1, _SIGNED, find, "A conditional order, of any time"),
-    Row(DELETE, "/fapi/v1/algoOrder", 1, _TRADE, cancel, "Cancel a conditional order"),
-    Row(GET, "/fapi/v1/openAlgoOrders", 1, _SIGNED, list_open, "All conditional orders that wait"),
-    Row(GET, "/fapi/v1/allAlgoOrders", 5, _SIGNED, list_all, "All conditional orders of a symbol"),
-    Row(DELETE, "/fapi/v1/algoOpenOrders", 1, _TRADE, cancel_all, "Cancel all conditional orders of a symbol"),
+_ORDER = (
+    "algoType symbol side type:algo_type quantity? triggerPrice? price? activatePrice? callbackRate? closePosition? "
+    "reduceOnly? timeInForce? goodTillDate? workingType? priceProtect? clientAlgoId? positionSide? priceMatch?"
 )
+_NAMED = "algoId? clientAlgoId?"
+ROWS = (
+    Row(POST, "/fapi/v1/algoOrder", 1, _TRADE, place, "Place a conditional order", answers.ALGO, _ORDER),
+    Row(GET, "/fapi/v1/algoOrder", 1, _SIGNED, find, "A conditional order, of any time", answers.ALGO, _NAMED),
+    Row(DELETE, "/fapi/v1/algoOrder", 1, _TRADE, cancel, "Cancel a conditional order", answers.ALGO_CANCELLED, _NAMED),
+    Row(
+        GET, "/fapi/v1/openAlgoOrders", 1, _SIGNED, list_open, "All conditional orders that wait",
+        answers.ALGOS, "symbol?",
+    ),
+    Row(
+        GET, "/fapi/v1/allAlgoOrders", 5, _SIGNED, list_all, "All conditional orders of a symbol",
+        answers.ALGOS, "symbol algoId? startTime? endTime? limit?",
+    ),
+    Row(
+        DELETE, "/fapi/v1/algoOpenOrders", 1, _TRADE, cancel_all, "Cancel all conditional orders of a symbol",
+        answers.DONE, "symbol",
+    ),
+)  # fmt: skip

@@ -14,6 +14,7 @@ from exness.core.views import NetHoldingsOf
 from exness.runtime.exchange import Exchange
 from exness.runtime.inbox import NotTaken
 from exness.runtime.writer import Halted
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, FapiError
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.shown import waiting
@@ -92,5 +93,8 @@ async def count_down(ask: Ask) -> Any:
 
 
 ROWS = (
-    Row(POST, "/fapi/v1/countdownCancelAll", 10, Security.TRADE, count_down, "Cancel all unless asked again", False),
-)
+    Row(
+        POST, "/fapi/v1/countdownCancelAll", 10, Security.TRADE, count_down, "Cancel all unless asked again",
+        answers.COUNTDOWN, "symbol countdownTime", fast=False,
+    ),
+)  # fmt: skip

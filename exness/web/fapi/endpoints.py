@@ -1,6 +1,6 @@
 """The second table of endpoints, and its dialect."""
 
-from exness.web.fapi import account, algo, countdowns, general, orders, past, settings
+from exness.web.fapi import account, algo, countdowns, general, openapi, orders, past, settings
 from exness.web.fapi.errors import render
 from exness.web.fapi.frame import endpoint_of, session_of
 from exness.web.fapi.market import handlers as market
@@ -14,6 +14,7 @@ ROOTS = ("/fapi", "/futures", "/dapi", "/sapi", "/api/v3", *STREAM_ROOTS)
 
 DIALECT = Dialect("", render, session_of, ROOTS)
 ROWS = (
+    *openapi.ROWS,
     *general.ROWS,
     *account.ROWS,
     *settings.ROWS,

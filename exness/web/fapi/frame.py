@@ -14,6 +14,7 @@ from exness.core.instruments import AccountId
 from exness.runtime.exchange import Exchange
 from exness.web.fapi.errors import Code, FapiError
 from exness.web.fapi.params import Params
+from exness.web.fapi.schemas import Schema
 from exness.web.fapi.signing import check_signature, check_time
 from exness.web.http.endpoint import Auth, Endpoint
 from exness.web.http.errors import ApiError
@@ -92,6 +93,10 @@ class Row(NamedTuple):
     security: Security
     handler: Handler
     summary: str
+    answer: Schema | None
+    """Of a 200; None: there is no such answer."""
+    parameters: str = ""
+    """Their names: see `parameters.py`."""
     fast: bool = True
     """See `Endpoint.fast`."""
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from exness.core.money import USDC_DECIMALS
+from exness.web.fapi import answers
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.params import trimmed
 from exness.web.fapi.symbols import CAP, FLOOR, MULTIPLIER_DECIMALS, max_price, max_quantity
@@ -137,16 +138,25 @@ def filters_of(market: Market, most_orders: int, most_algo: int) -> list[dict[st
 
 _ANYBODY, _SIGNED = Security.NONE, Security.SIGNED
 ROWS = (
-    Row(GET, "/fapi/v1/ping", 1, _ANYBODY, ping, "Whether there is an answer"),
-    Row(GET, "/fapi/v1/time", 1, _ANYBODY, server_time, "The machine's time"),
-    Row(GET, "/fapi/v1/exchangeInfo", 1, _ANYBODY, exchange_info, "Symbols, their filters, limits"),
-    Row(GET, "/api/v3/ping", 1, _ANYBODY, ping, "Whether there is an answer"),
-    Row(GET, "/api/v3/time", 1, _ANYBODY, server_time, "The machine's time"),
-    Row(GET, "/api/v3/exchangeInfo", 1, _ANYBODY, no_symbols, "There is no spot"),
-    Row(GET, "/dapi/v1/exchangeInfo", 1, _ANYBODY, no_symbols, "There are no contracts with coin margin"),
-    Row(GET, "/sapi/v1/system/status", 1, _ANYBODY, system_status, "Whether the exchange is up"),
-    Row(GET, "/sapi/v1/capital/config/getall", 1, _SIGNED, nothing, "There are no coins"),
-    Row(GET, "/sapi/v1/margin/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
-    Row(GET, "/sapi/v1/margin/isolated/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot"),
-    Row(GET, "/sapi/v1/equity/market/exchangeInfo", 1, _ANYBODY, no_symbols, "There are no stocks"),
-)
+    Row(GET, "/fapi/v1/ping", 1, _ANYBODY, ping, "Whether there is an answer", answers.NO_FIELDS),
+    Row(GET, "/fapi/v1/time", 1, _ANYBODY, server_time, "The machine's time", answers.TIME),
+    Row(
+        GET, "/fapi/v1/exchangeInfo", 1, _ANYBODY, exchange_info, "Symbols, their filters, limits",
+        answers.EXCHANGE_INFO,
+    ),
+    Row(GET, "/api/v3/ping", 1, _ANYBODY, ping, "Whether there is an answer", answers.NO_FIELDS),
+    Row(GET, "/api/v3/time", 1, _ANYBODY, server_time, "The machine's time", answers.TIME),
+    Row(GET, "/api/v3/exchangeInfo", 1, _ANYBODY, no_symbols, "There is no spot", answers.NO_SYMBOLS),
+    Row(
+        GET, "/dapi/v1/exchangeInfo", 1, _ANYBODY, no_symbols, "There are no contracts with coin margin",
+        answers.NO_SYMBOLS,
+    ),
+    Row(GET, "/sapi/v1/system/status", 1, _ANYBODY, system_status, "Whether the exchange is up", answers.STATUS),
+    Row(GET, "/sapi/v1/capital/config/getall", 1, _SIGNED, nothing, "There are no coins", answers.NO_ROWS),
+    Row(GET, "/sapi/v1/margin/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot", answers.NO_ROWS),
+    Row(
+        GET, "/sapi/v1/margin/isolated/allPairs", 1, _SIGNED, nothing, "There is no margin trading of spot",
+        answers.NO_ROWS,
+    ),
+    Row(GET, "/sapi/v1/equity/market/exchangeInfo", 1, _ANYBODY, no_symbols, "There are no stocks", answers.NO_SYMBOLS),
+)  # fmt: skip

@@ -12,6 +12,7 @@ from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.core.views import NetHoldingsOf, PriceOf
 from exness.runtime.ports.tables import NetOrderQuery
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, Failure, FapiError, failure, refused
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.params import Params, invalid, missing, params_of
@@ -151,14 +152,14 @@ async def cancel_batch(ask: Ask) -> Any:
     ids = params.array("orderIdList", "orderidlist")
     names = params.array("origClientOrderIdList", "origclientorderidlist")
     given = _batch(ids if ids is not None else names, "orderIdList", MOST_CANCELLED)
-    answers: list[Item] = []
+    told: list[Item] = []
     for each in given:
         number, label = (_number(each), None) if ids is not None else (None, str(each))
         try:
-            answers.append(await _cancelled(ask, market, number, label))
+            told.append(await _cancelled(ask, market, number, label))
         except ApiError as error:
-            answers.append(failure(error))
-    return answers
+            told.append(failure(error))
+    return told
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------
@@ -222,15 +223,29 @@ def _number(value: object) -> int:
 
 
 _SIGNED, _TRADE = Security.SIGNED, Security.TRADE
-ROWS = (
-    Row(POST, "/fapi/v1/order", 1, _TRADE, place, "Place an order"),
-    Row(POST, "/fapi/v1/order/test", 1, _TRADE, try_out, "Check an order and place none"),
-    Row(POST, "/fapi/v1/batchOrders", 5, _TRADE, place_batch, "Place up to 5 orders"),
-    Row(GET, "/fapi/v1/order", 1, _SIGNED, find, "An order, of any time"),
-    Row(PUT, "/fapi/v1/order", 1, _TRADE, modify, "Modify a limit order"),
-    Row(DELETE, "/fapi/v1/order", 1, _TRADE, cancel, "Cancel an order"),
-    Row(DELETE, "/fapi/v1/batchOrders", 1, _TRADE, cancel_batch, "Cancel up to 10 orders"),
-    Row(GET, "/fapi/v1/openOrder", 1, _SIGNED, find_open, "An order that waits"),
-    Row(GET, "/fapi/v1/openOrders", 1, _SIGNED, list_open, "All orders that wait"),
-    Row(DELETE, "/fapi/v1/allOpenOrders", 1, _TRADE, cancel_all, "Cancel all orders of a symbol"),
+_ORDER = (
+    "symbol side type:order_type quantity price? timeInForce? goodTillDate? reduceOnly? closePosition? "
+    "newClientOrderId? newOrderRespType? positionSide? priceMatch?"
 )
+_NAMED = "symbol orderId? origClientOrderId?"
+ROWS = (
+    Row(POST, "/fapi/v1/order", 1, _TRADE, place, "Place an order", answers.ORDER, _ORDER),
+    Row(POST, "/fapi/v1/order/test", 1, _TRADE, try_out, "Check an order and place none", answers.NO_FIELDS, _ORDER),
+    Row(POST, "/fapi/v1/batchOrders", 5, _TRADE, place_batch, "Place up to 5 orders", answers.BATCH, "batchOrders"),
+    Row(GET, "/fapi/v1/order", 1, _SIGNED, find, "An order, of any time", answers.ORDER, _NAMED),
+    Row(
+        PUT, "/fapi/v1/order", 1, _TRADE, modify, "Modify a limit order",
+        answers.ORDER, f"{_NAMED} side quantity price",
+    ),
+    Row(DELETE, "/fapi/v1/order", 1, _TRADE, cancel, "Cancel an order", answers.ORDER, _NAMED),
+    Row(
+        DELETE, "/fapi/v1/batchOrders", 1, _TRADE, cancel_batch, "Cancel up to 10 orders",
+        answers.BATCH, "symbol orderIdList? origClientOrderIdList?",
+    ),
+    Row(GET, "/fapi/v1/openOrder", 1, _SIGNED, find_open, "An order that waits", answers.ORDER, _NAMED),
+    Row(GET, "/fapi/v1/openOrders", 1, _SIGNED, list_open, "All orders that wait", answers.ORDERS, "symbol?"),
+    Row(
+        DELETE, "/fapi/v1/allOpenOrders", 1, _TRADE, cancel_all, "Cancel all orders of a symbol",
+        answers.DONE, "symbol",
+    ),
+)  # fmt: skip

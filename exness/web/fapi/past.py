@@ -20,6 +20,7 @@ from exness.core.money import USDC_DECIMALS
 from exness.core.statement import Reason, entries
 from exness.core.trades import PLACES, Kind
 from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery, OrderRow, RecordQuery, Told
+from exness.web.fapi import answers
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.params import Params, invalid, trimmed
 from exness.web.fapi.shown import OPPOSITE, WORDS, Shown, of_liquidation, of_row, order_object
@@ -374,9 +375,24 @@ async def margin_history(ask: Ask) -> Any:
 
 _SIGNED = Security.SIGNED
 ROWS = (
-    Row(GET, "/fapi/v1/userTrades", 5, _SIGNED, user_trades, "Fills"),
-    Row(GET, "/fapi/v1/allOrders", 5, _SIGNED, all_orders, "Orders of all times"),
-    Row(GET, "/fapi/v1/forceOrders", 20, _SIGNED, force_orders, "Liquidations"),
-    Row(GET, "/fapi/v1/income", 30, _SIGNED, income, "What moved the wallet"),
-    Row(GET, "/fapi/v1/positionMargin/history", 1, _SIGNED, margin_history, "Margin added and taken"),
-)
+    Row(
+        GET, "/fapi/v1/userTrades", 5, _SIGNED, user_trades, "Fills",
+        answers.FILLS, "symbol orderId? fromId? startTime? endTime? limit?",
+    ),
+    Row(
+        GET, "/fapi/v1/allOrders", 5, _SIGNED, all_orders, "Orders of all times",
+        answers.ORDERS, "symbol orderId? startTime? endTime? limit?",
+    ),
+    Row(
+        GET, "/fapi/v1/forceOrders", 20, _SIGNED, force_orders, "Liquidations",
+        answers.ORDERS, "symbol? autoCloseType? startTime? endTime? limit?",
+    ),
+    Row(
+        GET, "/fapi/v1/income", 30, _SIGNED, income, "What moved the wallet",
+        answers.INCOME, "symbol? incomeType? startTime? endTime? limit?",
+    ),
+    Row(
+        GET, "/fapi/v1/positionMargin/history", 1, _SIGNED, margin_history, "Margin added and taken",
+        answers.MARGIN_HISTORY, "symbol type:margin_way? startTime? endTime? limit?",
+    ),
+)  # fmt: skip

@@ -10,6 +10,7 @@ from exness.core.money import USDC_DECIMALS
 from exness.core.rates import RATE_DECIMALS, RATE_UNIT, Rates, Tier
 from exness.core.rejects import Refusal, Reject
 from exness.core.views import NetHoldingsOf
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, FapiError, refused
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.general import rate_limits
@@ -215,19 +216,46 @@ async def set_fee_burn(ask: Ask) -> Any:
 
 _SIGNED, _TRADE = Security.SIGNED, Security.TRADE
 ROWS = (
-    Row(POST, "/fapi/v1/leverage", 1, _TRADE, set_leverage, "Set the leverage of a symbol"),
-    Row(POST, "/fapi/v1/marginType", 1, _TRADE, set_margin_type, "Margin is isolated"),
-    Row(POST, "/fapi/v1/positionMargin", 1, _TRADE, move_margin, "Add margin to a position, or take some"),
-    Row(GET, "/fapi/v1/positionSide/dual", 30, _SIGNED, position_mode, "One position a symbol"),
-    Row(POST, "/fapi/v1/positionSide/dual", 1, _TRADE, set_position_mode, "One position a symbol"),
-    Row(GET, "/fapi/v1/multiAssetsMargin", 30, _SIGNED, assets_mode, "One asset"),
-    Row(POST, "/fapi/v1/multiAssetsMargin", 1, _TRADE, set_assets_mode, "One asset"),
-    Row(GET, "/fapi/v1/accountConfig", 5, _SIGNED, account_config, "The account's modes"),
-    Row(GET, "/fapi/v1/symbolConfig", 5, _SIGNED, symbol_config, "The account's leverages"),
-    Row(GET, "/fapi/v1/commissionRate", 20, _SIGNED, commission_rate, "Commission of a symbol"),
-    Row(GET, "/fapi/v1/leverageBracket", 1, _SIGNED, leverage_bracket, "Maintenance by notional"),
-    Row(GET, "/fapi/v1/rateLimit/order", 1, _SIGNED, order_limits, "How many orders may be placed"),
-    Row(GET, "/fapi/v1/apiTradingStatus", 1, _SIGNED, trading_status, "Nothing is held against anybody"),
-    Row(GET, "/fapi/v1/feeBurn", 30, _SIGNED, fee_burn, "There is no coin to pay fees with"),
-    Row(POST, "/fapi/v1/feeBurn", 1, _TRADE, set_fee_burn, "There is no coin to pay fees with"),
-)
+    Row(
+        POST, "/fapi/v1/leverage", 1, _TRADE, set_leverage, "Set the leverage of a symbol",
+        answers.LEVERAGE, "symbol leverage",
+    ),
+    Row(POST, "/fapi/v1/marginType", 1, _TRADE, set_margin_type, "Margin is isolated", None, "symbol marginType"),
+    Row(
+        POST, "/fapi/v1/positionMargin", 1, _TRADE, move_margin, "Add margin to a position, or take some",
+        answers.MARGIN_MOVED, "symbol amount type:margin_way positionSide?",
+    ),
+    Row(GET, "/fapi/v1/positionSide/dual", 30, _SIGNED, position_mode, "One position a symbol", answers.POSITION_MODE),
+    Row(
+        POST, "/fapi/v1/positionSide/dual", 1, _TRADE, set_position_mode, "One position a symbol",
+        None, "dualSidePosition",
+    ),
+    Row(GET, "/fapi/v1/multiAssetsMargin", 30, _SIGNED, assets_mode, "One asset", answers.ASSETS_MODE),
+    Row(POST, "/fapi/v1/multiAssetsMargin", 1, _TRADE, set_assets_mode, "One asset", answers.DONE, "multiAssetsMargin"),
+    Row(GET, "/fapi/v1/accountConfig", 5, _SIGNED, account_config, "The account's modes", answers.ACCOUNT_CONFIG),
+    Row(
+        GET, "/fapi/v1/symbolConfig", 5, _SIGNED, symbol_config, "The account's leverages",
+        answers.SYMBOL_CONFIGS, "symbol?",
+    ),
+    Row(
+        GET, "/fapi/v1/commissionRate", 20, _SIGNED, commission_rate, "Commission of a symbol",
+        answers.COMMISSION, "symbol",
+    ),
+    Row(
+        GET, "/fapi/v1/leverageBracket", 1, _SIGNED, leverage_bracket, "Maintenance by notional",
+        answers.BRACKETS, "symbol?",
+    ),
+    Row(
+        GET, "/fapi/v1/rateLimit/order", 1, _SIGNED, order_limits, "How many orders may be placed",
+        answers.RATE_LIMITS,
+    ),
+    Row(
+        GET, "/fapi/v1/apiTradingStatus", 1, _SIGNED, trading_status, "Nothing is held against anybody",
+        answers.TRADING_STATUS,
+    ),
+    Row(GET, "/fapi/v1/feeBurn", 30, _SIGNED, fee_burn, "There is no coin to pay fees with", answers.FEE_BURN),
+    Row(
+        POST, "/fapi/v1/feeBurn", 1, _TRADE, set_fee_burn, "There is no coin to pay fees with",
+        answers.DONE, "feeBurn",
+    ),
+)  # fmt: skip

@@ -12,6 +12,8 @@ from exness.web.services import Fapi, Market
 
 CAP, FLOOR, MULTIPLIER_DECIMALS = 50_000, 2_000, 4
 """PERCENT_PRICE: how far a limit may be from the mark, as shares of it."""
+MOST = 10**12
+"""No price and no quantity is larger: nautilus_trader knows no symbol whose filters go beyond 17 * 10**12."""
 
 
 def market_of(ask: Ask, name: str = "symbol") -> Market:
@@ -109,11 +111,11 @@ def need_quantity(market: Market, params: Params) -> int:
 
 
 def max_price(market: Market) -> int:
-    return PRICE.most // market.tick * market.tick
+    return min(PRICE.most, MOST * int(10**market.instrument.decimals)) // market.tick * market.tick
 
 
 def max_quantity(market: Market) -> int:
-    return SIZE.most // market.step * market.step
+    return min(SIZE.most, MOST * int(10**market.instrument.quantity_places)) // market.step * market.step
 
 
 def check_band(price: int, side: Side, quote: Price | None) -> None:

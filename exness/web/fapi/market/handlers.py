@@ -13,6 +13,7 @@ from exness.core.rates import RATE_UNIT
 from exness.core.views import AllPrices
 from exness.runtime.candles import CandleQuery, Interval
 from exness.runtime.day import Bar, Day, Days
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, FapiError
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.market.bars import BarQuery, read_bars
@@ -330,21 +331,57 @@ async def open_interest(ask: Ask) -> Any:
 V1 = "/fapi/v1"
 _ANYBODY, _KEY = Security.NONE, Security.KEY
 ROWS = (
-    Row(GET, f"{V1}/ticker/24hr", 1, _ANYBODY, day_ticker, "What happened within 24 hours", fast=False),
-    Row(GET, f"{V1}/ticker/price", 1, _ANYBODY, price, "Prices"),
-    Row(GET, "/fapi/v2/ticker/price", 1, _ANYBODY, price, "Prices"),
-    Row(GET, f"{V1}/ticker/bookTicker", 2, _ANYBODY, book_ticker, "Best bids and asks"),
-    Row(GET, f"{V1}/depth", 10, _ANYBODY, depth, "A book, made up around bid and ask", fast=False),
-    Row(GET, f"{V1}/klines", 5, _ANYBODY, klines, "Candles"),
-    Row(GET, f"{V1}/markPriceKlines", 5, _ANYBODY, mark_klines, "Candles of the mark"),
-    Row(GET, f"{V1}/indexPriceKlines", 5, _ANYBODY, index_klines, "The same"),
-    Row(GET, f"{V1}/premiumIndexKlines", 5, _ANYBODY, premium_klines, "Candles of the premium, which is none"),
-    Row(GET, f"{V1}/continuousKlines", 5, _ANYBODY, continuous_klines, "Candles of a pair"),
-    Row(GET, f"{V1}/aggTrades", 20, _ANYBODY, agg_trades, "Trades, of the marks"),
-    Row(GET, f"{V1}/trades", 5, _ANYBODY, trades, "The newest trades"),
-    Row(GET, f"{V1}/historicalTrades", 20, _KEY, historical_trades, "Trades from an id on"),
-    Row(GET, f"{V1}/premiumIndex", 1, _ANYBODY, premium_index, "Mark, and funding to come"),
-    Row(GET, f"{V1}/fundingRate", 1, _ANYBODY, funding_rates, "Funding that has been"),
-    Row(GET, f"{V1}/fundingInfo", 1, _ANYBODY, funding_info, "How often funding is paid"),
-    Row(GET, f"{V1}/openInterest", 1, _ANYBODY, open_interest, "How much is open"),
-)
+    Row(
+        GET, f"{V1}/ticker/24hr", 1, _ANYBODY, day_ticker, "What happened within 24 hours",
+        answers.DAYS, "symbol?", fast=False,
+    ),
+    Row(GET, f"{V1}/ticker/price", 1, _ANYBODY, price, "Prices", answers.PRICES, "symbol?"),
+    Row(GET, "/fapi/v2/ticker/price", 1, _ANYBODY, price, "Prices", answers.PRICES, "symbol?"),
+    Row(
+        GET, f"{V1}/ticker/bookTicker", 2, _ANYBODY, book_ticker, "Best bids and asks",
+        answers.BOOK_TICKERS, "symbol?",
+    ),
+    Row(
+        GET, f"{V1}/depth", 10, _ANYBODY, depth, "A book, made up around bid and ask",
+        answers.DEPTH, "symbol limit:depth_limit?", fast=False,
+    ),
+    Row(
+        GET, f"{V1}/klines", 5, _ANYBODY, klines, "Candles",
+        answers.KLINES, "symbol interval startTime? endTime? limit?",
+    ),
+    Row(
+        GET, f"{V1}/markPriceKlines", 5, _ANYBODY, mark_klines, "Candles of the mark",
+        answers.KLINES, "symbol interval startTime? endTime? limit?",
+    ),
+    Row(
+        GET, f"{V1}/indexPriceKlines", 5, _ANYBODY, index_klines, "The same",
+        answers.KLINES, "pair interval startTime? endTime? limit?",
+    ),
+    Row(
+        GET, f"{V1}/premiumIndexKlines", 5, _ANYBODY, premium_klines, "Candles of the premium, which is none",
+        answers.KLINES, "symbol interval startTime? endTime? limit?",
+    ),
+    Row(
+        GET, f"{V1}/continuousKlines", 5, _ANYBODY, continuous_klines, "Candles of a pair",
+        answers.KLINES, "pair contractType interval startTime? endTime? limit?",
+    ),
+    Row(
+        GET, f"{V1}/aggTrades", 20, _ANYBODY, agg_trades, "Trades, of the marks",
+        answers.AGG_TRADES, "symbol fromId? startTime? endTime? limit?",
+    ),
+    Row(GET, f"{V1}/trades", 5, _ANYBODY, trades, "The newest trades", answers.TRADES, "symbol limit?"),
+    Row(
+        GET, f"{V1}/historicalTrades", 20, _KEY, historical_trades, "Trades from an id on",
+        answers.TRADES, "symbol fromId? limit?",
+    ),
+    Row(
+        GET, f"{V1}/premiumIndex", 1, _ANYBODY, premium_index, "Mark, and funding to come",
+        answers.PREMIUMS, "symbol?",
+    ),
+    Row(
+        GET, f"{V1}/fundingRate", 1, _ANYBODY, funding_rates, "Funding that has been",
+        answers.FUNDING_RATES, "symbol? startTime? endTime? limit?",
+    ),
+    Row(GET, f"{V1}/fundingInfo", 1, _ANYBODY, funding_info, "How often funding is paid", answers.FUNDING_INFO),
+    Row(GET, f"{V1}/openInterest", 1, _ANYBODY, open_interest, "How much is open", answers.OPEN_INTEREST, "symbol"),
+)  # fmt: skip

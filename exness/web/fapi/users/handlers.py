@@ -3,6 +3,7 @@
 from typing import Any
 
 from exness.access.api_keys import ApiKey
+from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, FapiError
 from exness.web.fapi.frame import Ask, Row, Security
 from exness.web.fapi.users.streams import USER_STREAMS, UserStreams
@@ -48,7 +49,13 @@ def _key(ask: Ask) -> ApiKey:
 
 _KEY = Security.KEY
 ROWS = (
-    Row(POST, "/fapi/v1/listenKey", 1, _KEY, start, "Begin a user data stream, or go on with it", False),
-    Row(PUT, "/fapi/v1/listenKey", 1, _KEY, extend, "Keep it for another hour", False),
-    Row(DELETE, "/fapi/v1/listenKey", 1, _KEY, end, "End it", False),
-)
+    Row(
+        POST, "/fapi/v1/listenKey", 1, _KEY, start, "Begin a user data stream, or go on with it",
+        answers.LISTEN_KEY, fast=False,
+    ),
+    Row(
+        PUT, "/fapi/v1/listenKey", 1, _KEY, extend, "Keep it for another hour",
+        answers.LISTEN_KEY, "listenKey?", fast=False,
+    ),
+    Row(DELETE, "/fapi/v1/listenKey", 1, _KEY, end, "End it", answers.NO_FIELDS, "listenKey?", fast=False),
+)  # fmt: skip
