@@ -105,14 +105,19 @@ class Server:
         self._readers: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> "Server":
+    async def open(self) -> None:
+        """Be ready to ask, before it is started."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver())
         )
+
+    async def __aenter__(self) -> "Server":
+        await self.open()
         try:
             await self.start()
         except BaseException:
-            await self._session.close()
+            if self._session is not None:
+                await self._session.close()
             if self.running:
                 self.kill()
                 await self.wait()

@@ -66,9 +66,8 @@ async def open_auth(
 ) -> AsyncIterator["PostgresAuth"]:
     """`beside_engine`: the schema is made when it is not there, and must be of this version. Raises StorageError."""
     async with open_session(address, "exness access") as session:
-        access = PostgresAuth(
-            session, links_kept, ended_kept, keys_kept, sessions_kept
-        )  # first: it listens on every connection
+        # First of all: it listens on every connection that is made.
+        access = PostgresAuth(session, links_kept, ended_kept, keys_kept, sessions_kept)
         if beside_engine:
             await session.run(lambda connection: _ready(connection, address))
         yield access
