@@ -20,6 +20,7 @@ from exness.storage.sqlite import open_storage
 from tests.bench.books import engine_with, opening
 from tests.bench.costs import Contender, compare
 from tests.bench.figures import Figure, Round, figure, unavailable
+from tests.bench.roles import NAMES, measure_roles
 from tests.bench.running import Progress, Settings, in_child, started_on
 from tests.support.postgres import Postgres, a_cluster, why_missing
 from tests.support.process import ROOT
@@ -32,7 +33,7 @@ async def measure_spread(settings: Settings, progress: Progress) -> list[Figure]
     """Nothing, with the reason, where there is no PostgreSQL."""
     why = why_missing()
     if why is not None:
-        return [unavailable(name, "", why) for name in ("spread.journal", "spread.http", "spread.cpu")]
+        return [unavailable(name, "", why) for name in ("spread.journal", "spread.http", "spread.cpu", *NAMES)]
     with tempfile.TemporaryDirectory(prefix="exness-bench-") as folder, cluster() as postgres:
         progress.say(f"spread: {settings.rounds} rounds of {settings.spread_batches} batches of {BATCH}")
         rates = await in_child(
@@ -47,10 +48,11 @@ async def measure_spread(settings: Settings, progress: Progress) -> list[Figure]
         journal = figure("spread.journal", "rows/s", [Round(ours, theirs) for ours, theirs in rates])
         env = {"EXNESS_DEPLOY_DATABASE": postgres.url, "EXNESS_AUTH_SECRET": SECRET, "EXNESS_DEPLOY_NAME": "over_http"}
         ours, theirs = await compare(settings, progress, "spread", Contender(ROOT, env), Contender(ROOT))
+        roles = await measure_roles(settings, progress, postgres)
     pairs = list(zip(ours, theirs, strict=True))
     http = figure("spread.http", "req/s", [Round(a["rate"], b["rate"]) for a, b in pairs], ours=ours, theirs=theirs)
     cpu = figure("spread.cpu", "us", [Round(a["cpu_us"], b["cpu_us"]) for a, b in pairs])
-    return [journal, http, cpu]
+    return [journal, http, cpu, *roles]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import structlog
 from tqdm import tqdm
@@ -56,7 +57,7 @@ class Rounds:
         self.counts: Counter[str] = Counter()
         self.silences: defaultdict[str, list[float]] = defaultdict(list)
 
-    async def run(self, rounds: int, seed: int, bar: "tqdm[None]") -> None:
+    async def run(self, rounds: int, seed: int, bar: Any) -> None:
         supervising: asyncio.Task[None] | None = None
         try:
             for name in PROCESSES:

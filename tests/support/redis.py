@@ -27,12 +27,17 @@ def binary() -> str | None:
     return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
-def skip_or_fail() -> None:
-    why = None
+def why_missing() -> str | None:
+    """Why there can be no Redis here, as a reason to skip."""
     if find_spec("redis") is None:
-        why = "redis is not installed (pip install 'exness[spread]')"
-    elif binary() is None:
-        why = "Redis is not installed (apt-get install redis-server)"
+        return "redis is not installed (pip install 'exness[spread]')"
+    if binary() is None:
+        return "Redis is not installed (apt-get install redis-server)"
+    return None
+
+
+def skip_or_fail() -> None:
+    why = why_missing()
     if why is not None and os.environ.get(REQUIRED):
         pytest.fail(why)
     if why is not None:
