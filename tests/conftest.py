@@ -10,6 +10,30 @@ HERE = Path(__file__).parent
 SLOW = {"acceptance", "bench", "bots", "crash", "faults", "fixtures", "simulation", "mockvenue", "testing"}
 """Folders whose tests start processes or run for seconds. `-m "not slow"` leaves them out: the quick lane."""
 
+SLOW_FILES = (
+    "binance/test_ccxt.py",
+    "binance/test_freqtrade_calls.py",
+    "binance/test_streams.py",
+    "binance/test_user_streams.py",
+    "client/test_streams.py",
+    "core/test_line.py::test_funding_is_rounded",
+    "reference/test_engine_defects.py",
+    "reference/test_properties.py",
+    "storage/test_archive.py",
+    "storage/test_ceilings.py",
+    "storage/test_sums.py",
+    "storage/test_takeover.py",
+    "transcript/",
+    "web/test_csv.py",
+    "web/test_faults.py",
+    "web/test_gone_wrong.py",
+    "web/test_half_closed.py",
+    "web/test_klines.py",
+    "web/test_limits.py",
+    "web/test_stream.py",
+)
+"""And files, whose tests take some tenths of a second each: in the quick lane they took as long as all others."""
+
 
 LONG = (
     "acceptance/test_candles.py::test_a_killed_replay_has_every_tick_in_its_candles_once",
@@ -49,6 +73,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = name_of(item)
         if name.startswith(LONG):
             item.add_marker(pytest.mark.long)
-        if name.split("/")[0] in SLOW or name.startswith(LONG):
+        if name.split("/")[0] in SLOW or name.startswith((*SLOW_FILES, *LONG)):
             item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: not name_of(item).startswith(LONGEST))

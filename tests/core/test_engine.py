@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exness.core.capture import digest_of
-from exness.core.commands import Command, PriceTick
+from exness.core.commands import Command, PriceTick, SetRates
 from exness.core.events import CloseReason, Record, TradeClosed, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import Execution, Side, TradeId
 from exness.core.outcomes import Done, Outcome
+from exness.core.rates import Rates
 from exness.core.rules import Rules
 from tests.core.histories import History, all_rules, histories, play
 from tests.reference.twin import Twin, execute_both
@@ -31,6 +32,7 @@ from tests.support.books import (
     desk_with,
     events_of,
     is_liquidation,
+    known_history,
     make_engine,
     make_rules,
     open_account,
@@ -377,3 +379,18 @@ def test_the_engine_answers_what_the_reference_model_predicts(
             assert_books_balance(engine.state)
         assert twin.difference(engine.state) is None
         assert not isinstance(command, PriceTick) or not twin.due(command), "a trade outlived its liquidation price"
+
+
+def test_who_follows_an_engine_comes_to_the_same_state_and_rules() -> None:
+    desk = known_history()
+    rates = Rates(taker=50_000, maker=20_000)
+    desk.do(SetRates(SOL, {"taker": 50_000, "maker": 20_000}))
+    copy = make_engine()
+    copy.follow(desk.records[:5])
+    copy.follow(desk.records[5:])
+    assert digest_of(copy.state) == digest_of(desk.engine.state)
+    assert copy.rules.rates_of(SOL) == desk.engine.rules.rates_of(SOL) == rates
+    for price in (tick(SOL, "190"), PriceTick(SOL, 1, 1, 1, suspect=True)):
+        assert list(copy.recall(price, START)) == [Done([])], "a price that others work off sets nothing off"
+    assert copy.state.price(SOL) is not None
+    assert digest_of(copy.state) == digest_of(desk.engine.state)
