@@ -120,7 +120,9 @@ async def run_engine(config: Config, stack: AsyncExitStack, say: Say, stop: asyn
         followers=[lambda records: ends[0].take(records)],
     )
     epoch = epoch_name(lease.epoch, lease.holder)
-    end = EngineEnd(wire, keys, epoch, parts.sequencer, parts.writer, memory, positions, clock, lease.position)
+    end = EngineEnd(
+        wire, keys, epoch, parts.sequencer, parts.writer, memory, positions, clock, lease.position, storage.is_ours
+    )
     ends.append(end)
     parts.sequencer.watchers.append(lambda tick, at: end.watch(parts.seq, tick))
     snapshots = parts.snapshotter(storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq)

@@ -6,7 +6,6 @@ until the engine says so.
 """
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
@@ -132,9 +131,14 @@ class Desk:
     def troubles(self) -> list[str]:
         if not self.reading.is_up or not self.writing.is_up:
             return ["the wire is gone"]
-        if time.monotonic() - self._heard_s > SILENT_S:
+        if self._is_silent:
             return ["the engine does not answer"]
         return []
+
+    @property
+    def _is_silent(self) -> bool:
+        """The engine has not given a sign of life for long."""
+        return asyncio.get_running_loop().time() - self._heard_s > SILENT_S
 
     async def submit(self, command: Command, request: str = "") -> Outcome:
         """See `ports.engine.Desk`. Raises Halted when it was sent and nobody answered in time."""
@@ -219,7 +223,7 @@ class Desk:
                         await self._wake.wait()
                 except TimeoutError:
                     pass
-                if not self._epoch:
+                if not self._epoch or self._is_silent:
                     await self._find_epoch(streams)
                 continue
             await self._send(streams)
@@ -253,11 +257,12 @@ class Desk:
             self._is_epoch(found.decode(), told_by_key=True)
 
     def _is_epoch(self, epoch: str, *, told_by_key: bool = False) -> None:
-        """A newer one, or another that the key names: after the loss of a database numbers come again."""
+        """A newer one. An earlier one only where the key names it and this one is silent: after the loss of a database
+        numbers come again."""
         if epoch == self._epoch:
             return
         newer = epoch_number(epoch) > epoch_number(self._epoch)
-        if newer or told_by_key or not self._epoch:
+        if newer or not self._epoch or (told_by_key and self._is_silent):
             self._epoch, self._no_such = epoch, ""
             self._send_again()
 
@@ -331,7 +336,7 @@ class Desk:
         try:
             news = read_news(payload)
             if epoch_number(news.epoch) >= epoch_number(self._epoch or self._no_such) and news.epoch != self._no_such:
-                self._heard_s = time.monotonic()
+                self._heard_s = asyncio.get_running_loop().time()
                 self._is_epoch(news.epoch)
             if news.last > self._replica.durable_seq:
                 await self._replica.take(records_of(news))

@@ -8,7 +8,7 @@ a take-over from the journal's newest records.
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -19,6 +19,7 @@ from exness.core.events import Record
 from exness.core.outcomes import Decision, Done
 from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.ports.clock import Clock
+from exness.runtime.ports.journal import StorageError
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Halted, Writer
 from exness.spread.keys import OF_SERVERS, Keys
@@ -129,7 +130,8 @@ class Positions:
 
 
 class EngineEnd:
-    """`epoch` is the name of this engine's; `positions` are asked by the journal."""
+    """`epoch` is the name of this engine's; `positions` are asked by the journal, `is_still_engine` asks the
+    database."""
 
     def __init__(
         self,
@@ -142,9 +144,11 @@ class EngineEnd:
         positions: Positions,
         clock: Clock,
         position: str,
+        is_still_engine: Callable[[], Awaitable[bool]],
     ) -> None:
         self._keys = keys
         self._epoch = epoch
+        self._is_still_engine = is_still_engine
         self._sequencer = sequencer
         self._writer = writer
         self._memory = memory
@@ -157,7 +161,10 @@ class EngineEnd:
         self._line: deque[tuple[int, str, Answer]] = deque()
         """Answers in the order of the decisions: what each shows, for whom, and it."""
         self._ready: dict[str, list[Answer]] = {}
+        self._asked: dict[str, int] = {}
+        self._was_asked = asyncio.Event()
         self._questions: dict[str, int] = {}
+        """Those that may be answered."""
         self._news: deque[Record] = deque()
         self._told_seq = writer.durable_seq
         self._wake = asyncio.Event()
@@ -186,6 +193,23 @@ class EngineEnd:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.writing.run(self._write), name="answers")
             tasks.create_task(self.reading.run(self._read), name="commands")
+            tasks.create_task(self._confirm(), name="questions")
+
+    async def _confirm(self) -> None:
+        """How far it is may be told once it was still the engine after it was asked: else one that was overtaken would
+        tell what is no longer so. All that were asked meanwhile share one look."""
+        while True:
+            await self._was_asked.wait()
+            self._was_asked.clear()
+            asked, self._asked = self._asked, {}
+            try:
+                if not await self._is_still_engine():
+                    return
+            except StorageError:
+                continue  # who asked asks again
+            for server, question in asked.items():
+                self._questions[server] = max(question, self._questions.get(server, 0))
+            self._wake.set()
 
     async def flush(self, for_s: float) -> None:
         """At the end: let what is answered leave, for so long."""
@@ -256,8 +280,8 @@ class EngineEnd:
             for ask in asks.asks:
                 self._take_ask(asks, ask)
             if asks.question:
-                self._questions[asks.server] = max(asks.question, self._questions.get(asks.server, 0))
-                self._wake.set()
+                self._asked[asks.server] = max(asks.question, self._asked.get(asks.server, 0))
+                self._was_asked.set()
 
     def _take_ask(self, asks: Asks, ask: Ask) -> None:
         self.commands += 1
@@ -313,7 +337,7 @@ class EngineEnd:
 
     async def _write(self, streams: Streams) -> None:
         """What was handed over and not sent is asked again, or read from the journal."""
-        await streams.delete_others(self._keys.all_commands, self._commands)
+        await streams.delete(self._keys.all_commands, lambda name: self._keys.is_before(name, self._epoch))
         signed_s, loop = 0.0, asyncio.get_running_loop()
         while not self._writer.failed:
             if loop.time() - signed_s >= SIGN_S:

@@ -36,6 +36,11 @@ class Keys(NamedTuple):
         """A pattern of those of every epoch."""
         return f"{self.name}:{{{self.shard}}}:*:commands"
 
+    def is_before(self, commands: str, epoch: str) -> bool:
+        """Whether that stream is of an earlier epoch. One that was overtaken must not take its successor's away."""
+        name = commands.removeprefix(f"{self.name}:{{{self.shard}}}:").removesuffix(":commands")
+        return epoch_number(name) < epoch_number(epoch)
+
     def replies(self, server: str) -> str:
         """What is for one server process."""
         return f"{self.name}:replies:{server}"

@@ -6,7 +6,7 @@ caller with its answer. redis-py sends nothing again by itself: who repeats what
 
 import asyncio
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -110,13 +110,13 @@ class RedisStreams:
     async def expire(self, stream: str, life_s: float) -> bool:
         return bool(await self._call(self._client.pexpire(stream, round(life_s * 1000))))
 
-    async def delete_others(self, pattern: str, but: str) -> None:
+    async def delete(self, pattern: str, is_over: Callable[[str], bool]) -> None:
         cursor = 0
         while True:
             cursor, found = await self._call(self._client.scan(cursor, match=_literal(pattern), count=1000))
-            others = [key for key in found if key.decode() != but]
-            if others:
-                await self._call(self._client.unlink(*others))
+            over = [key for key in found if is_over(key.decode())]
+            if over:
+                await self._call(self._client.unlink(*over))
             if not cursor:
                 return
 

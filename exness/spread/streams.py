@@ -1,7 +1,7 @@
 """What the parts here need of a wire: streams of entries, and keys that end by themselves. Redis has them, and so has
 the simulated wire of the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 START = "0-0"
@@ -53,8 +53,8 @@ class Streams(Protocol):
         """Let a stream end by itself, if nobody says so again. False: there is none."""
         ...
 
-    async def delete_others(self, pattern: str, but: str) -> None:
-        """Delete what is called like the pattern, but for one."""
+    async def delete(self, pattern: str, is_over: Callable[[str], bool]) -> None:
+        """Delete what is called like the pattern, and is over by its name."""
         ...
 
     async def close(self) -> None: ...

@@ -6,7 +6,7 @@ its own, which can be shut: that process is paused, and does not know it."""
 import asyncio
 import random
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from exness.core.events import Record
@@ -161,10 +161,10 @@ class SimStreams:
         await self._begin()
         return stream in self._wire.streams
 
-    async def delete_others(self, pattern: str, but: str) -> None:
+    async def delete(self, pattern: str, is_over: Callable[[str], bool]) -> None:
         await self._begin()
         for stream in list(self._wire.streams):
-            if stream != but and fnmatchcase(stream, pattern):
+            if fnmatchcase(stream, pattern) and is_over(stream):
                 del self._wire.streams[stream]
 
     async def close(self) -> None:
@@ -259,6 +259,10 @@ class SimJournal:
         if database.chance.random() < database.unseen:
             raise StorageUnreachable("the answer was lost")
         await asyncio.sleep(database.chance.expovariate(1 / database.slow_s))
+
+    async def is_ours(self) -> bool:
+        await self._asked()
+        return self._epoch == self._database.epoch
 
     async def read(self, after: int = 0) -> AsyncIterator[list[Record]]:
         while True:

@@ -10,18 +10,23 @@ import pytest
 import structlog
 
 from exness.core.events import Record
+from exness.core.instruments import AccountId
+from exness.runtime.inbox import NotTaken
 from exness.runtime.projector import Projector
 from exness.runtime.writer import Writer
 from exness.spread.desk import Desk
 from exness.spread.engine import EngineEnd, Memory
 from exness.spread.wire import Answer, read_answers
-from tests.spread.simulated import SimDatabase, SimJournal
-from tests.spread.world import play
+from tests.simulation.loop import run_alone
+from tests.spread.simulated import SimDatabase, SimJournal, SimStreams
+from tests.spread.world import World, play
+from tests.support.books import open_trade
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SEEDS = range(12)
-MOST_WORLDS = 100
+MOST_WORLDS = 700
 """In which a planted defect must be found."""
 
 
@@ -129,3 +134,45 @@ def found_in(run: Callable[[int], object]) -> int | None:
 def test_a_planted_defect_is_found(defect: str) -> None:
     with planted(*DEFECTS[defect]):
         assert found_in(play) is not None, f"{MOST_WORLDS} worlds have not noticed"
+
+
+async def believes_itself(journal: SimJournal) -> bool:
+    return True
+
+
+async def never(world: World, epoch: int) -> None:
+    await asyncio.Event().wait()
+
+
+async def too_late(*_: object) -> None:
+    """The stream of the earlier epoch is still there."""
+
+
+async def how_far_an_overtaken_engine_says_it_is() -> tuple[int | None, int]:
+    """What a server is told that has not heard of the new epoch, and how far the journal is."""
+    world = World(1)
+    world.start_engine()
+    for name in ("processor", "poller", "one", "two"):
+        world.start(name)
+    account = AccountId("u1")
+    await until(lambda: len(world.servers) == 2, pause_s=0.1)
+    await until(lambda: world._opened(world.servers["one"], account), pause_s=0.1)
+    two = world.servers["two"]
+    await two.desk.latest()
+    with mock.patch.object(two.desk, "_is_epoch"):
+        world.start_engine()
+        await until(lambda: "2-" in world.servers["one"].desk.epoch, pause_s=0.1)
+        await world.servers["one"].desk.submit(open_trade("t1", account=account, margin="1"))
+        try:
+            return await two.desk.latest(), len(world.database.records)
+        except NotTaken:
+            return None, len(world.database.records)
+
+
+def test_an_engine_that_was_overtaken_does_not_say_how_far_it_is() -> None:
+    with mock.patch.object(World, "_watch", never), mock.patch.object(SimStreams, "delete", too_late):
+        assert run_alone(how_far_an_overtaken_engine_says_it_is())[0] is None
+        with mock.patch.object(SimJournal, "is_ours", believes_itself):
+            told, there = run_alone(how_far_an_overtaken_engine_says_it_is())
+        assert told is not None, "the planted defect is found"
+        assert told < there

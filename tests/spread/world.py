@@ -157,6 +157,7 @@ class World:
             positions,
             clock,
             position,
+            journal.is_ours,
         )
         ends.append(end)
         parts.sequencer.watchers.append(lambda tick, at: end.watch(parts.seq, tick))

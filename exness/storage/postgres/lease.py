@@ -89,6 +89,11 @@ class Lease:
                     f"this one's was {self.epoch}): this one ends"
                 )
 
+    async def is_ours(self, session: Session) -> bool:
+        """Whether the shard was still this process's after it was asked. Raises StorageError."""
+        epoch = await session.run(lambda connection: connection.fetchval(SELECT_EPOCH, self.address.shard))
+        return bool(epoch == self.epoch)
+
     def _heard(self, _: Connection, message: object) -> None:
         if str(getattr(message, "severity_en", None) or getattr(message, "severity", "")) == "WARNING":
             self._warning = " ".join(str(getattr(message, "message", message)).split())

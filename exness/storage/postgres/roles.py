@@ -37,6 +37,8 @@ class EngineStorage(NamedTuple):
     snapshots: PostgresSnapshots
     lease: Lease
     watch: Watch
+    is_ours: Callable[[], Awaitable[bool]]
+    """Asks the database whether this process is still the engine."""
 
 
 class ProcessorStorage(NamedTuple):
@@ -65,7 +67,11 @@ async def open_engine(
 ) -> AsyncIterator[EngineStorage]:
     """Become the engine of the shard, which may take for ever. `position` as in `PostgresJournal`. Raises StorageError,
     DatabaseRefused."""
-    async with take(address) as lease, open_session(address, f"exness reader {address.shard}") as reader:
+    async with (
+        take(address) as lease,
+        open_session(address, f"exness reader {address.shard}") as reader,
+        open_session(address, f"exness asked {address.shard}") as asked,
+    ):
         await reader.write(lambda connection: configure_assets(connection, address, instruments.values()))
         await reader.run(lambda connection: refuse_lost(connection, lease))
 
@@ -73,7 +79,9 @@ async def open_engine(
             await lease.watch(reader)
 
         journal = PostgresJournal(lease, reader, lease.last_seq, position)
-        yield EngineStorage(journal, PostgresSnapshots(reader, snapshots_kept), lease, watch)
+        yield EngineStorage(
+            journal, PostgresSnapshots(reader, snapshots_kept), lease, watch, lambda: lease.is_ours(asked)
+        )
 
 
 @asynccontextmanager
