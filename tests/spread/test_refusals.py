@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from exness.storage.postgres import migrate
 from exness.storage.postgres.auth import open_auth
 from exness.storage.postgres.migrate import scripts
-from exness.storage.postgres.session import Address
+from exness.storage.postgres.session import Address, open_session
 from exness.storage.postgres.storage import open_storage
 
 RECORDS = known_history().records
@@ -123,8 +123,8 @@ async def test_one_of_an_older_version_is_refused_beside_a_server_and_brought_up
     address, newest = Address(postgres.url, schema), scripts()
     with monkeypatch.context() as before:
         before.setattr(migrate, "scripts", lambda: newest[:1])
-        async with open_storage(address, INSTRUMENTS):
-            pass
+        async with open_session(address, "tests") as session:
+            await session.run(lambda connection: migrate.make(connection, address))
     with pytest.raises(StorageError, match=f"schema 1, this one's is {len(newest)}"):
         async with open_auth(address):
             pass

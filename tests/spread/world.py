@@ -358,7 +358,7 @@ class World:
             if self.engines[-1].ended:
                 self.start_engine()
             for name, process in list(self.others.items()):
-                if process.ended:
+                if process.ended and not (name == "poller" and self.stopping):
                     self.start(name)
 
     # --- all together -------------------------------------------------------------------------------------------------
