@@ -116,6 +116,7 @@ def restore_archives(data_dir: Path, progress: Progress) -> int:
         pieces = pieces_of(journal)
         for piece in pieces:
             check_piece(piece, data_dir)
+        _remove_unknown(data_dir, last_archived(journal))
         count = 0
         for piece in reversed(pieces):
             for done in _put_back(data_dir, journal, piece):
@@ -205,7 +206,8 @@ def _reading(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
 
 
 def _remove_unknown(data_dir: Path, archived: int) -> None:
-    """Archives that a killed run left before journal.db knew of them: their records are all in the journal."""
+    """Archives that a killed run left before journal.db knew of them, or after it had forgotten them: their records are
+    all in the journal."""
     for path in data_dir.glob("journal-*.archive"):
         if (named := NAME.fullmatch(path.name)) and int(named.group(1)) > archived:
             path.unlink()

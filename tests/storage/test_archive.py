@@ -285,6 +285,17 @@ def test_what_a_killed_run_left_half_written_or_unknown_is_replaced(data_dir: Pa
     assert checked(data_dir).archived == GOES
 
 
+def test_an_archive_that_a_killed_restore_has_emptied_goes_with_the_next_one(data_dir: Path) -> None:
+    archive(data_dir, quietly)
+    kept = {path: path.read_bytes() for path in data_dir.glob("*.archive")}
+    assert kept
+    restore_archives(data_dir, quietly)
+    for path, content in kept.items():  # killed before they were removed
+        path.write_bytes(content)
+    assert restore_archives(data_dir, quietly) == 0
+    assert list(data_dir.glob("*.archive")) == []
+
+
 def test_one_archives_at_a_time_and_a_restore_needs_the_server_stopped(archived: Path) -> None:
     with locked_for(archived, ARCHIVE_LOCK, "archive"), pytest.raises(StorageError, match="another exness archive"):
         archive(archived, quietly)
