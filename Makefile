@@ -9,6 +9,8 @@ SEED ?=
 TRACE ?=
 MINUTES ?= 30
 PYTHONS ?=
+# Tests wait for disks and processes half of the time: more of them than there are cores in CI.
+WORKERS ?= 3
 COVERED ?= exness
 COMMANDS := tests/docs/test_commands.py tests/docs/test_in_an_empty_folder.py tests/docs/test_upkeep.py tests/acceptance/test_recipe.py tests/examples
 ELSEWHERE := bots browser spread $(COMMANDS:tests/%=%)
@@ -28,7 +30,7 @@ serve: setup ## start the exchange; more flags with ARGS="--port 9000"
 
 test: lint ## check style, types and imports, then run the tests; the quick ones with ARGS="-m 'not slow'"
 	@echo "== tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m "not long" $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) $(ELSEWHERE:%=--ignore=tests/%) -m "not long" $(ARGS)
 	@echo "left out: crashes and damage over and over (make test-long), the commands and examples of the documentation (make test-docs), bots of others (make test-bots), the exchange on PostgreSQL and Redis (make test-spread), the terminal in a browser (make browser)"
 
 test-long: setup-dev ## run what kills processes and damages files over and over, the bench's own tests, types on other systems; about 8 minutes
@@ -36,7 +38,7 @@ test-long: setup-dev ## run what kills processes and damages files over and over
 	@$(PYTHON_IN_VENV) -m mypy --platform win32 exness
 	@$(PYTHON_IN_VENV) -m mypy --platform darwin exness
 	@echo "== long tests (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ELSEWHERE:%=--ignore=tests/%) -m long $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) $(ELSEWHERE:%=--ignore=tests/%) -m long $(ARGS)
 
 docs: setup-dev ## build the documentation as a site, strictly, into site/
 	@.ci/docs.sh
@@ -44,31 +46,31 @@ docs: setup-dev ## build the documentation as a site, strictly, into site/
 
 test-docs: setup-dev ## run the commands and the examples of the documentation, word for word
 	@echo "== documented commands and examples (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(COMMANDS) $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) $(COMMANDS) $(ARGS)
 
 test-spread: ## run the tests of the exchange on PostgreSQL and Redis, which are installed first if they may be
 	@.ci/spread.sh
 
 spread: setup-dev
 	@echo "== the exchange on PostgreSQL and Redis (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 tests/spread $(ARGS)
-	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -k postgres tests/contracts
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) tests/spread $(ARGS)
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) -q -k postgres tests/contracts
 
 browser: setup-dev ## run the tests of the terminal in a real browser; they need a Chromium (apt-get install chromium)
 	@echo "== the terminal in a browser (pytest, Playwright)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/browser
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) $(ARGS) tests/browser
 
 test-bots: setup-dev ## run the tests with freqtrade, python-binance, the vendor's kits and ccxt.pro, each in an environment of its own; about 6 minutes
 	@.ci/bots.sh
 	@echo "== clients of the Binance face, unchanged (pytest)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 $(ARGS) tests/bots
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) $(ARGS) tests/bots
 
 screenshots: setup-dev ## make the pictures of the documentation anew; they need a Chromium
 	@$(PYTHON_IN_VENV) -m tests.browser.screenshots docs/pictures
 
 coverage: setup-dev ## run the quick tests and show how much of the code they reach, or of COVERED=exness/core; the core must be reached whole
 	@echo "== coverage (pytest-cov)"
-	@$(PYTHON_IN_VENV) -m pytest -n 2 -q -m "not slow" --cov=$(COVERED) --cov-report=
+	@$(PYTHON_IN_VENV) -m pytest -n $(WORKERS) -q -m "not slow" --cov=$(COVERED) --cov-report=
 	@$(PYTHON_IN_VENV) -m coverage report --skip-covered --show-missing
 	@$(PYTHON_IN_VENV) -m coverage report --include='exness/core/*' --fail-under=100
 

@@ -55,7 +55,6 @@ NAMES = (
     "spread.redis_killed",
     "spread.cut",
 )
-KILLS = 5
 LINK_BATCH = 20
 LINK_ORDERS = 4_000
 ALONE = 1
@@ -73,7 +72,7 @@ async def measure_roles(settings: Settings, progress: Progress, postgres: Postgr
             await deployment.start("engine1", "processor", "poller", "server1")
             await deployment.ready("server1")
             figures = await _beside_one_process(settings, progress, Path(folder), deployment)
-            figures += await _silences(progress, deployment)
+            figures += await _silences(settings.rounds, progress, deployment)
         finally:
             await deployment.end()
     return [*figures, figure("spread.link_us", "us", [Round(each, None) for each in link])]
@@ -157,17 +156,19 @@ async def _processor_lag_ms(processor: Server) -> float:
 # --- when a part dies ---------------------------------------------------------------------------------------------
 
 
-async def _silences(progress: Progress, deployment: Deployment) -> list[Figure]:
+async def _silences(kills: int, progress: Progress, deployment: Deployment) -> list[Figure]:
     """From the fault until an order is answered, which is asked for again and again meanwhile."""
     async with _supervised(deployment):
         return [
-            await _silence(progress, deployment, "spread.engine_killed", lambda: _kill_engine(deployment)),
-            await _silence(progress, deployment, "spread.redis_killed", lambda: _kill_redis(deployment)),
-            await _silence(progress, deployment, "spread.cut", deployment.postgres.cut_sessions),
+            await _silence(kills, progress, deployment, "spread.engine_killed", lambda: _kill_engine(deployment)),
+            await _silence(kills, progress, deployment, "spread.redis_killed", lambda: _kill_redis(deployment)),
+            await _silence(kills, progress, deployment, "spread.cut", deployment.postgres.cut_sessions),
         ]
 
 
-async def _silence(progress: Progress, deployment: Deployment, name: str, fault: Callable[[], None]) -> Figure:
+async def _silence(
+    kills: int, progress: Progress, deployment: Deployment, name: str, fault: Callable[[], None]
+) -> Figure:
     server, seconds = deployment["server1"], []
     token = await server.token("trader0@example.com")
 
@@ -180,7 +181,7 @@ async def _silence(progress: Progress, deployment: Deployment, name: str, fault:
                 return True
         return False
 
-    for _ in range(KILLS):
+    for _ in range(kills):
         await until(lambda: _whole(deployment), within_s=60, pause_s=0.05)
         await until(trades, within_s=60)
         began = time.perf_counter()

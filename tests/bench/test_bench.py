@@ -8,6 +8,7 @@ import pytest
 from tests.bench.conditions import conditions
 from tests.bench.figures import Figure, Round, figure, latencies_us, percentile, timed, unavailable
 from tests.bench.http import http_figures
+from tests.bench.roles import NAMES as ROLES
 from tests.bench.rows import GROUPS, change, judged, row_of, value_of
 from tests.bench.run import MEASURES, PREVIOUS, Report, main, measure, read, rounded, write
 from tests.bench.running import Settings
@@ -227,7 +228,7 @@ EXPECTED = {
     "reads": {f"reads.{name}.{what}" for name in ("balance", "open", "prices") for what in ("rate", "p99", "cpu")},
     "before": {"before.cpu"},
     "rates": {"rates.speed"},
-    "spread": {"spread.journal", "spread.http", "spread.cpu"},
+    "spread": {"spread.journal", "spread.http", "spread.cpu", *ROLES},
     "engine": {"engine.pairs"},
     "ticks": {"ticks.200", "ticks.400", "liquidations.1", "liquidations.5"},
     "exits": {"quiet.200", "quiet.400", "fired.1", "fired.5"},
