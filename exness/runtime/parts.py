@@ -131,7 +131,7 @@ def assemble_server(
             stuck_s=0.0,
             durable_seq=replica.durable_seq,
             ticks_checked=replica.ticks,
-            watchers_failed=replica.watchers_failed,
+            watchers_failed=replica.watchers.failed,
             decide_s=Histogram(),
             ack_s=desk.ack_s,
             commit_s=Histogram(),

@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import structlog
-
 from exness.core.commands import PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
@@ -21,15 +19,13 @@ from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.candles import CandleStore
-from exness.runtime.ports.engine import Watcher
 from exness.runtime.ports.journal import Journal, StorageError
 from exness.runtime.ports.prices import V
 from exness.runtime.ports.tables import Tables
 from exness.runtime.projector import WAIT_S, TablesBehind
+from exness.runtime.watchers import Watchers
 from exness.runtime.watermark import Watermark
 from exness.runtime.writer import Halted
-
-_log = structlog.get_logger("exness.runtime.replica")
 
 RECORDS_PER_TURN = 300
 """Taken before the loop gets a turn: about two milliseconds."""
@@ -47,8 +43,7 @@ class Replica:
         self._bus = bus
         self._journal = journal
         self._mark = Watermark(engine.state.seq)
-        self.watchers: list[Watcher] = []
-        self.watchers_failed = 0
+        self.watchers = Watchers()
         self.ticks = 0
         self.followers: list[Callable[[Sequence[Record]], None]] = []
         """Told of records once they are in the state. Must be quick, and must not raise."""
@@ -104,13 +99,7 @@ class Replica:
         for _ in self._engine.recall(tick, at):
             pass
         self.ticks += 1
-        for watcher in self.watchers:
-            try:
-                watcher(tick, at)
-            except Exception:  # noqa: BLE001 - who watches must not stop who trades
-                self.watchers_failed += 1
-                if self.watchers_failed == 1:
-                    _log.exception("a watcher of ticks failed; from now on such failures are only counted")
+        self.watchers.tell(tick, at)
 
     def end(self) -> None:
         """Nothing more comes: whoever waits hears Halted."""

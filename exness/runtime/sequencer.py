@@ -20,8 +20,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-import structlog
-
 from exness.core.commands import Command, PassTime, PriceTick
 from exness.core.engine import Engine
 from exness.core.events import Record
@@ -35,9 +33,8 @@ from exness.runtime.ports.clock import Clock
 from exness.runtime.ports.engine import Watcher
 from exness.runtime.ports.prices import Backpressure, V
 from exness.runtime.ticks import TickQueue
+from exness.runtime.watchers import Watchers
 from exness.runtime.writer import Halted, Writer
-
-_log = structlog.get_logger()
 
 Steps = Iterator[list[Record] | Outcome]
 """See `Engine.steps`."""
@@ -81,11 +78,9 @@ class Sequencer:
         self._timed: int | None = None
         """The due time that the loop sleeps towards."""
         writer.call_on_progress(self._wake.set)
-        self.watchers: list[Watcher] = []
-        """Called with every tick that was checked, once all that it set off is decided."""
+        self.watchers = Watchers()
         self.recounters: list[Watcher] = []
         """Called with every tick that an earlier run has checked and that is passed over now."""
-        self.watchers_failed = 0
         self.ticks_checked = 0
         self.decide_s = Histogram()
         """What a request's decision took."""
@@ -337,18 +332,9 @@ class Sequencer:
 
     def _decided(self, command: Command, at: int, outcome: Outcome, *, again: bool) -> None:
         if isinstance(command, PriceTick) and not again:
-            self._checked(command, at)
+            self.ticks_checked += 1
+            self.watchers.tell(command, at)
         if isinstance(outcome, Done) and outcome.records:
             self._writer.put(outcome.records)
         if self._timed != self._engine.state.due.next_due:
             self._wake.set()
-
-    def _checked(self, tick: PriceTick, at: int) -> None:
-        self.ticks_checked += 1
-        for watcher in self.watchers:
-            try:
-                watcher(tick, at)
-            except Exception:  # noqa: BLE001 - who watches must not stop who trades
-                self.watchers_failed += 1
-                if self.watchers_failed == 1:
-                    _log.exception("a watcher of ticks failed; from now on such failures are only counted")

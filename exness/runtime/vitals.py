@@ -50,7 +50,7 @@ def vitals_of(sequencer: Sequencer, writer: Writer, projector: Projector, bus: B
         stuck_s=writer.stuck_s,
         durable_seq=writer.durable_seq,
         ticks_checked=sequencer.ticks_checked,
-        watchers_failed=sequencer.watchers_failed,
+        watchers_failed=sequencer.watchers.failed,
         decide_s=sequencer.decide_s,
         ack_s=sequencer.ack_s,
         commit_s=writer.commit_s,

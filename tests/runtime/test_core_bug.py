@@ -195,7 +195,7 @@ async def test_a_watcher_that_fails_is_logged_once_and_costs_nobody_anything() -
             assert len(outcome.records) == 1
             await exchange.writer.on_disk(exchange.state.seq)
             await exchange.do(deposit(ANN, "1"))
-            assert (len(told), exchange.sequencer.watchers_failed) == (2, 2)
+            assert (len(told), exchange.sequencer.watchers.failed) == (2, 2)
     assert [line["log_level"] for line in logs if "watcher" in line["event"]] == ["error"]
 
 

@@ -15,8 +15,10 @@ Watcher = Callable[[PriceTick, int], None]
 class Desk(Protocol):
     """The way into the engine."""
 
-    watchers: list[Watcher]
-    """Called with every tick that was checked, once all that it set off is decided."""
+    @property
+    def watchers(self) -> list[Watcher]:
+        """Called with every tick that was checked, once all that it set off is decided."""
+        ...
 
     @property
     def rules(self) -> Rules:
