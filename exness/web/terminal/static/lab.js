@@ -208,14 +208,13 @@ export class Lab {
     const at = markOf(this.store, asset);
     if (!price || at === null) return [];
     const said = (/** @type {bigint} */ to) => `${asset} ${shown(show(to, price.decimal))}${this.store.trades.size ? `, PnL ${this.chart.pnlAt(to)}` : ""}`;
-    const step = at / 1000n || 1n;
     const over = (/** @type {bigint} */ to) => {
       this.#drag(to, price.decimal);
       return said(to);
     };
     return [{
       key: "mark", kind: "mark", price: at, decimals: price.decimal, text: `drag the price: ${shown(price.mark)}`,
-      slider: { label: `price of ${asset}`, step, over, drop: (to) => this.#drag(to, price.decimal) },
+      slider: { label: `price of ${asset}`, over, drop: (to) => this.#drag(to, price.decimal) },
     }];
   }
 

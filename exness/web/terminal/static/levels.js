@@ -6,6 +6,8 @@ import { make, mark, write } from "./dom.js";
 
 const HANDLE_PX = 22;
 const ASKED_MS = 2000;
+/** An arrow key moves a level by one part of so many of where it stands; with Shift by ten. */
+const STEPS = 1000n;
 const COLUMN_PX = 210;
 const COLUMNS = 4;
 
@@ -17,7 +19,7 @@ const COLUMNS = 4;
  * @property {number} decimals
  * @property {string} text
  * @property {{label: string, run: () => void} | null} [action]
- * @property {{label: string, step: bigint, over: (price: bigint) => string, drop: (price: bigint) => void} | null} [slider]
+ * @property {{label: string, over: (price: bigint) => string, drop: (price: bigint) => void} | null} [slider]
  */
 
 /** @typedef {{line: HTMLElement, handle: HTMLElement, text: HTMLElement, level: Level, dragged: bigint | null, asked: {to: bigint, from: bigint, until: number} | null}} Drawn */
@@ -158,8 +160,8 @@ export class Levels {
       }, { once: true });
     });
     handle.addEventListener("keydown", (event) => {
-      const step = (drawn.level.slider?.step ?? 1n) * (event.shiftKey ? 10n : 1n);
       const from = standing(drawn);
+      const step = (from / STEPS || 1n) * (event.shiftKey ? 10n : 1n);
       if (event.key === "ArrowUp" || event.key === "ArrowDown") {
         event.preventDefault();
         over(event.key === "ArrowUp" ? from + step : from - step);

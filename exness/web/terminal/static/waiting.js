@@ -3,7 +3,6 @@
 
 import { parse, price as shown, show } from "./money.js";
 
-const STEPS = 1000n;
 /** @type {["takeProfit" | "stopLoss", string, string][]} */
 const EXITS = [["takeProfit", "take-profit", "take profit"], ["stopLoss", "stop-loss", "stop loss"]];
 /** @type {["limitPrice" | "stopPrice", string][]} */
@@ -32,7 +31,7 @@ export function exitLevels(held, rows, decimals) {
       return [{
         key: `${kind}.${row.orderId}`, kind, price: level, decimals, text: `${name} ${shown(row[field])}`,
         action: { label: "remove", run: () => void send(null) },
-        slider: { label: `${name} of ${row.type} ${row.leverage}x`, step: level / STEPS || 1n, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => void send(show(to, decimals)) },
+        slider: { label: `${name} of ${row.type} ${row.leverage}x`, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => void send(show(to, decimals)) },
       }];
     }),
   ]);
@@ -57,7 +56,7 @@ export function orderLevels(held, asset, decimals) {
         key: `order.${field}.${row.orderId}`, kind: "order", price: level, decimals, text,
         action: { label: "cancel", run: () => void asked(held, "/order/cancel", { orderId: row.orderId }) },
         slider: {
-          label: `${name} price of ${row.type} order`, step: level / STEPS || 1n,
+          label: `${name} price of ${row.type} order`,
           over: (/** @type {bigint} */ to) => `${name} ${row.type} ${shown(show(to, decimals))}`,
           drop: (/** @type {bigint} */ to) => void asked(held, "/order/amend", { orderId: row.orderId, [field]: show(to, decimals) }),
         },
