@@ -133,3 +133,18 @@ async def test_one_of_an_older_version_is_refused_beside_a_server_and_brought_up
     assert postgres.sql(f'SELECT version FROM "{schema}".exchange') == str(len(newest))
     async with open_auth(address) as access:
         assert (await access.revocations(0)).spared == {}
+
+
+async def test_of_many_that_come_at_the_same_time_one_makes_the_exchange(postgres: Postgres, schema: str) -> None:
+    """Each has looked before: what it saw then must not count."""
+    address = Address(postgres.url, schema)
+
+    async def comes() -> int:
+        async with open_session(address, "tests") as session:
+            await session.run(lambda connection: migrate.version_of(connection, address))
+            await together.wait()
+            await session.run(lambda connection: migrate.make(connection, address))
+            return await session.run(lambda connection: migrate.version_of(connection, address))
+
+    together = asyncio.Barrier(8)
+    assert await asyncio.gather(*(comes() for _ in range(8))) == [len(scripts())] * 8

@@ -10,7 +10,13 @@ from exness.storage.database import DatabaseRefused
 from exness.storage.postgres.session import Address, Connection
 
 VERSION_TABLE = "exchange"
-HAS_SCHEMA = "SELECT to_regclass($1) IS NOT NULL"
+HAS_SCHEMA = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = $1 AND relname = $2
+    )"""
+"""A name is not looked up: within a transaction the server would go by what it has looked up before, and of two that
+make the exchange at the same time both would."""
 MAKE_VERSION = """
     CREATE TABLE exchange (
         one smallint PRIMARY KEY CHECK (one = 1),
@@ -34,7 +40,7 @@ def lock_key(address: Address) -> int:
 
 async def version_of(connection: Connection, address: Address) -> int:
     """0 when there is no exchange. Raises DatabaseRefused for one of a newer version, or of more shards."""
-    if not await connection.fetchval(HAS_SCHEMA, f'"{address.schema}".{VERSION_TABLE}'):
+    if not await connection.fetchval(HAS_SCHEMA, address.schema, VERSION_TABLE):
         return 0
     row = await connection.fetchrow("SELECT version, shards FROM exchange")
     version: int = row["version"]

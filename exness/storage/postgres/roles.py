@@ -155,7 +155,7 @@ async def _until(session: Session, address: Address, is_ready: Ready, what: str)
 
 async def _has_exchange(connection: Connection, address: Address) -> bool:
     """Raises DatabaseRefused for one of another version."""
-    if not await connection.fetchval(HAS_SCHEMA, f'"{address.schema}".{VERSION_TABLE}'):
+    if not await connection.fetchval(HAS_SCHEMA, address.schema, VERSION_TABLE):
         return False
     await require(connection, address)
     return bool(await connection.fetchval("SELECT EXISTS (SELECT 1 FROM assets)"))
