@@ -264,7 +264,7 @@ def _database(text: str) -> str:
 def _bus(text: str) -> str:
     scheme, _, rest = text.partition("://")
     server = rest.partition("/")[0]
-    is_whole = scheme in ("redis", "rediss", "valkey", "valkeys") and server != "" and text.isprintable()
+    is_whole = scheme in ("redis", "rediss") and server != "" and text.isprintable()
     return _if(is_whole and " " not in text, text)
 
 

@@ -45,16 +45,19 @@ class RedisWire:
 
     async def connect(self) -> Streams:
         """Raises WireLost, and WireRefused for a server that can't be used."""
-        client = Redis.from_url(
-            self._url,
-            single_connection_client=True,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_connect_timeout=CONNECT_S,
-            socket_timeout=None,
-            socket_keepalive=True,
-            health_check_interval=0,
-        )
+        try:
+            client = Redis.from_url(
+                self._url,
+                single_connection_client=True,
+                protocol=2,
+                retry=Retry(NoBackoff(), 0),
+                socket_connect_timeout=CONNECT_S,
+                socket_timeout=None,
+                socket_keepalive=True,
+                health_check_interval=0,
+            )
+        except ValueError as error:  # its words may repeat parts of the URL
+            raise WireRefused("deploy.bus can't be read as the URL of a Redis") from error
         streams = RedisStreams(client)
         try:
             async with asyncio.timeout(CONNECT_S):

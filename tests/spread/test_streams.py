@@ -130,6 +130,13 @@ async def test_a_redis_that_dies_or_does_not_let_us_in_is_told_apart() -> None:
         await again.close()
 
 
+@pytest.mark.parametrize("url", ["redis://u:quite-secret@h:many/0", "valkey://u:quite-secret@h:1/0"])
+async def test_what_is_no_url_of_a_redis_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(WireRefused) as refused:
+        await RedisWire(url).connect()
+    assert str(refused.value) == "deploy.bus can't be read as the URL of a Redis"
+
+
 async def test_a_reader_that_is_cancelled_leaves_no_answer_to_the_next_caller(wire: Wire) -> None:
     streams, other = await wire.connect(), await wire.connect()
     reading = asyncio.create_task(streams.read({A: START}, 0.2, 10))
