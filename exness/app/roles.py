@@ -17,7 +17,7 @@ from prometheus_client.core import Metric
 from exness import __version__
 from exness.app.build import StartError, make_bounds, make_rules, make_source
 from exness.app.databases import address_of
-from exness.app.life import backfill, or_stop
+from exness.app.life import backfill, hold, or_stop
 from exness.app.probes import Role, probes
 from exness.app.serving import run_server
 from exness.app.start import check_assets, read_funding_rates, spare_the_collector
@@ -156,7 +156,7 @@ async def _decide(
         others = [
             tasks.create_task(end.run(), name="wire"),
             tasks.create_task(snapshots.run(), name="snapshots"),
-            tasks.create_task(_held(watch), name="the shard"),
+            tasks.create_task(hold(watch), name="the shard"),
             tasks.create_task(loop.run(), name="loop"),
         ]
         async with probes(config, role, loop) as listening:
@@ -171,10 +171,6 @@ async def _decide(
         for task in others:
             task.cancel()
     await snapshots.try_take()
-
-
-async def _held(watch: Callable[[], Awaitable[None]]) -> None:
-    await watch()
 
 
 def _engine_troubles(parts: EngineParts, end: EngineEnd) -> list[str]:
@@ -251,7 +247,7 @@ async def run_processor(config: Config, stack: AsyncExitStack, say: Say, stop: a
         ]
 
     role = Role("processor", troubles, figures)
-    work = [projector.run(), reader.run(), ask(), _held(storage.watch)]
+    work = [projector.run(), reader.run(), ask(), hold(storage.watch)]
     await _probed(config, role, say, stop, address.describe(), work)
 
 
@@ -301,7 +297,7 @@ async def run_poller(config: Config, stack: AsyncExitStack, say: Say, stop: asyn
         reader.run(wire),
         store(),
         backfill(config, flush),
-        _held(storage.watch),
+        hold(storage.watch),
     ]
     await _probed(config, role, say, stop, f"{address.describe()}; {feed.describe()}", work)
 

@@ -1,5 +1,6 @@
 """One exchange in this process: its parts, put together behind the port. Nothing runs yet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +14,7 @@ from exness.runtime.flush import CandleFlush
 from exness.runtime.ports.candles import CandleStore
 from exness.runtime.ports.clock import Clock, Ids
 from exness.runtime.ports.journal import Journal
-from exness.runtime.ports.prices import PriceSource
+from exness.runtime.ports.prices import Backpressure, PriceSource
 from exness.runtime.ports.snapshots import Snapshots
 from exness.runtime.ports.tables import History, Tables
 from exness.runtime.projector import Projector
@@ -21,7 +22,7 @@ from exness.runtime.reads import BoundedCandles, BoundedHistory
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.vitals import vitals_of
-from exness.runtime.writer import Writer
+from exness.runtime.writer import Follower, Writer
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -55,6 +56,38 @@ class Parts:
         return Snapshotter(self._state, self.writer, snapshots, interval_s, last_seq)
 
 
+def decider(
+    engine: Engine,
+    bounds: Bounds,
+    journal: Journal,
+    clock: Clock,
+    followers: Sequence[Follower],
+    *,
+    wait_for_disk: bool = True,
+    slow_watcher: Backpressure | None = None,
+) -> tuple[Writer, Sequencer]:
+    """What decides, and what writes it. `followers` are told of what is on disk."""
+    writer = Writer(
+        journal,
+        followers,
+        durable_seq=engine.state.seq,
+        bound=bounds.writer_queue,
+        batch=bounds.writer_batch,
+        wait_for_disk=wait_for_disk,
+    )
+    sequencer = Sequencer(
+        engine,
+        writer,
+        clock,
+        inbox_size=bounds.inbox_size,
+        inbox_wait_s=bounds.inbox_wait_s,
+        slice_commands=bounds.slice_commands,
+        tick_queue=bounds.tick_queue,
+        slow_watcher=slow_watcher,
+    )
+    return writer, sequencer
+
+
 def assemble(
     engine: Engine,
     bounds: Bounds,
@@ -76,23 +109,9 @@ def assemble(
     state, bus = engine.state, Bus(bounds.subscriber_queue)
     flush = CandleFlush(candles, BoundedCandles(candle_store, bounds.read_queue), seq=state.seq)
     projector = Projector(tables, journal, seq=tables_seq, durable_seq=state.seq)
-    writer = Writer(
-        journal,
-        (bus.publish, projector.take, flush.take),
-        durable_seq=state.seq,
-        bound=bounds.writer_queue,
-        batch=bounds.writer_batch,
-        wait_for_disk=wait_for_disk,
-    )
-    sequencer = Sequencer(
-        engine,
-        writer,
-        clock,
-        inbox_size=bounds.inbox_size,
-        inbox_wait_s=bounds.inbox_wait_s,
-        slice_commands=bounds.slice_commands,
-        tick_queue=bounds.tick_queue,
-        slow_watcher=flush,
+    followers = bus.publish, projector.take, flush.take
+    writer, sequencer = decider(
+        engine, bounds, journal, clock, followers, wait_for_disk=wait_for_disk, slow_watcher=flush
     )
     sequencer.watchers.append(candles.watch)
     sequencer.recounters.append(candles.watch)

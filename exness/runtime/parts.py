@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exness.core.engine import Engine
 from exness.core.state import State
-from exness.runtime.assembly import Bounds
+from exness.runtime.assembly import Bounds, decider
 from exness.runtime.bus import Bus
 from exness.runtime.candles import CandleBook
 from exness.runtime.flush import CandleFlush
@@ -46,18 +46,8 @@ class EngineParts:
 def assemble_engine(
     engine: Engine, bounds: Bounds, *, journal: Journal, clock: Clock, followers: Sequence[Follower]
 ) -> EngineParts:
-    state = engine.state
-    writer = Writer(journal, followers, durable_seq=state.seq, bound=bounds.writer_queue, batch=bounds.writer_batch)
-    sequencer = Sequencer(
-        engine,
-        writer,
-        clock,
-        inbox_size=bounds.inbox_size,
-        inbox_wait_s=bounds.inbox_wait_s,
-        slice_commands=bounds.slice_commands,
-        tick_queue=bounds.tick_queue,
-    )
-    return EngineParts(sequencer, writer, state)
+    writer, sequencer = decider(engine, bounds, journal, clock, followers)
+    return EngineParts(sequencer, writer, engine.state)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from exness.runtime.ports.engine import Watcher
 from exness.runtime.replica import Replica
 from exness.runtime.writer import Halted
 from exness.spread.keys import OF_SERVERS, Keys, epoch_number
-from exness.spread.link import Link
+from exness.spread.link import Link, woken
 from exness.spread.prices import PriceReader
 from exness.spread.streams import START, Entry, Streams, Wire
 from exness.spread.wire import (
@@ -31,8 +31,8 @@ from exness.spread.wire import (
     Answers,
     Ask,
     Asks,
-    WireGarbled,
     ask_of,
+    garbled_is_passed_over,
     pack,
     read_answers,
     read_news,
@@ -217,12 +217,7 @@ class Desk:
             await self._find_epoch(streams)
         while True:
             if not (self._outgoing or self._unsent_question) or not self._epoch:
-                self._wake.clear()
-                try:
-                    async with asyncio.timeout(LOOK_S):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
+                await woken(self._wake, LOOK_S)
                 if not self._epoch or self._is_silent:
                     await self._find_epoch(streams)
                 continue
@@ -327,13 +322,11 @@ class Desk:
         """What was told while nobody listened here is in the journal."""
         if not payload:
             return
-        try:
+        with garbled_is_passed_over("records"):
             await self._replica.catch_up(read_news(payload).last)
-        except WireGarbled as error:
-            _log.error("an entry of the wire can't be read; it is passed over", what="records", why=str(error))
 
     async def _take_news(self, payload: bytes) -> None:
-        try:
+        with garbled_is_passed_over("records"):
             news = read_news(payload)
             if epoch_number(news.epoch) >= epoch_number(self._epoch or self._no_such) and news.epoch != self._no_such:
                 self._heard_s = asyncio.get_running_loop().time()
@@ -341,21 +334,19 @@ class Desk:
             if news.last > self._replica.durable_seq:
                 await self._replica.take(records_of(news))
                 await self._replica.catch_up(news.last)
-        except WireGarbled as error:
-            _log.error("an entry of the wire can't be read; it is passed over", what="records", why=str(error))
 
     def _take_answers(self, payload: bytes) -> None:
-        try:
+        with garbled_is_passed_over("answers"):
             answers = read_answers(payload)
-        except WireGarbled as error:
-            _log.error("an entry of the wire can't be read; it is passed over", what="answers", why=str(error))
-            return
-        for answer in answers.answers:
-            pending = self._pending.get(answer.id)
-            if pending is not None and pending.epoch == answers.epoch and not pending.answer.done():
-                pending.answer.set_result(answer)
-        if answers.question and answers.epoch == self._epoch:
-            while self._questions and next(iter(self._questions)) <= answers.question:
-                _, asked = self._questions.popitem(last=False)
-                if not asked.done():
-                    asked.set_result(answers.seq)
+            for answer in answers.answers:
+                pending = self._pending.get(answer.id)
+                if pending is not None and pending.epoch == answers.epoch and not pending.answer.done():
+                    pending.answer.set_result(answer)
+            if answers.question and answers.epoch == self._epoch:
+                self._answer_questions(answers)
+
+    def _answer_questions(self, answers: Answers) -> None:
+        while self._questions and next(iter(self._questions)) <= answers.question:
+            _, asked = self._questions.popitem(last=False)
+            if not asked.done():
+                asked.set_result(answers.seq)

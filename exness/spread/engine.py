@@ -23,7 +23,7 @@ from exness.runtime.ports.journal import StorageError
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Halted, Writer
 from exness.spread.keys import OF_SERVERS, Keys
-from exness.spread.link import Link
+from exness.spread.link import Link, woken
 from exness.spread.streams import START, Entries, Entry, Streams, Wire, is_before
 from exness.spread.wire import (
     Answer,
@@ -31,9 +31,9 @@ from exness.spread.wire import (
     Ask,
     Asks,
     News,
-    WireGarbled,
     answer_of,
     command_of,
+    garbled_is_passed_over,
     pack,
     pack_records,
     read_asks,
@@ -49,7 +49,6 @@ AT_ONCE_S = 0.001
 READ_AT_ONCE = 100
 EVENTS_KEPT = 10_000
 REPLIES_KEPT = 10_000
-REPLIES_LIVE_S = 60.0
 RECORDS_IN_ENTRY = 1_000
 MOST_UNSENT = 100_000
 """Records that wait for the wire; beyond it they are dropped, and servers read them from the journal."""
@@ -256,7 +255,7 @@ class EngineEnd:
             return
         now = self._clock.now_us()
         for _, payload in await streams.newest(self._keys.prices, LAST_PRICES, self._position):
-            with _garbled_is_told("prices"):
+            with garbled_is_passed_over("prices"):
                 told = read_ticks(payload)
                 for tick in told.ticks:
                     left = tick.life_us - max(0, now - told.at)
@@ -264,7 +263,7 @@ class EngineEnd:
                         await self._sequencer.perform(msgspec.structs.replace(tick, life_us=left), now, again=True)
 
     def _take_prices(self, entry: str, payload: bytes) -> None:
-        with _garbled_is_told("prices"):
+        with garbled_is_passed_over("prices"):
             told = read_ticks(payload)
             late = self._clock.now_us() - told.at if told.ticks else 0
             for place, tick in enumerate(told.ticks, 1):
@@ -275,7 +274,7 @@ class EngineEnd:
     def _take_asks(self, payload: bytes) -> None:
         if not payload:
             return  # a sign of life
-        with _garbled_is_told("commands"):
+        with garbled_is_passed_over("commands"):
             asks = read_asks(payload)
             for ask in asks.asks:
                 self._take_ask(asks, ask)
@@ -347,12 +346,7 @@ class EngineEnd:
             if entries:
                 await streams.send(entries)
                 continue
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(max(0.01, signed_s + SIGN_S - loop.time())):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await woken(self._wake, max(0.01, signed_s + SIGN_S - loop.time()))
 
     async def _sign(self, streams: Streams) -> None:
         await streams.put(self._keys.engine, self._epoch.encode(), 10 * SIGN_S)
@@ -379,16 +373,3 @@ class EngineEnd:
             answers = Answers(self._epoch, ready.get(server, []), questions.get(server, 0), self._writer.durable_seq)
             entries.append(Entry(self._keys.replies(server), pack(answers), REPLIES_KEPT, only_existing=True))
         return entries
-
-
-class _garbled_is_told:  # noqa: N801 - a context
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        if not isinstance(error, WireGarbled):
-            return False
-        _log.error("an entry of the wire can't be read; it is passed over", what=self._what, why=str(error))
-        return True

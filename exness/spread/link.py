@@ -3,6 +3,7 @@ database that the work needs was."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -46,3 +47,11 @@ class Link:
                     self.lost += 1
                     _log.warning("the wire is gone", what=self._what, wire=self._wire.describe(), why=str(error))
             await asyncio.sleep(AGAIN_S)
+
+
+async def woken(event: asyncio.Event, within_s: float) -> None:
+    """Clear the event, and return once it is set, or after so long."""
+    event.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await event.wait()

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 import msgspec
-import structlog
 
 from exness.core.commands import PriceTick
 from exness.core.instruments import Asset, Instrument
@@ -19,11 +18,9 @@ from exness.core.money import format_scaled
 from exness.runtime.ports.clock import Clock
 from exness.runtime.ports.prices import PriceSource
 from exness.spread.keys import Keys
-from exness.spread.link import Link
+from exness.spread.link import Link, woken
 from exness.spread.streams import START, Entry, Streams, Wire, is_before
-from exness.spread.wire import SourceState, Ticks, WireGarbled, pack, read_ticks
-
-_log = structlog.get_logger("exness.spread")
+from exness.spread.wire import SourceState, Ticks, garbled_is_passed_over, pack, read_ticks
 
 SIGN_S = 1.0
 LIFE_S = 30.0
@@ -80,12 +77,7 @@ class Publisher:
                 for tick in {tick.asset: tick for tick in ticks if not tick.suspect}.values():
                     await streams.put(self._keys.price(tick.asset), self._shown(tick, told.at), LIFE_S)
                 continue
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(SIGN_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await woken(self._wake, SIGN_S)
 
     def _state(self) -> SourceState:
         source = self._source
@@ -153,11 +145,10 @@ class PriceReader:
 
     def take(self, entry: str, payload: bytes) -> None:
         self.position = entry
-        try:
-            told = read_ticks(payload)
-        except WireGarbled as error:
-            _log.error("an entry of the wire can't be read; it is passed over", what="prices", why=str(error))
-            return
+        with garbled_is_passed_over("prices"):
+            self._take(entry, read_ticks(payload))
+
+    def _take(self, entry: str, told: Ticks) -> None:
         self._begun = True
         self._heard_s = time.monotonic()
         if told.source is not None:

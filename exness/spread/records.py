@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from exness.core.events import Record
 from exness.spread.keys import Keys
 from exness.spread.link import Link
 from exness.spread.streams import START, Streams, Wire
-from exness.spread.wire import WireGarbled, read_news, records_of
-
-_log = structlog.get_logger("exness.spread")
+from exness.spread.wire import garbled_is_passed_over, read_news, records_of
 
 WAIT_S = 1.0
 READ_AT_ONCE = 100
@@ -44,10 +40,8 @@ class RecordReader:
                 self._hear(payload)
 
     def _hear(self, payload: bytes, *, with_records: bool = True) -> None:
-        try:
+        with garbled_is_passed_over("records"):
             news = read_news(payload)
             if with_records and news.records:
                 self._take(records_of(news))
             self._heard(news.last)
-        except WireGarbled as error:
-            _log.error("an entry of the wire can't be read; it is passed over", what="records", why=str(error))

@@ -3,10 +3,12 @@
 Commands and figures of refusals go with the name of what they are: each is one row of a table made from their unions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import msgspec
+import structlog
 
 from exness.core.commands import AccountCommand, Command, OpenAccount, PayInsurance, PriceTick
 from exness.core.events import Record
@@ -14,6 +16,8 @@ from exness.core.outcomes import Outcome, Repeated
 from exness.core.rejects import Figures, Refusal, Reject
 from exness.core.state import SeenOrder
 from exness.runtime.inbox import Busy
+
+_log = structlog.get_logger("exness.spread")
 
 _SENT = (*get_args(AccountCommand), OpenAccount, PayInsurance)
 """What a server may ask for. Prices and time are the engine's own affair, and what dev control does is not for here."""
@@ -100,6 +104,15 @@ _records = msgspec.msgpack.Decoder(list[Record]).decode
 
 class WireGarbled(Exception):
     """An entry is not what it should be: another version wrote it, or somebody else."""
+
+
+@contextmanager
+def garbled_is_passed_over(what: str) -> Iterator[None]:
+    """What can't be read is told to the log, and nothing comes of it."""
+    try:
+        yield
+    except WireGarbled as error:
+        _log.error("an entry of the wire can't be read; it is passed over", what=what, why=str(error))
 
 
 def pack(message: Asks | Answers | News | Ticks) -> bytes:

@@ -10,8 +10,6 @@ from tests.support.process import Answer, Server
 from tests.support.redis import PASSWORD, RedisServer
 from tests.support.waiting import until
 
-ROLES = ("engine", "processor", "poller", "server")
-
 
 class Deployment:
     """Processes by name: a role, and a number where there are several of it."""

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from tests.spread.deployment import Deployment
 from tests.spread.load import Load
-from tests.spread.servers import settings
+from tests.spread.servers import CUT_THE_ENGINE, SLOW, settings
 from tests.support.postgres import Postgres, a_cluster
 from tests.support.process import finished
 from tests.support.redis import RedisServer, a_redis
@@ -37,11 +37,6 @@ PER_BLOCK = 20
 """Rounds with one set of users; then everything is checked, and verified."""
 ANSWERS = 15
 """Acknowledgements between two faults, and after each before it counts as survived."""
-
-SLOW = """
-    SET search_path TO "{0}";
-    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END $$;
-    CREATE TRIGGER slow AFTER INSERT ON journal EXECUTE FUNCTION slow()"""
 
 
 class Rounds:
@@ -119,9 +114,7 @@ class Rounds:
             return
         pid = old.pid
         os.kill(pid, signal.SIGSTOP)
-        self._postgres.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 0"
-        )
+        self._postgres.sql(CUT_THE_ENGINE)
         asyncio.get_running_loop().call_later(self._chance.uniform(0.2, 2), _go_on, pid)
 
     async def _kill_redis(self) -> None:

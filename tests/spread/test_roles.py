@@ -13,8 +13,8 @@ import pytest
 
 from tests.spread.deployment import Deployment, deployed
 from tests.spread.load import Load
-from tests.spread.servers import SECRET
-from tests.spread.test_server import ORDER, SLOW, commanded, verified
+from tests.spread.servers import CUT_THE_ENGINE, SECRET, SLOW
+from tests.spread.test_server import ORDER, commanded, verified
 from tests.support.postgres import Postgres, a_cluster
 from tests.support.postgres import skip_or_fail as postgres_or_skip
 from tests.support.process import DidNotStart, Server
@@ -89,11 +89,6 @@ def killed(name: str) -> Callable[[Deployment], None]:
 def forget(deployment: Deployment) -> None:
     assert deployment.redis.command("FLUSHALL") == "+OK"
 
-
-CUT_THE_ENGINE = """
-    SELECT pg_terminate_backend(pid) FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND objid = 0"""
-"""The session of the one that holds the shard."""
 
 FAULTS = {
     "engine": (killed("engine1"), ("engine1",)),

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from tests.acceptance.ledger import Ledger
-from tests.spread.servers import SECRET, server, settings
+from tests.spread.servers import SECRET, SLOW, server, settings
 from tests.support.postgres import Postgres, a_cluster
 from tests.support.process import Answer, DidNotStart, Server, finished
 from tests.support.waiting import until
@@ -131,13 +131,6 @@ async def test_a_damaged_record_is_found_and_nothing_is_cut(tmp_path: Path, post
         code, said = await commanded(tmp_path, postgres, schema, *words)
         assert (code, "journal record 1 is damaged: its checksum does not match" in said) == (1, True), said
     assert postgres.sql(f'SELECT count(*) FROM "{schema}".journal') != "0"
-
-
-SLOW = """
-    SET search_path TO "{0}";
-    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END $$;
-    CREATE TRIGGER slow AFTER INSERT ON journal EXECUTE FUNCTION slow()"""
-"""Every commit then takes 20 ms more, so that an answer which comes before it is one that a kill takes back."""
 
 
 async def each_trades(current: Server, ledgers: list[Ledger], fault: Callable[[], None], *, at: int = 12) -> None:

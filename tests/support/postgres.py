@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needed import need
+
 STARTS_S = 30.0
 LEFT_S = 3_600
 REQUIRED = "POSTGRES_REQUIRED"
@@ -46,11 +48,7 @@ def why_missing() -> str | None:
 
 
 def skip_or_fail() -> None:
-    why = why_missing()
-    if why is not None and os.environ.get(REQUIRED):
-        pytest.fail(why)
-    if why is not None:
-        pytest.skip(why)
+    need(why_missing(), REQUIRED)
 
 
 def _user() -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needed import need
 from tests.support.postgres import end_with_parent, free_port
 
 STARTS_S = 30.0
@@ -37,11 +38,7 @@ def why_missing() -> str | None:
 
 
 def skip_or_fail() -> None:
-    why = why_missing()
-    if why is not None and os.environ.get(REQUIRED):
-        pytest.fail(why)
-    if why is not None:
-        pytest.skip(why)
+    need(why_missing(), REQUIRED)
 
 
 class RedisServer:
