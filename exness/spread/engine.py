@@ -277,7 +277,8 @@ class EngineEnd:
         with garbled_is_passed_over("commands"):
             asks = read_asks(payload)
             for ask in asks.asks:
-                self._take_ask(asks, ask)
+                with garbled_is_passed_over("a command"):  # it alone: those beside it are of others
+                    self._take_ask(asks, ask)
             if asks.question:
                 self._asked[asks.server] = max(asks.question, self._asked.get(asks.server, 0))
                 self._was_asked.set()

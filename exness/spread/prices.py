@@ -19,7 +19,7 @@ from exness.runtime.ports.clock import Clock
 from exness.runtime.ports.prices import PriceSource
 from exness.spread.keys import Keys
 from exness.spread.link import Link, woken
-from exness.spread.streams import START, Entry, Streams, Wire, is_before
+from exness.spread.streams import START, Entry, Streams, Wire, WireLost, is_before
 from exness.spread.wire import SourceState, Ticks, garbled_is_passed_over, pack, read_ticks
 
 SIGN_S = 1.0
@@ -72,7 +72,13 @@ class Publisher:
                 source = self._state() if signs else None
                 signed_s = loop.time() if signs else signed_s
                 told = Ticks(self._clock.now_us(), ticks, source)
-                await streams.send([Entry(self._keys.prices, pack(told), KEPT)])
+                try:
+                    await streams.send([Entry(self._keys.prices, pack(told), KEPT)])
+                except WireLost:
+                    self._waiting = (ticks + self._waiting)[
+                        -MOST_WAITING:
+                    ]  # a price twice does no harm, a lost one may
+                    raise
                 self.published += len(ticks)
                 for tick in {tick.asset: tick for tick in ticks if not tick.suspect}.values():
                     await streams.put(self._keys.price(tick.asset), self._shown(tick, told.at), LIFE_S)
