@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +16,9 @@ from tests.support.waiting import until
 
 pytest.importorskip("asyncpg", reason="asyncpg is not installed (pip install 'exness[spread]')")
 
-from exness.storage.postgres.session import Address
+from exness.storage.postgres import lease
+from exness.storage.postgres.migrate import migrate
+from exness.storage.postgres.session import Address, Connection
 from exness.storage.postgres.storage import Opened, open_storage
 
 RECORDS = known_history().records
@@ -54,6 +57,32 @@ async def test_an_engine_whose_epoch_is_over_ends_though_it_writes_nothing(postg
         overtake(postgres, schema)
         with pytest.raises(Fenced, match="epoch 2, this one's was 1"):
             await watching
+
+
+async def test_a_spare_whose_session_is_cut_as_it_gets_the_lock_goes_on_waiting(
+    postgres: Postgres, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cuts the engine's session may cut the spare's an instant later: then nobody would be left."""
+    taken = []
+
+    async def cut_at_first(connection: Connection, address: Address) -> None:
+        taken.append(connection)
+        if len(taken) == 1:
+            await connection.fetchval("SELECT pg_terminate_backend(pg_backend_pid())")
+        await migrate(connection, address)
+
+    log = Mock()
+    async with AsyncExitStack() as stack:
+        async with engine(postgres, schema) as old:
+            monkeypatch.setattr(lease, "_log", log)
+            monkeypatch.setattr(lease, "migrate", cut_at_first)
+            starting = asyncio.create_task(stack.enter_async_context(engine(postgres, schema)))
+            await until(lambda: any("waiting as a spare" in call.args[0] for call in log.info.mock_calls))
+            await old.storage.journal.append(RECORDS[:3])
+        spare = await starting
+        assert len(taken) == 2
+        assert await read_all(spare.storage.journal) == RECORDS[:3]
+        await spare.storage.journal.append(RECORDS[3:5])
 
 
 async def test_records_that_another_engine_has_written_meanwhile_are_not_written_again(

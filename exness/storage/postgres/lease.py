@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 import structlog
 
@@ -17,6 +18,8 @@ from exness.runtime.ports.journal import Fenced, StorageError
 from exness.storage.database import DatabaseRefused
 from exness.storage.postgres.migrate import lock_key, make, migrate
 from exness.storage.postgres.session import FAULTS, Address, Connection, Session, close, connect, explained
+
+T = TypeVar("T")
 
 _log = structlog.get_logger("exness.storage.postgres")
 
@@ -106,28 +109,29 @@ class Lease:
 async def take(address: Address) -> AsyncIterator[Lease]:
     """Become the engine of the shard, however long that takes: until then this process is a spare, which outlasts a
     database that restarts. The schema is made or brought to the present version. Raises StorageError."""
-    connection = await _locked(address, "engine", address.shard)
+    lease = await _locked(address, "engine", address.shard, _begin_epoch)
     try:
-        try:
-            await migrate(connection, address)
-            row = await connection.fetchrow(TAKE, address.shard, secrets.token_hex(8))
-            if row is None:
-                raise DatabaseRefused(f"{address.describe()} has no shard {address.shard}")
-            lease = Lease(address, connection, row["epoch"], row["last_seq"], row["holder"], row["price_id"])
-            lease.copies += await connection.fetchval(COPIES)
-        except FAULTS as error:
-            raise explained(address, error) from error
         _log.info("this process is the engine", shard=address.shard, epoch=lease.epoch)
         yield lease
     finally:
-        await close(connection)
+        await close(lease.connection)
+
+
+async def _begin_epoch(address: Address, connection: Connection) -> Lease:
+    await migrate(connection, address)
+    row = await connection.fetchrow(TAKE, address.shard, secrets.token_hex(8))
+    if row is None:
+        raise DatabaseRefused(f"{address.describe()} has no shard {address.shard}")
+    lease = Lease(address, connection, row["epoch"], row["last_seq"], row["holder"], row["price_id"])
+    lease.copies += await connection.fetchval(COPIES)
+    return lease
 
 
 @asynccontextmanager
 async def be_the_only(address: Address, role: str, number: int) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Become the one process of a role, however long that takes. Yields what runs until it is that no more, and raises
     StorageError then. Whatever such a process writes must bear a second one for a moment."""
-    connection = await _locked(address, role, number)
+    connection = await _locked(address, role, number, _as_it_is)
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
 
@@ -142,8 +146,13 @@ async def be_the_only(address: Address, role: str, number: int) -> AsyncIterator
         await close(connection)
 
 
-async def _locked(address: Address, role: str, number: int) -> Connection:
-    """A connection that holds a lock."""
+async def _as_it_is(_: Address, connection: Connection) -> Connection:
+    return connection
+
+
+async def _locked(address: Address, role: str, number: int, begin: Callable[[Address, Connection], Awaitable[T]]) -> T:
+    """What `begin` makes of a connection that holds a lock. A spare whose session is lost goes on waiting, also while
+    it begins: what ended the session of the active one may end its own an instant later."""
     is_spare = False
     while True:
         try:
@@ -156,12 +165,12 @@ async def _locked(address: Address, role: str, number: int) -> Connection:
                         holder = await connection.fetchval(SELECT_HOLDER, lock_key(address) % 2**32, number)
                         _log.info(f"waiting as a spare: another process is the {role}", holder=holder)
                     await asyncio.sleep(ASK_EVERY_S)
+                return await begin(address, connection)
             except BaseException as error:
                 connection.terminate()
                 if isinstance(error, FAULTS):
                     raise explained(address, error) from error
                 raise
-            return connection
         except StorageError as error:
             if not is_spare or isinstance(error, DatabaseRefused):
                 raise
