@@ -51,7 +51,7 @@ def decide_net(state: State, rules: Rules, command: NetOrder, at: int) -> list[E
         return guards.no_price(state, c.asset, at)
     order = _order_of(state, rules, account, c, at)
     refusal = (
-        amounts(rules, order, opens_at(rules.execution, price, c.side))
+        amounts(rules, order, c.quantity, opens_at(rules.execution, price, c.side))
         or _wrong_trailing(c)
         or wrong_slippage(c.asset, c)
         or wrong_name(c)

@@ -202,7 +202,7 @@ def decide_amend(state: State, rules: Rules, command: AmendOrder, at: int) -> li
     takes = price is not None and crosses(rules, new, price)
     if price is None or (takes and price.suspect) or new.asset not in rules.instruments:
         return guards.no_price(state, new.asset, at)
-    refusal = net.amounts(rules, new) if new.net else _amounts(rules, new.asset, new)
+    refusal = net.amounts(rules, new, new.quantity) if old.net else _amounts(rules, new.asset, new)
     if refusal is not None:
         return refusal
     funds = funds_of(state, account)
