@@ -186,6 +186,22 @@ def test_nobody_has_nothing(command: Command, reject: Reject) -> None:
 @pytest.mark.parametrize(
     "command",
     [
+        OpenTrade(ANN, TradeId("new"), SOL, LONG, 1, 100, take_profit=1, stop_loss=2, client_order="used"),
+        PlaceOrder(ANN, OrderId("new"), SOL, LONG, 1, 100, limit=1, expires_at=1, client_order="used"),
+        net("new", limit=1, time_in_force=TimeInForce.GTT, client_order="used"),
+        amended(OrderId("nothing"), expires_at=1),
+    ],
+)
+def test_what_is_wrong_in_itself_comes_before_what_it_names(command: Command) -> None:
+    desk = desk_of_everything()
+    desk.do(OpenTrade(ANN, TradeId("first"), SOL, LONG, usdc("1"), 100, client_order="used"))
+    assert desk.refused(command).reject is Reject.INVALID_REQUEST
+    assert_books_balance(desk.state)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
         exit_of(),
         amended(X, stop=usdc("260")),
         amended(ORDER, limit=usdc("180")),

@@ -136,7 +136,7 @@ def amend_exit(
     order = new.order
     assert order is not None
     asked = None if new.kind is Kind.TRAILING_STOP else new.price
-    refusal = guards.wrong_price(price=asked, limit=order.limit) or guards.wrong_expiry(None, order.expires_at, at)
+    refusal = guards.wrong_price(price=asked, limit=order.limit)
     if refusal is not None:
         return refusal
     price = state.fresh_price(trade.asset, at)

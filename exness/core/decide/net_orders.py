@@ -40,9 +40,9 @@ def decide_net(state: State, rules: Rules, command: NetOrder, at: int) -> list[E
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
     used = repeat(account, command)
-    if used is not None:
+    if isinstance(used, Repeated):
         return used
-    refusal = _wrong_fields(command, at)
+    refusal = _wrong_fields(command, at) or used
     if refusal is not None:
         return refusal
     c, only = command, command.reduce_only or command.close_position
