@@ -126,6 +126,10 @@ async def test_an_exit_over_a_part_is_an_order_of_its_own_and_closes_that_part(a
     assert (left["margin"], left["quantity"], left["realizedPnl"]) == ("60.000000", "3.000", "22.000000")
     (ended,) = (await ann.get("/order/history")).body["data"]
     assert (ended["status"], ended["averagePrice"], ended["filledQuantity"]) == ("filled", "211.000000", "2.000")
+    again = await ann.post("/order/cancel", {"orderId": ended["orderId"]})
+    details = {name: ended[name] for name in ("orderId", "status", "reason")}
+    assert_error(again, 409, "order_already_ended", details=details)
+    assert details["reason"] is None, "a fill needs no reason"
     await ann.close(trade["orderId"])
     assert (await ann.post("/trade/exit", body)).body == answer.body, "the first answer, though the trade has ended"
 
