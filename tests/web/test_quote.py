@@ -154,6 +154,12 @@ async def test_rates_are_set_by_hand_and_hold_until_a_reset() -> None:
         with unchanged(app):
             refused = await app.request("PUT", "/dev/rates/SOL", body={"maintenance": "1"})
         assert (refused.status, refused.details[0]["field"]) == (400, "maintenance")
+        await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "0.01", "fundingRateShort": "0.02"})
+        fed = (await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "feed"})).body["rates"]
+        assert (fed["fundingRate"]["value"], fed["fundingRateShort"]["value"]) == ("feed", None)
+        with unchanged(app):
+            both = await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "feed", "fundingRateShort": 0})
+        assert (both.status, both.details[0]["field"]) == (400, "fundingRateShort")
         profile = await app.request("PUT", "/dev/profile", body={"profile": "hyperliquid"})
         assert profile.body == (await app.get("/rates")).body
         assert (profile.body["profile"], profile.body["execution"]) == (
