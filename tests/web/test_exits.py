@@ -62,6 +62,9 @@ async def test_exits_are_set_and_null_removes_one_and_what_is_left_out_stays(app
         ("/trade/margin", {"amount": 0}, "amount"),
         ("/trade/margin", {}, "amount"),
         ("/trade/leverage", {"leverage": "x"}, "leverage"),
+        ("/trade/close", {"clientOrderId": "ä"}, "clientOrderId"),
+        ("/trade/exit", {"kind": "limit", "price": 210, "percent": 1, "clientOrderId": "x" * 65}, "clientOrderId"),
+        ("/trade/margin", {"amount": 1, "clientOrderId": ""}, "clientOrderId"),
     ],
 )
 async def test_a_bad_body_is_refused_by_the_name_of_its_field(
