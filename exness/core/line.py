@@ -137,7 +137,8 @@ def bankruptcy_price(line: Line) -> int:
 
 
 def liquidation_price(line: Line, rates: Rates = FREE) -> int:
-    """The first whole price that is due. 0 for a long: no price reaches it. That of a short ends at STORED.
+    """The first whole price that is due. 0 for a long: no price reaches it. It ends at STORED, as no price is more than
+    MOST_PRICE.
 
     Every line of what it must hold crosses its equity once, as no slope reaches RATE_UNIT, and it is due from there
     on. So of the lines' crossings, rounded to the safe side of each, the one that comes first counts.
@@ -151,7 +152,7 @@ def liquidation_price(line: Line, rates: Rates = FREE) -> int:
             price = constant // (size * (RATE_UNIT - slope))
             if price > nearest:
                 nearest = price
-        return nearest if nearest > 0 else 0
+        return min(nearest, STORED) if nearest > 0 else 0
     lost = cost + unit * line.margin
     nearest = -(-lost // size)
     for slope, per_unit, per_cost in rates.requirements:
@@ -159,7 +160,7 @@ def liquidation_price(line: Line, rates: Rates = FREE) -> int:
         price = -(-constant // (size * (RATE_UNIT + slope)))
         if price < nearest:
             nearest = price
-    return min(nearest, STORED) if nearest > 0 else 1  # no price is more than MOST_PRICE
+    return min(nearest, STORED) if nearest > 0 else 1
 
 
 def is_reached(side: Side, liquidation: int, mark: int) -> bool:

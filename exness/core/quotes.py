@@ -6,7 +6,6 @@ from exness.core.commands import NetOrder, OpenTrade, PlaceOrder
 from exness.core.decide import DECIDE
 from exness.core.decide.guards import unit_of
 from exness.core.decide.net import leverage_of
-from exness.core.events import OrderPlaced
 from exness.core.instruments import LEVERAGE_UNIT, Instrument, Side
 from exness.core.line import (
     Line,
@@ -79,19 +78,18 @@ class QuoteOf(msgspec.Struct, frozen=True):
         account = state.accounts.get(command.account)
         if account is None:
             return Quoted(0, state.seq, refusal, None, 0)
-        waits = isinstance(decision, list) and isinstance(decision[0], OrderPlaced)
-        figures = _figures(state, rules, account, command, waits=waits)
-        return Quoted(account.seq, state.seq, refusal, figures, account.free)
+        return Quoted(account.seq, state.seq, refusal, _figures(state, rules, account, command), account.free)
 
 
-def _figures(state: State, rules: Rules, account: Account, command: Quotable, *, waits: bool) -> Figures | None:
+def _figures(state: State, rules: Rules, account: Account, command: Quotable) -> Figures | None:
     price, instrument = state.price(command.asset), rules.instruments.get(command.asset)
     if price is None or instrument is None:
         return None
     rates = rules.rates_of(command.asset)
     entry, rate = opens_at(rules.execution, price, command.side), rates.taker
-    if waits and not isinstance(command, OpenTrade):
-        entry, rate = command.limit or command.stop or entry, rates.dearer
+    own = _own_price(command, entry)
+    if own is not None:
+        entry, rate = own, rates.dearer
     line, leverage = _line(rules, account, instrument, command, entry)
     if line is None:
         return None
@@ -111,6 +109,16 @@ def _figures(state: State, rules: Rules, account: Account, command: Quotable, *,
         max_margin=max_margin(account.free, leverage, rate),
         max_quantity=_max_quantity(account.free, line.unit, entry, leverage, rate) if is_net else None,
     )
+
+
+def _own_price(command: Quotable, entry: int) -> int | None:
+    """The price of what would wait, were it taken or not. None: it would fill at `entry`, now."""
+    if isinstance(command, OpenTrade):
+        return None
+    limit, stop = command.limit, command.stop
+    if stop is None and limit is not None and (entry <= limit if command.side is _LONG else entry >= limit):
+        return None
+    return limit or stop
 
 
 def _line(

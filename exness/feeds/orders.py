@@ -140,8 +140,10 @@ def _order(
     if doing.names and not _NAME.fullmatch(name):
         raise BadRow("order must be a name of 1 to 64 letters, digits or signs")
     own = assets.setdefault(email, {})
-    if do == "exit" and fields.get("of", "") in own:
-        own[name] = own[fields["of"]]
+    if do == "exit" and (of := fields.get("of", "")) in own:
+        own[name] = own[of]
+    elif do == "exit" and not fields.get("asset"):
+        raise BadRow(f"of {shown(of)} is no trade that {email} has opened above")
     asked = doing.make(Row(email, name, fields, known, own))
     if doing.names == "new" and do != "exit":
         own[name] = Asset(fields["asset"])

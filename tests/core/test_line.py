@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from exness.core import line as lines_of
-from exness.core.ceilings import STORED
+from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.instruments import Side
 from exness.core.line import Line, trade_line
 from exness.core.rates import FREE, RATE_UNIT, Basis, Rates, Residual, Tier
@@ -99,6 +99,7 @@ def test_a_mark_is_due_exactly_when_margin_and_gain_are_not_more_than_the_requir
 @example(trade_line(SHORT, 1, 10_000, 1), FREE, 1)
 @example(trade_line(SHORT, 1, 10_000, 1), Rates(min_margin=10**12), 1)
 @example(trade_line(LONG, 10**6, 100, 10**6), Rates(maintenance=(Tier(0, RATE_UNIT // 2),)), 1)
+@example(trade_line(LONG, 1, 100, 200_000_000), Rates(min_margin=MOST_PRICE), 1)
 def test_the_liquidation_price_is_the_first_that_is_due_and_all_beyond_it_are(
     line: Line, rates: Rates, mark: int
 ) -> None:
@@ -106,8 +107,9 @@ def test_the_liquidation_price_is_the_first_that_is_due_and_all_beyond_it_are(
     safe = liquidation - toward_loss(line)
     assert liquidation >= (0 if line.side is LONG else 1)
     if liquidation == STORED:
-        assert not is_exactly_due(line, rates, STORED - 1), "no price is more than MOST_PRICE"
+        assert is_exactly_due(line, rates, MOST_PRICE) is (line.side is LONG), "no price is more"
         return
+    assert liquidation < STORED
     assert liquidation == 0 or is_exactly_due(line, rates, liquidation)
     assert safe == 0 or not is_exactly_due(line, rates, safe)
     assert lines_of.is_reached(line.side, liquidation, mark) is is_exactly_due(line, rates, mark)

@@ -68,6 +68,8 @@ WRONG: list[tuple[Command, Wrong]] = [
     (exit_of(price=0), Wrong("price", "be above 0")),
     (exit_of(percent=1, margin=1), Wrong("percent", "be the only one of percent, margin and quantity")),
     (amended(X, stop=-1), Wrong("price", "be above 0")),
+    (amended(X, stop=0), Wrong("price", "be above 0")),
+    (amended(XL, limit=0), Wrong("price", "be above 0")),
     (amended(X, expires_at=1), Wrong("expires_at", "be ahead")),
     (amended(X, leverage=100), Wrong("leverage", "not be given for an exit")),
     (amended(X, stop=None), Wrong("price", "be that of the exit's kind")),
@@ -116,6 +118,9 @@ def test_what_is_wrong_in_itself_is_named_with_what_it_must_be(command: Command,
         (amended(X, size=SIZE.most + 1), OutOfRange(Figure.SIZE, SIZE.most + 1, *SIZE)),
         (amended(X, size=0), OutOfRange(Figure.SIZE, 0, *SIZE)),
         (amended(ORDER, margin=0), OutOfRange(Figure.MARGIN, 0, *MARGIN)),
+        (net("new", quantity=0), OutOfRange(Figure.QUANTITY, 0, *SIZE)),
+        (net("new", quantity=0, reduce_only=True), OutOfRange(Figure.QUANTITY, 0, *SIZE)),
+        (amended(OrderId("no"), size=0), OutOfRange(Figure.QUANTITY, 0, *SIZE)),
         (CloseTrade(ANN, TRADE, client_order="é"), OutOfRange(Figure.CLIENT_ORDER, 1, 1, 64)),
         (ChangeMargin(ANN, TRADE, 1, client_order="x" * 65), OutOfRange(Figure.CLIENT_ORDER, 65, 1, 64)),
         (
@@ -175,6 +180,22 @@ def test_a_net_position_of_hardly_any_margin_is_not_reduced_by_so_little_that_no
 def test_nobody_has_nothing(command: Command, reject: Reject) -> None:
     desk = desk_of_everything()
     assert desk.refused(command).reject is reject
+    assert_books_balance(desk.state)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        OpenTrade(ANN, TradeId("new"), SOL, LONG, 1, 100, take_profit=1, stop_loss=2, client_order="used"),
+        PlaceOrder(ANN, OrderId("new"), SOL, LONG, 1, 100, limit=1, expires_at=1, client_order="used"),
+        net("new", limit=1, time_in_force=TimeInForce.GTT, client_order="used"),
+        amended(OrderId("nothing"), expires_at=1),
+    ],
+)
+def test_what_is_wrong_in_itself_comes_before_what_it_names(command: Command) -> None:
+    desk = desk_of_everything()
+    desk.do(OpenTrade(ANN, TradeId("first"), SOL, LONG, usdc("1"), 100, client_order="used"))
+    assert desk.refused(command).reject is Reject.INVALID_REQUEST
     assert_books_balance(desk.state)
 
 

@@ -126,6 +126,10 @@ def test_a_file_of_before_is_read_as_before(tmp_path: Path) -> None:
             line(30, "exit", "x", of="a", kind="trailing_stop", stopPrice="1"),
             "kind must be take_profit or stop_loss or limit",
         ),
+        (
+            line(30, "exit", "x", of="z", kind="limit", limitPrice="1", percent="1"),
+            "of 'z' is no trade that ann@example.com has opened above",
+        ),
         (line(30, "order", "x", **OPEN), "limitPrice or stopPrice must be given"),
         (line(30, "order", "x", **OPEN, limitPrice="1", postOnly="yes"), "postOnly must be true or false, not 'yes'"),
         (line(30, "order", "x", **OPEN, limitPrice="1", expiresAt="soon"), "expiresAt "),

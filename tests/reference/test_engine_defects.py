@@ -251,8 +251,8 @@ def a_stop_filled_at_its_own_price_across_a_gap(patch: Patch) -> None:
 def an_amended_order_that_loses_its_place(patch: Patch) -> None:
     sound = orders._amended
 
-    def amended(old: Any, command: Any, at: int) -> Any:
-        new = sound(old, command, at)
+    def amended(old: Any, command: Any) -> Any:
+        new = sound(old, command)
         return replace(new, number=new.number + 1) if hasattr(new, "number") else new
 
     patch.setattr(orders, "_amended", amended)

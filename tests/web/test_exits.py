@@ -62,6 +62,9 @@ async def test_exits_are_set_and_null_removes_one_and_what_is_left_out_stays(app
         ("/trade/margin", {"amount": 0}, "amount"),
         ("/trade/margin", {}, "amount"),
         ("/trade/leverage", {"leverage": "x"}, "leverage"),
+        ("/trade/close", {"clientOrderId": "ä"}, "clientOrderId"),
+        ("/trade/exit", {"kind": "limit", "price": 210, "percent": 1, "clientOrderId": "x" * 65}, "clientOrderId"),
+        ("/trade/margin", {"amount": 1, "clientOrderId": ""}, "clientOrderId"),
     ],
 )
 async def test_a_bad_body_is_refused_by_the_name_of_its_field(
@@ -126,6 +129,10 @@ async def test_an_exit_over_a_part_is_an_order_of_its_own_and_closes_that_part(a
     assert (left["margin"], left["quantity"], left["realizedPnl"]) == ("60.000000", "3.000", "22.000000")
     (ended,) = (await ann.get("/order/history")).body["data"]
     assert (ended["status"], ended["averagePrice"], ended["filledQuantity"]) == ("filled", "211.000000", "2.000")
+    again = await ann.post("/order/cancel", {"orderId": ended["orderId"]})
+    details = {name: ended[name] for name in ("orderId", "status", "reason")}
+    assert_error(again, 409, "order_already_ended", details=details)
+    assert details["reason"] is None, "a fill needs no reason"
     await ann.close(trade["orderId"])
     assert (await ann.post("/trade/exit", body)).body == answer.body, "the first answer, though the trade has ended"
 

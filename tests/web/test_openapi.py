@@ -19,6 +19,7 @@ from exness.web.docs.asyncapi import section
 from exness.web.docs.openapi import document
 from exness.web.docs.pages import FILES, POLICY
 from exness.web.http.endpoint import Auth
+from exness.web.v1.body_fields import EXIT_KINDS, NET_KINDS
 from exness.web.v1.errors import ERRORS
 from exness.web.v1.models import KlinesQuery
 from exness.web.v1.trade_models import HistoryQuery
@@ -87,6 +88,13 @@ def test_an_order_has_the_bounds_that_the_core_holds_it_to(field: str, good: Ite
     schema = whole["components"]["schemas"]["CreateTradeBody"]["properties"][field]
     assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in good] == [True for _ in good]
     assert [jsonschema_rs.validator_for(schema).is_valid(value) for value in bad] == [False for _ in bad]
+
+
+def test_the_kinds_of_exits_are_those_that_their_bodies_are_read_by() -> None:
+    schemas = document("1", ENDPOINTS)["components"]["schemas"]
+    whole, part = schemas["NetOrderBody"]["properties"]["kind"], schemas["AddExitBody"]["properties"]["kind"]
+    assert sorted(part["enum"]) == sorted(EXIT_KINDS)
+    assert sorted(whole["anyOf"][0]["enum"]) == sorted(NET_KINDS)
 
 
 def test_a_query_is_told_the_words_that_it_is_read_by() -> None:

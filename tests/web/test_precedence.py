@@ -79,6 +79,7 @@ TABLE = [
         setting(slippage=5),
         message="Slippage value should be between 0.1 to 100 %",
     ),
+    Row("stop loss", 400, "invalid_request", setting(takeProfit=250, stopLoss=260)),
     Row("client order id", 409, "client_order_id_conflict", setting(clientOrderId="used")),
     Row("price", 503, "price_unavailable", world=lambda app, ann: app.let_prices_age()),
     # `amount_out_of_range` comes here: what the core refuses so, the rows above refuse of a request. See tests/core.

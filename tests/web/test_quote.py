@@ -67,6 +67,27 @@ async def test_a_refusal_is_a_field_and_the_figures_follow(app: App, ann: Trader
     assert (stale["refusal"]["code"], stale["price"]) == ("price_unavailable", "200.000000")
 
 
+@pytest.mark.parametrize(
+    ("more", "code", "price"),
+    [
+        ({"limitPrice": 190, "margin": 6000}, "insufficient_margin", "190.000000"),
+        ({"limitPrice": 190, "timeInForce": "ioc"}, "would_rest", "190.000000"),
+        ({"stopPrice": 195}, "would_trigger", "195.000000"),
+        ({"stopPrice": 195, "limitPrice": 194}, "would_trigger", "194.000000"),
+        ({"limitPrice": 210, "postOnly": True}, "would_take", "200.000000"),
+    ],
+)
+async def test_a_refused_order_is_quoted_at_its_own_price_too(more: dict[str, Any], code: str, price: str) -> None:
+    async with running_app(rules=replace(make_rules(), rates={SOL: RATES})) as app:
+        await app.quote_all()
+        (ann,) = await app.known("ann")
+        with unchanged(app):
+            quoted = (await ann.post("/trade/quote", order(**more))).body
+    assert (quoted["refusal"]["code"], quoted["price"]) == (code, price)
+    waits = price != "200.000000"
+    assert quoted["maxMargin"] == ("4901.960784" if waits else "4950.495049"), "an order reserves for the dearer rate"
+
+
 async def test_without_any_price_there_are_no_figures() -> None:
     async with running_app() as app:
         (ann,) = await app.known("ann")
@@ -82,7 +103,9 @@ async def test_a_net_order_is_quoted_with_the_most_of_its_quantity(app: App, ann
     assert (quoted["quantity"], quoted["margin"], quoted["maxQuantity"]) == ("1.500", "15.000000", "500.000")
     assert "maxMargin" not in quoted
     with unchanged(app):
+        far = (await ann.post("/net/quote", body | {"limitPrice": 250, "reduceOnly": True})).body
         none = (await ann.post("/net/quote", {"asset": "SOL", "side": "sell", "closePosition": True})).body
+    assert (far["refusal"]["code"], far["price"]) == ("reduce_only_rejected", "250.000000")
     assert (none["refusal"]["code"], none["price"]) == ("reduce_only_rejected", None)
 
 
@@ -131,6 +154,12 @@ async def test_rates_are_set_by_hand_and_hold_until_a_reset() -> None:
         with unchanged(app):
             refused = await app.request("PUT", "/dev/rates/SOL", body={"maintenance": "1"})
         assert (refused.status, refused.details[0]["field"]) == (400, "maintenance")
+        await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "0.01", "fundingRateShort": "0.02"})
+        fed = (await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "feed"})).body["rates"]
+        assert (fed["fundingRate"]["value"], fed["fundingRateShort"]["value"]) == ("feed", None)
+        with unchanged(app):
+            both = await app.request("PUT", "/dev/rates/SOL", body={"fundingRate": "feed", "fundingRateShort": 0})
+        assert (both.status, both.details[0]["field"]) == (400, "fundingRateShort")
         profile = await app.request("PUT", "/dev/profile", body={"profile": "hyperliquid"})
         assert profile.body == (await app.get("/rates")).body
         assert (profile.body["profile"], profile.body["execution"]) == (

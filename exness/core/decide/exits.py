@@ -135,16 +135,15 @@ def amend_exit(
         return new
     order = new.order
     assert order is not None
-    refusal = guards.wrong_price(price=new.price or None, limit=order.limit) or guards.wrong_expiry(
-        None, order.expires_at, at
-    )
+    asked = None if new.kind is Kind.TRAILING_STOP else new.price
+    refusal = guards.wrong_price(price=asked, limit=order.limit)
     if refusal is not None:
         return refusal
     price = state.fresh_price(trade.asset, at)
     if price is None:
         return guards.no_price(state, trade.asset, at)
     refusal = (
-        guards.price_out_of_range(trade.asset, (Figure.PRICE, new.price or None), (Figure.LIMIT, order.limit))
+        guards.price_out_of_range(trade.asset, (Figure.PRICE, asked), (Figure.LIMIT, order.limit))
         or guards.out_of_range(Figure.SIZE, order.size or None, SIZE)
         or would_trigger(rules, trade, new, price)
     )

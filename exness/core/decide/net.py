@@ -59,16 +59,16 @@ class Plan(NamedTuple):
 # --- what it is held against ----------------------------------------------------------------------------------------
 
 
-def amounts(rules: Rules, order: Order, at: int = 0) -> Refusal | None:
-    """`at` is what it would fill at now."""
+def amounts(rules: Rules, order: Order, asked: int | None, at: int = 0) -> Refusal | None:
+    """`asked` is the quantity that it names; None: it closes all there is. `at` is what it would fill at now."""
     unit = guards.unit_of(rules.instruments[order.asset])
     if unit is None:
         return guards.wrong("asset", "be one that has net positions")
     dearest = max(at, order.limit or 0, order.stop or 0)
     refusal = None
-    if order.quantity:
-        refusal = guards.out_of_range(Figure.QUANTITY, order.quantity, SIZE) or guards.out_of_range(
-            Figure.COST, order.quantity * dearest, COST
+    if asked is not None:
+        refusal = guards.out_of_range(Figure.QUANTITY, asked, SIZE) or guards.out_of_range(
+            Figure.COST, asked * dearest, COST
         )
     return refusal or guards.price_out_of_range(order.asset, (Figure.LIMIT, order.limit), (Figure.STOP, order.stop))
 

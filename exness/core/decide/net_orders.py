@@ -40,9 +40,9 @@ def decide_net(state: State, rules: Rules, command: NetOrder, at: int) -> list[E
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
     used = repeat(account, command)
-    if used is not None:
+    if isinstance(used, Repeated):
         return used
-    refusal = _wrong_fields(command, at)
+    refusal = _wrong_fields(command, at) or used
     if refusal is not None:
         return refusal
     c, only = command, command.reduce_only or command.close_position
@@ -51,7 +51,7 @@ def decide_net(state: State, rules: Rules, command: NetOrder, at: int) -> list[E
         return guards.no_price(state, c.asset, at)
     order = _order_of(state, rules, account, c, at)
     refusal = (
-        amounts(rules, order, opens_at(rules.execution, price, c.side))
+        amounts(rules, order, c.quantity, opens_at(rules.execution, price, c.side))
         or _wrong_trailing(c)
         or wrong_slippage(c.asset, c)
         or wrong_name(c)

@@ -34,15 +34,18 @@ def decide_open(state: State, rules: Rules, command: OpenTrade, at: int) -> list
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
     asset = command.asset
     instrument = rules.instruments.get(asset)
+    used = None
     if command.client_order is not None:
         used = repeat(account, command, instrument)
-        if used is not None:
+        if isinstance(used, Repeated):
             return used
     has_exits = _has_exits(command)
     if has_exits:
         refusal = guards.wrong_exits(command.side, command.take_profit, command.stop_loss, command.trailing_stop)
         if refusal is not None:
             return refusal
+    if used is not None:
+        return used
     price = state.fresh_price(asset, at)
     if instrument is None or price is None or price.suspect:
         return guards.no_price(state, asset, at)

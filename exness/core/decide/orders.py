@@ -39,7 +39,7 @@ def decide_order(state: State, rules: Rules, command: PlaceOrder, at: int) -> li
     if account is None:
         return Refusal(Reject.ACCOUNT_NOT_FOUND)
     used = repeat(account, command)
-    if used is not None:
+    if isinstance(used, Repeated):
         return used
     c = command
     refusal = (
@@ -47,6 +47,7 @@ def decide_order(state: State, rules: Rules, command: PlaceOrder, at: int) -> li
         or guards.wrong_price(limit=c.limit, stop=c.stop)
         or guards.wrong_expiry(c.time_in_force, c.expires_at, at)
         or guards.wrong_exits(c.side, c.take_profit, c.stop_loss, c.trailing_stop)
+        or used
     )
     if refusal is not None:
         return refusal
@@ -191,18 +192,22 @@ def decide_amend(state: State, rules: Rules, command: AmendOrder, at: int) -> li
     account = state.accounts.get(command.account)
     if account is None:
         return NOT_FOUND
+    expires_at = command.expires_at
+    refusal = None if expires_at is UNSET else guards.wrong_expiry(None, expires_at, at)
+    if refusal is not None:
+        return refusal
     old = account.orders.get(command.order_id)
     if old is None:
         found = exit_of(account, command.order_id)
         return NOT_FOUND if found is None else amend_exit(state, rules, account, *found, command, at)
-    new = _amended(old, command, at)
+    new = _amended(old, command)
     if isinstance(new, Refusal):
         return new
     price = state.fresh_price(new.asset, at)
     takes = price is not None and crosses(rules, new, price)
     if price is None or (takes and price.suspect) or new.asset not in rules.instruments:
         return guards.no_price(state, new.asset, at)
-    refusal = net.amounts(rules, new) if new.net else _amounts(rules, new.asset, new)
+    refusal = net.amounts(rules, new, new.quantity) if old.net else _amounts(rules, new.asset, new)
     if refusal is not None:
         return refusal
     funds = funds_of(state, account)
@@ -244,7 +249,7 @@ def _refused(outcome: TradeOpened | Refusal) -> Refusal | None:
     return outcome if isinstance(outcome, Refusal) else None
 
 
-def _amended(old: Order, c: AmendOrder, at: int) -> Order | Refusal:
+def _amended(old: Order, c: AmendOrder) -> Order | Refusal:
     """The order as it would be; its id, and its place in line, stay."""
     not_its = ("margin", "leverage", "take_profit", "stop_loss", "trailing_stop") if old.net else ("size",)
     for field in not_its:
@@ -259,7 +264,6 @@ def _amended(old: Order, c: AmendOrder, at: int) -> Order | Refusal:
         return guards.wrong("limit", "be given, or a stop price")
     return (
         guards.wrong_price(limit=new.limit, stop=new.stop)
-        or guards.wrong_expiry(None, new.expires_at, at)
         or guards.wrong_exits(new.side, new.take_profit, new.stop_loss, new.trailing_stop)
         or new
     )

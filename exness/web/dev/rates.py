@@ -182,6 +182,8 @@ def changes_of(body: bytes) -> Mapping[str, Any]:
     if not problems.all and not changes:
         problems.malformed("body", "Give what changes")
     problems.raise_if_any()
+    if isinstance(changes.get("funding_rate"), FundingSource):
+        changes.setdefault("funding_rate_short", None)  # what was set of it before does not go with a source
     return changes
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from exness.core.commands import AddExit, AmendOrder, CancelOrders, ChangeLeverage, ChangeMargin, CloseTrade, SetExits
 from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, Instrument, OrderId, TradeId
 from exness.core.money import USDC_DECIMALS
-from exness.core.rules import Rules
+from exness.core.rules import Rules, out_of_range
 from exness.runtime.ports.clock import Ids
 from exness.web.v1.bodies import Problems, asset_named, given, present, read_body, scaled
 from exness.web.v1.body_fields import (
@@ -28,6 +28,7 @@ from exness.web.v1.body_fields import (
     time_of,
 )
 from exness.web.v1.order_models import AddExitBody, AmendOrderBody, CancelAllBody, OrderIdBody
+from exness.web.v1.refusals import FIELDS, sentence
 from exness.web.v1.trade_models import CloseAllBody, CloseTradeBody, ExitsBody, LeverageBody, MarginBody
 
 MAX_ORDER_ID = 64
@@ -58,7 +59,11 @@ def named_in(body: bytes, kind: type[msgspec.Struct]) -> Named:
         problems.not_allowed("orderId", f"orderId must have 1 to {MAX_ORDER_ID} characters")
     if order_id is None:
         problems.raise_if_any()
-    return Named(present(order_id), fields, problems)
+    named = Named(present(order_id), fields, problems)
+    if named.client_order is not None:
+        for wrong in out_of_range(None, None, None, None, None, named.client_order):
+            problems.not_allowed(FIELDS[wrong.figure], sentence(wrong))
+    return named
 
 
 def order_named(body: bytes) -> OrderId:

@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from exness.core.commands import TimeInForce
 from exness.core.statement import Reason
-from exness.core.trades import Kind
 from exness.runtime.candles import Interval
 from exness.web.v1.models import (
     DATES,
@@ -29,7 +28,7 @@ Expiry = (
     Annotated[str, Meta(description="A time of RFC 3339", extra_json_schema={"format": "date-time"})] | UnsetType | None
 )
 _ExitKind = Annotated[str, Meta(extra_json_schema={"enum": ["take_profit", "stop_loss", "limit"]})]
-_Kind = Annotated[str, Meta(extra_json_schema={"enum": [kind.value for kind in Kind]})]
+_NetExitKind = Annotated[str, Meta(extra_json_schema={"enum": ["take_profit", "stop_loss"]})]
 
 
 # --- bodies -------------------------------------------------------------------------------------------------------
@@ -106,7 +105,7 @@ class NetOrderBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rena
     limit_price: OptionalAmount = UNSET
     stop_price: OptionalAmount = UNSET
     trailing_stop: TrailingStop = UNSET
-    kind: _Kind | UnsetType | None = UNSET
+    kind: _NetExitKind | UnsetType | None = UNSET
     reduce_only: bool | UnsetType | None = UNSET
     time_in_force: _TimeInForce = UNSET
     expires_at: Expiry = UNSET

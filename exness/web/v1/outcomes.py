@@ -70,5 +70,5 @@ async def order_gone(exchange: Exchange, account: AccountId, order_id: OrderId) 
     row = await exchange.order(account, order_id)
     if row is None or row.status is None:
         return ApiError(Reject.ORDER_NOT_FOUND)
-    details = {"orderId": row.order_id, "status": row.status.value, "reason": row.reason}
+    details = {"orderId": row.order_id, "status": row.status.value, "reason": row.reason or None}
     return ApiError("order_already_ended", details=details)

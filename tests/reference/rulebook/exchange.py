@@ -1,5 +1,6 @@
 """The door: one command at a time, each with its time."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -43,8 +44,19 @@ class Exchange:
             return None
         used = account.used[client_order]
         if _asked(used.asked) != _asked(command):
+            self._refuse_what_is_wrong_in_itself(command)
             raise Refused("client_order_id_conflict", order=getattr(used.asked, "order", None))
         return used
+
+    def _refuse_what_is_wrong_in_itself(self, command: Command) -> None:
+        """Of what opens something: all else that can be wrong so is what it names, which is looked for first."""
+        if not isinstance(command, c.OpenTrade | c.PlaceOrder | c.NetOrder):
+            return
+        try:
+            HANDLERS[type(command)](copy.deepcopy(self.book), command)
+        except Refused as refusal:
+            if refusal.code == "bad_request":
+                raise
 
     def _remember(self, command: Command, first: int) -> None:
         client_order = getattr(command, "client_order", None)

@@ -103,7 +103,6 @@ def amend_exit(book: Book, c: AmendOrder, trade: Trade, old: Exit) -> None:
     checks.bad_request("price", wrong=changed.get("price", 1) is None or changed.get("size", 1) is None)
     new = replace(old, **changed)
     checks.price_fields(price=new.price, limit=new.limit)
-    checks.expiry(None, new.expires_at, book.at)
     price = book.fresh_price(trade.asset)
     checks.prices_in_range(price=new.price, limit=new.limit)
     checks.amount("size", new.size, 1, checks.MOST_SIZE)

@@ -101,7 +101,7 @@ def liquidation_price(position: Position, rates: Rates) -> int:
         first = max(0, *(math.floor(each) for each in crossings))
         assert first == 0 or is_due(position, rates, first)
         assert not is_due(position, rates, first + 1)
-        return first
+        return min(first, MOST)  # one that every price liquidates
     first = max(1, min(math.ceil(each) for each in crossings))
     assert is_due(position, rates, first)
     assert first == 1 or not is_due(position, rates, first - 1)

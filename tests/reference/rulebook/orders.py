@@ -247,6 +247,7 @@ def opened(
 
 
 def amend_order(book: Book, c: AmendOrder) -> None:
+    checks.expiry(None, c.changes.get("expires_at"), book.at)
     old = book.orders.get(c.order)
     if old is None or old.account != c.account:
         exits.amend_exit(book, c, *exits.find(book, c.account, c.order))
@@ -259,7 +260,6 @@ def amend_order(book: Book, c: AmendOrder) -> None:
     new = replace(old, **c.changes)
     checks.bad_request("limit", wrong=new.limit is None and new.stop is None)
     checks.price_fields(limit=new.limit, stop=new.stop)
-    checks.expiry(None, new.expires_at, book.at)
     checks.exit_fields(new.side, new.take_profit, new.stop_loss, new.trailing)
     price = book.fresh_price(new.asset)
     takes = checks.crosses(book, price, new)

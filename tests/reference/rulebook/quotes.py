@@ -71,17 +71,19 @@ def quote(exchange: Exchange, command: OpenTrade | PlaceOrder | NetOrder, at: in
     if price is None or nonsense or command.account not in book.accounts:
         return told
     free, rates = book.accounts[command.account].free, asset.rates
-    placed = any(each["event"] == "order_placed" for each in outcome.events)
     side = {"buy": "long", "sell": "short"}.get(command.side, command.side)
-    entry = book.opens_at(price, side)
-    if placed and not isinstance(command, OpenTrade):
-        entry = command.limit or command.stop or entry
-    rate = rates.taker if isinstance(command, OpenTrade) or not placed else rates.dearer
+    entry, rate, waits = book.opens_at(price, side), rates.taker, False
+    if not isinstance(command, OpenTrade) and (command.limit, command.stop) != (None, None):
+        limit = None if command.stop is not None else command.limit
+        crosses = limit is not None and (entry <= limit if side == "long" else entry >= limit)
+        waits = not crosses
+    if waits and not isinstance(command, OpenTrade):
+        entry, rate = command.limit or command.stop or entry, rates.dearer
     if isinstance(command, NetOrder):
         empty = Position(side, 0, 0, asset.net_unit, 0, book.net_leverage(command.account, command.asset), True)
         position = formulas.increased(empty, command.quantity or 1, entry)
         told["max_quantity"] = most_quantity(free, position.leverage, position.unit, entry, rate)
     else:
         position = formulas.trade_position(side, command.margin, command.leverage, entry)
-    told |= figures(position, rates, entry, entry if placed else price.mark, free, rate)
+    told |= figures(position, rates, entry, entry if waits else price.mark, free, rate)
     return told | {"quantity": shown_quantity(position, asset, entry), "balance": free}
