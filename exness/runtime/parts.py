@@ -18,7 +18,7 @@ from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource
 from exness.runtime.ports.snapshots import Snapshots
 from exness.runtime.ports.tables import History, Tables
-from exness.runtime.reads import BoundedCandles, BoundedHistory
+from exness.runtime.reads import Reads
 from exness.runtime.replica import FollowedCandles, RemoteExchange, Replica, StoredMark
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
@@ -103,8 +103,8 @@ def assemble_server(
 ) -> ServerParts:
     """`tables_seq`: the tables have come that far."""
     state = engine.state
-    mark, reads = StoredMark(tables, tables_seq), BoundedHistory(history, bounds.read_queue)
-    flush = CandleFlush(candles, BoundedCandles(candle_store, bounds.read_queue), seq=state.seq)
+    mark, reads = StoredMark(tables, tables_seq), Reads(bounds.read_queue)
+    flush = CandleFlush(candles, candle_store, seq=state.seq)
     replica.watchers.append(candles.watch)
 
     def vitals() -> Vitals:
@@ -140,7 +140,9 @@ def assemble_server(
         writer=replica,
         bus=bus,
         journal=journal,
-        history=reads,
+        history=history,
+        reads=reads,
+        candle_reads=Reads(bounds.read_queue),
         candles=candles,
         flush=flush,
         tables=tables,

@@ -225,7 +225,7 @@ async def test_trades_are_read_a_page_at_a_time_and_none_is_counted_twice(monkey
             await gains(app, trader, 1)
         held = Held(stores.history)
         held.failures = 1
-        app.exchange._history._history = held
+        app.exchange._history = held
         again = Leaderboard(app.exchange, 3)
         async with again.running():
             with pytest.raises(NotTaken):
