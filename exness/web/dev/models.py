@@ -11,6 +11,7 @@ from exness.core.rules import Rules
 from exness.runtime.ports.prices import ScriptedPrice
 from exness.web.http.errors import InvalidRequest
 from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
+from exness.web.v1.body_fields import above_0
 from exness.web.v1.models import Amount, OptionalAmount
 
 SECOND_DECIMALS = 6
@@ -254,10 +255,7 @@ def _scripted(entry: ScriptEntry, where: str, rules: Rules, problems: Problems) 
 
 
 def _price(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
-    price = scaled(raw, field, decimals, problems)
-    if price is not None and price <= 0:
-        problems.not_allowed(field, f"{field} must be greater than zero")
-    return price
+    return above_0(scaled(raw, field, decimals, problems), field, problems)
 
 
 def _bounded(
