@@ -61,7 +61,7 @@ class ManualFeed:
                 async with self._one_at_a_time:
                     await self._play(self.clock.now_us())
 
-    # --- the hand -------------------------------------------------------------------------------------------------
+    # --- control --------------------------------------------------------------------------------------------------
 
     def now_us(self) -> int:
         return self.clock.now_us()

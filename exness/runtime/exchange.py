@@ -112,7 +112,7 @@ class Exchange:
         """
         return await self._sequencer.submit(command, request)
 
-    async def start_afresh(self, request: str = "") -> Outcome:
+    async def reset(self, request: str = "") -> Outcome:
         """Forget everything, and pay what the house puts into its insurance in again. Raises like `do`."""
         return await self.do(Reset(self._insurance), request)
 

@@ -149,7 +149,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     dev.faults.set([])
     if control is not None:
         await control.reset()
-    outcome = await exchange.start_afresh(request[REQUEST_STATE].request_id)
+    outcome = await exchange.reset(request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record, *_]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))
