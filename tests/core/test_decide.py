@@ -1,4 +1,4 @@
-"""core/decide.py, what holds for every command: deciding writes nothing, and refusals come in one order.
+"""core/decide/, what holds for every command: deciding writes nothing, and refusals come in one order.
 
 Each command and each subject has a file of its own: test_decide_*.py.
 """

@@ -1,4 +1,4 @@
-"""web/server.py: what every answer has, whatever was asked."""
+"""web/http/front.py: what every answer has, whatever was asked."""
 
 import asyncio
 import re
