@@ -16,7 +16,7 @@ from exness.core.decide.net import leverage_of
 from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, Execution, OrderId, TradeId
 from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
-from exness.core.rates import FREE, Rates
+from exness.core.rates import Rates
 from exness.core.rules import Rules
 from exness.core.state import NOTHING, Account, Extras, State
 from exness.core.tick_order import EXIT_ROWS, ORDER_ROWS, closes_at
@@ -87,14 +87,13 @@ class BalanceOf(msgspec.Struct, frozen=True, gc=False):
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """How an open trade stands. `mark` and `unrealized`, at the mark and so as liquidation sees it, are None while
-    there is no price; `close_pnl` and `close_fee`, of a close of now, while that would be refused. `stale`: the price
+    there is no price; `close_pnl`, of a close of now, while that would be refused. `stale`: the price
     is old, or there is none. Money is micro-USDC."""
 
     mark: int | None
     unrealized: int | None
     close_pnl: int | None
     stale: bool
-    close_fee: int | None = None
 
 
 _UNPRICED = Standing(None, None, None, True)
@@ -129,10 +128,10 @@ class Holdings(msgspec.Struct, frozen=True):
         unrealized = pnl(line, price.mark)
         if self.at > price.fresh_until:
             return Standing(price.mark, unrealized, None, True)
-        owner, rate = self.owner, self.rates.get(trade.asset, FREE).taker
+        owner = self.owner
         most = margin.most_pnl(owner.free, owner.bound, trade.margin)
-        end = settle(line, closes_at(self.execution, price, trade.side), rate, most=most)
-        return Standing(price.mark, unrealized, end.pnl, False, end.fee)
+        close_pnl = settle(line, closes_at(self.execution, price, trade.side), most=most).pnl
+        return Standing(price.mark, unrealized, close_pnl, False)
 
 
 class HoldingsOf(msgspec.Struct, frozen=True, gc=False):

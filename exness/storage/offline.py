@@ -118,9 +118,6 @@ class StoredSnapshot:
     def header(self) -> Header:
         return self._row().header
 
-    def digest(self) -> str:
-        return self._row().digest
-
     def accounts(self) -> Iterator[list[bytes]]:
         """Its accounts; at the end, that they match its digest."""
         row = self._row()
