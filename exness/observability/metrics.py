@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_UNIT
 from exness.core.prices import PriceState
-from exness.core.views import AllBooks, AllPrices, AllWaiting, Books, Prices, WaitingByKind
+from exness.core.sums import AllBooks, AllWaiting, Books, WaitingByKind
+from exness.core.views import AllPrices, Prices
 from exness.observability.forms import PREFIX, buckets, counted, counter, gauge, histogram, plain, total
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import Histogram, LoopWatch

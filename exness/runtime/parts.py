@@ -107,31 +107,6 @@ def assemble_server(
     flush = CandleFlush(candles, candle_store, seq=state.seq)
     replica.watchers.append(candles.watch)
 
-    def vitals() -> Vitals:
-        return Vitals(
-            queues={
-                "commands": (desk.waiting, desk.bound),
-                "subscriber": (bus.furthest_behind, bus.bound),
-                "history": (reads.waiting, reads.bound),
-            },
-            ticks_waiting=0,
-            shed={"commands": desk.overloads, "subscriber": bus.cut_off},
-            halted=False,
-            has_room=True,
-            stuck_s=0.0,
-            durable_seq=replica.durable_seq,
-            ticks_checked=replica.ticks,
-            watchers_failed=replica.watchers.failed,
-            decide_s=Histogram(),
-            ack_s=desk.ack_s,
-            commit_s=Histogram(),
-            commit_records=Histogram(),
-            events={},
-            tables_behind_s=Histogram(),
-            tables_seq=mark.seq,
-            tables_failed=0,
-        )
-
     exchange = RemoteExchange(
         latest=desk.latest,
         troubles=desk.troubles,
@@ -147,7 +122,7 @@ def assemble_server(
         flush=flush,
         tables=tables,
         projector=mark,
-        vitals=vitals,
+        vitals=lambda: _vitals_of(desk, replica, bus, reads, mark),
         feed=feed,
         clock=clock,
         ids=ids,
@@ -155,3 +130,29 @@ def assemble_server(
         insurance=0,
     )
     return ServerParts(exchange, flush, candle_store)
+
+
+def _vitals_of(desk: RemoteDesk, replica: Replica, bus: Bus, reads: Reads, mark: StoredMark) -> Vitals:
+    return Vitals(
+        queues={
+            "commands": (desk.waiting, desk.bound),
+            "subscriber": (bus.furthest_behind, bus.bound),
+            "history": (reads.waiting, reads.bound),
+        },
+        ticks_waiting=0,
+        shed={"commands": desk.overloads, "subscriber": bus.cut_off},
+        halted=False,
+        has_room=True,
+        stuck_s=0.0,
+        durable_seq=replica.durable_seq,
+        ticks_checked=replica.ticks,
+        watchers_failed=replica.watchers.failed,
+        decide_s=Histogram(),
+        ack_s=desk.ack_s,
+        commit_s=Histogram(),
+        commit_records=Histogram(),
+        events={},
+        tables_behind_s=Histogram(),
+        tables_seq=mark.seq,
+        tables_failed=0,
+    )

@@ -13,7 +13,7 @@ from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
-from exness.core.views import AllBooks
+from exness.core.sums import AllBooks
 from exness.runtime.clock import shown_speed
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.prices import ManualControl, OutOfTime

@@ -16,7 +16,8 @@ from exness.core.profiles import PROFILES, Path, Sourced
 from exness.core.rates import RATE_DECIMALS, Basis, FundingSource, Rates, Residual, Tier
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
-from exness.core.views import AllBooks, TermsNow
+from exness.core.sums import AllBooks
+from exness.core.views import TermsNow
 from exness.web.dev.access import let_in
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer

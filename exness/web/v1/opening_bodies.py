@@ -94,39 +94,13 @@ def _opening(
     client_order = text_of(fields.client_order_id)
     for wrong in out_of_range(instrument, margin, leverage, slippage, expected_price, client_order):
         problems.not_allowed(FIELDS[wrong.figure], sentence(wrong))
-    take_profit, stop_loss, trailing_stop = _three(fields, decimals, problems)
+    exits = _three(fields, decimals, problems)
     problems.raise_if_any(_CREATE_ORDER)
+    opens = present(asset), present(side), present(margin), present(leverage)
     if not waits:
-        return OpenTrade(
-            account,
-            TradeId(ids.new()),
-            present(asset),
-            present(side),
-            present(margin),
-            present(leverage),
-            slippage,
-            expected_price,
-            client_order,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-            trailing_stop=trailing_stop,
-        )
+        return OpenTrade(account, TradeId(ids.new()), *opens, slippage, expected_price, client_order, None, *exits)
     return PlaceOrder(
-        account,
-        OrderId(ids.new()),
-        present(asset),
-        present(side),
-        present(margin),
-        present(leverage),
-        limit,
-        stop,
-        time_in_force,
-        expires_at,
-        post_only,
-        take_profit,
-        stop_loss,
-        trailing_stop,
-        client_order,
+        account, OrderId(ids.new()), *opens, limit, stop, time_in_force, expires_at, post_only, *exits, client_order
     )
 
 
