@@ -1,4 +1,4 @@
-"""Arguments that several commands take, and those of `key`."""
+"""Arguments of commands."""
 
 import argparse
 from collections.abc import Callable
@@ -16,6 +16,19 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, help="settings (default ./config.toml, if there is one)")
 
 
+def serve_takes(parser: argparse.ArgumentParser) -> None:
+    add_config_file(parser)
+    add_flags(parser)
+
+
+def config_takes(parser: argparse.ArgumentParser) -> None:
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--defaults", action="store_true", help="print the config.toml of all defaults instead")
+    form.add_argument("--table", action="store_true", help="print one line for each setting")
+    form.add_argument("--markdown", action="store_true", help="print a table of all there are, as in docs/SETTINGS.md")
+    serve_takes(parser)
+
+
 def file_takes(what: str, nargs: str | None = None) -> Callable[[argparse.ArgumentParser], None]:
     def takes(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", nargs=nargs, type=Path, help=what)
@@ -30,6 +43,25 @@ def switch_takes(flag: str, what: str) -> Callable[[argparse.ArgumentParser], No
         data_dir_takes(parser)
 
     return takes
+
+
+def token_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL")
+    parser.add_argument(
+        "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
+    )
+    data_dir_takes(parser)
+
+
+def statement_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL")
+    switch_takes("--csv", "print it as CSV, for a spreadsheet or a program")(parser)
+
+
+def open_takes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL", nargs="?", help="who to sign in (default you@example.com)")
+    parser.add_argument("--no-browser", action="store_true", help="print the link only")
+    data_dir_takes(parser)
 
 
 def key_takes(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,18 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from exness import __version__, upkeep
-from exness.arguments import add_config_file, data_dir_takes, file_takes, key_takes, switch_takes
+from exness.arguments import (
+    add_config_file,
+    config_takes,
+    data_dir_takes,
+    file_takes,
+    key_takes,
+    open_takes,
+    serve_takes,
+    statement_takes,
+    switch_takes,
+    token_takes,
+)
 from exness.config import Config, config_file, load, resolve
 from exness.config.flags import Help, HelpWithTables, add_flags, flags_of
 from exness.feeds.scenarios import table
@@ -77,38 +88,6 @@ class Command(NamedTuple):
 
 
 # Arguments
-
-
-def _serve_takes(parser: argparse.ArgumentParser) -> None:
-    add_config_file(parser)
-    add_flags(parser)
-
-
-def _config_takes(parser: argparse.ArgumentParser) -> None:
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--defaults", action="store_true", help="print the config.toml of all defaults instead")
-    form.add_argument("--table", action="store_true", help="print one line for each setting")
-    form.add_argument("--markdown", action="store_true", help="print a table of all there are, as in docs/SETTINGS.md")
-    _serve_takes(parser)
-
-
-def _token_takes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("email", metavar="EMAIL")
-    parser.add_argument(
-        "--revoke", action="store_true", help="end every session of the address instead, in a running server too"
-    )
-    data_dir_takes(parser)
-
-
-def _statement_takes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("email", metavar="EMAIL")
-    switch_takes("--csv", "print it as CSV, for a spreadsheet or a program")(parser)
-
-
-def _open_takes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("email", metavar="EMAIL", nargs="?", help="who to sign in (default you@example.com)")
-    parser.add_argument("--no-browser", action="store_true", help="print the link only")
-    data_dir_takes(parser)
 
 
 def _venue_takes(parser: argparse.ArgumentParser) -> None:
@@ -299,7 +278,7 @@ COMMANDS = (
         "serve",
         _serve,
         "run the exchange, everything in one process",
-        _serve_takes,
+        serve_takes,
         epilog=f"scenarios of the simulated feed:\n{table()}",
         is_server=True,
     ),
@@ -307,7 +286,7 @@ COMMANDS = (
         "config",
         _config,
         "print the settings that `serve` would use",
-        _config_takes,
+        config_takes,
         "Each is explained and has where it comes from, as a config.toml; secrets are left out. It takes the flags of "
         "`serve`.",
     ),
@@ -315,7 +294,7 @@ COMMANDS = (
         "token",
         _token,
         "print a session token for an address",
-        _token_takes,
+        token_takes,
         "It is for REST clients and scripts. The account is made at the token's first use.",
     ),
     Command(
@@ -330,7 +309,7 @@ COMMANDS = (
         "open",
         _open,
         "open the terminal of a running exchange in the browser, signed in",
-        _open_takes,
+        open_takes,
         "The link works once and for a few minutes; it is printed, too. The exchange is the one that runs on the data "
         "directory.",
     ),
@@ -346,7 +325,7 @@ COMMANDS = (
         "statement",
         lambda options: _ledger().statement(_load(options), _address(options.email), as_csv=options.csv),
         "print what moved the balance of an address, also while the exchange runs",
-        _statement_takes,
+        statement_takes,
         "Newest first, every row of /account/statement.",
     ),
     Command(

@@ -13,6 +13,7 @@ SLOW = {"acceptance", "bench", "bots", "crash", "faults", "fixtures", "simulatio
 SLOW_FILES = (
     "binance/test_ccxt.py",
     "binance/test_freqtrade_calls.py",
+    "binance/test_openapi.py::test_what_handlers_read",
     "binance/test_streams.py",
     "binance/test_user_streams.py",
     "client/test_streams.py",
@@ -33,7 +34,6 @@ SLOW_FILES = (
     "web/test_stream.py",
 )
 """And files, whose tests take some tenths of a second each: in the quick lane they took as long as all others."""
-
 
 LONG = (
     "acceptance/test_candles.py::test_a_killed_replay_has_every_tick_in_its_candles_once",

@@ -16,3 +16,10 @@ def test_every_file_that_it_names_is_there() -> None:
 def test_its_rooms_are_those_of_the_code() -> None:
     described = set(re.findall(r"^\| `(\w+)/` \|", TEXT, flags=re.MULTILINE))
     assert described == {path.parent.name for path in (ROOT / "exness").glob("*/__init__.py")}
+
+
+def test_the_file_that_a_test_answers_for_is_there() -> None:
+    """Where the first line of a test says which, as `room/file.py`."""
+    for test in (ROOT / "tests").rglob("test_*.py"):
+        named = re.match(r'"""((?:\w+/)+\w+\.py)\b', test.read_text(encoding="utf-8"))
+        assert named is None or any((folder / named[1]).is_file() for folder in (ROOT / "exness", ROOT)), test

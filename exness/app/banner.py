@@ -9,7 +9,7 @@ from pathlib import Path
 from exness import __version__
 from exness.access.ports import Mailer
 from exness.config import Config
-from exness.core.views import AllBooks
+from exness.core.sums import AllBooks
 from exness.runtime.exchange import Exchange
 from exness.runtime.recovery import Recovered
 from exness.storage.files import JOURNAL_DB

@@ -359,7 +359,7 @@ def make_metrics(
         loop=beside.loop,
         requests=requests,
         connections=lambda: len(connections),
-        door=security_log.counters,
+        security=security_log.counters,
         files=lambda: file_sizes(data_dir),
         queues={"mail": (lambda: postman.held, postman.bound), **streams.queues()},
         counters={"mails": postman.counters},

@@ -13,12 +13,11 @@ from exness.access.api_keys import LONGEST_NAME, ApiKey, ApiKeys, Scope, TooMany
 from exness.app.build import make_keys
 from exness.app.databases import open_access
 from exness.config import Config
+from exness.core.rates import DAY_US
 from exness.process.output import deliver, fail, say
 from exness.runtime.clock import WallClock
 from exness.storage.datadir import prepare
 from exness.web.v1.format import iso
-
-_DAY_US = 86_400_000_000
 
 
 def create(config: Config, email: str, name: str, *, read_only: bool, days: int | None) -> int:
@@ -26,7 +25,7 @@ def create(config: Config, email: str, name: str, *, read_only: bool, days: int 
     if not is_name(name):
         return fail(f"the name of a key is 1 to {LONGEST_NAME} printable characters", code=2)
     scopes = [Scope.READ] if read_only else list(Scope)
-    expires_at = None if days is None else WallClock().wall_us() + days * _DAY_US
+    expires_at = None if days is None else WallClock().wall_us() + days * DAY_US
 
     async def made() -> ApiKey:
         async with _keys(config) as keys:

@@ -21,7 +21,8 @@ from exness.app.build import Beside, Source, StartError, make_parts, make_servic
 from exness.app.start import Started, start
 from exness.app.tokens import link_to
 from exness.config import Config
-from exness.core.views import AllPrices, DigestOfAll, NewestRecord
+from exness.core.sums import DigestOfAll, NewestRecord
+from exness.core.views import AllPrices
 from exness.feeds.backfill import Backfill
 from exness.feeds.replay import ReplayFeed
 from exness.mail.links import PostedLinks
@@ -143,10 +144,9 @@ async def _run(
     source, mailer, storage, store, recovered, candles, tables_seq, last, funding, where, watch = started
     parts = make_parts(config, storage, recovered, source, candles, tables_seq, funding)
     exchange, sequencer, writer = parts.exchange, parts.sequencer, parts.writer
-    projector, flush = parts.projector, parts.flush
     snapshotter = parts.snapshotter(storage.snapshots, config.storage.snapshot_interval_s, recovered.snapshot_seq)
-    postman, loop = Postman(mailer, life_s=config.auth.link_minutes * 60), LoopWatch()
-    opened = asyncio.Event()
+    postman = Postman(mailer, life_s=config.auth.link_minutes * 60)
+    loop, opened = LoopWatch(), asyncio.Event()
 
     def replayed(seconds: float) -> None:
         assert source.recording is not None, "nothing else ends"
@@ -156,30 +156,23 @@ async def _run(
 
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(writer.run(), name="writer")
-        projecting = tasks.create_task(projector.run(), name="tables")
-        flushing = tasks.create_task(flush.run(), name="candles")
+        projecting = tasks.create_task(parts.projector.run(), name="tables")
+        flushing = tasks.create_task(parts.flush.run(), name="candles")
         checking = tasks.create_task(_check_covered(storage.journal, recovered), name="check of the journal")
         sequencing = tasks.create_task(sequencer.run(), name="sequencer")
         feeding = tasks.create_task(_feed_prices(source, parts, last, opened, replayed), name="feed")
         snapshotting = tasks.create_task(snapshotter.run(), name="snapshots")
-        backfilling = tasks.create_task(backfill(config, flush), name="backfill")
+        backfilling = tasks.create_task(backfill(config, parts.flush), name="backfill")
         watching = tasks.create_task(loop.run(), name="loop")
         holding = tasks.create_task(hold(watch), name="the shard")
         tasks.create_task(postman.run(), name="mail")
-        if recovered.books.seq == 0:
-            with suppress(Halted, NotTaken):  # the writer says why
-                await exchange.pay_insurance()
-        await _first_prices(source, exchange, stop)
-        with suppress(TablesBehind):
-            await projector.reached(recovered.books.seq)
+        await _before_open(parts, recovered, source, stop)
         if not stop.is_set():
             beside = Beside(snapshotter, recovered, postman, loop)
-            serving = listening(config, exchange, source.control, store, beside)
-            async with serving as (port, links):
+            async with listening(config, exchange, source.control, store, beside) as (port, links):
                 users_url = config.server.public_url or port.url
                 note_address(config.storage.data_dir, users_url)
-                may_link = may_show_link(config, port)
-                terminal = link_to(users_url, await links.make(YOU)) if may_link else ""
+                terminal = link_to(users_url, await links.make(YOU)) if may_show_link(config, port) else ""
                 say(banner(config, exchange, mailer, recovered, port, config_file, warnings, terminal, where))
                 say(f"listening on {port.local_url}")
                 opened.set()
@@ -192,12 +185,22 @@ async def _run(
         await sequencing
         writer.close()
         await writing
-        flush.close()
-        projector.close()
+        parts.flush.close()
+        parts.projector.close()
         await asyncio.wait((flushing, projecting))
     parts.bus.close()
     await snapshotter.try_take()
     _log.info("stopped", seq=exchange.look(NewestRecord()).seq)
+
+
+async def _before_open(parts: Parts, recovered: Recovered, source: Source, stop: asyncio.Event) -> None:
+    """What is done before the first request comes, as far as it takes no time."""
+    if recovered.books.seq == 0:
+        with suppress(Halted, NotTaken):  # the writer says why
+            await parts.exchange.pay_insurance()
+    await _first_prices(source, parts.exchange, stop)
+    with suppress(TablesBehind):
+        await parts.projector.reached(recovered.books.seq)
 
 
 @asynccontextmanager

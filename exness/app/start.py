@@ -11,7 +11,7 @@ from exness.access.ports import AuthStore, Mailer
 from exness.app.build import FundingRows, Source, StartError, make_mailer, make_source
 from exness.app.databases import open_databases
 from exness.config import Config
-from exness.core.views import Books
+from exness.core.sums import Books
 from exness.feeds.funding import read_funding
 from exness.process.threads import in_thread_of_its_own
 from exness.runtime.candles import CandleBatch

@@ -8,11 +8,10 @@ from exness.access.magic_links import MagicLinks
 from exness.app.build import make_sessions
 from exness.app.databases import open_access
 from exness.config import Config
+from exness.core.rates import DAY_US
 from exness.runtime.clock import WallClock
 from exness.storage.datadir import address_noted, prepare
 from exness.web.v1 import PREFIX
-
-DAY_US = 86_400_000_000
 
 
 def issue_tokens(config: Config, emails: Sequence[str]) -> list[str]:

@@ -63,10 +63,6 @@ class DueTimes(Generic[T]):
         self._settlements = sorted(others if at is None else [*others, SettlementTime(at, asset)])
         self._look()
 
-    def settlement_of(self, asset: Asset) -> int | None:
-        """When funding of the asset is settled next."""
-        return next((each.at for each in self._settlements if each.asset == asset), None)
-
     def first_due(self, at: int) -> Expiry[T] | SettlementTime | None:
         """What is due first, at or before this time. Changes nothing. O(1)."""
         if self.next_due is None or self.next_due > at:

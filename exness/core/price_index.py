@@ -126,13 +126,9 @@ class PriceIndex(Generic[T]):
         """Price, number and thing of the nearest. O(1)."""
         return self._at(0, 0) if self._size else None
 
-    def last(self) -> tuple[int, int, T] | None:
-        """The same of the farthest. O(1)."""
-        return self._at(-1, -1) if self._size else None
-
-    def first_from(self, price: int, number: int = 0) -> tuple[int, int, T] | None:
-        """The nearest at this price with at least this number, or beyond the price. O(log n)."""
-        entry = (self._direction * price) << _NUMBER_BITS | number
+    def first_from(self, price: int) -> tuple[int, int, T] | None:
+        """The nearest at this price, or beyond it. O(log n)."""
+        entry = (self._direction * price) << _NUMBER_BITS
         at = bisect_left(self._lasts, entry)
         return None if at == len(self._lasts) else self._at(at, bisect_left(self._chunks[at], entry))
 

@@ -10,17 +10,15 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from exness.core import margin
-from exness.core.books import NOTIONAL_UNIT
-from exness.core.capture import digest_of
 from exness.core.decide.net import leverage_of
-from exness.core.instruments import LEVERAGE_UNIT, AccountId, Asset, Execution, OrderId, TradeId
+from exness.core.instruments import AccountId, Asset, Execution, OrderId, TradeId
 from exness.core.line import pnl, settle
 from exness.core.prices import Price, PriceState, state_of
-from exness.core.rates import FREE, Rates
+from exness.core.rates import Rates
 from exness.core.rules import Rules
 from exness.core.state import NOTHING, Account, Extras, State
-from exness.core.tick_order import EXIT_ROWS, ORDER_ROWS, closes_at
-from exness.core.trades import Exit, Kind, Order, Trade
+from exness.core.tick_order import closes_at
+from exness.core.trades import Exit, Order, Trade
 
 
 class View(Protocol):
@@ -33,9 +31,6 @@ V_co = TypeVar("V_co", bound=View, covariant=True)
 
 class Question(Protocol[V_co]):
     def answer(self, state: State, rules: Rules, at: int) -> V_co: ...
-
-
-_SHOWN = NOTIONAL_UNIT // LEVERAGE_UNIT
 
 
 class NoSuchAccount(LookupError):
@@ -87,14 +82,13 @@ class BalanceOf(msgspec.Struct, frozen=True, gc=False):
 
 class Standing(msgspec.Struct, frozen=True, gc=False):
     """How an open trade stands. `mark` and `unrealized`, at the mark and so as liquidation sees it, are None while
-    there is no price; `close_pnl` and `close_fee`, of a close of now, while that would be refused. `stale`: the price
+    there is no price; `close_pnl`, of a close of now, while that would be refused. `stale`: the price
     is old, or there is none. Money is micro-USDC."""
 
     mark: int | None
     unrealized: int | None
     close_pnl: int | None
     stale: bool
-    close_fee: int | None = None
 
 
 _UNPRICED = Standing(None, None, None, True)
@@ -129,10 +123,10 @@ class Holdings(msgspec.Struct, frozen=True):
         unrealized = pnl(line, price.mark)
         if self.at > price.fresh_until:
             return Standing(price.mark, unrealized, None, True)
-        owner, rate = self.owner, self.rates.get(trade.asset, FREE).taker
+        owner = self.owner
         most = margin.most_pnl(owner.free, owner.bound, trade.margin)
-        end = settle(line, closes_at(self.execution, price, trade.side), rate, most=most)
-        return Standing(price.mark, unrealized, end.pnl, False, end.fee)
+        close_pnl = settle(line, closes_at(self.execution, price, trade.side), most=most).pnl
+        return Standing(price.mark, unrealized, close_pnl, False)
 
 
 class HoldingsOf(msgspec.Struct, frozen=True, gc=False):
@@ -337,120 +331,3 @@ class TermsNow(msgspec.Struct, frozen=True):
     def answer(self, state: State, rules: Rules, at: int) -> Terms:
         profile = None if state.profile is None else state.profile.profile
         return Terms(rules, profile, frozenset(state.rates), state.seq)
-
-
-# --- all together -------------------------------------------------------------------------------------------------
-
-
-class Newest(msgspec.Struct, frozen=True, gc=False):
-    """The last record there is, and the engine's time then or later."""
-
-    seq: int
-    at: int
-
-
-class NewestRecord(msgspec.Struct, frozen=True):
-    """How far has the exchange come?"""
-
-    def answer(self, state: State, rules: Rules, at: int) -> Newest:
-        return Newest(state.seq, state.at)
-
-
-class MarketSums(msgspec.Struct, frozen=True, gc=False):
-    """Of one asset: `open_interest` and `exposure` are hundredths of a micro-USDC, rounded down, see `Market`."""
-
-    open_trades: int
-    open_interest: int
-    exposure: int
-
-
-class Books(msgspec.Struct, frozen=True):
-    """Sums over all accounts, in micro-USDC."""
-
-    seq: int
-    at: int
-    accounts: int
-    open_trades: int
-    free: int
-    locked: int
-    house_pnl: int
-    deposits: int
-    shortfall: int
-    reserved: int
-    commission: int
-    funding: int
-    insurance: int
-    markets: dict[Asset, MarketSums]
-    """Also of assets that are not configured any more."""
-
-    @property
-    def is_balanced(self) -> bool:
-        """To the last unit."""
-        house = self.house_pnl + self.commission + self.funding + self.insurance
-        return self.free + self.locked + self.reserved + house == self.deposits
-
-
-class AllBooks(msgspec.Struct, frozen=True):
-    """What do all accounts come to?"""
-
-    def answer(self, state: State, rules: Rules, at: int) -> Books:
-        return books_of(state)
-
-
-def books_of(state: State) -> Books:
-    return Books(
-        seq=state.seq,
-        at=state.at,
-        accounts=len(state.account_list),
-        open_trades=state.open_trades,
-        free=state.free,
-        locked=state.locked,
-        house_pnl=state.house.pnl,
-        deposits=state.deposits,
-        shortfall=state.shortfall,
-        reserved=state.reserved,
-        commission=state.house.commission,
-        funding=state.house.funding,
-        insurance=state.house.insurance,
-        markets={
-            asset: MarketSums(market.open_trades, market.open_interest // _SHOWN, market.exposure // _SHOWN)
-            for asset, market in state.markets.items()
-        },
-    )
-
-
-class WaitingByKind(msgspec.Struct, frozen=True):
-    """How many orders wait to open, and exits to close, over all assets and by kind. An order that has a stop is one of
-    kind stop until that is reached, whatever its limit."""
-
-    orders: dict[Kind, int]
-    exits: dict[Kind, int]
-    seq: int = 0
-
-
-class AllWaiting(msgspec.Struct, frozen=True):
-    """What waits for a price?"""
-
-    def answer(self, state: State, rules: Rules, at: int) -> WaitingByKind:
-        return WaitingByKind(_waiting(state, ORDER_ROWS), _waiting(state, EXIT_ROWS), state.seq)
-
-
-def _waiting(state: State, rows: dict[Kind, int]) -> dict[Kind, int]:
-    markets = state.markets.values()
-    return {
-        kind: sum(len(market.rows[row]) + len(market.rows[row + 1]) for market in markets) for kind, row in rows.items()
-    }
-
-
-class StateDigest(msgspec.Struct, frozen=True):
-    """See `capture.digest_of`."""
-
-    seq: int
-    digest: str
-
-
-class DigestOfAll(msgspec.Struct, frozen=True):
-    """What does the whole state hash to? It takes as long as a snapshot, in one piece."""
-
-    def answer(self, state: State, rules: Rules, at: int) -> StateDigest:
-        return StateDigest(state.seq, digest_of(state))

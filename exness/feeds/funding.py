@@ -14,9 +14,8 @@ from pathlib import Path
 from exness.core.instruments import Asset
 from exness.core.money import AmountError, parse_scaled
 from exness.core.rates import RATE_DECIMALS, RATE_UNIT
-from exness.feeds.ohlc import shown
 from exness.process.errors import OperatorError
-from exness.runtime.moments import parse_time
+from exness.runtime.moments import parse_time, shown
 from exness.runtime.texts import TextError, open_table
 
 REQUIRED = ("time", "asset", "rate")

@@ -14,7 +14,8 @@ from contextlib import suppress
 from exness.core.commands import PassTime, PriceTick
 from exness.core.instruments import Asset
 from exness.core.outcomes import Done
-from exness.core.views import NewestRecord, PriceOf
+from exness.core.sums import NewestRecord
+from exness.core.views import PriceOf
 from exness.feeds.liquidations import liquidations_in
 from exness.runtime.clock import LAST_US, SPEED_UNIT, ManualClock
 from exness.runtime.ports.prices import EngineDriver, LastRecord, OutOfTime, PriceMoved, ScriptedPrice
@@ -61,7 +62,7 @@ class ManualFeed:
                 async with self._one_at_a_time:
                     await self._play(self.clock.now_us())
 
-    # --- the hand -------------------------------------------------------------------------------------------------
+    # --- control --------------------------------------------------------------------------------------------------
 
     def now_us(self) -> int:
         return self.clock.now_us()

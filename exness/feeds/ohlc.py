@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exness.core.ceilings import MOST_PRICE
+from exness.runtime.moments import shown
 
 FIELDS = ("open", "high", "low", "close")
 
@@ -59,11 +60,6 @@ def read_ohlc(texts: Sequence[str], decimals: int) -> Ohlc:
     if not (0 < low < min(opened, closed) + unit and max(opened, closed) < high + unit and high <= MOST_PRICE * unit):
         raise PriceError(_contradiction(texts, (opened, high, low, closed), unit))
     return Ohlc(opened, high, low, closed, unit)
-
-
-def shown(text: str) -> str:
-    """How a refused field appears in the sentence."""
-    return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
 def _contradiction(texts: Sequence[str], values: Sequence[int], unit: int) -> str:

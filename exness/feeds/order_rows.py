@@ -33,8 +33,7 @@ from exness.core.money import USDC_DECIMALS, AmountError, format_hundredths, par
 from exness.core.rejects import Figure, OutOfRange
 from exness.core.rules import SLIPPAGE, out_of_range
 from exness.core.trades import Kind, Trailing
-from exness.feeds.ohlc import shown
-from exness.runtime.moments import parse_time
+from exness.runtime.moments import parse_time, shown
 
 T = TypeVar("T")
 

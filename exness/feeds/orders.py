@@ -21,10 +21,9 @@ import msgspec
 from exness.access.emails import AddressError, normalised
 from exness.core.commands import Command
 from exness.core.instruments import AccountId, Asset, Instrument
-from exness.feeds.ohlc import shown
 from exness.feeds.order_rows import DOINGS, BadRow, Row, id_of, of_account
 from exness.feeds.recording import ReplayError
-from exness.runtime.moments import parse_time
+from exness.runtime.moments import parse_time, shown
 from exness.runtime.texts import TextError, open_table
 
 REQUIRED = ("time", "account", "do", "order", "asset", "type", "margin", "leverage")

@@ -22,10 +22,10 @@ import msgspec
 from exness.core.ceilings import MOST_PRICE, STORED
 from exness.core.instruments import VOLUME_DECIMALS, Asset
 from exness.core.money import AmountError, Rounding, parse_rounded, parse_saturated
-from exness.feeds.ohlc import PriceError, check_plain, read_ohlc, shown
+from exness.feeds.ohlc import PriceError, check_plain, read_ohlc
 from exness.process.errors import OperatorError
 from exness.runtime.listings import Listing
-from exness.runtime.moments import LATEST_US, parse_epoch
+from exness.runtime.moments import LATEST_US, parse_epoch, shown
 from exness.runtime.texts import Table, TextError, open_table
 
 CANDLE_COLUMNS = ("timestamp_s", "open", "high", "low", "close", "volume")

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
-from exness.access.magic_links import SIGNUP
 from exness.access.ports import Mail
 from exness.mail.messages import link_mail
 from exness.mail.postman import Postman
@@ -30,7 +29,7 @@ class PostedLinks:
 
     def write(self, purpose: str, email: str, token: str) -> Mail:
         link = f"{self._page_url()}?token={token}"
-        return link_mail("signup" if purpose == SIGNUP else "signin", email, link, self._minutes)
+        return link_mail(purpose, email, link, self._minutes)
 
     def post(self, mail: Mail) -> bool:
         if len(self._waiting) >= MAILS_WAITING:

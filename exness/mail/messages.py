@@ -5,12 +5,11 @@ full in the HTML, so that it can be read and copied where it can't be clicked.
 """
 
 from html import escape
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from exness.access.magic_links import SIGNIN, SIGNUP
 from exness.access.ports import Mail
-
-Purpose = Literal["signup", "signin"]
 
 
 class _Words(NamedTuple):
@@ -19,11 +18,11 @@ class _Words(NamedTuple):
     action: str
 
 
-WORDS: dict[Purpose, _Words] = {
-    "signup": _Words(
+WORDS = {
+    SIGNUP: _Words(
         "Finish signing up to exness", "Open this link to finish signing up to exness:", "Finish signing up"
     ),
-    "signin": _Words("Your link to sign in to exness", "Open this link to sign in to exness:", "Sign in"),
+    SIGNIN: _Words("Your link to sign in to exness", "Open this link to sign in to exness:", "Sign in"),
 }
 NOT_ASKED = "If you did not ask for this, ignore this mail: without the link nothing happens."
 
@@ -57,7 +56,7 @@ _HTML = """\
 """
 
 
-def link_mail(purpose: Purpose, to: str, link: str, minutes: int) -> Mail:
+def link_mail(purpose: str, to: str, link: str, minutes: int) -> Mail:
     """The mail that carries a sign-up or sign-in link, which is valid for so many minutes.
 
     Raises ValueError for a link that is no plain http(s) address: nobody should be sent to anything else.

@@ -46,7 +46,7 @@ class Market:
         self._trade_id = 8_000_000
         self._sizes = ("0", "0")
         self._at_us = 0
-        self._dice = random.Random(f"{seed}/{instrument.asset}/venue")  # to repeat, no secret  # nosec B311  # a walk to repeat, no secret  # nosec B311
+        self._dice = random.Random(f"{seed}/{instrument.asset}/venue")  # to repeat, no secret  # nosec B311
 
     def take(self, tick: PriceTick, at_us: int) -> list[tuple[str, Candle]]:
         """A new best bid and ask, and a trade at one of them; the candles that it closed."""

@@ -34,13 +34,13 @@ def counted(name: str, what: str, counters: Mapping[str, int]) -> Metric:
     return family
 
 
-def histogram(name: str, what: str, spread: Histogram) -> Metric:
-    return HistogramMetricFamily(PREFIX + name, what, buckets=buckets(spread), sum_value=spread.total)
+def histogram(name: str, what: str, figures: Histogram) -> Metric:
+    return HistogramMetricFamily(PREFIX + name, what, buckets=buckets(figures), sum_value=figures.total)
 
 
-def buckets(spread: Histogram) -> list[tuple[str, float]]:
-    bounds = [*spread.bounds, inf]
-    sums = accumulate(spread.counts)
+def buckets(figures: Histogram) -> list[tuple[str, float]]:
+    bounds = [*figures.bounds, inf]
+    sums = accumulate(figures.counts)
     return [
         ("+Inf" if bound == inf else repr(float(bound)), float(up_to))
         for bound, up_to in zip(bounds, sums, strict=True)

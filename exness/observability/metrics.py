@@ -19,7 +19,8 @@ from prometheus_client.registry import Collector
 from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_UNIT
 from exness.core.prices import PriceState
-from exness.core.views import AllBooks, AllPrices, AllWaiting, Books, Prices, WaitingByKind
+from exness.core.sums import AllBooks, AllWaiting, Books, WaitingByKind
+from exness.core.views import AllPrices, Prices
 from exness.observability.forms import PREFIX, buckets, counted, counter, gauge, histogram, plain, total
 from exness.runtime.exchange import Exchange
 from exness.runtime.meters import Histogram, LoopWatch
@@ -36,15 +37,15 @@ class RequestMeter:
     """Requests by route and status: how many, and how long each took until its answer was ready."""
 
     def __init__(self) -> None:
-        self.spreads: dict[tuple[str, str, int], Histogram] = {}
+        self.histograms: dict[tuple[str, str, int], Histogram] = {}
 
     def note(self, method: str, route: str, status: int, seconds: float) -> None:
         """A method that HTTP does not know counts as OTHER: whoever makes some up fills no memory."""
-        spread = self.spreads.get((method, route, status))
-        if spread is None:
+        figures = self.histograms.get((method, route, status))
+        if figures is None:
             method = method if method in METH_ALL else OTHER
-            spread = self.spreads.setdefault((method, route, status), Histogram())
-        spread.note(seconds)
+            figures = self.histograms.setdefault((method, route, status), Histogram())
+        figures.note(seconds)
 
 
 class HasStats(Protocol):
@@ -66,7 +67,7 @@ class Watched:
     loop: LoopWatch
     requests: RequestMeter
     connections: Callable[[], int]
-    door: Mapping[str, int]
+    security: Mapping[str, int]
     files: Callable[[], Mapping[str, int]]
     queues: Mapping[str, tuple[Callable[[], int], int]] = field(default_factory=dict)
     counters: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -74,7 +75,7 @@ class Watched:
 
 
 class Metrics:
-    """The endpoint. Who may read it is said in system.py: its figures are of all users together."""
+    """The endpoint. Who may read it is said in `web.v1.health`: its figures are of all users together."""
 
     def __init__(self, watched: Watched) -> None:
         self._one_at_a_time = asyncio.Lock()
@@ -163,11 +164,11 @@ def _requests(watched: Watched) -> Iterator[Metric]:
         "From a request's head until its answer was ready",
         labels=["method", "route", "status"],
     )
-    for (method, route, status), spread in list(watched.requests.spreads.items()):
-        seconds.add_metric([method, route, str(status)], buckets(spread), spread.total)
+    for (method, route, status), figures in list(watched.requests.histograms.items()):
+        seconds.add_metric([method, route, str(status)], buckets(figures), figures.total)
     yield seconds
     yield plain("connections", "Open connections", watched.connections())
-    yield counted("door", "What happened at the door: sign-ins, and requests turned away", watched.door)
+    yield counted("door", "Sign-ins, and requests turned away", watched.security)
 
 
 def _engine(vitals: Vitals) -> Iterator[Metric]:

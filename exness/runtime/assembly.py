@@ -18,7 +18,7 @@ from exness.runtime.ports.prices import Backpressure, PriceSource
 from exness.runtime.ports.snapshots import Snapshots
 from exness.runtime.ports.tables import History, Tables
 from exness.runtime.projector import Projector
-from exness.runtime.reads import BoundedCandles, BoundedHistory
+from exness.runtime.reads import Reads
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
 from exness.runtime.vitals import vitals_of
@@ -26,7 +26,7 @@ from exness.runtime.writer import Follower, Writer
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """Of the queues and steps; config.toml explains them. `read_queue` counts reads of the history."""
+    """Of the queues and steps; config.toml explains them. `read_queue` counts reads, those of candles apart."""
 
     inbox_size: int
     inbox_wait_s: float
@@ -107,7 +107,7 @@ def assemble(
 ) -> Parts:
     """`tables_seq`: the tables have come that far. `wait_for_disk` False: no answer waits for the disk."""
     state, bus = engine.state, Bus(bounds.subscriber_queue)
-    flush = CandleFlush(candles, BoundedCandles(candle_store, bounds.read_queue), seq=state.seq)
+    flush = CandleFlush(candles, candle_store, seq=state.seq)
     projector = Projector(tables, journal, seq=tables_seq, durable_seq=state.seq)
     followers = bus.publish, projector.take, flush.take
     writer, sequencer = decider(
@@ -115,14 +115,16 @@ def assemble(
     )
     sequencer.watchers.append(candles.watch)
     sequencer.recounters.append(candles.watch)
-    reads = BoundedHistory(history, bounds.read_queue)
+    reads = Reads(bounds.read_queue)
     exchange = Exchange(
         state=state,
         sequencer=sequencer,
         writer=writer,
         bus=bus,
         journal=journal,
-        history=reads,
+        history=history,
+        reads=reads,
+        candle_reads=Reads(bounds.read_queue),
         candles=candles,
         flush=flush,
         tables=tables,

@@ -5,9 +5,9 @@ it would be a client of the same. Its parts (`assembly`) are for whoever starts 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import cast
+from typing import TypeVar, cast
 
 from exness.core.commands import Command, OpenAccount, PayInsurance, Reset
 from exness.core.events import Record
@@ -29,6 +29,7 @@ from exness.runtime.ports.prices import PriceSource, V
 from exness.runtime.ports.tables import (
     Analytics,
     ClosedTrade,
+    History,
     NetOrderQuery,
     OrderQuery,
     OrderRow,
@@ -40,8 +41,10 @@ from exness.runtime.ports.tables import (
     TradeRow,
 )
 from exness.runtime.projector import TablesBehind
-from exness.runtime.reads import BoundedHistory
+from exness.runtime.reads import Reads
 from exness.runtime.vitals import Vitals
+
+T = TypeVar("T")
 
 READS_AT_ONCE = 4
 """Followers that read from disk at the same time; others wait."""
@@ -60,7 +63,9 @@ class Exchange:
         writer: Durable,
         bus: Bus,
         journal: Journal,
-        history: BoundedHistory,
+        history: History,
+        reads: Reads,
+        candle_reads: Reads,
         candles: CandleBook,
         flush: CandleFlush,
         tables: Tables,
@@ -81,6 +86,8 @@ class Exchange:
         self._bus = bus
         self._journal = journal
         self._history = history
+        self._reads = reads
+        self._candle_reads = candle_reads
         self._candles = candles
         self._flush = flush
         self._tables = tables
@@ -88,7 +95,7 @@ class Exchange:
         self._vitals = vitals
         self._initial_balance = initial_balance
         self._insurance = insurance
-        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._journal_reads = asyncio.Semaphore(READS_AT_ONCE)
 
     @property
     def rules(self) -> Rules:
@@ -105,7 +112,7 @@ class Exchange:
         """
         return await self._sequencer.submit(command, request)
 
-    async def start_afresh(self, request: str = "") -> Outcome:
+    async def reset(self, request: str = "") -> Outcome:
         """Forget everything, and pay what the house puts into its insurance in again. Raises like `do`."""
         return await self.do(Reset(self._insurance), request)
 
@@ -177,18 +184,15 @@ class Exchange:
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
         """See `History.trades`: all that the account has done until now is in it. Raises HistoryTooLong, Halted, and
         NotTaken when too many reads wait or the tables are too far behind."""
-        await self._in_tables(query.account)
-        return await self._history.trades(query)
+        return await self._read(query.account, lambda: self._history.trades(query))
 
     async def walk(self, query: TradeQuery) -> tuple[list[TradeRow], Place | None]:
         """See `History.walk`, and `trades`."""
-        await self._in_tables(query.account)
-        return await self._history.walk(query)
+        return await self._read(query.account, lambda: self._history.walk(query))
 
     async def trade(self, account: AccountId, trade_id: TradeId) -> TradeRow | None:
         """See `History.trade`, and `trades`."""
-        await self._in_tables(account)
-        return await self._history.trade(account, trade_id)
+        return await self._read(account, lambda: self._history.trade(account, trade_id))
 
     async def records(self, first: int, last: int) -> list[Record]:
         """Records that have been made, once they are on disk. Raises Halted, JournalDamaged."""
@@ -197,38 +201,34 @@ class Exchange:
 
     async def orders(self, query: OrderQuery) -> tuple[list[OrderRow], int]:
         """See `History.orders`, and `trades`."""
-        await self._in_tables(query.account)
-        return await self._history.orders(query)
+        return await self._read(query.account, lambda: self._history.orders(query))
 
     async def order(self, account: AccountId, order_id: OrderId) -> OrderRow | None:
         """See `History.order`, and `trades`."""
-        await self._in_tables(account)
-        return await self._history.order(account, order_id)
+        return await self._read(account, lambda: self._history.order(account, order_id))
 
     async def net_orders(self, query: NetOrderQuery) -> list[OrderRow]:
         """See `History.net_orders`, and `trades`."""
-        await self._in_tables(query.account)
-        return await self._history.net_orders(query)
+        return await self._read(query.account, lambda: self._history.net_orders(query))
 
     async def orders_named(self, account: AccountId, ids: Sequence[OrderId]) -> list[OrderRow]:
         """See `History.orders_named`, and `trades`."""
-        await self._in_tables(account)
-        return await self._history.orders_named(account, ids)
+        return await self._read(account, lambda: self._history.orders_named(account, ids))
 
     async def told_of(self, query: RecordQuery) -> list[Record]:
         """Records of an account, oldest first: see `History.picked`, and `trades`."""
-        await self._in_tables(query.account)
         found: list[Record] = []
-        async for records in self._picked(await self._history.picked(query)):
+        seqs = await self._read(query.account, lambda: self._history.picked(query))
+        async for records in self._picked(seqs):
             found += records
         return found
 
     async def statement(self, query: StatementQuery) -> list[StatementRow]:
         """An account's statement, newest record first: at least `limit` rows if there are so many, as a page never ends
         within a record. Raises like `trades`, and StorageError."""
-        await self._in_tables(query.account)
         rows: list[StatementRow] = []
-        async for records in self._picked(await self._history.moves(query)):
+        seqs = await self._read(query.account, lambda: self._history.moves(query))
+        async for records in self._picked(seqs):
             for record in records:
                 rows += statement_rows(record, query)
         return rows
@@ -248,8 +248,7 @@ class Exchange:
         ]
         if not ends:
             return []
-        await self._in_tables(account)
-        span = await self._history.span(account, ends[0], ends[-1])
+        span = await self._read(account, lambda: self._history.span(account, ends[0], ends[-1]))
         course = Course()
         async for records in self._picked([*span.held, span.first]):
             for record in records:
@@ -273,20 +272,28 @@ class Exchange:
     async def _picked(self, seqs: Sequence[int]) -> AsyncGenerator[list[Record], None]:
         """Records of the journal, some at a time."""
         for first in range(0, len(seqs), RECORDS_AT_ONCE):
-            async with self._reads:
+            async with self._journal_reads:
                 records = await self._journal.pick(seqs[first : first + RECORDS_AT_ONCE])
             yield records
 
     async def closed_trades(self, after: TradeId, limit: int) -> tuple[list[ClosedTrade], TradeId | None]:
         """See `History.closed_trades`, as far as the tables have come: see `in_tables`. Raises NotTaken when too many
         reads wait, StorageError."""
-        return await self._history.closed_trades(after, limit)
+        with self._reads:
+            return await self._history.closed_trades(after, limit)
 
     async def deposited(self, accounts: Sequence[AccountId]) -> dict[AccountId, int]:
         """See `History.deposited`: all that has happened until now is in it. Raises like `trades`, but for
         HistoryTooLong."""
         await self.in_tables(self.durable_seq)
-        return await self._history.deposited(accounts)
+        with self._reads:
+            return await self._history.deposited(accounts)
+
+    async def _read(self, account: AccountId, read: Callable[[], Awaitable[T]]) -> T:
+        """What is read of the tables once all that the account has done until now is in them."""
+        await self._in_tables(account)
+        with self._reads:
+            return await read()
 
     async def _in_tables(self, account: AccountId) -> None:
         await self.in_tables(last_record_of(self._state, account))
@@ -302,7 +309,8 @@ class Exchange:
 
     async def klines(self, query: CandleQuery) -> list[Candle]:
         """Candles as they are now, the running one too. Raises NotTaken when too many reads wait."""
-        return await self._flush.candles(query)
+        with self._candle_reads:
+            return await self._flush.candles(query)
 
     def candle(self, asset: Asset, interval: Interval) -> Candle | None:
         """The newest candle, which grows with the next mark. To read."""
@@ -336,7 +344,7 @@ class Exchange:
         a reset has forgotten them, and like `in_tables`."""
         await self.in_tables(up_to)
         while True:
-            async with self._reads:
+            async with self._journal_reads:
                 seqs = await self._tables.records_of(account, after, RECORDS_AT_ONCE)
                 records = await self._journal.pick([seq for seq in seqs if seq <= up_to])
             for record in records:
@@ -351,7 +359,7 @@ class Exchange:
         await self._in_tables(account)
         found = 0
         while found < most:
-            async with self._reads:
+            async with self._journal_reads:
                 seqs = await self._tables.records_of(account, after, COUNTED_AT_ONCE)
             found += len(seqs)
             if len(seqs) < COUNTED_AT_ONCE:
@@ -365,7 +373,7 @@ class Exchange:
             return
         async with aclosing(cast(AsyncGenerator[list[Record], None], self._journal.read(after))) as chunks:
             while True:
-                async with self._reads:
+                async with self._journal_reads:
                     records = await anext(chunks, None)
                 if not records:
                     return

@@ -72,11 +72,11 @@ def parse_epoch(text: str, unit: str) -> int:
     and outside 2005 to 2100."""
     if not _WHOLE.fullmatch(text):
         hint = ", which looks like a date or time of RFC 3339" if _RFC3339.fullmatch(text) else looks_like(text)
-        raise ValueError(f"must be a whole number of {unit} since the epoch, not {_shown(text)}{hint}")
+        raise ValueError(f"must be a whole number of {unit} since the epoch, not {shown(text)}{hint}")
     scale = _NS_PER_UNIT[unit]
     time_us = int(text) * scale // 1_000
     if not EARLIEST_US <= time_us <= LATEST_US:
-        raise ValueError(f"must be {_RANGE} in {unit} since the epoch, not {_shown(text)}{looks_like(text)}")
+        raise ValueError(f"must be {_RANGE} in {unit} since the epoch, not {shown(text)}{looks_like(text)}")
     return time_us
 
 
@@ -86,10 +86,10 @@ def parse_time(text: str) -> int:
     if _WHOLE.fullmatch(text):
         return parse_epoch(text, "microseconds")
     if not _RFC3339.fullmatch(text):
-        raise ValueError(f"{_FORM}, or microseconds since the epoch, not {_shown(text)}{looks_like(text)}")
+        raise ValueError(f"{_FORM}, or microseconds since the epoch, not {shown(text)}{looks_like(text)}")
     time_us = parse_rfc3339(text)
     if not EARLIEST_US <= time_us <= LATEST_US:
-        raise ValueError(f"must be {_RANGE}, not {_shown(text)}")
+        raise ValueError(f"must be {_RANGE}, not {shown(text)}")
     return time_us
 
 
@@ -124,5 +124,6 @@ def _after_leap(time_us: int) -> int:
     return after_us
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """How a refused field appears in the sentence."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

@@ -18,7 +18,7 @@ from exness.runtime.ports.journal import Journal
 from exness.runtime.ports.prices import PriceSource
 from exness.runtime.ports.snapshots import Snapshots
 from exness.runtime.ports.tables import History, Tables
-from exness.runtime.reads import BoundedCandles, BoundedHistory
+from exness.runtime.reads import Reads
 from exness.runtime.replica import FollowedCandles, RemoteExchange, Replica, StoredMark
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.snapshots import Snapshotter
@@ -103,34 +103,9 @@ def assemble_server(
 ) -> ServerParts:
     """`tables_seq`: the tables have come that far."""
     state = engine.state
-    mark, reads = StoredMark(tables, tables_seq), BoundedHistory(history, bounds.read_queue)
-    flush = CandleFlush(candles, BoundedCandles(candle_store, bounds.read_queue), seq=state.seq)
+    mark, reads = StoredMark(tables, tables_seq), Reads(bounds.read_queue)
+    flush = CandleFlush(candles, candle_store, seq=state.seq)
     replica.watchers.append(candles.watch)
-
-    def vitals() -> Vitals:
-        return Vitals(
-            queues={
-                "commands": (desk.waiting, desk.bound),
-                "subscriber": (bus.furthest_behind, bus.bound),
-                "history": (reads.waiting, reads.bound),
-            },
-            ticks_waiting=0,
-            shed={"commands": desk.overloads, "subscriber": bus.cut_off},
-            halted=False,
-            has_room=True,
-            stuck_s=0.0,
-            durable_seq=replica.durable_seq,
-            ticks_checked=replica.ticks,
-            watchers_failed=replica.watchers.failed,
-            decide_s=Histogram(),
-            ack_s=desk.ack_s,
-            commit_s=Histogram(),
-            commit_records=Histogram(),
-            events={},
-            tables_behind_s=Histogram(),
-            tables_seq=mark.seq,
-            tables_failed=0,
-        )
 
     exchange = RemoteExchange(
         latest=desk.latest,
@@ -140,12 +115,14 @@ def assemble_server(
         writer=replica,
         bus=bus,
         journal=journal,
-        history=reads,
+        history=history,
+        reads=reads,
+        candle_reads=Reads(bounds.read_queue),
         candles=candles,
         flush=flush,
         tables=tables,
         projector=mark,
-        vitals=vitals,
+        vitals=lambda: _vitals_of(desk, replica, bus, reads, mark),
         feed=feed,
         clock=clock,
         ids=ids,
@@ -153,3 +130,29 @@ def assemble_server(
         insurance=0,
     )
     return ServerParts(exchange, flush, candle_store)
+
+
+def _vitals_of(desk: RemoteDesk, replica: Replica, bus: Bus, reads: Reads, mark: StoredMark) -> Vitals:
+    return Vitals(
+        queues={
+            "commands": (desk.waiting, desk.bound),
+            "subscriber": (bus.furthest_behind, bus.bound),
+            "history": (reads.waiting, reads.bound),
+        },
+        ticks_waiting=0,
+        shed={"commands": desk.overloads, "subscriber": bus.cut_off},
+        halted=False,
+        has_room=True,
+        stuck_s=0.0,
+        durable_seq=replica.durable_seq,
+        ticks_checked=replica.ticks,
+        watchers_failed=replica.watchers.failed,
+        decide_s=Histogram(),
+        ack_s=desk.ack_s,
+        commit_s=Histogram(),
+        commit_records=Histogram(),
+        events={},
+        tables_behind_s=Histogram(),
+        tables_seq=mark.seq,
+        tables_failed=0,
+    )

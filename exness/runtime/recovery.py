@@ -24,7 +24,7 @@ from exness.core.evolve import evolve
 from exness.core.plain import FORMAT
 from exness.core.rules import Rules
 from exness.core.state import State
-from exness.core.views import Books, books_of
+from exness.core.sums import Books, books_of
 from exness.runtime.moments import show_moment
 from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo, Snapshots

@@ -7,7 +7,7 @@ import msgspec
 from exness.runtime.bus import Bus
 from exness.runtime.meters import Histogram
 from exness.runtime.projector import Projector
-from exness.runtime.reads import BoundedHistory
+from exness.runtime.reads import Reads
 from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Kind, Writer
 
@@ -35,13 +35,13 @@ class Vitals(msgspec.Struct, frozen=True):
     tables_failed: int
 
 
-def vitals_of(sequencer: Sequencer, writer: Writer, projector: Projector, bus: Bus, history: BoundedHistory) -> Vitals:
+def vitals_of(sequencer: Sequencer, writer: Writer, projector: Projector, bus: Bus, reads: Reads) -> Vitals:
     return Vitals(
         queues={
             "inbox": (len(sequencer.inbox), sequencer.inbox.size),
             "writer": (writer.queued, writer.bound),
             "subscriber": (bus.furthest_behind, bus.bound),
-            "history": (history.waiting, history.bound),
+            "history": (reads.waiting, reads.bound),
         },
         ticks_waiting=len(sequencer.ticks),
         shed={"inbox": sequencer.inbox.overloads, "ticks": sequencer.ticks.shed, "subscriber": bus.cut_off},

@@ -37,7 +37,7 @@ from exness.storage.archive import (
     unpacked,
 )
 from exness.storage.codec import FINGERPRINTED, RawRow, check_row
-from exness.storage.database import SNAPSHOTS, Schema, check_ours, explain, migrations, prepare, transaction
+from exness.storage.database import SNAPSHOTS, Schema, check_ours, explain, migrations, opened, prepare, transaction
 from exness.storage.datadir import locked, locked_for
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, Progress, remove
 from exness.storage.journal import JOURNAL
@@ -138,9 +138,7 @@ def fill_in(journal: sqlite3.Connection, data_dir: Path) -> None:
 @contextmanager
 def _writing(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-        ) as connection:
+        with opened(path) as connection:
             if check_ours(connection, path, JOURNAL) < len(migrations(JOURNAL)):
                 raise StorageError(
                     f"{path} was written by an older version: start the server once, which takes it over"
@@ -183,7 +181,7 @@ def _heard(data_dir: Path) -> list[int]:
     for name in (MAIN_DB, MARKET_DB):
         path = data_dir / name
         try:
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            with opened(path, "ro") as connection:
                 marks.append(connection.execute(SELECT_MARK).fetchone()[0])
         except sqlite3.Error as error:
             raise explain(path, error) from error
@@ -196,9 +194,7 @@ def _reading(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise StorageError(f"{path} is not there: only what lies behind a snapshot can be archived")
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        ) as connection:
+        with opened(path, "ro") as connection:
             check_ours(connection, path, schema)
             yield connection
     except sqlite3.Error as error:

@@ -1,15 +1,15 @@
 """Mailed links, sessions and API keys: auth.db, apart from the exchange's own data.
 
-It is written by the server and by the command line. Whoever ends sessions from outside, or makes or revokes
-a key, also adds a byte to the file
-`auth.changed` beside it: one look at that file tells a running server whether it has to read again, without a query per
-request. Its size can't be mistaken, as a time could that comes twice when the clock is set back.
+It is written by the server and by the command line. Whoever ends sessions from outside, or makes or revokes a key, also
+adds a byte to the file `auth.changed` beside it: one look at that file tells a running server whether it has to read
+again, without a query per request. Its size can't be mistaken, as a time could that comes twice when the clock is set
+back.
 """
 
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from exness.access.ports import Link, Revocations, StoredKey, StoredSession
 from exness.process.locks import OPEN
 from exness.runtime.ports.journal import StorageError
-from exness.storage.database import Database, Schema, explain, one_view, open_database, prepare, transaction
+from exness.storage.database import Database, Schema, changing, one_view, open_database, transaction
 
 AUTH = Schema("auth", 0x65786175)
 AUTH_DB = "auth.db"
@@ -107,15 +107,10 @@ def end_everything(data_dir: Path) -> None:
     path = data_dir.absolute() / AUTH_DB
     if not path.exists():
         return
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            prepare(connection, path, AUTH)
-            with transaction(connection):
-                connection.execute(NEW_ISSUER)
-                connection.execute(VOID_ALL_LINKS)
-                connection.execute(DROP_ALL_SESSIONS)
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
+    with changing(path, AUTH) as connection:
+        connection.execute(NEW_ISSUER)
+        connection.execute(VOID_ALL_LINKS)
+        connection.execute(DROP_ALL_SESSIONS)
 
 
 def copy_keys(data_dir: Path, copy: sqlite3.Connection) -> None:
@@ -140,14 +135,9 @@ def replace_keys(data_dir: Path, keys: Sequence[StoredKey]) -> None:
     path = data_dir.absolute() / AUTH_DB
     if not keys and not path.exists():
         return
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            prepare(connection, path, AUTH)
-            with transaction(connection):
-                connection.execute(DELETE_ALL_KEYS)
-                connection.executemany(INSERT_KEY, map(msgspec.structs.astuple, keys))
-    except sqlite3.Error as error:
-        raise explain(path, error) from error
+    with changing(path, AUTH) as connection:
+        connection.execute(DELETE_ALL_KEYS)
+        connection.executemany(INSERT_KEY, map(msgspec.structs.astuple, keys))
 
 
 class SqliteAuth:

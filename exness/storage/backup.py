@@ -18,7 +18,7 @@ from exness.runtime.ports.journal import StorageError
 from exness.storage.archive import last_archived
 from exness.storage.archiving import fill_in
 from exness.storage.auth import copy_keys, end_everything, keys_in, replace_keys
-from exness.storage.database import check_ours, explain, transaction
+from exness.storage.database import check_ours, explain, opened, transaction
 from exness.storage.datadir import locked, prepare
 from exness.storage.files import EXCHANGE_DBS, JOURNAL_DB, MAIN_DB, MARKET_DB, Progress, remove
 from exness.storage.journal import JOURNAL
@@ -71,8 +71,7 @@ def new_file(file: Path) -> Iterator[Path]:
 
 
 def _copy_running(source: Path, draft: Path, progress: Progress) -> None:
-    uri = f"{source.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as origin:
+    with opened(source, "ro") as origin:
         if check_ours(origin, source, OLD_MAIN if source.name == MAIN_DB else JOURNAL) == 0:
             raise StorageError(f"{source} is empty: nothing to back up")
         origin.execute("BEGIN")
@@ -90,7 +89,7 @@ def _copy(origin: sqlite3.Connection, draft: Path, progress: Progress) -> None:
 
 def _add_archived(data_dir: Path, draft: Path) -> None:
     """A backup is whole: it stands on no archive."""
-    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+    with opened(draft) as copy:
         if copy.execute(HAS_ARCHIVES).fetchone()[0]:
             fill_in(copy, data_dir)
 
@@ -100,7 +99,7 @@ def _add_candles(market_db: Path, draft: Path) -> None:
     if not market_db.exists():
         return
     uri = f"{market_db.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+    with opened(draft) as copy:
         copy.execute("ATTACH DATABASE ? AS market", (uri,))
         with transaction(copy):
             for table in ("candles", "counted"):
@@ -109,7 +108,7 @@ def _add_candles(market_db: Path, draft: Path) -> None:
 
 def _add_keys(data_dir: Path, draft: Path) -> None:
     """As they are now, too."""
-    with closing(sqlite3.connect(f"{draft.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)) as copy:
+    with opened(draft) as copy:
         copy_keys(data_dir, copy)
 
 

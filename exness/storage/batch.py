@@ -24,9 +24,6 @@ WHOLE = 64
 
 LARGER = (MOST_ROWS, 256, 128)
 
-SIZES = WHOLE + 3
-"""That many there are."""
-
 
 def execute_batch(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
     """Run `statement` (with `{rows}` in it) on all rows, in order. Returns how many rows of the table it changed."""

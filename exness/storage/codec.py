@@ -62,12 +62,6 @@ def encode(record: Record) -> Row:
     )
 
 
-def as_read(row: Row) -> RawRow:
-    """A row as it comes back from the disk."""
-    seq, at, kind, payload, request, stored, version, cause = row
-    return seq, at, kind.encode(), payload.encode(), request.encode(), stored, version, cause.encode()
-
-
 def decode(row: RawRow) -> Record:
     """The record of a row. Raises JournalDamaged unless every bit of it is as it was written."""
     seq, at, _, payload, request, _, version, cause = row

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -141,6 +141,26 @@ async def open_reader(path: Path) -> AsyncIterator[Database]:
     async with _connect(path, f"{path.as_uri()}?mode=ro") as database:
         await database.run(_prepare_reader)
         yield database
+
+
+@contextmanager
+def opened(path: Path, mode: str = "rw") -> Iterator[sqlite3.Connection]:
+    """A file that is there, by a connection of its own. Raises sqlite3.Error."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        yield connection
+
+
+@contextmanager
+def changing(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
+    """A database that no server has open, for one transaction; made if it is not there. Raises StorageError."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            prepare(connection, path, schema)
+            with transaction(connection):
+                yield connection
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
 
 
 def explain(path: Path, error: sqlite3.Error) -> StorageError:

@@ -8,14 +8,13 @@ import msgspec
 
 from exness.core.instruments import AccountId, OrderId
 from exness.runtime.ports.tables import HistoryTooLong, NetOrderQuery, RecordQuery, Told
-from exness.storage.asking import Asking, Found
+from exness.storage.asking import EARLIEST, LATEST, Asking, Found
 from exness.storage.fold import BITS, TOLD
 
 _FIRES = "(stop_price IS NOT NULL OR trailing IS NOT NULL)"
 _SHOWN = f"CASE WHEN {_FIRES} THEN fired ELSE number END"
 ONE_OF = "SELECT {columns} FROM orders WHERE id IN (SELECT value FROM json_each(?)) AND account_id = ?"
 """Of a JSON list of ids."""
-_EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
 def net_orders(query: NetOrderQuery, columns: str, most: int) -> Asking[Found]:
@@ -26,8 +25,8 @@ def net_orders(query: NetOrderQuery, columns: str, most: int) -> Asking[Found]:
         "number": query.number,
         "label": query.label,
         "first": query.first,
-        "start": _EARLIEST if query.start is None else query.start,
-        "end": _LATEST if query.end is None else query.end,
+        "start": EARLIEST if query.start is None else query.start,
+        "end": LATEST if query.end is None else query.end,
         "limit": query.limit,
         "most": most,
     }

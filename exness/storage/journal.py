@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from exness.core.events import Record
 from exness.runtime.ports.journal import JournalDamaged, StorageError
-from exness.storage.archive import LAST_ARCHIVED, Archives, row_of, rows_after
+from exness.storage.archive import Archives, last_archived, row_of, rows_after
 from exness.storage.batch import execute_batch, whole
 from exness.storage.codec import FINGERPRINTED, check_row, decode, encode, fingerprint
 from exness.storage.database import Database, DatabaseDamaged, Schema, explain
@@ -57,7 +57,7 @@ class SqliteJournal:
 
     async def check(self, up_to: int) -> None:
         """See `ports.Journal`. About 2 us a record; payloads are not decoded. What is archived was checked then."""
-        after = await self._reader.run(_select_last_archived)
+        after = await self._reader.run(last_archived)
         while after < up_to:
             after = await self._reader.run(_check_chunk, self._reader, after, up_to)
 
@@ -91,11 +91,6 @@ def check_row_of_seq(last: int, records: Sequence[Record]) -> None:
 
 def select_last_seq(connection: sqlite3.Connection) -> int:
     last: int = connection.execute(LAST_SEQ).fetchone()[0]
-    return last
-
-
-def _select_last_archived(connection: sqlite3.Connection) -> int:
-    last: int = connection.execute(LAST_ARCHIVED).fetchone()[0]
     return last
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from exness.core.instruments import Asset
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery, Counted, Interval
+from exness.storage.asking import EARLIEST, LATEST
 from exness.storage.batch import execute_batch
 from exness.storage.database import Database, Schema, one_view, transaction
 
@@ -36,8 +37,6 @@ SELECT_OWN_NEWEST = f"""
     WHERE asset = ? AND interval = ? AND NOT backfilled ORDER BY start DESC LIMIT 1"""  # of constants alone  # nosec B608
 
 SELECT_COUNTED = "SELECT asset, at, marks FROM counted ORDER BY asset"
-
-_EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 
 class SqliteCandles:
@@ -78,8 +77,8 @@ def _heard(connection: sqlite3.Connection) -> int:
 
 def select_candles(connection: sqlite3.Connection, query: CandleQuery) -> list[Candle]:
     """See `ports.CandleStore.candles`."""
-    first = _EARLIEST if query.first is None else query.first
-    end = _LATEST if query.end is None else query.end
+    first = EARLIEST if query.first is None else query.first
+    end = LATEST if query.end is None else query.end
     statement = SELECT_NEWEST if query.first is None else SELECT_OLDEST
     rows = connection.execute(statement, (query.asset, query.interval.value, first, end, query.limit)).fetchall()
     return [_candle(row) for row in (rows[::-1] if query.first is None else rows)]

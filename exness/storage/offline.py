@@ -12,7 +12,7 @@ from exness.storage.database import Schema, check_ours, explain
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from exness.storage.journal import JOURNAL
 from exness.storage.rows import VERSION
-from exness.storage.snapshots import check_row, read_chunk, select_all
+from exness.storage.snapshots import StoredRow, check_row, read_chunk, select_all, select_row
 
 OLD_MAIN = Schema("main", 0x65786D6E, version=VERSION)
 """A main.db of before journal.db: it holds the journal, too."""
@@ -116,25 +116,19 @@ class StoredSnapshot:
         self.seq = seq
 
     def header(self) -> Header:
-        return check_row(self.seq, self._row()).header
-
-    def digest(self) -> str:
-        return check_row(self.seq, self._row()).digest
+        return self._row().header
 
     def accounts(self) -> Iterator[list[bytes]]:
         """Its accounts; at the end, that they match its digest."""
-        row = check_row(self.seq, self._row())
+        row = self._row()
         digest = Digest(row.header)
         for n in range(row.chunks):
             yield read_chunk(self._connection, self.seq, n, digest)
         if digest.hex() != row.digest:
             raise SnapshotDamaged(f"snapshot {self.seq} is damaged: its accounts do not match its digest")
 
-    def _row(self) -> tuple[int, bytes, bytes, int, int, int]:
-        for row in select_all(self._connection):
-            if row[0] == self.seq:
-                return row
-        raise SnapshotDamaged(f"snapshot {self.seq} is not there")
+    def _row(self) -> StoredRow:
+        return check_row(self.seq, select_row(self._connection, self.seq))
 
 
 def stored_snapshots(connection: sqlite3.Connection) -> list[StoredSnapshot]:

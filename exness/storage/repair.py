@@ -5,8 +5,6 @@ have been told of it. Cutting it loses it; a copy of what was cut stays beside t
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,7 +13,7 @@ from exness.process.locks import flush
 from exness.runtime.ports.journal import JournalDamaged
 from exness.storage.archive import last_archived
 from exness.storage.codec import decode
-from exness.storage.database import SNAPSHOTS, Schema, explain, prepare, transaction
+from exness.storage.database import SNAPSHOTS, changing
 from exness.storage.files import JOURNAL_DB, SNAPSHOTS_DB, Progress
 from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ, SELECT_RECORD, SELECT_RECORDS
@@ -78,21 +76,9 @@ def cut(data_dir: Path, damage: Damage) -> Path:
     flush(kept)
     # The snapshots first: left behind by a crash in between, they would be ahead of the journal for ever.
     if (data_dir / SNAPSHOTS_DB).exists():
-        with _open(data_dir / SNAPSHOTS_DB, SNAPSHOTS) as snapshots:
+        with changing(data_dir / SNAPSHOTS_DB, SNAPSHOTS) as snapshots:
             snapshots.execute(DROP_SNAPSHOTS_FROM, (damage.seq,))
             snapshots.execute(DROP_LOOSE_CHUNKS)
-    with _open(data_dir / JOURNAL_DB, JOURNAL) as journal:
+    with changing(data_dir / JOURNAL_DB, JOURNAL) as journal:
         journal.execute("DELETE FROM journal WHERE seq = ?", (damage.seq,))
     return kept
-
-
-@contextmanager
-def _open(path: Path, schema: Schema) -> Iterator[sqlite3.Connection]:
-    """For one transaction. Raises StorageError."""
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            prepare(connection, path, schema)
-            with transaction(connection):
-                yield connection
-    except sqlite3.Error as error:
-        raise explain(path, error) from error

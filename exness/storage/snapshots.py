@@ -72,10 +72,10 @@ class SqliteSnapshots:
             raise SnapshotStoreDamaged(str(error)) from error
 
     async def header(self, seq: int) -> Header:
-        return check_row(seq, await self._read(_select_row, seq)).header
+        return check_row(seq, await self._read(select_row, seq)).header
 
     async def accounts(self, seq: int) -> AsyncIterator[list[bytes]]:
-        row = check_row(seq, await self._read(_select_row, seq))
+        row = check_row(seq, await self._read(select_row, seq))
         digest, count = Digest(row.header), 0
         for first in range(0, row.chunks, CHUNKS_PER_READ):
             accounts = await self._read(_read_chunks, seq, first, min(first + CHUNKS_PER_READ, row.chunks), digest)
@@ -182,7 +182,7 @@ def select_all(connection: sqlite3.Connection) -> list[RawRow]:
     return connection.execute(SELECT_SNAPSHOTS).fetchall()
 
 
-def _select_row(connection: sqlite3.Connection, seq: int) -> RawRow | None:
+def select_row(connection: sqlite3.Connection, seq: int) -> RawRow | None:
     row: RawRow | None = connection.execute(SELECT_SNAPSHOT, (seq,)).fetchone()
     return row
 

@@ -17,7 +17,7 @@ import structlog
 
 from exness.process.locks import flush
 from exness.runtime.ports.journal import StorageError
-from exness.storage.database import DatabaseRefused, Schema, explain, prepare, transaction
+from exness.storage.database import DatabaseRefused, Schema, explain, opened, prepare, transaction
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, remove
 from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ
@@ -49,7 +49,7 @@ def holds_old_journal(main_db: Path) -> bool:
     if not main_db.exists():
         return False
     try:
-        with closing(sqlite3.connect(f"{main_db.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        with opened(main_db) as connection:
             return bool(connection.execute(HAS_JOURNAL).fetchone()[0])
     except sqlite3.Error as error:
         if main_db.with_name(JOURNAL_DB).exists():
@@ -189,8 +189,7 @@ def _finish(connection: sqlite3.Connection) -> None:
 
 def _refuse_foreign(main_db: Path, journal_db: Path) -> None:
     """What main.db holds must be in journal.db already: else somebody has put it there since, and it is not touched."""
-    uri = f"{main_db.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+    with opened(main_db) as connection:
         connection.execute("ATTACH DATABASE ? AS new", (str(journal_db),))
         missing = connection.execute(
             "SELECT count(*) FROM (SELECT seq, checksum FROM main.journal ORDER BY seq DESC LIMIT 1000) AS old "

@@ -18,6 +18,7 @@ import msgspec
 from exness.core.state import Account, State
 from exness.storage.archive import Archives
 from exness.storage.fold_orders import exit_row, order_row
+from exness.storage.history import SUMS_OF
 from exness.storage.offline import DatabaseEmpty, open_offline
 from exness.storage.rebuild import fill
 from exness.storage.rows import HOUSE, ORDERS, TABLES, VERSION, Table
@@ -31,10 +32,6 @@ ADDED_UP = f"""
         total(close_reason = 'liquidation'), total(close_reason = 'liquidation' AND realized > 0),
         {sum_of("iif(close_reason = 'liquidation', realized, 0)")}
     FROM trades GROUP BY account_id"""  # of constants alone  # nosec B608
-SUMS_OF = """
-    SELECT opened, closed, profitable, closed_pnl, closed_pnl_e18, liquidated, liquidated_profitable,
-        liquidated_pnl, liquidated_pnl_e18
-    FROM sums WHERE account_id = ?"""
 ENDED_ORDERS = """
     SELECT account_id, orders, (SELECT count(status) FROM orders WHERE orders.account_id = sums.account_id) FROM sums"""
 OPEN_TRADES = """

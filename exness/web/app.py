@@ -1,11 +1,11 @@
 """The aiohttp application: the tables of endpoints, joined with what they stand on."""
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from exness.runtime.leaderboard import Leaderboard
 from exness.web.dev import endpoints as dev_control
 from exness.web.docs import endpoints as docs
 from exness.web.docs.pages import DOCUMENTS, Documents
@@ -59,17 +59,11 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
     app[ENDPOINTS] = endpoints
     app[DOCUMENTS] = Documents(endpoints_of(dev=services.dev is not None), services.version, services.public_url)
     app.on_response_prepare.append(complete)
-    connections = services.connections
-
-    async def connections_swept(app: web.Application) -> AsyncIterator[None]:
-        async with connections.swept():
-            yield
-
-    app.cleanup_ctx.append(connections_swept)
+    app.cleanup_ctx.append(_while_open(services.connections.swept))
     faults = services.dev.faults if services.dev is not None else None
     places = Places(services.stream.subscribers)
     app[EXPORTS] = Exports()
-    app[HUB] = Hub(
+    hub = app[HUB] = Hub(
         services.exchange,
         services.sessions,
         services.revocations,
@@ -80,11 +74,10 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         control=services.dev.control if services.dev is not None else None,
     )
     if services.metrics is not None:
-        hub = app[HUB]
         services.metrics.watch_stream(lambda: len(hub.subscribers), lambda: hub.frames_made, hub.closed)
-    app.cleanup_ctx.append(_streaming)
+    app.cleanup_ctx.append(_while_open(hub.running))
     if services.leaderboard is not None:
-        app.cleanup_ctx.append(_ranking(services.leaderboard.board))
+        app.cleanup_ctx.append(_while_open(services.leaderboard.board.running))
     if services.fapi is not None:
         app[countdowns.COUNTDOWNS] = countdowns.Countdowns(services.exchange, services.fapi)
         app[DOCUMENT] = Document(FACE_ROWS, services.fapi, services.version, services.public_url)
@@ -93,11 +86,13 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         app.cleanup_ctx.append(users.running)
         app.cleanup_ctx.append(countdowns.running)
         data = app[MARKET_DATA] = MarketData(services.days, services.wall.wall_us() // 1000)
-        app[BINANCE_HUB] = FapiHub(services.exchange, services.fapi, data, services.stream, places, faults=faults)
-        app[BINANCE_HUB].private = app[users.USER_STREAMS]
-        app.cleanup_ctx.append(_face_streaming)
-        app.on_shutdown.append(_end_face_streams)
-    app.on_shutdown.append(_end_streams)
+        face = app[BINANCE_HUB] = FapiHub(
+            services.exchange, services.fapi, data, services.stream, places, faults=faults
+        )
+        face.private = app[users.USER_STREAMS]
+        app.cleanup_ctx.append(_while_open(face.running))
+        app.on_shutdown.append(lambda _: face.stop())
+    app.on_shutdown.append(lambda _: hub.stop())
     return app
 
 
@@ -125,27 +120,13 @@ def _with_policy(handler: Handler, policy: str) -> Handler:
     return handle
 
 
-def _ranking(board: Leaderboard) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def ranking(app: web.Application) -> AsyncIterator[None]:
-        async with board.running():
+def _while_open(
+    running: Callable[[], AbstractAsyncContextManager[None]],
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    """For `cleanup_ctx`: something that is open for as long as the application is."""
+
+    async def open_until_cleanup(_: web.Application) -> AsyncIterator[None]:
+        async with running():
             yield
 
-    return ranking
-
-
-async def _streaming(app: web.Application) -> AsyncIterator[None]:
-    async with app[HUB].running():
-        yield
-
-
-async def _end_streams(app: web.Application) -> None:
-    await app[HUB].stop()
-
-
-async def _face_streaming(app: web.Application) -> AsyncIterator[None]:
-    async with app[BINANCE_HUB].running():
-        yield
-
-
-async def _end_face_streams(app: web.Application) -> None:
-    await app[BINANCE_HUB].stop()
+    return open_until_cleanup

@@ -22,7 +22,7 @@ from exness.config import load
 from exness.core.commands import CloseTrade, OpenAccount, PriceTick
 from exness.core.outcomes import Done
 from exness.core.state import State
-from exness.core.views import AllBooks
+from exness.core.sums import AllBooks
 from exness.runtime.assembly import Parts
 from exness.runtime.recovery import Recovered
 from exness.runtime.snapshots import Snapshotter

@@ -23,11 +23,6 @@ KEYS += [(f"assets.{asset}", key) for asset in DEFAULT_ASSETS for key in ROWS["a
 VARIABLES = {f"EXNESS_{section.replace('.', '_')}_{key}".upper(): f"{section}.{key}" for section, key in KEYS}
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def loaded(environ: dict[str, str], flags: dict[str, object] | None = None) -> tuple[Config, list[str]]:
     warnings: list[str] = []
     return load(None, environ, flags or {}, warnings.append), warnings

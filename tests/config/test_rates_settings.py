@@ -20,11 +20,6 @@ TIERS = (Tier(0, 400_000, 12_500), Tier(50_000_000_000, 500_000))
 TIERS_TOML = '[{ floor = 0, rate = 0.004, max_leverage = 125 }, { floor = "50000", rate = "0.005" }]'
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def from_file(text: str, flags: dict[str, object] | None = None) -> Config:
     Path("config.toml").write_text(text, encoding="utf-8")
     return load(Path("config.toml"), {}, flags or {})

@@ -59,11 +59,6 @@ enabled = false
 """Values that are easily written wrong."""
 
 
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def read(text: str) -> Config:
     Path("read.toml").write_text(text, encoding="utf-8")
     return load(Path("read.toml"), {}, {})

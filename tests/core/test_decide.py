@@ -1,4 +1,4 @@
-"""core/decide.py, what holds for every command: deciding writes nothing, and refusals come in one order.
+"""core/decide/, what holds for every command: deciding writes nothing, and refusals come in one order.
 
 Each command and each subject has a file of its own: test_decide_*.py.
 """
@@ -6,7 +6,7 @@ Each command and each subject has a file of its own: test_decide_*.py.
 from typing import Any
 
 from exness.core.capture import digest_of
-from exness.core.decide import decide_account, decide_close, decide_deposit, decide_open
+from exness.core.decide import DECIDE
 from exness.core.rejects import OverLimit, Reject
 from tests.core.orders import named
 from tests.support.books import (
@@ -31,10 +31,8 @@ def test_a_decision_writes_nothing() -> None:
     desk.open(open_trade("t"))
     before = digest_of(desk.state), desk.state.seq
     rules, state, at = desk.engine.rules, desk.state, desk.at
-    assert isinstance(decide_account(state, rules, open_account(BOB), at), list)
-    assert isinstance(decide_deposit(state, rules, deposit(ANN, "1"), at), list)
-    assert isinstance(decide_open(state, rules, open_trade("u"), at), list)
-    assert isinstance(decide_close(state, rules, close_trade("t"), at), list)
+    for command in (open_account(BOB), deposit(ANN, "1"), open_trade("u"), close_trade("t")):
+        assert isinstance(DECIDE[type(command)](state, rules, command, at), list)
     assert (digest_of(state), state.seq) == before
     assert_books_balance(state)
 

@@ -1,4 +1,4 @@
-"""core/decide.py, OpenAccount and Deposit: what is decided, and every refusal with its figures."""
+"""core/decide/accounts.py, OpenAccount and Deposit: what is decided, and every refusal with its figures."""
 
 import pytest
 

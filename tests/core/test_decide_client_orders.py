@@ -1,4 +1,4 @@
-"""core/decide.py: a client order id makes one trade, however often it is sent, until its window has passed."""
+"""core/client_orders.py: a client order id makes one trade, however often it is sent, until its window has passed."""
 
 from collections.abc import Callable
 from typing import Any

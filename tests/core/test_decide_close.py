@@ -1,4 +1,4 @@
-"""core/decide.py, CloseTrade: what comes back, to whom, and once only."""
+"""core/decide/, CloseTrade: what comes back, to whom, and once only."""
 
 import pytest
 

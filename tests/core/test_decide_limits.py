@@ -1,4 +1,4 @@
-"""core/decide.py: how much an account and an asset may hold; each limit may be reached and not passed."""
+"""core/decide/: how much an account and an asset may hold; each limit may be reached and not passed."""
 
 from exness.core.rejects import Limit, OverLimit, Refusal, Reject
 from tests.support.books import (

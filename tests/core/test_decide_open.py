@@ -1,4 +1,4 @@
-"""core/decide.py, OpenTrade: a trade with all that is known of it, its margin, and slippage at the price it would pay.
+"""core/decide/opening.py, OpenTrade: a trade with all that is known of it, its margin, and slippage at its price.
 
 Prices, limits and client order ids have files of their own.
 """

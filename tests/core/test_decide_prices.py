@@ -1,4 +1,4 @@
-"""core/decide.py: the price a trade is done at, how old it may be, and how wide its book."""
+"""core/decide/: the price a trade is done at, how old it may be, and how wide its book."""
 
 import pytest
 

@@ -8,18 +8,14 @@ import pytest
 from exness.core.commands import CancelOrders, NetOrder, SetNetLeverage
 from exness.core.instruments import AccountId, Asset, Execution, OrderId
 from exness.core.prices import PriceState
+from exness.core.sums import AllBooks, Books, DigestOfAll, MarketSums, NewestRecord
 from exness.core.trades import Trailing
 from exness.core.views import (
     AccountOf,
-    AllBooks,
     AllPrices,
     BalanceOf,
-    Books,
-    DigestOfAll,
     HoldingsOf,
-    MarketSums,
     NetHoldingsOf,
-    NewestRecord,
     NoSuchAccount,
     PriceOf,
     Question,

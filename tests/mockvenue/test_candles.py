@@ -1,4 +1,4 @@
-"""venue/candles.py: where candles begin and end, and what is in them."""
+"""mockvenue/candles.py: where candles begin and end, and what is in them."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""venue/server.py: Backpack's public protocol as FORMATS-like figures, by a plain client."""
+"""mockvenue/server.py: Backpack's public protocol as FORMATS-like figures, by a plain client."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""exness/logs.py: one form for every line, ours and the libraries', and no line that can do harm."""
+"""observability/logs.py: one form for every line, ours and the libraries', and no line that can do harm."""
 
 import json
 import os

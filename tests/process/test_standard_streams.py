@@ -1,4 +1,4 @@
-"""exness/streams.py: what is said can neither fail nor hold what is done."""
+"""process/standard_streams.py: what is said can neither fail nor hold what is done."""
 
 import contextlib
 import fcntl

@@ -520,10 +520,9 @@ class ReopenedPeer(EnginePeer):
         for asset, market in before.markets.items():
             now = after.market(asset)
             now.price, now.funding = market.price, market.funding  # which a feed brings again
-        due = before.due
         self.engine = Engine(rules_of(self.rules), after, 3)
-        for asset in self.engine.rules.instruments:
-            after.due.settle_next(asset, due.settlement_of(asset))
+        for each in before.due._settlements:
+            after.due.settle_next(each.asset, each.at)
 
 
 def _as_stored(record: e.Record) -> e.Record:

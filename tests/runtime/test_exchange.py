@@ -10,7 +10,8 @@ from exness.core.commands import Deposit, PriceTick, Reset
 from exness.core.instruments import AccountId
 from exness.core.outcomes import Done
 from exness.core.statement import Reason
-from exness.core.views import AllPrices, BalanceOf, NewestRecord
+from exness.core.sums import NewestRecord
+from exness.core.views import AllPrices, BalanceOf
 from exness.runtime.bus import FellBehind
 from exness.runtime.candles import Interval
 from exness.runtime.exchange import READS_AT_ONCE, Exchange

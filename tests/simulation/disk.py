@@ -19,7 +19,8 @@ from exness.core.instruments import AccountId
 from exness.runtime.ports.journal import JournalDamaged, StorageError
 from exness.runtime.ports.snapshots import SnapshotDamaged, SnapshotInfo
 from exness.runtime.ports.tables import Watermark
-from exness.storage.codec import FINGERPRINTED, Row, as_read, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, decode, encode, fingerprint
+from tests.support.journal_rows import as_read
 from tests.support.memory_storage import MemoryTables
 
 

@@ -191,7 +191,7 @@ def a_closed_trade_stays_in_the_index(patch: Patch) -> None:
 
 @defect
 def a_repeat_that_is_a_second_trade(patch: Patch) -> None:
-    real = decide.decide_open
+    real = decide.DECIDE[OpenTrade]
 
     def twice(state: State, rules: object, command: object, at: int) -> object:
         outcome = real(state, rules, command, at)  # type: ignore[arg-type]

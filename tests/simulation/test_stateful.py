@@ -12,10 +12,11 @@ from exness.core.events import Record, TradeOpened
 from exness.core.evolve import evolve
 from exness.core.instruments import AccountId, Asset, Execution, Side, TradeId
 from exness.core.state import State
-from exness.storage.codec import as_read, decode, encode
+from exness.storage.codec import decode, encode
 from tests.reference.twin import PRICE_LIFE_US, Twin, execute_both
 from tests.simulation.actions import SECOND
 from tests.support.books import make_rules
+from tests.support.journal_rows import as_read
 
 ACCOUNTS = tuple(map(AccountId, ("ann", "bob")))
 ASSETS = (Asset("SOL"), Asset("BTC"))

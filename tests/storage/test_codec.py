@@ -7,9 +7,10 @@ import pytest
 
 from exness.core.events import Event
 from exness.runtime.ports.journal import JournalDamaged
-from exness.storage.codec import KINDS, RawRow, as_read, checksum, decode, encode
+from exness.storage.codec import KINDS, RawRow, checksum, decode, encode
 from tests.contracts.trading import random_trading
 from tests.support.books import known_history
+from tests.support.journal_rows import as_read
 
 
 def raw_rows() -> list[RawRow]:

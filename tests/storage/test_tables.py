@@ -23,12 +23,13 @@ from tests.contracts.trading import append_all, batches, random_trading
 from tests.storage.damage import checked, make_directory, tamper, write_all
 from tests.storage.tables import all_tables, assert_tables_are, rows
 from tests.support.books import assert_books_balance, known_history
+from tests.support.lanes import examples
 
 DESK = random_trading(8, steps=120)
 """Read only."""
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), steps=st.integers(0, 200))
 def test_after_any_trading_the_tables_are_the_state(
     tmp_path_factory: pytest.TempPathFactory, seed: int, steps: int

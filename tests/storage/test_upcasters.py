@@ -8,11 +8,12 @@ import pytest
 from exness.core.commands import Reset
 from exness.core.events import CloseReason, Event, TradeClosed
 from exness.runtime.ports.journal import JournalDamaged
-from exness.storage.codec import RawRow, as_read, checksum, decode, encode
+from exness.storage.codec import RawRow, checksum, decode, encode
 from exness.storage.upcasters import RETIRED, STEPS, newest
 from tests.contracts.trading import random_trading
 from tests.storage.damage import old_row
 from tests.support.books import is_close, is_liquidation
+from tests.support.journal_rows import as_read
 
 
 def test_every_record_as_the_first_release_wrote_it_is_read_as_one_of_today() -> None:

@@ -37,11 +37,12 @@ from exness.runtime.ports.tables import (
 )
 from exness.storage import rows
 from exness.storage.changes import apply
-from exness.storage.codec import FINGERPRINTED, Row, as_read, checksum_of, decode, encode, fingerprint
+from exness.storage.codec import FINGERPRINTED, Row, checksum_of, decode, encode, fingerprint
 from exness.storage.fold import BITS, TOLD, gather
 from exness.storage.journal import RECORDS_PER_READ, check_row_of_seq
 from exness.storage.rows import Row as TableRow
 from exness.storage.rows import Table
+from tests.support.journal_rows import as_read
 
 
 class MemoryJournal:

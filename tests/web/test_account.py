@@ -1,4 +1,4 @@
-"""web/account.py: balances and the account."""
+"""web/v1/account.py: balances and the account."""
 
 import asyncio
 

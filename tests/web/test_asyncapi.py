@@ -1,4 +1,4 @@
-"""web/asyncapi.py: what is said on the stream is what the document says, and all of it."""
+"""web/docs/asyncapi.py: what is said on the stream is what the document says, and all of it."""
 
 import json
 import re

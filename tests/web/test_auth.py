@@ -1,4 +1,4 @@
-"""web/auth.py: who is signed in, and everything that is no session."""
+"""access/sessions.py and web/v1/requests.py: who is signed in, and everything that is no session."""
 
 import base64
 import json

@@ -16,15 +16,15 @@ from exness.web.v1 import export
 from exness.web.v1.export import EXPORTS, MOST_EXPORTS
 from tests.support.app import App, Trader, assert_error, bad, running_app
 from tests.support.books import SOL
+from tests.support.history import UnaskedHistory
 from tests.support.waiting import until
-from tests.web.test_server import NoCandles
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-class LongHistory(NoCandles):
+class LongHistory(UnaskedHistory):
     """A History of very many trades, all alike."""
 
     def __init__(self, inner: History, trades: int) -> None:

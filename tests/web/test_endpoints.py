@@ -1,4 +1,4 @@
-"""http/endpoint.py: the rows of all endpoints say what is true of them, and docs/API.md says the same."""
+"""web/http/endpoint.py: the rows of all endpoints say what is true of them, and docs/API.md says the same."""
 
 import re
 from pathlib import Path

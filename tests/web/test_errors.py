@@ -1,4 +1,4 @@
-"""web/errors.py: every row of the error table of API.md, over HTTP. A refusal is whole, and changes nothing."""
+"""web/v1/errors.py: every row of the error table of API.md, over HTTP. A refusal is whole, and changes nothing."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""http/faults.py, stream/faulty.py, dev/faults.py: what goes wrong on request, to whom, and what it leaves behind."""
+"""web/http/faults.py, web/stream/faulty.py, web/dev/faults.py: what goes wrong on request, and what stays of it."""
 
 import asyncio
 from collections.abc import AsyncIterator

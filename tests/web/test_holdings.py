@@ -173,15 +173,16 @@ async def opened(ann: Trader, count: int) -> None:
         await asyncio.gather(*(ann.create(margin=1, leverage=2) for _ in range(min(100, count - first))))
 
 
-async def test_very_many_rows_let_the_loop_turn(app: App, ann: Trader) -> None:
-    await opened(ann, 1000)
+async def test_very_many_rows_let_the_loop_turn(app: App, ann: Trader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS_PER_TURN", 10)
+    await opened(ann, 100)
     holdings, turns = app.exchange.look(HoldingsOf(ann.account.id)), Turns()
     rows = await turns.of(rows_of(holdings, holdings.trades, app.exchange.rules))
-    assert len(rows) == 1000
-    assert turns.count >= 1000 / module.ROWS_PER_TURN - 2  # between them, but for the first, when nobody counts yet
+    assert len(rows) == 100
+    assert turns.count >= 8  # between ten pieces, but for the first, when nobody counts yet
     turns = Turns()
     await turns.of(totals_of(holdings))
-    assert turns.count >= 1000 / module.ROWS_PER_TURN - 2  # between them, but for the first, when nobody counts yet
+    assert turns.count >= 8
 
 
 async def test_rows_are_of_one_moment_though_prices_move_and_trades_end_between_them(

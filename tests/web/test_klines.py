@@ -1,4 +1,4 @@
-"""web/market.py: GET /klines, which needs no session."""
+"""web/v1/market.py: GET /klines, which needs no session."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -27,8 +27,9 @@ NAMES = Pseudonyms(SECRET)
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are worked out for every request."""
+    """Rows are worked out for every request, and hours looked at all the time."""
     monkeypatch.setattr(shown, "KEPT_S", 0.0)
+    monkeypatch.setattr("exness.runtime.leaderboard.LOOK_S", 0.01)
 
 
 @pytest.fixture
@@ -213,9 +214,8 @@ class Held:
         return await self.inner.closed_trades(after, 2)
 
 
-async def test_trades_are_read_a_page_at_a_time_and_none_is_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_trades_are_read_a_page_at_a_time_and_none_is_counted_twice() -> None:
     """Trading goes on meanwhile, and one page can't be read at first."""
-    monkeypatch.setattr("exness.runtime.leaderboard.LOOK_S", 0.01)
     stores = Stores.memory()
     async with running_app(stores, ranked=3) as app:
         await app.quote_all()
@@ -225,7 +225,7 @@ async def test_trades_are_read_a_page_at_a_time_and_none_is_counted_twice(monkey
             await gains(app, trader, 1)
         held = Held(stores.history)
         held.failures = 1
-        app.exchange._history._history = held
+        app.exchange._history = held
         again = Leaderboard(app.exchange, 3)
         async with again.running():
             with pytest.raises(NotTaken):

@@ -1,4 +1,4 @@
-"""web/limits.py, web/places.py, web/connections.py: how much one client may ask, and how much room it may take."""
+"""web/http/rate_limits.py and connection_limits.py: how much one client may ask, and how much room it may take."""
 
 import asyncio
 import copy

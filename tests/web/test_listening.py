@@ -1,4 +1,4 @@
-"""web/listening.py: one port on every address that was asked for, and an address that leads there."""
+"""web/http/listening.py: one port on every address that was asked for, and an address that leads there."""
 
 import errno
 import socket

@@ -1,4 +1,4 @@
-"""web/market.py: assets and prices, which need no session."""
+"""web/v1/market.py: assets and prices, which need no session."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""web/server.py: what every answer has, whatever was asked."""
+"""web/http/front.py: what every answer has, whatever was asked."""
 
 import asyncio
 import re
@@ -11,7 +11,6 @@ import structlog
 from yarl import URL
 
 from exness.core.instruments import AccountId, TradeId
-from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.ports.tables import Analytics, Place, TradeQuery, TradeRow
 from exness.web.app import endpoints_of
 from exness.web.v1 import PREFIX as API
@@ -161,17 +160,7 @@ async def test_head_tells_what_get_would_without_its_body(app: App, ann: Trader)
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
-class NoCandles(UnaskedHistory):
-    """The part of a History that the tests below don't ask for."""
-
-    async def candles(self, query: CandleQuery) -> list[Candle]:
-        return []
-
-    async def newest_candles(self) -> CandleBatch:
-        return CandleBatch([], [])
-
-
-class BrokenHistory(NoCandles):
+class BrokenHistory(UnaskedHistory):
     """A History with a bug in it."""
 
     async def trades(self, query: TradeQuery) -> tuple[list[TradeRow], Analytics]:
@@ -203,7 +192,7 @@ async def test_a_bug_is_an_internal_error_with_nothing_of_the_inside() -> None:
 
 
 async def test_reads_beyond_their_bound_are_refused_at_once() -> None:
-    class SlowHistory(NoCandles):
+    class SlowHistory(UnaskedHistory):
         def __init__(self) -> None:
             self.go_on = asyncio.Event()
             self.asked = 0

@@ -1,4 +1,4 @@
-"""web/signin.py and web/links.py: links asked for, mailed and opened; signing out."""
+"""web/v1/signin.py and access/magic_links.py: links asked for, mailed and opened; signing out."""
 
 import asyncio
 import re

@@ -1,6 +1,6 @@
-"""web/stream.py and web/hub.py over real WebSockets: who is let in, as whom, what is refused, and when it ends.
+"""web/stream/socket.py and hub.py over real WebSockets: who is let in, as whom, what is refused, and when it ends.
 
-What is told is in test_market_stream.py and test_account_stream.py.
+What is told is in test_stream_market.py and test_stream_accounts.py.
 """
 
 import asyncio

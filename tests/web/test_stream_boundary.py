@@ -1,4 +1,4 @@
-"""web/account_stream.py and web/market_stream.py: between a snapshot and the events after it nothing is missing and
+"""web/stream/accounts.py and market.py: between a snapshot and the events after it nothing is missing and
 nothing comes twice, however the disk, the engine, the bus and a slow wire take turns. Neither when a stream is resumed.
 
 Random interleavings; each reader's frames are then held against the journal.

@@ -1,4 +1,4 @@
-"""http/weights.py: every endpoint and message has a weight, the documents tell it, and it is what limits count."""
+"""web/http/weights.py: every endpoint and message has a weight, the documents tell it, and it is what limits count."""
 
 from pathlib import Path
 from typing import Any

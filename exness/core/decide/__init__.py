@@ -49,8 +49,6 @@ from exness.core.rejects import Refusal
 from exness.core.rules import Rules
 from exness.core.state import State
 
-__all__ = ["DECIDE", "Decider", "decide_account", "decide_close", "decide_deposit", "decide_open"]
-
 Decider = Callable[[State, Rules, Any, int], list[Event] | Refusal | Repeated]
 
 DECIDE: dict[type[Command], Decider] = {

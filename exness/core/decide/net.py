@@ -32,8 +32,6 @@ from exness.core.state import Account, State
 from exness.core.tick_order import opens_at
 from exness.core.trades import PLACES, Order, Trade
 
-REJECTED = Refusal(Reject.REDUCE_ONLY_REJECTED)
-
 
 class Plan(NamedTuple):
     """What a fill at a price does: it closes `reduces` of the opposite position `held`, which gives `proceeds`; then it

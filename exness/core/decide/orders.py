@@ -132,7 +132,7 @@ def may_wait(
     """The order with what it reserves, if it may wait: the rules of opening are asked at its own price. `funds` are as
     they are without it."""
     asset, rates = order.asset, rules.rates_of(order.asset)
-    opening = _if_it_opens(rules, account, order, funds)
+    opening = _if_it_opens(rules, account, order)
     refusal = None
     if opening is not None:
         refusal = guards.would_liquidate(asset, opening[0], rates, order.price, order.price)
@@ -167,7 +167,7 @@ def may_wait(
     )
 
 
-def _if_it_opens(rules: Rules, account: Account, order: Order, funds: Funds) -> tuple[Line, Line, int, int] | None:
+def _if_it_opens(rules: Rules, account: Account, order: Order) -> tuple[Line, Line, int, int] | None:
     """What would open at its price, the whole that this is part of, how many trades it adds, and its notional. None:
     nothing would."""
     if order.net:
@@ -232,7 +232,7 @@ def _amended_and_filled(
         else _refused(_take(state, rules, account, new, price, at, funds))
     )
     rates = rules.rates_of(new.asset)
-    opening = _if_it_opens(rules, account, new, funds)
+    opening = _if_it_opens(rules, account, new)
     reserved = 0 if opening is None else opening[0].margin + entry_fee(opening[0], rates.dearer)
     refusal = refusal or guards.not_enough(reserved, funds.free)
     if refusal is not None:

@@ -9,12 +9,11 @@ from aiohttp import web
 from exness.access.live_sessions import MadeBy
 from exness.core.commands import Deposit
 from exness.core.events import Deposited
-from exness.core.instruments import Asset
 from exness.core.margin import mark_price
 from exness.core.money import format_scaled, format_usdc
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
-from exness.core.views import AllBooks
+from exness.core.sums import AllBooks
 from exness.runtime.clock import shown_speed
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.prices import ManualControl, OutOfTime
@@ -41,7 +40,7 @@ from exness.web.v1.format import iso
 from exness.web.v1.models import SignedInAnswer
 from exness.web.v1.parse import email_of
 from exness.web.v1.refusals import refused
-from exness.web.v1.requests import json_body
+from exness.web.v1.requests import instrument_in_path, json_body
 from exness.web.v1.signin import new_session, set_session, wants_json
 
 
@@ -77,12 +76,8 @@ async def set_clock(request: web.Request) -> web.StreamResponse:
 async def set_price(request: web.Request) -> web.StreamResponse:
     """PUT /dev/prices/{asset}: answered once everything that the price set off is durable."""
     control, exchange = _control(request), _exchange(request)
-    asset = Asset(request.match_info["asset"])
-    instrument = exchange.rules.instruments.get(asset)
-    if instrument is None:
-        supported = ", ".join(exchange.rules.instruments)
-        raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
-    decimals = instrument.decimals
+    instrument = instrument_in_path(request)
+    asset, decimals = instrument.asset, instrument.decimals
     bid, ask = parse_price(await json_body(request), decimals)
     moved = await control.set_price(asset, bid, ask)
     await exchange.told(moved.seq)
@@ -154,7 +149,7 @@ async def reset(request: web.Request) -> web.StreamResponse:
     dev.faults.set([])
     if control is not None:
         await control.reset()
-    outcome = await exchange.start_afresh(request[REQUEST_STATE].request_id)
+    outcome = await exchange.reset(request[REQUEST_STATE].request_id)
     match outcome:
         case Done([record, *_]):
             return answer(ResetAnswer(True, record.seq, iso(record.at)))

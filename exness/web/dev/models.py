@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from exness.core.instruments import Asset
 from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules
 from exness.runtime.ports.prices import ScriptedPrice
 from exness.web.http.errors import InvalidRequest
-from exness.web.v1.bodies import Problems, email_address, given, read_body, scaled
+from exness.web.v1.bodies import Problems, asset_named, email_address, given, read_body, scaled
+from exness.web.v1.body_fields import above_0, decimals_of
 from exness.web.v1.models import Amount, OptionalAmount
 
 SECOND_DECIMALS = 6
@@ -240,24 +240,19 @@ def _entries(raw: Raw, problems: Problems) -> list[ScriptEntry]:
 
 
 def _scripted(entry: ScriptEntry, where: str, rules: Rules, problems: Problems) -> ScriptedPrice | None:
-    asset = Asset(entry.asset)
     inner = Problems()
-    if asset not in rules.instruments:
-        inner.not_allowed("asset", f"Invalid asset. Supported assets are {', '.join(rules.instruments)}")
-    decimals = rules.instruments[asset].decimals if asset in rules.instruments else USDC_DECIMALS
+    asset = asset_named(entry.asset, rules, inner)
+    decimals = decimals_of(None if asset is None else rules.instruments[asset])
     offset = _bounded(entry.offset, "offset", SECOND_DECIMALS, LONGEST_S, "seconds", inner, zero=True)
     price = _price(entry.price, "price", decimals, inner)
-    if inner.all or offset is None or price is None:
+    if inner.all or asset is None or offset is None or price is None:
         problems.adopt(where, inner.all)
         return None
     return ScriptedPrice(offset, asset, price)
 
 
 def _price(raw: Raw | None, field: str, decimals: int, problems: Problems) -> int | None:
-    price = scaled(raw, field, decimals, problems)
-    if price is not None and price <= 0:
-        problems.not_allowed(field, f"{field} must be greater than zero")
-    return price
+    return above_0(scaled(raw, field, decimals, problems), field, problems)
 
 
 def _bounded(

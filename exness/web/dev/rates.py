@@ -16,9 +16,9 @@ from exness.core.profiles import PROFILES, Path, Sourced
 from exness.core.rates import RATE_DECIMALS, Basis, FundingSource, Rates, Residual, Tier
 from exness.core.rejects import Refusal
 from exness.core.rules import Rules
-from exness.core.views import AllBooks, TermsNow
+from exness.core.sums import AllBooks
+from exness.core.views import TermsNow
 from exness.web.dev.access import let_in
-from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer
 from exness.web.services import services_of
@@ -26,7 +26,7 @@ from exness.web.v1.bodies import Problems, given, present, read_body, scaled
 from exness.web.v1.models import OptionalAmount
 from exness.web.v1.rates import Shown, set_by_hand, shown_rates
 from exness.web.v1.refusals import refused
-from exness.web.v1.requests import json_body
+from exness.web.v1.requests import instrument_in_path, json_body
 
 _Text = str | UnsetType | None
 
@@ -84,12 +84,7 @@ class _TierBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 async def set_rates(request: web.Request) -> web.StreamResponse:
     """PUT /dev/rates/{asset}."""
     let_in(request)
-    services = services_of(request)
-    rules = services.exchange.rules
-    asset = Asset(request.match_info["asset"])
-    if asset not in rules.instruments:
-        supported = ", ".join(rules.instruments)
-        raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
+    asset = instrument_in_path(request).asset
     event = await _set(request, SetRates(asset, changes_of(await json_body(request))))
     assert isinstance(event, RatesSet)
     return answer(AssetRatesAnswer(True, asset, set_by_hand(event.rates)))

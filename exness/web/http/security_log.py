@@ -1,4 +1,4 @@
-"""What happened at the door: a count of everything, and a log line without secrets.
+"""Sign-ins, and requests that were turned away: a count of everything, and a log line without secrets.
 
 Sign-ins and ended sessions are a line each. Refused requests come in floods, so each reason gets a line at most every
 ten seconds, with how many there were since. No token, no link and no whole mail address is ever logged.
@@ -32,7 +32,7 @@ class SecurityLog:
         _log.info(event, account=masked(email), request_id=request_id, **fields)
 
     def refused(self, reason: str, client: str) -> None:
-        """A request that was turned away at the door. `reason` is an error's code, or why a connection was closed."""
+        """A request that was turned away. `reason` is an error's code, or why a connection was closed."""
         name = f"refused_{reason}"
         self.counters[name] += 1
         now_s = self._now_s()

@@ -1,6 +1,7 @@
 """How figures look outside: money and prices as decimal strings with all their decimals, times as ISO 8601 UTC with
-microseconds, leverage as a number."""
+microseconds, leverage as a number, names in camel case."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -29,3 +30,8 @@ def leverage_out(hundredths: int) -> int | float:
 def percent_out(scaled: int) -> str:
     """A percentage kept with four decimals, as a decimal string."""
     return format_scaled(scaled, 4)
+
+
+def camel(text: str) -> str:
+    """Names of fields in a text as JSON has them."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), text)

@@ -12,8 +12,7 @@ from exness.web.stream.encoding import AccountEncoder
 from exness.web.stream.protocol import text_frame
 from exness.web.v1.account_frames import AccountFrames
 from exness.web.v1.format import iso
-from exness.web.v1.models import KlineRow, PriceAnswer, kline_row
-from exness.web.v1.price_cache import show_price
+from exness.web.v1.models import KlineRow, PriceAnswer, kline_row, price_answer
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -40,7 +39,7 @@ class Frames:
         return text_frame(_encode(Frame(channel, seq, iso(at), kind, data)))
 
     def price(self, asset: Asset, quote: Quote, rules: Rules) -> PriceAnswer:
-        return show_price(asset, quote, rules)
+        return price_answer(asset, quote, rules)
 
     def candle(self, candle: Candle, decimals: int) -> KlineRow:
         return kline_row(candle, decimals)

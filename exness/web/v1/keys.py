@@ -15,6 +15,7 @@ from exness.access.api_keys import (
     TooManyKeys,
     is_name,
 )
+from exness.core.rates import DAY_US
 from exness.web.http.errors import ApiError
 from exness.web.http.request import REQUEST_STATE
 from exness.web.http.response import answer
@@ -24,8 +25,6 @@ from exness.web.v1.body_fields import text_of, time_of
 from exness.web.v1.format import iso
 from exness.web.v1.key_models import CreateKeyBody, KeyCreated, KeyIdBody, KeyRevoked, KeyRow, KeysAnswer
 from exness.web.v1.requests import json_body, signed_in_person
-
-_DAY_US = 86_400_000_000
 
 Row = TypeVar("Row", bound=KeyRow)
 
@@ -73,7 +72,7 @@ def wanted(body: bytes, now_us: int) -> tuple[str, list[Scope], int | None]:
     name = _name(fields.name, problems)
     scopes = _scopes(fields.scopes, problems)
     expires_at = time_of(text_of(fields.expires_at), "expiresAt", problems)
-    if expires_at is not None and not now_us < expires_at <= now_us + LONGEST_LIFE_DAYS * _DAY_US:
+    if expires_at is not None and not now_us < expires_at <= now_us + LONGEST_LIFE_DAYS * DAY_US:
         problems.not_allowed("expiresAt", f"expiresAt must lie ahead, by at most {LONGEST_LIFE_DAYS} days")
     problems.raise_if_any()
     return name, scopes, expires_at

@@ -6,10 +6,8 @@ from functools import partial
 
 from aiohttp import web
 
-from exness.core.instruments import Asset
 from exness.core.views import AllPrices, PriceOf
 from exness.runtime.candles import CandleQuery
-from exness.web.http.errors import ApiError
 from exness.web.http.request import charge_rows
 from exness.web.http.response import JsonResponse, answer
 from exness.web.services import services_of
@@ -22,10 +20,11 @@ from exness.web.v1.models import (
     TickersAnswer,
     TimeAnswer,
     kline_row,
+    price_answer,
     ticker_row,
 )
 from exness.web.v1.parse import format_asked, klines_query, of_asset
-from exness.web.v1.price_cache import show_price
+from exness.web.v1.requests import instrument_in_path
 
 ROWS_AT_ONCE = 100
 """Candles written as text, 8 us each, before the loop gets a turn: 1000 at once would hold it for 8 ms."""
@@ -62,12 +61,9 @@ async def prices(request: web.Request) -> web.StreamResponse:
 async def price(request: web.Request) -> web.StreamResponse:
     """GET /prices/{asset}."""
     exchange = services_of(request).exchange
-    asset = Asset(request.match_info["asset"])
-    if asset not in exchange.rules.instruments:
-        supported = ", ".join(exchange.rules.instruments)
-        raise ApiError("not_found", f"There is no such asset. Supported assets are {supported}")
+    asset = instrument_in_path(request).asset
     seen = await exchange.see(PriceOf(asset))
-    return answer(show_price(asset, seen.quote, exchange.rules))
+    return answer(price_answer(asset, seen.quote, exchange.rules))
 
 
 async def ticker(request: web.Request) -> web.StreamResponse:

@@ -11,8 +11,9 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exness.core.instruments import LEVERAGE_UNIT, VOLUME_DECIMALS, Asset
 from exness.core.money import format_scaled
-from exness.core.prices import Price, PriceState
-from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds
+from exness.core.prices import PriceState
+from exness.core.rules import CLIENT_ORDER, LEVERAGE, SLIPPAGE, Bounds, Rules
+from exness.core.views import Quote
 from exness.runtime.candles import Candle
 from exness.runtime.day import Day
 from exness.runtime.ranking import MOST_RANKED
@@ -59,7 +60,7 @@ class EmailBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     email: Annotated[str, Meta(extra_json_schema={"format": "email"})]
 
 
-# --- queries: their parameters; `validate` reads and checks them, /openapi.json lists them ---------------------------
+# --- queries: their parameters; `parse` reads and checks them, /openapi.json lists them ---------------------------
 
 
 Format = Literal["json", "csv"]
@@ -283,7 +284,9 @@ def kline_row(candle: Candle, decimals: int) -> KlineRow:
     )
 
 
-def price_answer(asset: str, decimals: int, price: Price | None, state: PriceState) -> PriceAnswer:
+def price_answer(asset: Asset, quote: Quote, rules: Rules) -> PriceAnswer:
+    """One asset's price and what it is good for."""
+    price, state, decimals = quote.price, quote.state, rules.instruments[asset].decimals
     if price is None:
         return PriceAnswer(asset, None, decimals, None, None, None, None, True, state.value)
     return PriceAnswer(

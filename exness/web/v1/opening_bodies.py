@@ -7,8 +7,8 @@ or the time is the engine's to check, and every bound of a figure that it refuse
 import msgspec
 from msgspec import UNSET
 
-from exness.core.commands import NetOrder, OpenTrade, PlaceOrder, SetNetLeverage, TimeInForce
-from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, Asset, OrderId, Side, TradeId
+from exness.core.commands import NetOrder, OpenTrade, PlaceOrder, SetNetLeverage
+from exness.core.instruments import LEVERAGE_DECIMALS, AccountId, OrderId, TradeId
 from exness.core.money import USDC_DECIMALS
 from exness.core.rules import Rules, out_of_range
 from exness.core.trades import Trailing
@@ -40,90 +40,37 @@ _CREATE_ORDER = (
 """The order in which API.md lists what is not allowed in the fields of what opens a trade."""
 
 
-class _Opening(msgspec.Struct, frozen=True):
-    """What all that open a trade of its own have."""
-
-    asset: Asset
-    side: Side
-    margin: int
-    leverage: int
-    slippage: int | None
-    expected_price: int | None
-    client_order: str | None
-    take_profit: int | None
-    stop_loss: int | None
-    trailing_stop: Trailing | None
-    limit: int | None = None
-    stop: int | None = None
-    time_in_force: TimeInForce | None = None
-    expires_at: int | None = None
-    post_only: bool = False
-
-
 def create_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> OpenTrade:
     """The body of /trade/create as the command of this account. Raises InvalidRequest, as all of these do."""
     problems = Problems()
-    return _open_trade(
-        _opening(read_body(body, CreateTradeBody, problems, is_small=True), rules, problems), account, ids
-    )
+    command = _opening(read_body(body, CreateTradeBody, problems, is_small=True), rules, problems, account, ids)
+    assert isinstance(command, OpenTrade)
+    return command
 
 
 def place_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> PlaceOrder:
     """The body of /order/create."""
     problems = Problems()
-    fields = read_body(body, CreateOrderBody, problems, is_small=True)
-    return _place_order(_opening(fields, rules, problems), account, ids)
+    command = _opening(read_body(body, CreateOrderBody, problems, is_small=True), rules, problems, account, ids)
+    assert isinstance(command, PlaceOrder)
+    return command
 
 
 def quoted_order(body: bytes, rules: Rules, account: AccountId, ids: Ids) -> OpenTrade | PlaceOrder:
     """The body of /trade/quote: with a price it is that of an order. A quote has no client order id."""
     problems = Problems()
-    fields = read_body(body, TradeQuoteBody, problems, is_small=True)
-    waits = given(fields.limit_price) is not None or given(fields.stop_price) is not None
-    opening = msgspec.structs.replace(_opening(fields, rules, problems, waits=waits), client_order=None)
-    return _place_order(opening, account, ids) if waits else _open_trade(opening, account, ids)
-
-
-def _open_trade(asked: _Opening, account: AccountId, ids: Ids) -> OpenTrade:
-    return OpenTrade(
-        account,
-        TradeId(ids.new()),
-        asked.asset,
-        asked.side,
-        asked.margin,
-        asked.leverage,
-        asked.slippage,
-        asked.expected_price,
-        asked.client_order,
-        take_profit=asked.take_profit,
-        stop_loss=asked.stop_loss,
-        trailing_stop=asked.trailing_stop,
-    )
-
-
-def _place_order(asked: _Opening, account: AccountId, ids: Ids) -> PlaceOrder:
-    return PlaceOrder(
-        account=account,
-        order_id=OrderId(ids.new()),
-        asset=asked.asset,
-        side=asked.side,
-        margin=asked.margin,
-        leverage=asked.leverage,
-        limit=asked.limit,
-        stop=asked.stop,
-        time_in_force=asked.time_in_force,
-        expires_at=asked.expires_at,
-        post_only=asked.post_only,
-        take_profit=asked.take_profit,
-        stop_loss=asked.stop_loss,
-        trailing_stop=asked.trailing_stop,
-        client_order=asked.client_order,
-    )
+    command = _opening(read_body(body, TradeQuoteBody, problems, is_small=True), rules, problems, account, ids)
+    return msgspec.structs.replace(command, client_order=None)
 
 
 def _opening(
-    fields: CreateTradeBody | CreateOrderBody | TradeQuoteBody, rules: Rules, problems: Problems, *, waits: bool = True
-) -> _Opening:
+    fields: CreateTradeBody | CreateOrderBody | TradeQuoteBody,
+    rules: Rules,
+    problems: Problems,
+    account: AccountId,
+    ids: Ids,
+) -> OpenTrade | PlaceOrder:
+    """An order where a price is given to wait for, else a trade."""
     margin = scaled(fields.margin, "margin", USDC_DECIMALS, problems)
     asset = asset_named(fields.asset, rules, problems)
     side = choice(fields.type, "type", SIDES, problems, "Invalid trade type. Supported types are long and short")
@@ -131,7 +78,7 @@ def _opening(
     decimals = decimals_of(instrument)
     leverage = scaled(fields.leverage, "leverage", LEVERAGE_DECIMALS, problems, beyond=BEYOND)
     slippage = expected_price = limit = stop = time_in_force = expires_at = None
-    post_only = False
+    waits = post_only = False
     if not isinstance(fields, CreateOrderBody):
         slippage = slippage_of(fields.slippage, problems)
         expected_price = scaled(given(fields.expected_price), "expectedPrice", decimals, problems)
@@ -141,37 +88,28 @@ def _opening(
         time_in_force = choice(text_of(fields.time_in_force), "timeInForce", TIMES, problems)
         expires_at = time_of(text_of(fields.expires_at), "expiresAt", problems)
         post_only = fields.post_only is True
-        if waits and given(fields.limit_price) is None and given(fields.stop_price) is None:
-            problems.not_allowed("limitPrice", "Give limitPrice, stopPrice or both")
+        waits = given(fields.limit_price) is not None or given(fields.stop_price) is not None
+    if isinstance(fields, CreateOrderBody) and not waits:
+        problems.not_allowed("limitPrice", "Give limitPrice, stopPrice or both")
     client_order = text_of(fields.client_order_id)
     for wrong in out_of_range(instrument, margin, leverage, slippage, expected_price, client_order):
         problems.not_allowed(FIELDS[wrong.figure], sentence(wrong))
-    exits = _three(fields, decimals, problems) if _has_exits(fields) else (None, None, None)
+    exits = _three(fields, decimals, problems)
     problems.raise_if_any(_CREATE_ORDER)
-    return _Opening(
-        present(asset),
-        present(side),
-        present(margin),
-        present(leverage),
-        slippage,
-        expected_price,
-        client_order,
-        *exits,
-        limit,
-        stop,
-        time_in_force,
-        expires_at,
-        post_only,
+    opens = present(asset), present(side), present(margin), present(leverage)
+    if not waits:
+        return OpenTrade(account, TradeId(ids.new()), *opens, slippage, expected_price, client_order, None, *exits)
+    return PlaceOrder(
+        account, OrderId(ids.new()), *opens, limit, stop, time_in_force, expires_at, post_only, *exits, client_order
     )
-
-
-def _has_exits(fields: CreateTradeBody | CreateOrderBody | TradeQuoteBody) -> bool:
-    return not (fields.take_profit is UNSET and fields.stop_loss is UNSET and fields.trailing_stop is UNSET)
 
 
 def _three(
     fields: CreateTradeBody | CreateOrderBody | TradeQuoteBody, decimals: int, problems: Problems
 ) -> tuple[int | None, int | None, Trailing | None]:
+    """Take profit, stop loss, trailing stop."""
+    if fields.take_profit is UNSET and fields.stop_loss is UNSET and fields.trailing_stop is UNSET:
+        return None, None, None
     return (
         price_of(fields.take_profit, "takeProfit", decimals, problems),
         price_of(fields.stop_loss, "stopLoss", decimals, problems),

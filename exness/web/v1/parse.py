@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from exness.core.instruments import AccountId, Asset, Side
+from exness.core.rates import DAY_US
 from exness.core.rules import Rules
 from exness.core.statement import Reason
 from exness.runtime.candles import CandleQuery, Interval
@@ -32,7 +33,6 @@ from exness.web.v1.trade_models import HistoryQuery, OneQuery, OpenTradesQuery
 
 _INTEGER = re.compile(r"\d{1,15}", re.ASCII)
 _CURSOR = re.compile(r"(\d{1,17})-(\d{1,15})", re.ASCII)
-_DAY_US = 86_400_000_000
 _SIDES = {side.value: side for side in Side}
 _BOOLEANS = {"true": True, "false": False}
 
@@ -322,7 +322,7 @@ def _moment(query: Query, name: str, problems: Problems, *, end_of_day: bool) ->
     except ValueError as error:
         problems.not_allowed(name, f"{name} {error}{_not_a_moment(text)}")
         return None
-    return moment + _DAY_US - 1 if end_of_day and is_date(text) else moment
+    return moment + DAY_US - 1 if end_of_day and is_date(text) else moment
 
 
 def _not_a_moment(text: str) -> str:

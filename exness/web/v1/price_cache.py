@@ -4,7 +4,7 @@ from exness.core.instruments import Asset
 from exness.core.rules import Rules
 from exness.core.views import Prices, Quote
 from exness.web.http.response import encode
-from exness.web.v1.models import PriceAnswer, price_answer
+from exness.web.v1.models import price_answer
 
 
 class PriceCache:
@@ -17,11 +17,6 @@ class PriceCache:
     def body(self, prices: Prices, rules: Rules) -> bytes:
         """Every asset's price, by asset, as JSON."""
         if prices.quotes != self._shown:
-            self._body = encode({asset: show_price(asset, quote, rules) for asset, quote in prices.quotes.items()})
+            self._body = encode({asset: price_answer(asset, quote, rules) for asset, quote in prices.quotes.items()})
             self._shown = prices.quotes
         return self._body
-
-
-def show_price(asset: Asset, quote: Quote, rules: Rules) -> PriceAnswer:
-    """One asset's price and what it is good for."""
-    return price_answer(asset, rules.instruments[asset].decimals, quote.price, quote.state)

@@ -1,6 +1,5 @@
 """What trading costs, and where each figure is from: for anybody."""
 
-import re
 from enum import StrEnum
 from typing import Any
 
@@ -16,10 +15,11 @@ from exness.core.rules import Rules
 from exness.core.views import Terms, TermsNow
 from exness.web.http.response import answer
 from exness.web.services import services_of
+from exness.web.v1.format import camel
 
 BY_HAND = "dev"
 _PLAIN = Rules({})
-KEYS = {key: re.sub(r"_([a-z])", lambda found: found[1].upper(), key) for key in Rates.__struct_fields__}
+KEYS = {key: camel(key) for key in Rates.__struct_fields__}
 """Of rates, as JSON has them."""
 
 

@@ -3,7 +3,6 @@
 Which status and message a code has stands in `errors`.
 """
 
-import re
 from typing import Any, assert_never
 
 from exness.core.instruments import LEVERAGE_DECIMALS, Asset
@@ -26,6 +25,7 @@ from exness.core.rejects import (
 )
 from exness.core.rules import CLIENT_ORDER, Rules
 from exness.web.http.errors import ApiError, FieldError, InvalidRequest
+from exness.web.v1.format import camel
 
 FIELDS: dict[Figure, str] = {
     Figure.DEPOSIT: "deposit",
@@ -69,8 +69,8 @@ def refused(refusal: Refusal, rules: Rules) -> ApiError:
     """The engine's refusal as an answer."""
     if isinstance(refusal.figures, Wrong):
         field = FIELDS.get(Figure(refusal.figures.field), "") if refusal.figures.field in _FIGURES else ""
-        field = field or _camel(refusal.figures.field)
-        must = refusal.figures.must if field == "kind" else _camel(refusal.figures.must)
+        field = field or camel(refusal.figures.field)
+        must = refusal.figures.must if field == "kind" else camel(refusal.figures.must)
         return InvalidRequest([FieldError(field, f"{field} must {must}")])
     return ApiError(refusal.reject, details=None if refusal.figures is None else _details(refusal.figures, rules))
 
@@ -135,11 +135,6 @@ def _details(figures: Figures, rules: Rules) -> dict[str, Any]:
             raise AssertionError("what is wrong with a request is told as its reader tells it")
         case _:
             assert_never(figures)
-
-
-def _camel(text: str) -> str:
-    """Names of fields in a text as JSON has them."""
-    return re.sub(r"_([a-z])", lambda found: found[1].upper(), text)
 
 
 def _decimals_of(wrong: OutOfRange, rules: Rules) -> int:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from exness.access.api_keys import ApiKey
 from exness.access.sessions import Session, Sessions
-from exness.core.instruments import AccountId
+from exness.core.instruments import AccountId, Asset, Instrument
 from exness.web.http.browser_rules import API_KEY, COOKIE
 from exness.web.http.endpoint import JSON_TYPE
 from exness.web.http.errors import ApiError
@@ -35,6 +35,15 @@ _NO_SECRET = b"\0" * 64
 async def json_body(request: web.Request) -> bytes:
     """The body of a JSON request. Raises what `read_body` does."""
     return await read_body(request, JSON_TYPE)
+
+
+def instrument_in_path(request: web.Request) -> Instrument:
+    """Of a path with an asset in it. Raises ApiError(not_found)."""
+    instruments = services_of(request).exchange.rules.instruments
+    instrument = instruments.get(Asset(request.match_info["asset"]))
+    if instrument is None:
+        raise ApiError("not_found", f"There is no such asset. Supported assets are {', '.join(instruments)}")
+    return instrument
 
 
 async def signed_in(request: web.Request) -> AccountId:

@@ -1,4 +1,4 @@
-"""web/account_stream.py over real WebSockets: who is told what of their trades and money, when and in which order.
+"""web/stream/accounts.py over real WebSockets: who is told what of their trades and money, when and in which order.
 
 What begins and resumes under load is in test_stream_boundary.py and test_stream_resume.py.
 """

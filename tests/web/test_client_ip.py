@@ -1,4 +1,4 @@
-"""web/callers.py: whose request it is, behind proxies or not, and what was passed on is never taken for local."""
+"""web/http/client_ip.py: whose request it is, behind proxies or not, and what was passed on is not taken for local."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""web/validate.py, from the tables that it is made of: every parameter of every query, every optional field of every
+"""web/v1/parse.py, from the tables that it is made of: every parameter of every query, every optional field of every
 body. What the contract does not name is refused, by name; what it names is read as an independent reader reads it."""
 
 import calendar

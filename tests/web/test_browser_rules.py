@@ -1,4 +1,4 @@
-"""web/browsers.py: what pages may do, and what every answer tells a browser."""
+"""web/http/browser_rules.py: what pages may do, and what every answer tells a browser."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""web/market_stream.py over real WebSockets: what prices and candles tell, and what it costs to tell it to many."""
+"""web/stream/market.py over real WebSockets: what prices and candles tell, and what it costs to tell it to many."""
 
 from exness.core.commands import PriceTick
 from tests.support.app import App, running_app

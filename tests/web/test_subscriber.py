@@ -1,4 +1,4 @@
-"""web/readers.py: what waits for a slow reader, in which order it goes, and when it has waited too long."""
+"""web/stream/subscriber.py: what waits for a slow reader, in which order it goes, and when it has waited too long."""
 
 from exness.web.stream.protocol import CloseCode
 from exness.web.stream.subscriber import Slot, Subscriber

@@ -1,4 +1,4 @@
-"""web/access.py: a line per request, off its way."""
+"""web/http/access_log.py: a line per request, off its way."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""web/places.py and who uses it: nobody takes all connections or streams, and newcomers go first when few are left."""
+"""web/http/connection_limits.py: nobody takes all connections or streams, and newcomers go first when few are left."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,4 +1,4 @@
-"""web/trade.py: answers of create, close and open; client order ids; what is shown is what is enforced."""
+"""web/v1/trades.py: answers of create, close and open; client order ids; what is shown is what is enforced."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""web/system.py: alive, and ready or why not."""
+"""web/v1/health.py: alive, and ready or why not."""
 
 import asyncio
 
