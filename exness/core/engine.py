@@ -65,17 +65,28 @@ class Engine:
         decide = DECIDE.get(type(command))
         if decide is not None:
             return self._decided(decide, command, at, request, cause)
-        *_, outcome = self._due(command, at)
+        *_, outcome = self.steps(command, at)
         assert not isinstance(outcome, list), "the last step gives the outcome"
         return outcome
 
     def steps(self, command: Command, at: int, request: str = "", cause: str = "") -> Iterator[list[Record] | Outcome]:
         """The same, step by step: each gives the records until then, and the last one the outcome."""
         decide = DECIDE.get(type(command))
-        if decide is None:
-            yield from self._due(command, at)
-        else:
+        if decide is not None:
             yield self._decided(decide, command, at, request, cause)
+            return
+        state = self.state
+        at = max(at, state.at)
+        if isinstance(command, PriceTick):
+            if command.suspect:
+                doubt(state, command.asset)
+            elif (steps := tick(state, self.rules, command, at)) is not None:
+                yield from self._work_off(steps, at, FEED)
+                return
+        elif self.is_due(at):
+            yield from self._work_off(pass_time(state, self.rules, at), max(state.due.next_due or 0, state.at), TIME)
+            return
+        yield Done([])
 
     def _decided(self, decide: Decider, command: Command, at: int, request: str, cause: str) -> Outcome:
         state = self.state
@@ -88,22 +99,6 @@ class Engine:
         if type(command) in _BY_HAND:
             self._set_rules()
         return Done(records)
-
-    def _due(self, command: Command, at: int) -> Iterator[list[Record] | Outcome]:
-        """What a price or a time sets off, which is no decision of its own."""
-        at = max(at, self.state.at)
-        if isinstance(command, PriceTick):
-            if command.suspect:
-                doubt(self.state, command.asset)
-                steps = None
-            else:
-                steps = tick(self.state, self.rules, command, at)
-            yield from self._work_off(steps or (), at, FEED)
-        elif self.is_due(at):
-            due = self.state.due.next_due or 0
-            yield from self._work_off(pass_time(self.state, self.rules, at), max(due, self.state.at), TIME)
-        else:
-            yield Done([])
 
     def recall(self, tick: PriceTick, at: int) -> Iterator[list[Record] | Outcome]:
         """Take a price that was worked off before a restart: all that it set off is done."""

@@ -6,8 +6,9 @@ from exness.core.instruments import SLIPPAGE_UNIT
 
 def mark_price(bid: int, ask: int) -> int:
     """The middle of bid and ask; a half unit goes to the even neighbour."""
-    middle, half = divmod(bid + ask, 2)
-    return middle + (middle & 1) if half else middle
+    total = bid + ask
+    middle = total >> 1
+    return middle + (total & middle & 1)
 
 
 def most_pnl(free: int, bound: int, margin: int) -> int:

@@ -111,6 +111,8 @@ class BackpackFeed:
         self._close_timeout_s = close_timeout_s
         self._heard: dict[str, float] = {}
         """When each symbol was heard of last, or asked for: seconds of the monotonic clock."""
+        self._silent_from = 0.0
+        """Before then no symbol has been silent for too long."""
         self._errors_logged: set[str] = set()
         self._said_down = False
 
@@ -166,49 +168,46 @@ class BackpackFeed:
         restarted may count from the beginning, so order starts afresh with each."""
         self._guard.forget_order()
         self._heard = dict.fromkeys(self._assets, time.monotonic())
+        self._silent_from = 0.0
         self._errors_logged.clear()
         frames = 0
-        while (frame := await self._next_frame(socket)) is not None:
-            if self._take(frame, emit) and not await self._ask_again(socket):
-                return
-            frames += 1
-            # `recv` does not give way while frames are waiting.
-            if frames % _FRAMES_BEFORE_YIELD == 0:
-                await asyncio.sleep(0)
-
-    async def _next_frame(self, socket: ClientConnection) -> bytes | None:
-        """The next frame undecoded, so that bad UTF-8 is a bad message and no broken connection. None at the end."""
         try:
-            return await socket.recv(decode=False)
+            while True:
+                # Undecoded, so that bad UTF-8 is a bad message and no broken connection.
+                heard = self._take(await socket.recv(decode=False), emit)
+                if heard > self._silent_from:
+                    await self._ask_again(socket, heard)
+                frames += 1
+                # `recv` does not give way while frames are waiting.
+                if frames % _FRAMES_BEFORE_YIELD == 0:
+                    await asyncio.sleep(0)
         except ConnectionClosed as closed:
             self._note_down(closed)
-            return None
 
-    def _take(self, frame: bytes, emit: Callable[[PriceTick], None]) -> bool:
-        """Whether the frame brought something new of a symbol, be it believed or not."""
+    def _take(self, frame: bytes, emit: Callable[[PriceTick], None]) -> float:
+        """When the frame brought something new of a symbol, be it believed or not; 0 when it did not."""
         decoded = decode_frame(frame, self._decimals)
         if isinstance(decoded, Ignored):
             self._note_ignored(decoded)
-            return False
+            return 0.0
         suspected = self._guard.suspects(decoded.symbol)
         verdict = self._guard.take(decoded, self._life_us)
         pass_on(verdict, self.counters, emit)
         if verdict.tick is None:
-            return False
+            return 0.0
         # Only a quote shows that the venue works; to be let in is not enough to come back faster.
         self._backoff.reset()
-        self._heard[decoded.symbol] = time.monotonic()
+        now = self._heard[decoded.symbol] = time.monotonic()
         if suspected != self._guard.suspects(decoded.symbol):
             self._note_jump(decoded, verdict.tick)
-        return True
+        return now
 
-    async def _ask_again(self, socket: ClientConnection) -> bool:
-        """Subscribe anew to each symbol that alone has been silent for too long. False when the connection has ended.
+    async def _ask_again(self, socket: ClientConnection, now: float) -> None:
+        """Subscribe anew to each symbol that alone has been silent for too long. Raises ConnectionClosed.
 
         Called when another one ticks: when all are silent, the market is quiet or the socket is dead, and the pings
         tell which. What came out of order counts as silence, so a symbol whose update ids went astray is cured too.
         """
-        now = time.monotonic()
         for symbol, heard in self._heard.items():
             if now - heard <= self._resubscribe_after_s:
                 continue
@@ -216,13 +215,9 @@ class BackpackFeed:
             self._guard.forget_order(symbol)
             self.counters["resubscribed"] += 1
             _log.warning("feed_symbol_silent", url=self._url, symbol=symbol, silent_s=round(now - heard, 1))
-            try:
-                await socket.send(_request("UNSUBSCRIBE", symbol))
-                await socket.send(_request("SUBSCRIBE", symbol))
-            except ConnectionClosed as closed:
-                self._note_down(closed)
-                return False
-        return True
+            await socket.send(_request("UNSUBSCRIBE", symbol))
+            await socket.send(_request("SUBSCRIBE", symbol))
+        self._silent_from = min(self._heard.values()) + self._resubscribe_after_s
 
     def _note_ignored(self, ignored: Ignored) -> None:
         self.counters[ignored.reason] += 1

@@ -86,9 +86,12 @@ class Guard:
         market = self._markets.get(quote.symbol)
         if market is None:
             return Verdict(None, Reason.UNKNOWN_SYMBOL)
-        reason = self._unsound(quote) or _out_of_turn(market, quote)
+        reason = self._unsound(quote)
         if reason is not None:
             return Verdict(None, reason)
+        if quote.update_id <= market.last_update:
+            is_same = quote.update_id == market.last_update
+            return Verdict(None, Reason.DUPLICATE if is_same else Reason.OUT_OF_ORDER)
         market.last_update = quote.update_id
         return _judge(market, PriceTick(market.instrument.asset, quote.bid, quote.ask, life_us, volume=volume))
 
@@ -120,12 +123,6 @@ def pass_on(verdict: Verdict, counters: Counter[str], emit: Callable[[PriceTick]
     counters[verdict.reason or "ticks"] += 1
     if verdict.tick is not None:
         emit(verdict.tick)
-
-
-def _out_of_turn(market: _Market, quote: Quote) -> Reason | None:
-    if quote.update_id == market.last_update:
-        return Reason.DUPLICATE
-    return Reason.OUT_OF_ORDER if quote.update_id < market.last_update else None
 
 
 def _judge(market: _Market, tick: PriceTick) -> Verdict:

@@ -130,7 +130,7 @@ class CandleBook:
     def current(self, asset: Asset, interval: Interval) -> Candle | None:
         """The newest candle, which grows with the next mark. To read."""
         series = self._series.get(asset)
-        return None if series is None else series.current.get(interval)
+        return None if series is None else series.grown().get(interval)
 
     def unwritten(self, asset: Asset, interval: Interval) -> list[Candle]:
         """The newest candles as they are now, oldest first: every one that the storage may have an older state of, or
@@ -179,6 +179,8 @@ class CandleBook:
 
 
 class _Series:
+    """Marks are counted into one candle of nobody's, and that into all of the intervals when somebody looks."""
+
     __slots__ = (
         "_asset",
         "_at",
@@ -187,6 +189,7 @@ class _Series:
         "_marks",
         "_met",
         "_minute_end",
+        "_new",
         "current",
         "finished",
         "in_flight",
@@ -194,6 +197,7 @@ class _Series:
 
     def __init__(self, asset: Asset, counted: Counted | None = None, *, is_replayed: bool = False) -> None:
         self.current: dict[Interval, Candle] = {}
+        """As of when `grown` was last called."""
         self.finished: list[Candle] = []
         self.in_flight: list[Candle] = []
         """Finished ones that were taken: on disk once more are taken."""
@@ -202,6 +206,8 @@ class _Series:
         self._known = counted if is_replayed else None
         self._met = 0
         self._minute_end = 0
+        self._new: Candle | None = None
+        """Of the marks that `current` lacks."""
         self._grown = False
 
     def knows(self, at: int) -> bool:
@@ -223,19 +229,31 @@ class _Series:
         second = self._at // 1_000_000
         if second >= self._minute_end:  # every interval is made of whole minutes
             self._turn(second, mark)
-        for candle in self.current.values():
-            if mark > candle.high:
-                candle.high = mark
-            elif mark < candle.low:
-                candle.low = mark
-            candle.close = mark
-            candle.volume += volume
-            if candle.volume > STORED:
-                candle.volume = STORED
-            candle.trades += marks
+        new = self._new
+        if new is None:
+            new = self._new = Candle(self._asset, Interval.M1, second, mark, mark, mark, mark)
+        elif mark > new.high:
+            new.high = mark
+        elif mark < new.low:
+            new.low = mark
+        new.close = mark
+        new.volume += volume
+        new.trades += marks
+
+    def grown(self) -> dict[Interval, Candle]:
+        """The newest candle of each interval, with every mark in it."""
+        new = self._new
+        if new is not None:
+            self._new = None
+            for candle in self.current.values():
+                candle.high, candle.low = max(candle.high, new.high), min(candle.low, new.low)
+                candle.close = new.close
+                candle.volume = min(candle.volume + new.volume, STORED)
+                candle.trades += new.trades
+        return self.current
 
     def newest(self) -> list[Candle]:
-        return [*self.in_flight, *self.finished, *self.current.values()]
+        return [*self.in_flight, *self.finished, *self.grown().values()]
 
     def take_dirty(self, batch: CandleBatch) -> None:
         self.in_flight, self.finished = self.finished, []
@@ -243,11 +261,12 @@ class _Series:
             return
         self._grown = False
         batch.candles.extend(self.in_flight)
-        batch.candles.extend(copy(candle) for candle in self.current.values())
+        batch.candles.extend(copy(candle) for candle in self.grown().values())
         batch.counted.append(Counted(self._asset, self._at, self._marks))
 
     def _turn(self, second: int, mark: int) -> None:
         """Begin what begins with this minute."""
+        self.grown()
         self._minute_end = second - second % 60 + 60
         for interval, length_s in _SECONDS.items():
             start, candle = second - second % length_s, self.current.get(interval)

@@ -5,7 +5,7 @@ what a close of now would pay.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -41,9 +41,8 @@ class Totals(msgspec.Struct, frozen=True):
 async def rows_of(holdings: Holdings, trades: Sequence[Trade], rules: Rules) -> list[Raw]:
     """The JSON of an OpenTradeRow for each of these trades; the loop turns between some and the next."""
     rows: list[Raw] = []
-    for some in _pieces(trades):
+    async for some in _pieces(trades):
         rows += [row_of(trade, holdings.standing(trade), holdings, rules) for trade in some]
-        await asyncio.sleep(0)
     return rows
 
 
@@ -53,28 +52,32 @@ async def totals_of(holdings: Holdings) -> Totals:
     close_pnl: int | None = 0
     notional: int | None = 0
     stale = False
-    for some in _pieces(holdings.trades):
+    async for some in _pieces(holdings.trades):
         for trade in some:
             now = holdings.standing(trade)
             stale = stale or now.stale
             unrealized = None if unrealized is None or now.unrealized is None else unrealized + now.unrealized
             close_pnl = None if close_pnl is None or now.close_pnl is None else close_pnl + now.close_pnl
             notional = None if notional is None or now.mark is None else notional + lines.notional(trade.line, now.mark)
-        await asyncio.sleep(0)
     return Totals(unrealized, close_pnl, stale, notional)
 
 
 def row_of(trade: Trade, now: Standing, holdings: Holdings, rules: Rules) -> Raw:
-    """Most of it never changes and is encoded once: 1.9 us instead of 3.6."""
+    """What no price changes is encoded once, and all of it stays while the trade stands as it did: whoever asks more
+    often than prices move gets the same bytes."""
     instrument = rules.instruments[trade.asset]
     rate = holdings.rates.get(trade.asset, FREE).taker
-    lasting = _lasting_part(trade, instrument.decimals, instrument.quantity_places, rate)
-    return Raw(lasting + encode(_moving(trade, now, holdings, instrument))[1:])
+    written = _written(trade, instrument.decimals, instrument.quantity_places, rate)
+    level = holdings.levels.get(trade.id)
+    if written.now != now or written.level != level:
+        written.row = Raw(written.lasting + encode(_moving(trade, now, level, instrument))[1:])
+        written.now, written.level = now, level
+    return written.row
 
 
-def _moving(trade: Trade, now: Standing, holdings: Holdings, instrument: Instrument) -> OpenTradeNow:
+def _moving(trade: Trade, now: Standing, level: int | None, instrument: Instrument) -> OpenTradeNow:
     own = trade.trailing_stop
-    trailing = None if own is None else trailed_exit(own, instrument, holdings.levels.get(trade.id))
+    trailing = None if own is None else trailed_exit(own, instrument, level)
     if now.mark is None or now.unrealized is None:
         return OpenTradeNow(None, None, None, None, True, None, trailing)
     return OpenTradeNow(
@@ -88,14 +91,25 @@ def _moving(trade: Trade, now: Standing, holdings: Holdings, instrument: Instrum
     )
 
 
-def _pieces(trades: Sequence[Trade]) -> Iterator[Sequence[Trade]]:
+async def _pieces(trades: Sequence[Trade]) -> AsyncIterator[Sequence[Trade]]:
+    """With a turn of the loop between two of them."""
     for first in range(0, len(trades), ROWS_PER_TURN):
+        if first:
+            await asyncio.sleep(0)
         yield trades[first : first + ROWS_PER_TURN]
 
 
+class _Written(msgspec.Struct):
+    """A row: what no price changes, up to the comma before the rest, and the whole as it was written last."""
+
+    lasting: bytes
+    now: Standing | None = None
+    level: int | None = None
+    row: Raw = Raw()
+
+
 @lru_cache(maxsize=10_000)
-def _lasting_part(trade: Trade, decimals: int, places: int, rate: int) -> bytes:
-    """What no price changes, up to the comma before the rest."""
+def _written(trade: Trade, decimals: int, places: int, rate: int) -> _Written:
     instrument = Instrument(trade.asset, decimals, 0, quantity_decimals=places)
     shown = fixed(OpenTradeLasting, trade, instrument, break_even_price=price_out(break_even(trade, rate), instrument))
-    return encode(shown)[:-1] + b","
+    return _Written(encode(shown)[:-1] + b",")
