@@ -12,7 +12,6 @@ const CANDLES = 500;
 const LEVELS_OF_TRADES = 8;
 const MARKERS = 200;
 const SENTENCE_MS = 10_000;
-const LEVELS_MS = 250;
 
 export class ChartView {
   /**
@@ -38,8 +37,6 @@ export class ChartView {
     this.moment = "";
     this.spoken = 0;
     this.sentenceKey = "";
-    this.levelsAt = 0;
-    this.levelsOld = false;
     /** What the lab adds. @type {() => import("./levels.js").Level[]} */
     this.more = () => [];
     byId("intervals").append(
@@ -73,14 +70,9 @@ export class ChartView {
       if (candle) this.#hover(null);
     }
     if (keys.has("trades") || keys.has("ended") || keys.has("choice.asset") || chosen) this.#markers();
-    if (["trades", "trailing", "orders", "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key)) || this.#levelsDue(keys, asset)) this.#levels();
+    const held = this.more().length > 0 && keys.has(`market.${asset}`); // the lab's handle is the price itself
+    if (held || ["trades", "trailing", "orders", "calm", "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
     this.#sentence();
-  }
-
-  /** Whether the price has moved levels: four times a second is enough for what is read on them, and a fifth less of the cost of a page. @param {Set<string>} keys @param {string} asset */
-  #levelsDue(keys, asset) {
-    this.levelsOld ||= keys.has(`market.${asset}`);
-    return this.levelsOld && (keys.has("tick") || this.more().length > 0 || performance.now() - this.levelsAt >= LEVELS_MS);
   }
 
   /** The candles around a moment, of an interval that reaches back to it. @param {string} asset @param {string} at */
@@ -137,8 +129,6 @@ export class ChartView {
 
   #levels() {
     if (!this.levels) return;
-    this.levelsOld = false;
-    this.levelsAt = performance.now();
     this.levels.set([...this.#ofTrades(), ...this.#ofTicket(), ...this.more()]);
   }
 

@@ -39,7 +39,7 @@ export class Header {
   paint(keys) {
     if (keys.has("connection") || keys.has("tick")) this.#connection();
     if (keys.has("time") || keys.has("clock") || keys.has("tick") || keys.has("choice.zone")) this.#clock(keys);
-    if (["account", "trades", "market", "session"].some((key) => keys.has(key))) this.#money();
+    if (["account", "trades", "calm", "session"].some((key) => keys.has(key))) this.#money();
     if (keys.has("market") || keys.has("connection") || keys.has("choice.asset")) this.#trouble();
     if (keys.has("tick")) this.#title();
     if (keys.has("choice")) this.#choices();

@@ -105,7 +105,7 @@ export class NetTicket {
       if (leverage !== undefined) this.leverage.value = String(leverage);
     }
     if (this.pane.hidden) return;
-    const priced = keys.has(`market.${asset}`);
+    const priced = keys.has("calm");
     if (!priced && !["account", "choice.asset", "session", "ticket", "book", "connection", "trades", "net"].some((key) => keys.has(key))) return;
     this.#quoteSoon(priced ? PRICED_MS : QUOTE_MS);
     this.#preview();

@@ -87,7 +87,7 @@ export class Ticket {
     }
     if (keys.has("session")) write(byId("ticket-said"), "");
     if (this.form.hidden) return;
-    const priced = keys.has(`market.${this.store.choice.asset}`);
+    const priced = keys.has("calm");
     if (priced || ["account", "choice.asset", "session", "ticket", "connection", "assets"].some((key) => keys.has(key))) {
       this.#quoteSoon(priced ? 1000 : QUOTE_MS);
       this.#preview();
