@@ -83,7 +83,7 @@ export class History {
     const { totalTrades, profitableTrades, unprofitableTrades, liquidatedTrades, totalPnl } = analytics;
     write(
       byId("history-totals"),
-      `${totalTrades} trades, PnL ${totalPnl} USDC: ${profitableTrades} with a gain, ${unprofitableTrades} without one, ${liquidatedTrades} liquidated.`,
+      `${totalTrades} ${totalTrades === 1 ? "trade" : "trades"}, PnL ${totalPnl} USDC: ${profitableTrades} with a gain, ${unprofitableTrades} without one, ${liquidatedTrades} liquidated.`,
     );
     reveal(byId("history-empty"), pagination.total === 0);
     reveal(byId("history-next"), pagination.hasMore);
