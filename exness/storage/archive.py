@@ -121,7 +121,8 @@ def open_piece(piece: Piece, data_dir: Path) -> sqlite3.Connection:
         )
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
     try:
-        check_ours(connection, path, ARCHIVE)
+        if check_ours(connection, path, ARCHIVE) == 0:
+            raise ArchiveMissing(_damaged(path, "it is empty"))
     except sqlite3.Error as error:
         connection.close()
         raise ArchiveMissing(_damaged(path, str(error))) from error

@@ -42,6 +42,7 @@ from exness.storage.datadir import locked, locked_for
 from exness.storage.files import JOURNAL_DB, MAIN_DB, MARKET_DB, SNAPSHOTS_DB, Progress, remove
 from exness.storage.journal import JOURNAL
 from exness.storage.offline import stored_snapshots
+from exness.storage.upgrade import refuse_newer_releases
 from exness.storage.verify import replayed, restored_of
 
 RECORDS_PER_PIECE = 1_000_000
@@ -143,6 +144,7 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
                 raise StorageError(
                     f"{path} was written by an older version: start the server once, which takes it over"
                 )
+            refuse_newer_releases(connection, path.parent)
             prepare(connection, path, JOURNAL)
             yield connection
     except sqlite3.Error as error:

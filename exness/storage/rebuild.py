@@ -12,6 +12,7 @@ from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.tables import MAIN, write
+from exness.storage.upgrade import refuse_newer_releases
 
 RECORDS_AT_ONCE = 2_000
 
@@ -20,6 +21,7 @@ def rebuild(data_dir: Path, progress: Progress) -> int:
     """How many records there are; the tables hold them all. Not while a server runs. Raises StorageError,
     JournalDamaged for a record that is not whole. Whatever it leaves, the next start goes on with."""
     with open_offline(require_journal(data_dir), JOURNAL) as journal, closing(Archives(data_dir)) as archives:
+        refuse_newer_releases(journal, data_dir)
         require_all(journal, data_dir, "the tables are made of all records")
         list(remove(data_dir / MAIN_DB))
         return fill(journal, archives, data_dir / MAIN_DB, None, progress)

@@ -142,10 +142,16 @@ def _numbers(release: str) -> tuple[int, ...]:
     return tuple(map(int, parts)) if all(map(str.isdecimal, parts)) else ()
 
 
+def refuse_newer_releases(journal: sqlite3.Connection, data_dir: Path) -> None:
+    """The same by what a journal says, for who is about to change the directory."""
+    if journal.execute(HAS_RELEASES).fetchone()[0]:
+        for (release,) in journal.execute(SELECT_RELEASES).fetchall():
+            refuse_newer(data_dir, release)
+
+
 def note_release(journal: sqlite3.Connection, data_dir: Path) -> None:
     """Have the directory say that this release writes to it. Raises DatabaseRefused when a newer one has."""
-    for (release,) in journal.execute(SELECT_RELEASES).fetchall():
-        refuse_newer(data_dir, release)
+    refuse_newer_releases(journal, data_dir)
     if _release(journal) != __version__:
         seq = journal.execute(LAST_SEQ).fetchone()[0]
         journal.execute(INSERT_RELEASE, (__version__, time.time_ns() // 1_000, seq))

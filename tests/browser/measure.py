@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from exness.web.terminal.files import chart_file
@@ -121,7 +122,7 @@ async def bare(browser: "Browser", server: Server, rows: int, seconds: float) ->
         return await cost(page, context, seconds)
 
 
-async def measure(seconds: float) -> None:
+async def measure(seconds: float, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         env = {"EXNESS_FEED_TICKS_PER_S": str(TICKS_PER_S), **UNLIMITED}
         async with Server(Path(folder) / "data", env=env) as server, launched() as browser:
@@ -133,19 +134,25 @@ async def measure(seconds: float) -> None:
                     body = {"asset": ("SOL", "ETH", "BTC")[number % 3], "type": "long", "margin": "1", "leverage": 2}
                     assert (await server.post("/trade/create", token, body)).status == 200
                 opened = rows
-                ours, first_chart = await terminal(browser, server, seconds)
-                theirs = await bare(browser, server, rows, seconds)
-                print(f"{rows} rows, terminal   {ours}; first chart after {first_chart:.2f} s")
-                print(f"{rows} rows, bare page  {theirs}; ratio {ours.busy / theirs.busy:.2f}")
+                ratios = []
+                for _ in range(rounds):
+                    ours, first_chart = await terminal(browser, server, seconds)
+                    theirs = await bare(browser, server, rows, seconds)
+                    ratios.append(ours.busy / theirs.busy)
+                    print(f"{rows} rows, terminal   {ours}; first chart after {first_chart:.2f} s")
+                    print(f"{rows} rows, bare page  {theirs}; ratio {ratios[-1]:.2f}")
+                print(f"{rows} rows: ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.browser.measure")
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
     if why_not():
         print(f"nothing is measured: {why_not()}")
         return 1
-    asyncio.run(measure(parser.parse_args().seconds))
+    options = parser.parse_args()
+    asyncio.run(measure(options.seconds, options.rounds))
     return 0
 
 

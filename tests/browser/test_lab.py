@@ -328,3 +328,30 @@ async def test_a_recording_that_began_with_rates_passes_as_copied(browser: "Brow
     assert '"/dev/profile", {"profile": "hyperliquid"}' in text
     assert 'trade_2["pnl"] == "0.000000"' in text
     await passes(tmp_path, text)
+
+
+async def test_what_a_script_ended_after_the_last_click_and_what_two_accounts_did_is_recorded_too(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await in_the_lab(page, server)
+        await set_price(page, "200")
+        await page.get_by_role("button", name="record", exact=True).click()
+        await expect(page.locator("#lab-said")).to_contain_text("recording")
+        await page.get_by_role("button", name="Open long").click()
+        await page.get_by_role("button", name="close SOL long 10x").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(0)
+        await page.get_by_label("trade as").fill("bob@example.com")
+        await page.get_by_role("button", name="trade as").click()
+        await expect(page.locator("#free")).to_have_text("5,000.00")
+        await page.get_by_role("button", name="Open long").click()
+        await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        await page.locator("#preset-seconds").fill("2")
+        await page.get_by_role("button", name="crash").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Liquidated")
+        await page.get_by_role("button", name="stop", exact=True).click()
+        text = await page.locator("#recorded").input_value()
+    assert text.count('row["liquidated"]') == 2, "that of each account"
+    await passes(tmp_path, text)

@@ -179,11 +179,23 @@ async def test_a_session_that_is_revoked_leaves_nothing_of_the_account_on_the_sc
         await trade(server, token)
         await page.goto(link_of(server))
         await expect(page.locator("#trade-rows tr")).to_have_count(1)
+        closed = await trade(server, token, type="short")
+        assert (await server.post("/trade/close", token, {"orderId": closed})).status == 200
+        for tab, rows in (
+            ("History", "#history-rows tr"),
+            ("Account", "#statement-rows tr"),
+            ("Account", "#asset-rows tr"),
+        ):
+            await page.get_by_role("tab", name=tab).click()
+            await expect(page.locator(rows)).not_to_have_count(0)
         done = await finished("token", "--revoke", YOU, "--data-dir", str(server.data_dir), cwd=tmp_path)
         assert done.code == 0
         await expect(page.get_by_role("heading", name="Sign in to trade")).to_be_visible()
         await expect(page.locator("#trade-rows tr")).to_have_count(0)
         await expect(page.locator("#equity")).to_have_text("–")
         await expect(page.locator(".level")).to_have_count(0)
+        for rows in ("#history-rows tr", "#statement-rows tr", "#asset-rows tr", "#event-rows tr"):
+            await expect(page.locator(rows)).to_have_count(0)
+        await expect(page.locator("#history-totals")).to_be_empty()
         await is_live(page)
         await expect(page.locator("#market-list")).to_contain_text("200.0000")

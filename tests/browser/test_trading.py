@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,3 +229,98 @@ async def test_what_is_copied_is_what_was_asked(browser: "Browser", tmp_path: Pa
             assert b"orderId" in output, text
             assert read(output.decode())["success"] is True
         await expect(page.locator("#trade-rows tr")).to_have_count(2)
+
+
+async def test_another_asset_takes_no_price_of_the_one_before_and_no_quote(browser: "Browser", tmp_path: Path) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        await set_price(server, "200")
+        await set_price(server, "80000", "BTC")
+        await opened(page, server)
+        await page.locator("#kind").select_option("limit")
+        await page.locator("#at").fill("190")
+        await page.locator("#take-profit").fill("230")
+        await expect(page.get_by_label("preview")).to_contain_text("171.00")
+        asked: asyncio.Queue[str] = asyncio.Queue()
+
+        async def late(route: Any) -> None:
+            asked.put_nowait(route.request.post_data)
+            answer = await route.fetch()
+            await asyncio.sleep(0.4)
+            await route.fulfill(response=answer)
+
+        await page.route("**/api/v1/trade/quote", late)
+        await page.locator("#margin").fill("50")
+        assert '"SOL"' in await asked.get()
+        await page.locator("#market-list button", has_text="BTC").click()
+        await expect(page.locator("#at")).to_have_value("80000")
+        await expect(page.locator("#take-profit")).to_have_value("")
+        await expect(page.get_by_label("preview")).to_contain_text("72,000.00")
+        await page.locator("#kind").select_option("market")
+        await page.locator("#stop-loss").fill("90000")
+        await expect(page.locator("#stop-loss-error")).not_to_be_empty()
+
+
+async def test_what_the_exchange_does_by_itself_is_said_and_history_leads_to_its_candles(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        token = await server.token(YOU)
+        await server.post("/dev/clock", body={"paused": True})
+        await set_price(server, "200")
+        order = {
+            "asset": "SOL",
+            "type": "long",
+            "margin": "100",
+            "leverage": "10",
+            "limitPrice": "190",
+            "stopLoss": "185",
+        }
+        assert (await server.post("/order/create", token, order)).status == 200
+        await opened(page, server)
+        await set_price(server, "190")
+        await expect(page.locator("#news")).to_contain_text("Filled: limit long of SOL at 190.00.")
+        await set_price(server, "185")
+        await expect(page.locator("#news")).to_contain_text(
+            "Closed by stop loss: SOL long 10x at 185.00, PnL -26.315790."
+        )
+        await server.post("/dev/clock", body={"step": 3600 * 20})
+        await set_price(server, "200")
+        await page.get_by_role("tab", name="History").click()
+        await page.locator("#history-rows button").click()
+        await expect(page.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+        await page.get_by_role("tab", name="Account").click()
+        await expect(page.locator("#asset-rows tr").last).to_have_text(re.compile("^all1010-26"))
+        await expect(page.locator("#equity-sentence")).to_contain_text("to 4,973.68 USDC")
+        async with page.expect_download() as started:
+            await page.get_by_role("tab", name="History").click()
+            await page.get_by_role("button", name="CSV").click()
+        lines = (await asyncio.to_thread(Path(await (await started.value).path()).read_text)).splitlines()
+        assert len(lines) == 2
+        assert "-26.315790" in lines[1]
+
+
+async def test_a_level_that_is_dragged_where_it_may_not_stand_says_why_where_it_stood(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    from playwright.async_api import expect
+
+    async with Server(tmp_path / "data", *MANUAL) as server, a_page(browser) as (page, _):
+        token = await server.token(YOU)
+        for mid in ("190", "210", "200"):
+            await set_price(server, mid)
+        body = {"asset": "SOL", "type": "long", "margin": "100", "leverage": "5", "stopLoss": "199.9"}
+        assert (await server.post("/trade/create", token, body)).status == 200
+        await opened(page, server)
+        handle = page.get_by_role("slider", name="stop loss of long 5x")
+        await handle.press("ArrowUp")
+        await expect(handle).to_have_attribute("data-refused", "true")
+        await expect(handle).to_contain_text("The current price would set it off at once")
+        await expect(handle).to_have_attribute("aria-valuetext", "199.900000")
+        await expect(handle).to_have_attribute("data-refused", "false")
+        await expect(handle).to_contain_text("stop loss 199.90")
+        await handle.press("ArrowDown")
+        await expect(handle).to_have_attribute("aria-valuetext", "199.700100")

@@ -207,14 +207,19 @@ def test_an_archive_that_is_not_as_it_was_is_told_by_name_and_nothing_changes(
     assert {name: after[name][0] for name in before} == {name: before[name][0] for name in before}
 
 
-async def test_tables_are_not_given_up_while_an_archive_is_missing(archived: Path) -> None:
-    (archived / files_of(archived)[0]).unlink()
+async def test_tables_are_not_given_up_while_an_archive_is_missing_or_empty(archived: Path) -> None:
+    first = archived / files_of(archived)[0]
+    first.unlink()
     tamper(archived / MAIN_DB, "UPDATE watermark SET checksum = checksum + 1")
     with pytest.raises(StorageError, match=r"made anew from all records, as they are of another journal.*put it back"):
         async with open_storage(archived, INSTRUMENTS):
             pass
     assert (archived / MAIN_DB).exists()
     with pytest.raises(StorageError, match="the tables are made of all records: records 1 to 400"):
+        rebuild(archived, quietly)
+    assert (archived / MAIN_DB).exists()
+    first.touch()
+    with pytest.raises(StorageError, match=r"are made of all records: the archive .*\(it is empty\)"):
         rebuild(archived, quietly)
     assert (archived / MAIN_DB).exists()
 

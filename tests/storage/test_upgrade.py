@@ -10,9 +10,11 @@ import pytest
 from exness import __version__
 from exness.runtime.ports.journal import StorageError
 from exness.storage import upgrade
+from exness.storage.archiving import archive, restore_archives
 from exness.storage.database import DatabaseRefused, migrations
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from exness.storage.journal import JOURNAL
+from exness.storage.rebuild import rebuild
 from exness.storage.sqlite import open_storage
 from exness.storage.upgrade import keep_copies, plan
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
@@ -64,6 +66,9 @@ async def test_a_directory_of_a_newer_release_is_refused_and_not_changed(
             pass
     with pytest.raises(DatabaseRefused, match=said):
         plan(tmp_path)
+    for change in (rebuild, archive, restore_archives):
+        with pytest.raises(DatabaseRefused, match=said):
+            change(tmp_path, quietly)
     assert with_own_connection(tmp_path / JOURNAL_DB, "SELECT * FROM releases") == before
 
 

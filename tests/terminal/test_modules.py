@@ -77,7 +77,6 @@ def vectors() -> list[dict[str, object]]:
             "at": at,
             "pnl": gained,
             "percent": percent_of_margin(gained, margin),
-            "liquidation": liquidation,
         }
         shown = {"size": str(size), "cost": str(size * entry), "unit": str(100 * entry)}
         cases.append({"side": side.value, "line": shown, **{name: str(value) for name, value in figures.items()}})

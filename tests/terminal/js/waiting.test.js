@@ -33,7 +33,7 @@ test("exits are levels that are dragged, removed, and put back with the server's
   assert.equal(levels[0].slider.over(221000000n), "take profit 221.00, PnL 221000000");
   levels[0].slider.drop(221000000n);
   levels[1].action.run();
-  levels[1].slider.drop(90000000n);
+  assert.equal(await levels[1].slider.drop(90000000n), "It would be due at once", "for its line");
   await new Promise((done) => setTimeout(done));
   assert.deepEqual(page.asked, [
     ["/trade/exits", { orderId: "a", takeProfit: "221.000000" }], ["/trade/exits", { orderId: "a", stopLoss: null }],

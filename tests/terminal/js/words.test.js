@@ -4,7 +4,6 @@ import test from "node:test";
 import { Api, Intent, newId, pythonOf } from "../../../exness/web/terminal/static/api.js";
 import { hundredthsOf, plain } from "../../../exness/web/terminal/static/form.js";
 import { drawdown } from "../../../exness/web/terminal/static/account.js";
-import { field } from "../../../exness/web/terminal/static/history.js";
 import { asFraction, asPercent } from "../../../exness/web/terminal/static/rates.js";
 import { ratesCalls } from "../../../exness/web/terminal/static/recorder.js";
 import { PRESETS, presetPoints } from "../../../exness/web/terminal/static/presets.js";
@@ -33,10 +32,6 @@ test("data is written as Python writes it", () => {
 test("ids are new each time", () => {
   assert.match(newId(), /^web-[0-9a-f]{32}$/);
   assert.notEqual(newId(), newId());
-});
-
-test("a field of a CSV is text, whatever a spreadsheet would make of it", () => {
-  assert.deepEqual([null, 1.5, "-12.5", "a,b", 'a"b', "=1+1", "@x", "-cmd"].map(field), ["", "1.5", "-12.5", '"a,b"', '"a""b"', "'=1+1", "'@x", "'-cmd"]);
 });
 
 test("the deepest fall is from a height before it", () => {

@@ -1,14 +1,14 @@
-// The account: what it is worth now and was, how far it fell, and what came of each asset. Where the server has a series of
-// equity and a statement, these; else the curve is that of the closed trades.
+// The account: what it is worth now and was, how far it fell, what came of each asset, and what moved its balance.
 
 import { CurveChart, hasCharts } from "./chart.js";
 import { USDC_DECIMALS, brief, parse, show } from "./money.js";
-import { byId, make, moment, reveal, tone, write } from "./dom.js";
+import { byId, make, moment, tone, write } from "./dom.js";
 import { holdings } from "./figures.js";
 import { isShown } from "./tabs.js";
 
-const PAGE = 500;
-const PAGES = 10;
+/** Of the curve's points; the first that reaches back to the account's beginning is taken. */
+const SPACINGS = ["1m", "15m", "4h", "1d"];
+const POINTS = 500;
 const REFETCH_MS = 500;
 
 export class Account {
@@ -21,15 +21,16 @@ export class Account {
     this.api = api;
     this.old = true;
     this.timer = 0;
+    this.turn = 0;
     /** @type {CurveChart | null} */
     this.curve = null;
-    reveal(byId("statement"), api.has("GET:/account/statement"));
   }
 
   /** @param {Set<string>} keys */
   paint(keys) {
     if (["ended", "session", "choice.zone", "account"].some((key) => keys.has(key))) this.old = true;
     if (keys.has("choice.theme")) this.curve?.paintTheme();
+    if (keys.has("session")) this.#forget();
     if (!isShown("account")) return;
     if (["account", "trades", "market", "tab", "session"].some((key) => keys.has(key))) this.#figures();
     if (!this.old || !this.store.email) return;
@@ -48,50 +49,52 @@ export class Account {
     lines.forEach(([, text], at) => write(/** @type {Element} */ (list.children[at].lastChild), text ?? "–"));
   }
 
+  /** Of somebody else nothing stays, also not what is asked for by now. */
+  #forget() {
+    this.turn += 1;
+    for (const id of ["asset-rows", "statement-rows"]) byId(id).replaceChildren();
+    write(byId("equity-sentence"), this.store.email ? "" : "Sign in to see an account.");
+    this.curve?.setData([]);
+  }
+
   async load() {
-    const rows = await this.#closed();
-    if (!rows) return;
-    this.#assets(rows);
-    const points = (await this.#served()) ?? this.#ofTrades(rows);
-    this.#curve(points);
-    if (this.api.has("GET:/account/statement")) await this.#statement();
+    const turn = ++this.turn;
+    const [points, sums, moved] = await Promise.all([this.#served(), this.#byAsset(), this.api.get("/account/statement?limit=100", false)]);
+    if (turn !== this.turn) return;
+    if (points) this.#curve(points);
+    byId("asset-rows").replaceChildren(...sums);
+    if (moved.ok) this.#statement(moved.body.data);
   }
 
-  /** Closed trades, oldest first. */
-  async #closed() {
-    /** @type {any[]} */
-    const rows = [];
-    for (let page = 0; page < PAGES; page++) {
-      const answered = await this.api.get(`/trade/history?status=closed&sortBy=closedAt&sortOrder=asc&limit=${PAGE}&offset=${page * PAGE}`, false);
-      if (!answered.ok) return null;
-      rows.push(...answered.body.data);
-      if (!answered.body.pagination.hasMore) break;
-    }
-    return rows;
-  }
-
-  /** The server's own series; null where it has none. */
+  /** The server's series from the account's first minute on, and what there is now. */
   async #served() {
-    if (!this.api.has("GET:/account/equity")) return null;
-    const answered = await this.api.get("/account/equity?interval=1m", false);
-    if (!answered.ok) return null;
-    const rows = Array.isArray(answered.body) ? answered.body : answered.body.data;
-    return rows.map((/** @type {any} */ row) => ({ at: row.at, value: row.equity }));
+    /** @type {any[] | null} */
+    let rows = null;
+    for (const spacing of SPACINGS) {
+      const answered = await this.api.get(`/account/equity?interval=${spacing}&limit=${POINTS}`, false);
+      if (!answered.ok) break;
+      rows = /** @type {any[]} */ (answered.body.data);
+      if (rows.length < POINTS) break;
+    }
+    if (!rows) return null;
+    const points = rows.map(({ at, equity }) => ({ at, value: equity }));
+    const { equity } = holdings(this.store) ?? {};
+    const now = this.store.timeAt(performance.now());
+    if (equity && now) points.push({ at: new Date(now).toISOString(), value: equity });
+    return points;
   }
 
-  /** Backwards from what there is now, as deposits are in no list. @param {any[]} rows */
-  #ofTrades(rows) {
-    const held = holdings(this.store);
-    if (!held || !rows.length) return [];
-    const now = (parse(held.free, USDC_DECIMALS) ?? 0n) + (parse(held.locked, USDC_DECIMALS) ?? 0n);
-    const gained = rows.map((row) => parse(row.pnl, USDC_DECIMALS) ?? 0n);
-    let worth = now - gained.reduce((a, b) => a + b, 0n);
-    const points = [{ at: rows[0].createdAt, value: show(worth, USDC_DECIMALS) }];
-    rows.forEach((row, at) => {
-      worth += gained[at];
-      points.push({ at: row.closedAt, value: show(worth, USDC_DECIMALS) });
-    });
-    return points;
+  /** What came of each asset, and of all: the server's own sums. */
+  async #byAsset() {
+    const assets = ["", ...this.store.assets.keys()];
+    const answers = await Promise.all(assets.map((asset) => this.api.get(`/trade/history?status=closed&limit=1${asset && `&asset=${asset}`}`, false)));
+    const told = answers.map(({ ok, body }, at) => ({ asset: assets[at] || "all", sums: ok ? body.analytics : { totalTrades: 0 } }));
+    const [all, ...each] = told.filter(({ sums }) => sums.totalTrades);
+    return [...each, ...(all ? [all] : [])].map(({ asset, sums }) => make(
+      "tr", {},
+      ...[asset, sums.totalTrades, sums.profitableTrades, sums.unprofitableTrades, sums.liquidatedTrades].map((cell) => make("td", {}, String(cell))),
+      make("td", { "data-tone": tone(sums.totalPnl) }, sums.totalPnl),
+    ));
   }
 
   /** @param {{at: string, value: string}[]} points */
@@ -103,42 +106,15 @@ export class Account {
     }
     const fall = drawdown(points.map(({ value }) => parse(value, USDC_DECIMALS) ?? 0n));
     const said = points.length < 2
-      ? "The curve begins with the first closed trade."
+      ? "The curve begins with the first minute."
       : `From ${brief(points[0].value)} to ${brief(points[points.length - 1].value)} USDC; deepest fall ${brief(show(fall, USDC_DECIMALS))} USDC.`;
     write(byId("equity-sentence"), said);
   }
 
   /** @param {any[]} rows */
-  #assets(rows) {
-    /** @type {Map<string, {trades: number, won: number, lost: number, liquidated: number, pnl: bigint}>} */
-    const byAsset = new Map();
-    for (const row of rows) {
-      const sum = byAsset.get(row.asset) ?? { trades: 0, won: 0, lost: 0, liquidated: 0, pnl: 0n };
-      const pnl = parse(row.pnl, USDC_DECIMALS) ?? 0n;
-      sum.trades += 1;
-      if (pnl > 0n) sum.won += 1;
-      else sum.lost += 1;
-      if (row.liquidated) sum.liquidated += 1;
-      sum.pnl += pnl;
-      byAsset.set(row.asset, sum);
-    }
-    byId("asset-rows").replaceChildren(
-      ...[...byAsset].map(([asset, { trades, won, lost, liquidated, pnl }]) => {
-        const text = show(pnl, USDC_DECIMALS);
-        return make(
-          "tr", {},
-          ...[asset, trades, won, lost, liquidated].map((cell) => make("td", {}, String(cell))),
-          make("td", { "data-tone": tone(text) }, text),
-        );
-      }),
-    );
-  }
-
-  async #statement() {
-    const answered = await this.api.get("/account/statement?limit=100", false);
-    if (!answered.ok) return;
+  #statement(rows) {
     byId("statement-rows").replaceChildren(
-      ...answered.body.data.map((/** @type {any} */ row) => {
+      ...rows.map((row) => {
         const cells = [row.seq, moment(row.at, this.store.choice.zone, true), row.reason.replaceAll("_", " "), row.amount, row.balance, row.asset ?? ""];
         return make("tr", {}, ...cells.map((cell, at) => make("td", { "data-tone": at === 3 ? tone(row.amount) : undefined }, String(cell))));
       }),

@@ -35,6 +35,11 @@ export class Api {
     return this.calls.has(call);
   }
 
+  /** @param {string} path below the prefix */
+  address(path) {
+    return this.#base + path;
+  }
+
   /** @param {string} path @param {boolean} [logged] */
   get(path, logged = true) {
     return this.call("GET", path, undefined, logged);
@@ -61,7 +66,7 @@ export class Api {
     /** @type {Answered} */
     let answered = { ok: false, status: 0, body: { code: "no_answer", message: "The exchange does not answer" } };
     try {
-      const response = await fetch(this.#base + path, {
+      const response = await fetch(this.address(path), {
         method,
         credentials: "same-origin",
         headers: body === undefined ? {} : { "Content-Type": "application/json" },

@@ -2,9 +2,9 @@
 // above follow the price, and each answer says what came of it.
 
 import { brief, parse, price as shown } from "./money.js";
-import { Figures, clearErrors, hundredthsOf, plain, refuse, trailingOf, value } from "./form.js";
+import { Figures, clearErrors, dueAt, hundredthsOf, plain, refuse, trailingOf, value } from "./form.js";
 import { byId, make, mount, write } from "./dom.js";
-import { SAFE, isSafe, rowFigures } from "./figures.js";
+import { SAFE, closingFigures, isSafe, rowFigures } from "./figures.js";
 import { Intent } from "./api.js";
 
 const PARTS = [25, 50, 75];
@@ -95,7 +95,8 @@ export class Change {
   /** @param {Set<string>} keys */
   paint(keys) {
     if (!this.dialog.open) return;
-    if (["trades", "trailing", "market", "connection", "session"].some((key) => keys.has(key))) this.#paintRow();
+    if (keys.has("session")) this.dialog.close();
+    else if (["trades", "trailing", "market", "connection", "session"].some((key) => keys.has(key))) this.#paintRow();
   }
 
   #paintRow() {
@@ -109,6 +110,7 @@ export class Change {
       return;
     }
     const figures = rowFigures(this.store, row);
+    const closing = closingFigures(this.store, row);
     const { level } = row.trailingStop ?? {};
     this.figures.show([
       ["margin", `${brief(row.margin)} USDC at ${row.leverage}x`],
@@ -116,6 +118,7 @@ export class Change {
       ["mark", shown(figures?.mark)],
       ["liquidation", isSafe(row.liquidationPrice) ? SAFE : `${shown(row.liquidationPrice)}${figures?.away ? `, ${brief(figures.away)} % away` : ""}`, true],
       ["PnL", figures ? `${figures.pnl} USDC, ${brief(figures.percent)} %` : "–", true],
+      ...(closing ? [/** @type {[string, string]} */ (["if closed now", `${closing.pnl} USDC, ${brief(closing.percent)} %`])] : []),
       ...(isSafe(row.commission ?? "0") ? [] : [/** @type {[string, string]} */ (["commission so far", `${row.commission} USDC`])]),
       ...(isSafe(row.funding ?? "0") ? [] : [/** @type {[string, string]} */ (["funding so far", `${row.funding} USDC`])]),
       ...(row.trailingStop ? [/** @type {[string, string]} */ (["trailing stop", level ? `sells or buys at ${shown(level)}` : level === null ? "waits for its price" : "is set"])] : []),
@@ -172,15 +175,9 @@ export class Change {
     this.busy = false;
     if (!this.dialog.open) return;
     write(byId("change-said"), answered.ok ? told(answered.body) : "");
-    if (!answered.ok) refuse(form, answered.body, { ...FIELD_OF, would_trigger: dueAt(answered.body.details) });
+    if (!answered.ok) refuse(form, answered.body, { ...FIELD_OF, would_trigger: dueAt(answered.body.details, "exits-") });
     this.#paintRow();
   }
-}
-
-/** The field of an exit that would be due at once. @param {any} details */
-function dueAt(details) {
-  const level = details?.level ?? "";
-  return ["takeProfit", "stopLoss"].find((_, at) => plain(level) === plain(value(["exits-take-profit", "exits-stop-loss"][at]))) ?? "";
 }
 
 /** @param {any} body */

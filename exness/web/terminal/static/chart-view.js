@@ -2,8 +2,8 @@
 
 import { CandleChart, hasCharts } from "./chart.js";
 import { INTERVALS, INTERVAL_S, candleChannel } from "./frames.js";
-import { USDC_DECIMALS, brief, distance, parse, pnl, price as shown, rough, show } from "./money.js";
-import { SAFE, isSafe, markOf, rowFigures, termsIn } from "./figures.js";
+import { USDC_DECIMALS, brief, distance, parse, placesOf, pnl, price as shown, rough, show } from "./money.js";
+import { SAFE, closingFigures, isSafe, markOf, rowFigures, termsIn } from "./figures.js";
 import { byId, make, moment, write } from "./dom.js";
 import { Levels } from "./levels.js";
 import { exitLevels, orderLevels } from "./waiting.js";
@@ -33,6 +33,8 @@ export class ChartView {
     this.channel = "";
     this.anew = true;
     this.loading = 0;
+    /** What is to be seen once the candles are there. */
+    this.moment = "";
     this.spoken = 0;
     this.sentenceKey = "";
     /** What the lab adds. @type {() => import("./levels.js").Level[]} */
@@ -68,8 +70,17 @@ export class ChartView {
       if (candle) this.#hover(null);
     }
     if (keys.has("trades") || keys.has("ended") || keys.has("choice.asset") || chosen) this.#markers();
-    if (["trades", "trailing", "orders", `market.${asset}`, "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
+    const held = this.more().length > 0 && keys.has(`market.${asset}`); // the lab's handle is the price itself
+    if (held || ["trades", "trailing", "orders", "calm", "choice.asset", "session", "selected", "lab"].some((key) => keys.has(key))) this.#levels();
     this.#sentence();
+  }
+
+  /** The candles around a moment, of an interval that reaches back to it. @param {string} asset @param {string} at */
+  show(asset, at) {
+    const backS = (this.store.timeAt(performance.now()) - Date.parse(at)) / 1000;
+    const wider = INTERVALS.slice(INTERVALS.indexOf(this.store.choice.interval));
+    this.moment = at;
+    this.store.choose({ asset, interval: wider.find((each) => backS < CANDLES * INTERVAL_S[each]) ?? "1d" });
   }
 
   /** The candles of what is chosen, anew. @param {boolean} keep whether what is seen stays where it is */
@@ -94,6 +105,8 @@ export class ChartView {
     this.chart.setData(answered.body, this.store.assets.get(asset)?.decimals ?? 2, !anew);
     const newest = this.store.candles.get(channel);
     if (newest) this.chart.update(newest);
+    if (this.moment) this.chart.centre(this.moment);
+    this.moment = "";
     this.#markers();
     this.#levels();
   }
@@ -134,7 +147,8 @@ export class ChartView {
       const entry = parse(row.entryPrice, decimals);
       const liquidation = parse(row.liquidationPrice, decimals);
       if (entry === null || liquidation === null) return [];
-      const gained = figures ? ` ${brief(figures.pnl)} ${brief(figures.percent, 1)} %` : "";
+      const ifClosed = closingFigures(this.store, row) ?? figures; // its button closes
+      const gained = ifClosed ? ` ${brief(ifClosed.pnl)} ${brief(ifClosed.percent, 1)} %` : "";
       /** @type {import("./levels.js").Level[]} */
       const levels = [{
         key: `entry.${row.orderId}`, kind: "entry", price: entry, decimals, text: `${row.type} ${row.leverage}x${gained}`,
@@ -158,7 +172,7 @@ export class ChartView {
     const side = terms.long ? "long" : "short";
     /** @type {import("./levels.js").Level[]} */
     const levels = [{ key: "ghost", kind: "ghost", price: entry, decimals, text: `${side} here?` }];
-    if (liquidation > 0n) {
+    if (liquidation) {
       levels.push({ key: "ghost.liquidation", kind: "ghost-liquidation", price: liquidation, decimals, text: `would be liquidated at ${shown(show(liquidation, decimals))}` });
     }
     return levels;
@@ -167,7 +181,7 @@ export class ChartView {
   /** @param {any} bar the one under the cursor; null: the newest */
   #hover(bar) {
     const { asset, interval } = this.store.choice;
-    const decimals = Math.min(this.store.assets.get(asset)?.decimals ?? 2, 4);
+    const decimals = bar ? placesOf(bar.close, this.store.assets.get(asset)?.decimals ?? 2) : 0;
     const newest = this.store.candles.get(candleChannel(interval, asset));
     const text = bar
       ? ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${rough(Number(bar[name]).toFixed(decimals))}`).join("  ")

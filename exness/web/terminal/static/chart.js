@@ -3,7 +3,10 @@
 
 /* global LightweightCharts */
 
+import { placesOf } from "./money.js";
+
 const SHOWN_BARS = 120;
+const MARKERS_MS = 1000;
 
 /** Whether the library is there: without it the page trades and shows no chart. */
 export function hasCharts() {
@@ -40,6 +43,7 @@ class Base {
   /** @param {HTMLElement} box @param {object} options */
   constructor(box, options) {
     this.zone = "utc";
+    this.behindS = 0;
     this.chart = library().createChart(box, {
       autoSize: true,
       layout: { attributionLogo: false, fontSize: 11 },
@@ -59,9 +63,14 @@ class Base {
     });
   }
 
-  /** The library knows no zones: local time is a shift of the data. @param {number} at seconds */
+  /** The library knows no zones: local time is a shift of the data, of all by the same, or an hour would come twice in autumn. @param {number} at seconds */
   shifted(at) {
-    return this.zone === "local" ? at - new Date(at * 1000).getTimezoneOffset() * 60 : at;
+    return this.zone === "local" ? at - this.behindS : at;
+  }
+
+  /** The shift is that of the newest. @param {number} at seconds */
+  shiftAs(at) {
+    this.behindS = new Date(at * 1000).getTimezoneOffset() * 60;
   }
 }
 
@@ -73,8 +82,10 @@ export class CandleChart extends Base {
     this.candles = this.chart.addSeries(CandlestickSeries, { priceLineVisible: false, lastValueVisible: true });
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "", lastValueVisible: false, priceLineVisible: false });
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.85, bottom: 0 } });
+    this.#restMarkers();
     this.markers = createSeriesMarkers(this.candles, []);
     this.last = 0;
+    this.decimals = 2;
     /** @type {any[]} */
     this.marked = [];
     /** Called when prices stand elsewhere on the screen. @type {() => void} */
@@ -90,6 +101,23 @@ export class CandleChart extends Base {
     this.paintTheme();
   }
 
+  /**
+   * Markers hear of a candle that grows once a second. At each of it they have the library lay out all of the chart, and draw it twice:
+   * a third of what the page cost.
+   */
+  #restMarkers() {
+    const { candles } = this;
+    const listen = candles.subscribeDataChanged.bind(candles);
+    candles.subscribeDataChanged = (/** @type {(scope: string) => void} */ told) => {
+      let heardAt = 0;
+      listen((/** @type {string} */ scope) => {
+        if (scope === "update" && performance.now() - heardAt < MARKERS_MS) return;
+        heardAt = performance.now();
+        told(scope);
+      });
+    };
+  }
+
   /** @override */
   paintTheme() {
     super.paintTheme();
@@ -97,14 +125,14 @@ export class CandleChart extends Base {
     const [up, down, edge] = ["up", "down", "edge"].map(colour);
     this.candles.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, borderVisible: false });
     this.volume.applyOptions({ color: edge });
-    this.colours = { up, down, accent: colour("accent") };
+    this.colours = { up, down, edge, accent: colour("accent") };
     this.setMarkers(this.marked);
   }
 
   /** @param {import("./frames.js").Candle} candle */
   #bar(candle) {
     const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map(Number);
-    const faded = candle.backfilled ? { color: colour("edge"), wickColor: colour("edge") } : {};
+    const faded = candle.backfilled ? { color: this.colours?.edge, wickColor: this.colours?.edge } : {};
     return { time: this.shifted(second(candle.start)), open, high, low, close, ...faded };
   }
 
@@ -113,13 +141,14 @@ export class CandleChart extends Base {
    * @param {import("./frames.js").Candle[]} candles @param {number} decimals @param {boolean} keep
    */
   setData(candles, decimals, keep) {
-    const precision = Math.min(decimals, 4);
     const scale = this.chart.timeScale();
     const range = keep ? scale.getVisibleLogicalRange() : null;
-    this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    const newest = candles[candles.length - 1];
+    this.decimals = decimals;
+    if (newest) this.#begin(newest);
     this.candles.setData(candles.map((each) => this.#bar(each)));
     this.volume.setData(candles.map((each) => ({ time: this.shifted(second(each.start)), value: Number(each.volume) })));
-    this.last = candles.length ? second(candles[candles.length - 1].start) : 0;
+    this.last = newest ? second(newest.start) : 0;
     if (range) scale.setVisibleLogicalRange(range);
     else if (candles.length) {
       scale.setVisibleLogicalRange({ from: Math.max(candles.length - SHOWN_BARS, candles.length - Math.max(candles.length, 40)), to: candles.length + 8 });
@@ -127,12 +156,30 @@ export class CandleChart extends Base {
     if (!keep) this.chart.priceScale("right").applyOptions({ autoScale: true });
   }
 
+  /** What goes by the newest of the candles there are: the shift of times, and how many decimals prices need. @param {import("./frames.js").Candle} newest */
+  #begin(newest) {
+    const precision = placesOf(Number(newest.close), this.decimals);
+    this.shiftAs(second(newest.start));
+    this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+  }
+
   /** The newest candle as it grows. @param {import("./frames.js").Candle} candle */
   update(candle) {
     if (second(candle.start) < this.last) return;
+    if (!this.last) this.#begin(candle);
     this.last = second(candle.start);
     this.candles.update(this.#bar(candle));
     this.volume.update({ time: this.shifted(this.last), value: Number(candle.volume) });
+  }
+
+  /** Bring a moment into the middle; the zoom stays. @param {string} at */
+  centre(at) {
+    const scale = this.chart.timeScale();
+    const place = scale.timeToIndex(this.shifted(second(at)), true);
+    const range = scale.getVisibleLogicalRange();
+    if (place === null || !range) return;
+    const half = (range.to - range.from) / 2;
+    scale.setVisibleLogicalRange({ from: place - half, to: place + half });
   }
 
   /**
@@ -188,6 +235,7 @@ export class CurveChart extends Base {
 
   /** @param {{at: string, value: string}[]} points oldest first */
   setData(points) {
+    if (points.length) this.shiftAs(second(points[points.length - 1].at));
     /** @type {Map<number, number>} one value a second, the last one */
     const bySecond = new Map(points.map(({ at, value }) => [this.shifted(second(at)), Number(value)]));
     this.area.setData([...bySecond].map(([time, value]) => ({ time, value })));

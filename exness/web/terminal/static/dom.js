@@ -111,16 +111,3 @@ export async function copy(text) {
     area.remove();
   }
 }
-
-/**
- * A file for the user to keep.
- * @param {string} name
- * @param {string} text
- * @param {string} type
- */
-export function download(name, text, type) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = /** @type {HTMLAnchorElement} */ (make("a", { href: url, download: name }));
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}

@@ -30,6 +30,7 @@ export class Events {
       this.body.prepend(this.#row(event));
     }
     while (this.body.children.length > SHOWN) this.body.lastElementChild?.remove();
+    this.shown = new Set(events.slice(-SHOWN).map(({ id }) => id));
     reveal(byId("events-empty"), events.length === 0);
   }
 

@@ -56,6 +56,21 @@ export function rowFigures(store, row) {
   };
 }
 
+/**
+ * What a close would gain at this moment, where that is not at the mark: PnL and percent. Null: it is, or there is no such price.
+ * @param {import("./store.js").Store} store
+ * @param {import("./frames.js").TradeRow} row
+ */
+export function closingFigures(store, row) {
+  const price = store.market.get(row.asset);
+  const known = termsIn(store, row);
+  if (store.execution !== "touch" || !price || !known || !["live", "suspect"].includes(price.state)) return null;
+  const at = parse(known.long ? price.bid : price.ask, price.decimal);
+  if (at === null) return null;
+  const gained = pnl(known, at);
+  return { pnl: show(gained, USDC_DECIMALS), percent: show(percentOfMargin(gained, known.margin), 4) };
+}
+
 /** PnL of all open trades, micro-USDC; null while one of them has no mark. @param {import("./store.js").Store} store */
 export function openPnl(store) {
   let sum = 0n;

@@ -4,6 +4,9 @@
 import { byId, make, write } from "./dom.js";
 import { parse } from "./money.js";
 
+/** Finer than any price. */
+const LEVEL_PLACES = 12;
+
 /** What stands in a field. @param {string} id */
 export function value(id) {
   return /** @type {HTMLInputElement} */ (byId(id)).value.trim();
@@ -36,6 +39,13 @@ export function refuse(form, { code, message, details }, fieldOf = {}) {
     if (more) more.open = true;
     form.querySelector(`[aria-describedby="${place.id}"]`)?.setAttribute("aria-invalid", "true");
   }
+}
+
+/** The field of an exit that would be due at once; nothing: it is none of them. @param {any} details @param {string} prefix of the ids */
+export function dueAt(details, prefix) {
+  const level = parse(details?.level, LEVEL_PLACES);
+  if (level === null) return "";
+  return level === parse(value(`${prefix}take-profit`), LEVEL_PLACES) ? "takeProfit" : level === parse(value(`${prefix}stop-loss`), LEVEL_PLACES) ? "stopLoss" : "";
 }
 
 /** @param {HTMLFormElement} form */

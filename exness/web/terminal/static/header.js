@@ -1,6 +1,6 @@
 // The one line on top: what kind of market this is, its time, whether anybody is there, what one has, who one is.
 
-import { brief } from "./money.js";
+import { brief, rough } from "./money.js";
 import { byId, mark, moment, reveal, tone, write } from "./dom.js";
 import { holdings } from "./figures.js";
 
@@ -39,7 +39,7 @@ export class Header {
   paint(keys) {
     if (keys.has("connection") || keys.has("tick")) this.#connection();
     if (keys.has("time") || keys.has("clock") || keys.has("tick") || keys.has("choice.zone")) this.#clock(keys);
-    if (["account", "trades", "market", "session"].some((key) => keys.has(key))) this.#money();
+    if (["account", "trades", "calm", "session"].some((key) => keys.has(key))) this.#money();
     if (keys.has("market") || keys.has("connection") || keys.has("choice.asset")) this.#trouble();
     if (keys.has("tick")) this.#title();
     if (keys.has("choice")) this.#choices();
@@ -83,7 +83,7 @@ export class Header {
   #title() {
     const { asset } = this.store.choice;
     const price = this.store.market.get(asset)?.mark;
-    document.title = price ? `${brief(price)} ${asset} · exness` : "exness";
+    document.title = price ? `${rough(price)} ${asset} · exness` : "exness";
   }
 
   /** The bar that is there only when something is wrong. */

@@ -1,29 +1,23 @@
 // Closed trades: a page at a time, with the API's filters, totals over all that they match, and all of it as CSV.
 
 import { brief, price } from "./money.js";
-import { byId, download, lasting, make, moment, reveal, tone, write } from "./dom.js";
+import { byId, lasting, make, moment, reveal, tone, write } from "./dom.js";
 import { isShown } from "./tabs.js";
 
 const PAGE = 50;
-const CSV_PAGE = 500;
-const CSV_PAGES = 40;
 const REFETCH_MS = 300;
 const MARKED = 200;
-const COLUMNS = [
-  "orderId", "clientOrderId", "asset", "type", "margin", "leverage", "entryPrice", "closePrice", "liquidationPrice", "pnl",
-  "pnlPercentage", "liquidated", "closeReason", "commission", "funding", "shortfall", "createdAt", "closedAt", "durationSeconds",
-];
 
 export class History {
   /**
    * @param {import("./store.js").Store} store
    * @param {import("./api.js").Api} api
-   * @param {import("./notices.js").Notices} notices
    */
-  constructor(store, api, notices) {
+  constructor(store, api) {
     this.store = store;
     this.api = api;
-    this.notices = notices;
+    /** Called to show when a trade ended. @type {(asset: string, at: string) => void} */
+    this.onChosen = () => {};
     this.offset = 0;
     this.turn = 0;
     this.timer = 0;
@@ -32,7 +26,7 @@ export class History {
     this.form.addEventListener("change", () => void this.load());
     this.form.addEventListener("submit", (event) => event.preventDefault());
     byId("history-next").addEventListener("click", () => void this.load(this.offset + PAGE));
-    byId("history-csv").addEventListener("click", () => void this.csv());
+    byId("history-csv").addEventListener("click", () => this.csv());
   }
 
   /** @param {Set<string>} keys */
@@ -41,11 +35,21 @@ export class History {
       const select = byId("history-asset");
       for (const symbol of this.store.assets.keys()) select.append(make("option", {}, symbol));
     }
+    if (keys.has("session")) this.#forget();
     if (keys.has("ended") || keys.has("session") || keys.has("choice.zone")) this.old = true;
     if (!this.old || !isShown("history") || !this.store.email) return;
     this.old = false;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.load(), REFETCH_MS);
+  }
+
+  /** Of somebody else nothing stays, also not what is asked for by now. */
+  #forget() {
+    this.turn += 1;
+    byId("history-rows").replaceChildren();
+    write(byId("history-totals"), "");
+    reveal(byId("history-empty"), this.store.email === "");
+    reveal(byId("history-next"), false);
   }
 
   /** The filters as the API wants them. */
@@ -79,7 +83,7 @@ export class History {
     const { totalTrades, profitableTrades, unprofitableTrades, liquidatedTrades, totalPnl } = analytics;
     write(
       byId("history-totals"),
-      `${totalTrades} trades, PnL ${totalPnl} USDC: ${profitableTrades} with a gain, ${unprofitableTrades} without one, ${liquidatedTrades} liquidated.`,
+      `${totalTrades} ${totalTrades === 1 ? "trade" : "trades"}, PnL ${totalPnl} USDC: ${profitableTrades} with a gain, ${unprofitableTrades} without one, ${liquidatedTrades} liquidated.`,
     );
     reveal(byId("history-empty"), pagination.total === 0);
     reveal(byId("history-next"), pagination.hasMore);
@@ -94,8 +98,8 @@ export class History {
     ];
     return make(
       "tr",
-      { "data-order": row.orderId, click: () => this.store.choose({ asset: row.asset }) },
-      ...cells.map((text, at) => make("td", { "data-tone": at === 7 ? tone(row.pnl) : undefined }, text)),
+      { "data-order": row.orderId, click: () => this.onChosen(row.asset, row.closedAt) },
+      ...cells.map((text, at) => make("td", { "data-tone": at === 7 ? tone(row.pnl) : undefined }, at ? text : make("button", { type: "button", class: "link", title: "show its candles" }, text))),
     );
   }
 
@@ -106,31 +110,11 @@ export class History {
     for (const row of answered.body.data.reverse()) if (!this.store.ended.has(row.orderId)) this.store.keepEnded(row);
   }
 
-  /** All that the filters match, as the API tells it. */
-  async csv() {
-    /** @type {any[]} */
-    const rows = [];
-    for (let page = 0; page < CSV_PAGES; page++) {
-      const query = this.query();
-      query.set("limit", String(CSV_PAGE));
-      query.set("offset", String(page * CSV_PAGE));
-      const answered = await this.api.get(`/trade/history?${query}`);
-      if (!answered.ok) {
-        this.notices.say(answered.body.message);
-        return;
-      }
-      rows.push(...answered.body.data);
-      if (!answered.body.pagination.hasMore) break;
-    }
-    const columns = COLUMNS.filter((name) => rows.some((row) => row[name] !== undefined && row[name] !== null) || rows.length === 0);
-    const lines = [columns, ...rows.map((row) => columns.map((name) => row[name]))];
-    download("exness-history.csv", `${lines.map((line) => line.map(field).join(",")).join("\r\n")}\r\n`, "text/csv");
+  /** All that the filters match, however many, as the API writes it. */
+  csv() {
+    const query = this.query();
+    for (const name of ["sortBy", "sortOrder"]) query.delete(name);
+    query.set("format", "csv");
+    make("a", { href: this.api.address(`/trade/history?${query}`), download: "" }).click();
   }
-}
-
-/** A field of a CSV file; a spreadsheet must take none for a formula. @param {unknown} value */
-export function field(value) {
-  const text = value === null || value === undefined ? "" : String(value);
-  const safe = /^[=+@]|^-(?![\d.])/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

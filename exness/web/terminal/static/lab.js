@@ -169,14 +169,14 @@ export class Lab {
     const button = byId("record");
     const text = /** @type {HTMLTextAreaElement} */ (byId("recorded"));
     if (this.recorder.isOn) text.value = this.recorder.stop();
-    else if (this.store.trades.size) {
-      this.#say("recording begins with no trade open: close them, or reset");
+    else if (this.store.trades.size || this.store.orders.size) {
+      this.#say("recording begins with no trade open and no order waiting: close and cancel them, or reset");
       return;
     } else {
       const told = await this.api.get("/rates", false);
       const prices = [...this.store.market.values()];
       const { email, account } = this.store;
-      this.recorder.start({ email, balance: account?.balance ?? "", execution: this.facts.execution, prices, rates: told.ok ? told.body : null });
+      this.recorder.start({ email, balance: account?.balance ?? "", execution: this.store.execution, prices, rates: told.ok ? told.body : null });
       this.#say("recording: what you do now becomes a pytest");
     }
     const on = this.recorder.isOn;

@@ -83,6 +83,7 @@ function start() {
   const facts = readFacts();
   const store = new Store(remembered());
   store.email = facts.email;
+  store.execution = facts.execution;
   const api = new Api(store, address("api/v1"), facts.calls);
   const channels = [CHANNELS.trades, CHANNELS.account, ...(api.has("GET:/order/open") ? [CHANNELS.orders] : [])];
   const outside = {
@@ -98,21 +99,22 @@ function start() {
   if (facts.dev === "market") stream.optionalChannels = [CHANNELS.clock];
   const notices = new Notices(store);
   const signIn = new SignIn(store, api, stream, facts);
-  const ticket = new Ticket(store, api, facts);
+  const ticket = new Ticket(store, api);
   const tickets = new Tickets(store, api, ticket);
   const trades = new Trades(store, api, notices);
   const net = new Net(store, api, notices);
   const change = new Change(store, api);
   net.onChange = trades.onChange = (orderId) => change.open(orderId);
   const chart = new ChartView(store, api, stream, ticket, trades, notices);
-  const history = new History(store, api, notices);
+  const history = new History(store, api);
+  history.onChosen = (asset, at) => chart.show(asset, at);
   const lab = new Lab(store, api, chart, facts, (email) => signIn.as(email));
   new Tabs(store);
   new Sheet(tickets);
   new Keys(store, tickets, trades, lab);
   const painter = new Painter(store);
   painter.add(
-    new Header(store, stream, facts), new Markets(store), signIn, tickets, trades, net, change, new TrailingLevels(store, api), new Orders(store, api, notices), chart, history,
+    new Header(store, stream, facts), new Markets(store), signIn, tickets, trades, net, change, new TrailingLevels(store, api), new Orders(store, api, notices), notices, chart, history,
     new Account(store, api), new Events(store), new Requests(store, api), lab, new Rates(store, api, facts), { paint: (keys) => void (keys.has("choice") && remember(store)) },
   );
 

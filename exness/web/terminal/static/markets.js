@@ -62,7 +62,7 @@ export class Markets {
     write(parts.quotes, price.bid ? `${rough(price.bid)} / ${rough(price.ask)}` : "no price");
     write(parts.state, price.state);
     mark(parts.state, "state", price.state);
-    write(parts.own, [price.mark ? `${spread(price)} bp` : "", this.exposures.get(asset)].filter(Boolean).join(" · "));
+    write(parts.own, [this.exposures.get(asset), price.mark ? `${spread(price)} bp` : ""].filter(Boolean).join(" · "));
   }
 
   /** What one has in it: notional of longs less that of shorts, at the entries. @param {string} asset */
@@ -75,7 +75,8 @@ export class Markets {
       sum += row.type === "long" ? notional : -notional;
       count += 1;
     }
-    return count ? `${count} open · ${sum < 0n ? "short" : "long"} ${brief(show(sum < 0n ? -sum : sum, USDC_DECIMALS), 0)}` : "";
+    if (sum === 0n) return count ? `${count} open` : "";
+    return `${sum < 0n ? "short" : "long"} ${brief(show(sum < 0n ? -sum : sum, USDC_DECIMALS), 0)}`;
   }
 }
 

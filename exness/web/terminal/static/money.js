@@ -70,11 +70,6 @@ export function floorDivide(a, b) {
   return a % b < 0n ? quotient - 1n : quotient;
 }
 
-/** @param {bigint} a @param {bigint} b above 0 */
-export function ceilDivide(a, b) {
-  return -floorDivide(-a, b);
-}
-
 /** Leverage in hundredths. @param {string | number} leverage */
 export function hundredths(leverage) {
   return parse(leverage, 2);
@@ -132,17 +127,6 @@ export function percentOfMargin(amount, margin) {
 }
 
 /**
- * `E -+ ceil(E/L)`, without maintenance margin: the preview where the server has no quotes. 0: no price reaches it.
- * @param {boolean} long
- * @param {bigint} entry
- * @param {bigint} leverage hundredths
- */
-export function liquidationPrice(long, entry, leverage) {
-  const distance = ceilDivide(entry * LEVERAGE_UNIT, leverage);
-  return long ? entry - distance : entry + distance;
-}
-
-/**
  * How far it is from `from` to `to`, in hundredths of a percent of `from`.
  * @param {bigint} from
  * @param {bigint} to
@@ -166,6 +150,11 @@ export function middle(bid, ask) {
 export function moved(from, basisPoints) {
   const to = (from * BigInt(10_000 + basisPoints)) / 10_000n;
   return to > 0n ? to : 1n;
+}
+
+/** How many decimals a price is drawn and dragged with: four, and more where it is low. @param {number} price @param {number} decimals of the asset */
+export function placesOf(price, decimals) {
+  return Math.min(decimals, Math.max(4, 4 - Math.floor(Math.log10(price > 0 ? price : 1))));
 }
 
 /** For pixels and candles only. @param {string} text */

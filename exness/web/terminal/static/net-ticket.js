@@ -34,12 +34,13 @@ export class NetTicket {
     this.leverage = /** @type {HTMLInputElement} */ (byId("net-leverage"));
     this.preview = new Figures(byId("net-preview"));
     this.busy = false;
+    this.asset = "";
     this.intent = new Intent();
     /** @type {any} */
     this.quote = null;
     this.timer = 0;
     this.quotedAt = 0;
-    this.form.addEventListener("input", () => this.#changed());
+    this.form.addEventListener("input", (event) => this.#changed(event));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.open();
@@ -66,10 +67,23 @@ export class NetTicket {
     /** @type {HTMLInputElement} */ (byId("quantity")).select();
   }
 
-  #changed() {
+  /** A price of another asset means nothing here. @param {string} asset */
+  #turn(asset) {
+    if (this.asset) /** @type {HTMLInputElement} */ (byId("net-at")).value = "";
+    this.asset = asset;
+    this.#priceField();
+  }
+
+  /** A price to wait for, beginning with that of now. */
+  #priceField() {
     reveal(byId("net-at-field"), this.kind.value !== "market");
     const field = /** @type {HTMLInputElement} */ (byId("net-at"));
-    if (!field.value) field.value = plain(this.store.market.get(this.store.choice.asset)?.mark ?? "");
+    if (!field.value && this.kind.value !== "market") field.value = plain(this.store.market.get(this.store.choice.asset)?.mark ?? "");
+  }
+
+  /** @param {Event} [event] */
+  #changed(event) {
+    if (event?.target === this.kind) this.#priceField();
     this.intent.renew();
     this.quote = null;
     clearErrors(this.form);
@@ -81,15 +95,18 @@ export class NetTicket {
     const { asset } = this.store.choice;
     if (keys.has("choice.asset") || keys.has("session")) {
       this.quote = null;
+      this.intent.renew(); // it is another order
       clearErrors(this.form);
     }
-    if (["net", "session", "choice.asset", "trades"].some((key) => keys.has(key)) && document.activeElement !== this.leverage) {
+    if (keys.has("session")) write(byId("net-said"), "");
+    if (asset !== this.asset) this.#turn(asset);
+    if (["net", "book", "session", "choice.asset", "trades"].some((key) => keys.has(key)) && document.activeElement !== this.leverage) {
       const leverage = this.store.netIn(asset)?.leverage ?? this.store.netLeverages.get(asset);
       if (leverage !== undefined) this.leverage.value = String(leverage);
     }
     if (this.pane.hidden) return;
-    const priced = keys.has(`market.${asset}`);
-    if (!priced && !["account", "choice.asset", "session", "ticket", "connection", "trades", "net"].some((key) => keys.has(key))) return;
+    const priced = keys.has("calm");
+    if (!priced && !["account", "choice.asset", "session", "ticket", "book", "connection", "trades", "net"].some((key) => keys.has(key))) return;
     this.#quoteSoon(priced ? PRICED_MS : QUOTE_MS);
     this.#preview();
     this.#button();
@@ -169,10 +186,9 @@ export class NetTicket {
   async #ask() {
     this.quotedAt = performance.now();
     const { id } = this.intent;
-    const { asset } = this.store.choice;
     const answered = await this.api.call("POST", "/net/quote", this.body(), false);
     this.timer = 0;
-    if (id !== this.intent.id || asset !== this.store.choice.asset) {
+    if (id !== this.intent.id) {
       this.#quoteSoon(QUOTE_MS);
       return;
     }

@@ -1,7 +1,9 @@
 // When views paint. Figures at most ten times a second, by a timer: painting at every message costs three times as much.
+// Sums, previews and levels, which are read and not watched, go by the key "calm": prices have moved, told four times a second.
 // What a hand moves does not go through here. A hidden page paints nothing, and everything when it is seen again.
 
 const PAINT_MS = 100;
+const CALM_MS = 250;
 
 /**
  * @typedef {object} View
@@ -14,6 +16,8 @@ export class Painter {
   #views = [];
   #timer = 0;
   #paintedAt = 0;
+  #calmAt = 0;
+  #moved = false;
 
   /** @param {import("./store.js").Store} store */
   constructor(store) {
@@ -39,6 +43,12 @@ export class Painter {
     this.#paintedAt = performance.now();
     const keys = this.#store.taken();
     if (!keys.size) return;
+    this.#moved ||= keys.has("market");
+    if (this.#moved && (keys.has("tick") || this.#paintedAt - this.#calmAt >= CALM_MS)) {
+      keys.add("calm");
+      this.#moved = false;
+      this.#calmAt = this.#paintedAt;
+    }
     for (const view of this.#views) view.paint(keys);
   }
 }

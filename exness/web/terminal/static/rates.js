@@ -63,7 +63,7 @@ export class Rates {
   /** @param {any} body as GET /rates */
   #tell(body) {
     this.told = body;
-    this.facts.execution = body.execution.value;
+    this.store.execution = body.execution.value;
     if (document.activeElement !== byId("profile")) /** @type {HTMLSelectElement} */ (byId("profile")).value = body.profile;
     this.#fill();
     this.store.touch("ticket");

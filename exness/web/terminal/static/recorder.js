@@ -19,6 +19,8 @@ const ASSERTED = {
   "/net/leverage": ["leverage"],
   "/dev/deposit": ["amount"],
 };
+/** Microseconds: what passes between two clicks is not told to the last. */
+const LEAST_STEP = 1000;
 const NUMBERED = ["/trade/create", "/order/create", "/trade/exit", "/net/order"];
 
 /**
@@ -87,18 +89,32 @@ export class Recorder {
   #steps() {
     /** @type {Map<string, string>} the variable of each order */
     const names = new Map();
+    /** @type {Map<string, string>} who placed it */
+    const owners = new Map();
     /** @type {string[]} */
     const lines = [];
-    let at = "";
+    let email = this.#beginning?.email ?? "";
+    let at = 0; // up to here the test's clock has come, microseconds
+    const stepTo = (/** @type {number} */ time) => {
+      if (time > at) lines.push(`        await you.call("POST", "/dev/clock", {"step": "${show(BigInt(time - at), 6)}"})`);
+      at = Math.max(at, time);
+    };
     for (const request of this.#requests) {
       const answer = /** @type {any} */ (request.answer);
-      const now = timeOf(answer);
-      const passed = at && now ? microseconds(now) - microseconds(at) - stepped(request) : 0;
-      if (passed >= 1000) lines.push(`        await you.call("POST", "/dev/clock", {"step": "${show(BigInt(passed), 6)}"})`);
-      if (now) at = now;
+      const now = microseconds(timeOf(answer));
+      if (now) {
+        const before = now - stepped(request);
+        at ||= before;
+        if (before - at >= LEAST_STEP) stepTo(before);
+        at += stepped(request);
+      }
       lines.push(...this.#step(request, answer, names));
+      if (request.path === "/dev/session" && request.status === 200) email = answer.email;
+      for (const orderId of names.keys()) if (!owners.has(orderId)) owners.set(orderId, email);
     }
-    return [...lines, ...this.#ends(names)];
+    const ends = [...names.keys()].flatMap((orderId) => this.#ended.get(orderId)?.closedAt ?? []);
+    if (ends.length) stepTo(Math.max(...ends.map(microseconds)) + LEAST_STEP); // a script may have ended one after the last click
+    return [...lines, ...this.#ends(names, owners)];
   }
 
   /** @param {import("./store.js").LoggedRequest} request @param {any} answer @param {Map<string, string>} names @returns {string[]} */
@@ -120,16 +136,21 @@ export class Recorder {
     return ["", `        ${fields.length || name !== "answer" ? `${name} = ` : ""}await ${call})`, ...asserts];
   }
 
-  /** How each trade that was opened stands at the end. @param {Map<string, string>} names */
-  #ends(names) {
-    const lines = [...names].flatMap(([orderId, name]) => {
-      const ended = this.#ended.get(orderId);
-      if (!ended) return [];
-      const seen = pythonOf([ended.liquidated, ended.closePrice, ended.pnl]).replace(/^\[|\]$/g, "");
-      return [`        row = closed[${name}["orderId"]]`, `        assert (row["liquidated"], row["closePrice"], row["pnl"]) == (${seen})`];
+  /** How each trade that was opened stands at the end. @param {Map<string, string>} names @param {Map<string, string>} owners */
+  #ends(names, owners) {
+    return [...new Set(owners.values())].flatMap((email) => {
+      const lines = [...names].flatMap(([orderId, name]) => {
+        const ended = this.#ended.get(orderId);
+        if (!ended || owners.get(orderId) !== email) return [];
+        const seen = pythonOf([ended.liquidated, ended.closePrice, ended.pnl]).replace(/^\[|\]$/g, "");
+        return [`        row = closed[${name}["orderId"]]`, `        assert (row["liquidated"], row["closePrice"], row["pnl"]) == (${seen})`];
+      });
+      if (!lines.length) return [];
+      return [
+        "", ...(new Set(owners.values()).size > 1 ? [`        you = Client(http, token(${JSON.stringify(email)}))`] : []),
+        "        history = await you.call(\"GET\", \"/trade/history?status=closed&limit=500\")", "        closed = {row[\"orderId\"]: row for row in history[\"data\"]}", ...lines,
+      ];
     });
-    if (!lines.length) return [];
-    return ["", "        history = await you.call(\"GET\", \"/trade/history?status=closed&limit=500\")", "        closed = {row[\"orderId\"]: row for row in history[\"data\"]}", ...lines];
   }
 }
 
@@ -179,8 +200,9 @@ function stepped({ path, body }) {
   return path === "/dev/clock" ? Number(parse(/** @type {any} */ (body)?.step, 6) ?? 0n) : 0;
 }
 
-/** @param {string} iso */
+/** 0: there is none. @param {string} iso */
 function microseconds(iso) {
+  if (!iso) return 0;
   return Date.parse(`${iso.slice(0, 19)}Z`) * 1000 + Number(iso.slice(20, 26));
 }
 

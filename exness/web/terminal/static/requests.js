@@ -1,6 +1,6 @@
 // What this page has asked for, newest first, to copy as curl and as Python.
 
-import { byId, copy, make } from "./dom.js";
+import { byId, copy, make, reveal } from "./dom.js";
 import { isShown } from "./tabs.js";
 
 const SHOWN = 100;
@@ -18,6 +18,7 @@ export class Requests {
   /** @param {Set<string>} keys */
   paint(keys) {
     if (!isShown("requests") || !(keys.has("requests") || keys.has("tab"))) return;
+    reveal(byId("requests-empty"), this.store.requests.length === 0);
     byId("request-rows").replaceChildren(...this.store.requests.slice(-SHOWN).reverse().map((request) => this.#row(request)));
   }
 

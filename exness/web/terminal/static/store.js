@@ -75,6 +75,8 @@ export class Store {
     /** @type {Connection} */
     this.connection = { state: "connecting", since: 0, retryAt: 0 };
     this.email = "";
+    /** At which price orders are done: mid (the mark) or touch (bid and ask). */
+    this.execution = "mid";
     /** The trade that keys and the lab are about. */
     this.selected = "";
     this.choice = choice;
@@ -86,6 +88,8 @@ export class Store {
     this.watchers = [];
     /** @type {((ended: import("./frames.js").Ended) => void)[]} */
     this.endWatchers = [];
+    /** Of an order that waited and is filled, with the price. @type {((order: import("./frames.js").OrderRow, price: string) => void)[]} */
+    this.fillWatchers = [];
   }
 
   /**
@@ -227,7 +231,8 @@ export class Store {
     this.account = null;
     this.events = [];
     this.seqs = {};
-    this.touch("trades", "orders", "account", "ended", "events", "session");
+    if (!email) this.requests = [];
+    this.touch("trades", "orders", "account", "ended", "events", "requests", "session");
   }
 
   /** Candles of an exchange that was reset are none. */
@@ -299,7 +304,10 @@ const PRIVATE = {
   },
   orders(store, { type, data }) {
     if (type === "snapshot") store.orders = new Map(data.map((/** @type {any} */ row) => [row.orderId, row]));
-    else if (type === "ended") store.orders.delete(data.orderId);
-    else store.orders.set(data.orderId, { ...store.orders.get(data.orderId), ...data });
+    else if (type === "ended") {
+      const row = store.orders.get(data.orderId);
+      store.orders.delete(data.orderId);
+      if (row && !row.closes && data.status === "filled") for (const watcher of store.fillWatchers) watcher(row, data.averagePrice);
+    } else store.orders.set(data.orderId, { ...store.orders.get(data.orderId), ...data });
   },
 };

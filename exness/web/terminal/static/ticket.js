@@ -1,31 +1,31 @@
 // The order ticket: ready at first sight, says before the click what will be, and in the server's words why not.
 
-import { USDC_DECIMALS, brief, distance, liquidationPrice, middle, parse, price as shown, show } from "./money.js";
-import { Figures, clearErrors, hundredthsOf, plain, refuse, trailingOf, value } from "./form.js";
+import { USDC_DECIMALS, brief, distance, middle, parse, price as shown, show } from "./money.js";
+import { Figures, clearErrors, dueAt, hundredthsOf, plain, refuse, trailingOf, value } from "./form.js";
 import { byId, copy, make, mark, reveal, write } from "./dom.js";
-import { SAFE, isSafe } from "./figures.js";
+import { SAFE } from "./figures.js";
 import { Intent } from "./api.js";
 
 const QUOTE_MS = 250;
 const SHARES = [10, 25, 50, 100];
 const HOUR_MS = 60_000;
 const HOUR_CANDLES = 10;
+/** Fields that hold prices of one asset. */
+const PRICES = ["at", "take-profit", "stop-loss", "expected", "ticket-activation"];
 /** The field at which a refusal stands. @type {Record<string, string>} */
 const FIELD_OF = {
   insufficient_margin: "margin", position_limit: "margin", amount_too_small: "margin", would_liquidate: "leverage", slippage_exceeded: "slippage",
-  would_trigger: "stopPrice", would_take: "limitPrice", would_rest: "limitPrice", take_profit_on_fill: "takeProfit", stop_loss_on_fill: "stopLoss",
+  would_take: "limitPrice", would_rest: "limitPrice", take_profit_on_fill: "takeProfit", stop_loss_on_fill: "stopLoss",
 };
 
 export class Ticket {
   /**
    * @param {import("./store.js").Store} store
    * @param {import("./api.js").Api} api
-   * @param {import("./main.js").Facts} facts
    */
-  constructor(store, api, facts) {
+  constructor(store, api) {
     this.store = store;
     this.api = api;
-    this.facts = facts;
     this.form = /** @type {HTMLFormElement} */ (byId("ticket"));
     this.margin = /** @type {HTMLInputElement} */ (byId("margin"));
     this.leverage = /** @type {HTMLInputElement} */ (byId("leverage"));
@@ -36,6 +36,7 @@ export class Ticket {
     this.submit = /** @type {HTMLButtonElement} */ (byId("submit"));
     this.busy = false;
     this.touched = false;
+    this.asset = "";
     this.intent = new Intent();
     /** What the server says of this order, where it has quotes. @type {any} */
     this.quote = null;
@@ -76,18 +77,22 @@ export class Ticket {
   paint(keys) {
     if (keys.has("account") && !this.touched) this.#fit();
     if (keys.has("choice.asset") || keys.has("assets")) {
-      const most = this.store.assets.get(this.store.choice.asset)?.maxLeverage ?? 100;
+      const { asset } = this.store.choice;
+      const most = this.store.assets.get(asset)?.maxLeverage ?? 100;
       this.slider.max = String(Math.floor(most));
       this.quote = null;
       clearErrors(this.form);
+      if (asset !== this.asset) this.#turn(asset);
       void this.#lookBack();
     }
+    if (keys.has("session")) write(byId("ticket-said"), "");
     if (this.form.hidden) return;
-    const priced = keys.has(`market.${this.store.choice.asset}`);
+    const priced = keys.has("calm");
     if (priced || ["account", "choice.asset", "session", "ticket", "connection", "assets"].some((key) => keys.has(key))) {
       this.#quoteSoon(priced ? 1000 : QUOTE_MS);
       this.#preview();
       this.#button();
+      if (!priced) this.onChanged(); // a price moves all levels
     }
   }
 
@@ -110,11 +115,22 @@ export class Ticket {
     this.store.touch("ticket");
   }
 
+  /** Another asset is another order, and prices of the one before mean nothing here. @param {string} asset */
+  #turn(asset) {
+    if (this.asset) {
+      const distance = value("ticket-trailing-unit") === "distance" ? ["ticket-trailing"] : [];
+      for (const id of [...PRICES, ...distance]) /** @type {HTMLInputElement} */ (byId(id)).value = "";
+    }
+    this.asset = asset;
+    this.intent.renew();
+    this.#priceField();
+  }
+
   /** A price to wait for, beginning with that of now. */
   #priceField() {
     reveal(byId("at-field"), this.kind.value !== "market");
     const field = /** @type {HTMLInputElement} */ (byId("at"));
-    if (!field.value) field.value = plain(this.store.market.get(this.store.choice.asset)?.mark ?? "");
+    if (!field.value && this.kind.value !== "market") field.value = plain(this.store.market.get(this.store.choice.asset)?.mark ?? "");
   }
 
   /** Where the order goes. */
@@ -158,13 +174,14 @@ export class Ticket {
     const leverage = parse(this.leverage.value, 2);
     if (!at?.mark || !margin || !leverage || margin <= 0n || leverage < 100n) return null;
     const long = this.side === "long";
-    const touch = this.facts.execution === "touch";
+    const touch = this.store.execution === "touch";
     const waits = this.kind.value === "market" ? null : parse(/** @type {HTMLInputElement} */ (byId("at")).value, at.decimal);
     const entry = waits ?? parse((touch ? (long ? at.ask : at.bid) : at.mark) ?? at.mark, at.decimal);
     const mark_ = parse(at.mark, at.decimal);
     if (!entry || !mark_) return null;
-    const quoted = this.quote?.liquidationPrice ? parse(this.quote.liquidationPrice, at.decimal) : null;
-    return { asset, long, margin, leverage, entry, mark: mark_, decimals: at.decimal, liquidation: quoted ?? liquidationPrice(long, entry, leverage) };
+    // Once it is quoted: rates and what is held count, and the server alone knows all of it.
+    const liquidation = parse(this.quote?.liquidationPrice, at.decimal);
+    return { asset, long, margin, leverage, entry, mark: mark_, decimals: at.decimal, liquidation };
   }
 
   #preview() {
@@ -178,10 +195,10 @@ export class Ticket {
       const notional = (margin * leverage) / 100n;
       lines.push(["position", `${brief(show(notional, USDC_DECIMALS))} USDC`]);
       lines.push(["entry about", shown(show(entry, decimals))]);
-      const text = show(liquidation, decimals);
-      if (liquidation <= 0n || isSafe(text)) lines.push(["liquidation", SAFE, true]);
+      if (liquidation === null) lines.push(["liquidation", "–", true], ["away", "–"]);
+      else if (liquidation === 0n) lines.push(["liquidation", SAFE, true]);
       else {
-        lines.push(["liquidation", shown(text), true]);
+        lines.push(["liquidation", shown(show(liquidation, decimals)), true]);
         lines.push(["away", `${show(distance(now, liquidation), 2)} %${this.#moves(asset, now, liquidation)}`]);
       }
       const [bid, ask] = [parse(price.bid, decimals) ?? now, parse(price.ask, decimals) ?? now];
@@ -198,7 +215,6 @@ export class Ticket {
       }
     } else lines.push(["preview", price?.mark ? "enter margin and leverage" : "no price yet"]);
     this.lines.show(lines);
-    this.onChanged();
   }
 
   /** In ranges of the last hour. @param {string} asset @param {bigint} from @param {bigint} to */
@@ -254,10 +270,16 @@ export class Ticket {
     }
     clearErrors(this.form);
     this.quote = answered.ok ? answered.body : null;
-    if (answered.ok && answered.body.refusal) refuse(this.form, answered.body.refusal, FIELD_OF);
-    else if (answered.status === 400) refuse(this.form, answered.body, FIELD_OF);
+    if (answered.ok && answered.body.refusal) this.#refuse(answered.body.refusal);
+    else if (answered.status === 400) this.#refuse(answered.body);
     this.#preview();
     this.#button();
+    this.onChanged();
+  }
+
+  /** @param {any} refusal */
+  #refuse(refusal) {
+    refuse(this.form, refusal, { ...FIELD_OF, would_trigger: dueAt(refusal.details, "") || "stopPrice" });
   }
 
   async open() {
@@ -275,7 +297,7 @@ export class Ticket {
       document.body.removeAttribute("data-sheet");
     } else {
       write(byId("ticket-said"), "");
-      refuse(this.form, answered.body, FIELD_OF);
+      this.#refuse(answered.body);
     }
     this.store.touch("ticket");
   }

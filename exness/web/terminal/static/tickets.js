@@ -16,7 +16,7 @@ export class Tickets {
     /** Made when it is first chosen. @type {NetTicket | null} */
     this.net = null;
     this.there = api.has("POST:/net/order");
-    byId("books").addEventListener("change", () => store.touch("session", "ticket"));
+    byId("books").addEventListener("change", () => store.touch("book", "ticket"));
   }
 
   get current() {
@@ -27,7 +27,7 @@ export class Tickets {
 
   /** @param {Set<string>} keys */
   paint(keys) {
-    if (keys.has("session")) {
+    if (keys.has("session") || keys.has("book")) {
       const here = this.store.email !== "";
       reveal(byId("books"), here && this.there);
       reveal(this.own.form, here && this.current === this.own);
@@ -48,6 +48,6 @@ export class Tickets {
   }
 
   async open() {
-    await this.current.open();
+    if (this.store.email) await this.current.open();
   }
 }

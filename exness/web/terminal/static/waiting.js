@@ -31,7 +31,7 @@ export function exitLevels(held, rows, decimals) {
       return [{
         key: `${kind}.${row.orderId}`, kind, price: level, decimals, text: `${name} ${shown(row[field])}`,
         action: { label: "remove", run: () => void send(null) },
-        slider: { label: `${name} of ${row.type} ${row.leverage}x`, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => void send(show(to, decimals)) },
+        slider: { label: `${name} of ${row.type} ${row.leverage}x`, over: told(held, name, decimals), drop: (/** @type {bigint} */ to) => send(show(to, decimals)) },
       }];
     }),
   ]);
@@ -58,7 +58,7 @@ export function orderLevels(held, asset, decimals) {
         slider: {
           label: `${name} price of ${row.type} order`,
           over: (/** @type {bigint} */ to) => `${name} ${row.type} ${shown(show(to, decimals))}`,
-          drop: (/** @type {bigint} */ to) => void asked(held, "/order/amend", { orderId: row.orderId, [field]: show(to, decimals) }),
+          drop: (/** @type {bigint} */ to) => asked(held, "/order/amend", { orderId: row.orderId, [field]: show(to, decimals) }),
         },
       }];
     }),
@@ -70,9 +70,11 @@ function told(held, name, decimals) {
   return (/** @type {bigint} */ to) => `${name} ${shown(show(to, decimals))}, PnL ${held.pnlAt(to)}`;
 }
 
-/** @param {Held} held @param {string} path @param {object} body */
+/** @param {Held} held @param {string} path @param {object} body @returns {Promise<string>} why it was refused, if it was */
 async function asked(held, path, body) {
   const answered = await held.api.post(path, body);
-  if (!answered.ok) held.say(answered.body.message);
+  const refusal = answered.ok ? "" : answered.body.message;
+  if (refusal) held.say(refusal);
   held.store.touch("lab");
+  return refusal;
 }
