@@ -19,6 +19,7 @@ from exness.storage.journal import JOURNAL
 from exness.storage.journal_rows import LAST_SEQ, SELECT_RECORD, SELECT_RECORDS
 from exness.storage.offline import open_offline, require_journal
 from exness.storage.snapshots import DROP_LOOSE_CHUNKS, DROP_SNAPSHOTS_FROM
+from exness.storage.upgrade import refuse_newer_releases
 
 SHOWN = 2_000
 """Bytes of a payload."""
@@ -39,8 +40,10 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 def find_damage(data_dir: Path, progress: Progress) -> Damage | None:
-    """Checks every record. Raises StorageError when the file can't be read at all."""
+    """Checks every record. Raises StorageError when the file can't be read at all, and of a newer release's, whose
+    records this one may not understand: they are not damaged."""
     with open_offline(require_journal(data_dir), JOURNAL) as journal:
+        refuse_newer_releases(journal, data_dir)
         last_seq: int = journal.execute(LAST_SEQ).fetchone()[0]
         expected = last_archived(journal) + 1  # an archive is not repaired: another copy takes its place
         try:

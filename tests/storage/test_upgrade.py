@@ -15,6 +15,7 @@ from exness.storage.database import DatabaseRefused, migrations
 from exness.storage.files import JOURNAL_DB, MAIN_DB
 from exness.storage.journal import JOURNAL
 from exness.storage.rebuild import rebuild
+from exness.storage.repair import find_damage
 from exness.storage.sqlite import open_storage
 from exness.storage.upgrade import keep_copies, plan
 from tests.contracts.backends import INSTRUMENTS, with_own_connection
@@ -66,7 +67,7 @@ async def test_a_directory_of_a_newer_release_is_refused_and_not_changed(
             pass
     with pytest.raises(DatabaseRefused, match=said):
         plan(tmp_path)
-    for change in (rebuild, archive, restore_archives):
+    for change in (rebuild, archive, restore_archives, find_damage):
         with pytest.raises(DatabaseRefused, match=said):
             change(tmp_path, quietly)
     assert with_own_connection(tmp_path / JOURNAL_DB, "SELECT * FROM releases") == before
