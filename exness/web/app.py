@@ -57,7 +57,9 @@ def make_app(services: Services, endpoints: Endpoints) -> web.Application:
         if row.method == GET:
             app.router.add_route(hdrs.METH_HEAD, row.route, handler)
     app[ENDPOINTS] = endpoints
-    app[DOCUMENTS] = Documents(endpoints_of(dev=services.dev is not None), services.version, services.public_url)
+    documented = endpoints_of(dev=services.dev is not None)
+    has_face = services.fapi is not None
+    app[DOCUMENTS] = Documents(documented, services.version, services.public_url, has_face=has_face)
     app.on_response_prepare.append(complete)
     app.cleanup_ctx.append(_while_open(services.connections.swept))
     faults = services.dev.faults if services.dev is not None else None

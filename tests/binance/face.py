@@ -43,11 +43,16 @@ class Bot:
         return f"{query}&signature={signature(self.key.secret, query)}"
 
     async def raw(self, method: str, path: str, query: str = "", body: str | None = None, **headers: str) -> Answer:
+        """Also what is no text."""
         """As it is given, byte for byte."""
-        given, data = {KEY_HEADER: self.key.key} | headers, None if body is None else body.encode()
-        url = URL(self.app.url + path + (f"?{query}" if query else ""), encoded=True)
+        target = path + (f"?{query}" if query else "")
+        return await self.sent(method, target, None if body is None else body.encode(), **headers)
+
+    async def sent(self, method: str, target: str, body: bytes | None, **headers: str) -> Answer:
+        url = URL(self.app.url + target, encoded=True)
         assert self.app.http is not None
-        async with self.app.http.request(method, url, data=data, headers=given) as response:
+        given = {KEY_HEADER: self.key.key} | headers
+        async with self.app.http.request(method, url, data=body, headers=given) as response:
             return Answer(response.status, response.headers, await response.read())
 
     async def ask(self, method: str, path: str, **params: object) -> Answer:

@@ -67,6 +67,7 @@ async def test_exchange_info_has_every_field(app: App) -> None:
     assert filters["PRICE_FILTER"]["tickSize"] == "0.000001"
     assert (filters["LOT_SIZE"]["stepSize"], filters["MARKET_LOT_SIZE"]["minQty"]) == ("0.001", "0.001")
     assert filters["MIN_NOTIONAL"]["notional"] == "5"
+    assert info["symbols"][0]["requiredMarginPercent"] == "1", "at a leverage of 100, in percent"
     assert filters["PERCENT_PRICE"]["multiplierUp"] == "5"
     assert (filters["MAX_NUM_ORDERS"]["limit"], filters["MAX_NUM_ALGO_ORDERS"]["limit"]) == (200, 10)
     for path in ("/api/v3/exchangeInfo", "/dapi/v1/exchangeInfo"):
@@ -272,6 +273,9 @@ async def test_margin_is_added_taken_and_told_of(app: App, ann: Bot) -> None:
         has_shape(row, S="symbol deltaType amount asset positionSide", I="type time")
     assert [(row["type"], row["amount"]) for row in history] == [(1, "50.5"), (2, "50")]
     assert [row["type"] for row in await ann.get(f"{path}/history", **SOLD, type=2)] == [2]
+    assert await ann.get(f"{path}/history", **SOLD, type=1, limit=1) == history[:1], (
+        "what a type leaves out does not count"
+    )
     assert await income_of(ann) == [("TRANSFER", "5000.00000000")]
     with unchanged(app):
         assert_failed(await ann.ask("POST", path, **SOLD, amount=10, type=2), -4051)
@@ -411,6 +415,19 @@ async def test_income_adds_up_to_the_wallet(app: App) -> None:
         of_symbol: list[Any] = await ann.get("/fapi/v1/income", **SOLD, incomeType="FUNDING_FEE")
         assert {row["symbol"] for row in of_symbol} == {"SOLUSDC"}
         assert_failed(await ann.ask("GET", "/fapi/v1/income", startTime=5, endTime=4), -1130)
+
+
+async def test_what_moves_no_wallet_takes_no_place_among_the_rows_of_income(app: App, ann: Bot) -> None:
+    await ann.order(quantity=2)
+    await app.quote(SOL, "210")
+    await ann.order("SELL", 1)
+    for price in (190, 189, 188):
+        await ann.order(type="LIMIT", timeInForce="GTC", price=price)
+    await ann.delete("/fapi/v1/allOpenOrders", **SOLD)
+    whole = [("TRANSFER", "5000.00000000"), ("REALIZED_PNL", "10.00000000")]
+    assert await income_of(ann, limit=2) == await income_of(ann, limit=2, startTime=0) == whole
+    assert await income_of(ann, limit=1) == await income_of(ann, **SOLD) == whole[1:]
+    assert await income_of(ann, **SOLD, incomeType="TRANSFER") == []
 
 
 @pytest.mark.parametrize("path", ["userTrades", "allOrders", "income", "forceOrders"])

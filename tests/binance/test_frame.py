@@ -1,5 +1,6 @@
 """web/fapi: how requests are read, signed, counted and refused, whatever is asked."""
 
+import hmac
 from pathlib import Path
 from random import Random
 from urllib.parse import quote_plus
@@ -218,6 +219,14 @@ async def test_a_request_is_good_for_its_window_by_the_machines_clock(
         assert answer.status == 200
     else:
         assert_failed(answer, -1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+async def test_bytes_that_are_no_text_are_signed_as_they_were_sent_and_name_nothing(ann: Bot) -> None:
+    body = f"symbol=SOLUSDC&origClientOrderId=\udcff&orderIdList=[\udcff]&timestamp={ann.now_ms}"
+    signed = hmac.digest(ann.key.secret, body.encode(errors="surrogateescape"), "sha256").hex()
+    for method, path, code in (("GET", "order", -2013), ("DELETE", "order", -2011), ("DELETE", "batchOrders", -1102)):
+        sent = f"{body}&signature={signed}".encode(errors="surrogateescape")
+        assert_failed(await ann.sent(method, f"/fapi/v1/{path}", sent), code)
 
 
 async def test_a_request_without_a_time_or_with_too_wide_a_window_is_refused(ann: Bot) -> None:

@@ -269,7 +269,7 @@ async def test_trades_are_told_by_id_by_time_and_the_newest() -> None:
     first = MINUTE - 600
     stores = await stored(
         candle(first, "10 12 9 11", volume=4 * 10**8),
-        candle(first + 120, "20 20 18 18", trades=2),
+        candle(first + 120, "20 20 18 18", trades=3),
         candle(first + 180, "5 5 5 5", trades=1),
     )
     async with face(stores=stores) as app:
@@ -286,12 +286,17 @@ async def test_trades_are_told_by_id_by_time_and_the_newest() -> None:
         path = f"/fapi/v1/aggTrades?{SOLS}"
         assert await good(app, f"{path}&fromId={rows[2]['a']}&limit=3") == rows[2:5]
         assert await good(app, f"{path}&startTime={rows[1]['T']}&endTime={rows[4]['T']}") == rows[1:5]
+        assert await good(app, f"{path}&fromId={rows[3]['a'] + 1}&limit=1") == rows[4:5], "after the last of a minute"
+        assert await good(app, f"{path}&startTime={rows[3]['T'] + 1}&limit=1") == rows[4:5]
         assert await good(app, f"{path}&limit=2") == rows[-2:]
         trades = await good(app, f"/fapi/v1/trades?{SOLS}&limit=8")
         for row in trades:
             has_shape(row, I="id time", S="price qty quoteQty", B="isBuyerMaker")
         assert [row["id"] for row in trades] == [row["a"] for row in rows]
         assert trades[1]["quoteQty"] == "9.00000000"
+        uneven, last = trades[4:6]
+        assert (uneven["qty"], uneven["quoteQty"]) == ("0.001", "0.02000000"), "of 0.003 in two trades"
+        assert (last["qty"], last["quoteQty"]) == ("0.002", "0.03600000")
 
 
 async def test_old_trades_ask_for_a_key_and_no_signature(app: App, ann: Bot) -> None:

@@ -220,6 +220,19 @@ async def test_in_a_batch_what_fails_stops_no_other(ann: Bot) -> None:
     assert_failed(await ann.ask("DELETE", "/fapi/v1/batchOrders", symbol="SOLUSDC", orderIdList="[1.5]"), -1130)
 
 
+async def test_of_a_batch_that_cannot_be_read_nothing_is_done(app: App, ann: Bot) -> None:
+    path = "/fapi/v1/batchOrders"
+    good = {"symbol": "SOLUSDC", "side": "BUY", "quantity": "1", "price": "190"} | LIMIT
+    waiting = await ann.order(price=190, newClientOrderId="mine", **LIMIT)
+    with unchanged(app):
+        assert_failed(await ann.ask("POST", path, batchOrders=json.dumps([good, 5])), -1102)
+        for deep in ("[" * 5000, "[" * 5000 + "]" * 5000):
+            assert_failed(await ann.ask("POST", path, batchOrders=deep), -1102)
+        for name, items in (("orderIdList", [waiting["orderId"], "x"]), ("origClientOrderIdList", ["mine", 5])):
+            answer = await ann.ask("DELETE", path, symbol="SOLUSDC", **{name: json.dumps(items)})
+            assert_failed(answer, -1130, f"Data sent for parameter '{name}' is not valid.")
+
+
 async def test_orders_are_counted_and_too_many_refused() -> None:
     limits = rate_limits(fapi_orders_per_account="3/10 second;100/minute")
     async with face(limits=limits) as app:
@@ -250,6 +263,8 @@ async def test_orders_are_counted_and_too_many_refused() -> None:
         (-1106, "Parameter 'price' sent when not required.", {"price": 190}),
         (-1102, None, {"quantity": None}),
         (-1102, None, {"quantity": "x"}),
+        (-1111, None, {"quantity": "1.00000000000000000001"}),
+        (-1111, None, {"quantity": "1e-30"}),
         (-4003, None, {"quantity": 0}),
         (-4003, None, {"quantity": -1}),
         (-1111, "Precision is over the maximum defined for this asset.", {"quantity": "0.0001"}),
@@ -379,7 +394,7 @@ async def test_take_profit_trailing_and_close_position(app: App, ann: Bot) -> No
     )
     has_shape(trailing, **ALGO_SHAPE | {"S": ALGO_SHAPE["S"] + " activatePrice callbackRate"})
     assert (trailing["activatePrice"], trailing["callbackRate"]) == ("205", "1.5")
-    everything = await algo(ann, "STOP_MARKET", 150, closePosition="true", priceProtect="true")
+    everything = await algo(ann, "STOP_MARKET", 150, closePosition="true", priceProtect="true", quantity=0)
     assert (everything["closePosition"], everything["quantity"], everything["priceProtect"]) == (True, "0.000", True)
     await app.quote(SOL, "220")
     assert (await ann.get(ALGO, algoId=profit["algoId"]))["algoStatus"] == "FINISHED"

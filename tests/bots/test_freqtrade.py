@@ -120,9 +120,9 @@ async def test_it_enters_is_stopped_out_restarts_and_exits(tmp_path: Path, setti
         await bot.until(lambda: bot.orders(f"order_id = '{stop['order_id']}' and not ft_is_open"), "for the stop to go")
         (gone,) = bot.orders(f"order_id = '{stop['order_id']}'")
         assert (gone["status"], gone["filled"]) == ("expired", 0)
-        await bot.stop()
-
         assert "Traceback" not in bot.said
+        await bot.stop()  # from here on a traceback may tell of the Ctrl+C
+
         await assert_both_have_the_same_orders(it.server.url, key, bot)
         await assert_profit_is_the_statements(it.server, bot)
 

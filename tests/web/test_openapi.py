@@ -23,6 +23,7 @@ from exness.web.v1.body_fields import EXIT_KINDS, NET_KINDS
 from exness.web.v1.errors import ERRORS
 from exness.web.v1.models import KlinesQuery
 from exness.web.v1.trade_models import HistoryQuery
+from tests.binance.face import face
 from tests.support.app import ENDPOINTS, Answer, App, assert_error, running_app
 
 QUERIES = {query.__name__: query for query in (HistoryQuery, KlinesQuery)}
@@ -116,6 +117,15 @@ async def test_the_documents_and_the_page_are_served_and_nothing_comes_from_else
         for link in links:
             assert await served(app, f"/{link}")
         assert section() in page
+
+
+async def test_where_the_binance_face_is_served_the_page_leads_to_its_document_too() -> None:
+    async with face() as app:
+        page = (await served(app, "/docs")).decode()
+        assert {"docs", "docs?fapi", "fapi/openapi.json"} < set(LINKS.findall(page))
+        for link in LINKS.findall(page):
+            assert await served(app, f"/{link}")
+        assert '"?fapi" ? "fapi/openapi.json"' in (await served(app, "/docs/page.js")).decode()
 
 
 async def test_the_page_allows_no_script_or_style_but_files_of_this_server() -> None:

@@ -1,4 +1,5 @@
-"""The documents as they are served: /openapi.json, /asyncapi.json, and /docs, a page that shows both.
+"""The documents as they are served: /openapi.json, /asyncapi.json, and /docs, a page that shows both, and the Binance
+face too where that is served.
 
 The page is Swagger UI, whose files come in the wheel of `flask-swagger-ui`; of that package nothing else is used, and
 Flask is never imported. Nothing is loaded from elsewhere, and no script stands in the page itself, so its policy allows
@@ -35,11 +36,20 @@ FILES = {
 """What the page loads, with its type and the package whose `dist` it is in. None: ours."""
 
 
+FACE = (
+    '\n<p>Two APIs are served: <a href="docs">our own</a> and <a href="docs?fapi">the Binance face</a>'
+    ' (<a href="fapi/openapi.json">fapi/openapi.json</a>). Of the face, what must be signed can only be read here: each'
+    " request wants a signature of its own.</p>"
+)
+"""Where the page says what else it shows."""
+
+
 class Documents:
     """The documents of one server, each made when it is first asked for. `public_url`: how users reach it, or ""."""
 
-    def __init__(self, endpoints: Endpoints, version: str, public_url: str) -> None:
+    def __init__(self, endpoints: Endpoints, version: str, public_url: str, *, has_face: bool = False) -> None:
         self._endpoints = endpoints
+        self._has_face = has_face
         self._version = version
         self._public_url = public_url
 
@@ -53,7 +63,8 @@ class Documents:
 
     @cached_property
     def page(self) -> str:
-        return (_OURS / "page.html").read_text(encoding="utf-8").replace("<!-- the stream -->", asyncapi.section())
+        page = (_OURS / "page.html").read_text(encoding="utf-8").replace("<!-- the stream -->", asyncapi.section())
+        return page.replace("<!-- the Binance face -->", FACE if self._has_face else "")
 
 
 DOCUMENTS = web.AppKey("documents", Documents)

@@ -112,7 +112,8 @@ async def account_v2(ask: Ask) -> Any:
         "multiAssetsMargin": False,
         "tradeGroupId": -1,
     }
-    positions = [_position_v2(market, holdings) for market in ask.fapi.markets.values()]
+    most = ask.exchange.rules.max_notional_per_account
+    positions = [_position_v2(market, holdings, most) for market in ask.fapi.markets.values()]
     assets = [_asset(ask, holdings) | {"marginAvailable": True}]
     return modes | _sums(ask, holdings) | {"assets": assets, "positions": positions}
 
@@ -196,7 +197,7 @@ def _position(market: Market, stand: Stand, holdings: NetHoldings) -> dict[str, 
     }
 
 
-def _position_v2(market: Market, holdings: NetHoldings) -> dict[str, Any]:
+def _position_v2(market: Market, holdings: NetHoldings, most: int) -> dict[str, Any]:
     """Of any symbol, also of one that is not held."""
     trade = holdings.trades.get(market.asset)
     stand = None if trade is None else stand_of(holdings, trade)
@@ -214,7 +215,7 @@ def _position_v2(market: Market, holdings: NetHoldings) -> dict[str, Any]:
         "isolated": True,
         "entryPrice": price_text(market, None if trade is None else trade.entry),
         "breakEvenPrice": price_text(market, None if stand is None else stand.break_even),
-        "maxNotional": money_text(0),
+        "maxNotional": money_text(most),
         "positionSide": "BOTH",
         "positionAmt": quantity_text(market, 0 if stand is None else stand.amount),
         "notional": money_text(0 if stand is None else stand.notional),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from exness.core.instruments import LEVERAGE_UNIT
 from exness.core.money import USDC_DECIMALS
 from exness.web.fapi import answers
 from exness.web.fapi.frame import Ask, Row, Security
@@ -81,7 +82,7 @@ def _limit(kind: str, amount: int, seconds: int) -> dict[str, Any]:
 
 def _symbol(quote: str, market: Market, most_orders: int, most_algo: int) -> dict[str, Any]:
     instrument = market.instrument
-    percent = trimmed(10**8 // instrument.max_leverage * 100, 8)
+    percent = trimmed(10**6 * 100 * LEVERAGE_UNIT // instrument.max_leverage, 6)
     return {
         "symbol": market.symbol,
         "pair": market.symbol,

@@ -1,6 +1,6 @@
 """Orders: placed, asked for, modified, cancelled, one by one and in batches."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,6 +11,7 @@ from exness.core.instruments import Asset
 from exness.core.outcomes import Done
 from exness.core.rejects import Refusal
 from exness.core.views import NetHoldingsOf, PriceOf
+from exness.runtime.inbox import NotTaken
 from exness.runtime.ports.tables import NetOrderQuery
 from exness.web.fapi import answers
 from exness.web.fapi.errors import Code, Failure, FapiError, failure, refused
@@ -53,16 +54,23 @@ async def try_out(ask: Ask) -> Any:
 
 async def place_batch(ask: Ask) -> Any:
     """POST batchOrders: one after the other. What one is refused for stops no other."""
-    items = _batch(ask.params.array("batchOrders"), "batchOrders", MOST_PLACED)
-    ask.count_orders(len(items))
-    return [await _one_of_a_batch(ask, params_of(item)) for item in items]
+    asked = [params_of(item) for item in _batch(ask.params.array("batchOrders"), "batchOrders", MOST_PLACED)]
+    ask.count_orders(len(asked))
+    return [await _item(_placed(ask, params)) for params in asked]
 
 
-async def _one_of_a_batch(ask: Ask, params: Params) -> Item:
+async def _placed(ask: Ask, params: Params) -> dict[str, Any]:
+    return await placed(ask, order_asked(ask, params))
+
+
+async def _item(doing: Awaitable[dict[str, Any]]) -> Item:
+    """One of a batch: what came of it, or why not."""
     try:
-        return await placed(ask, order_asked(ask, params))
+        return await doing
     except ApiError as error:
         return failure(error)
+    except NotTaken as error:
+        return failure(ApiError(error.why))
 
 
 async def placed(ask: Ask, wish: Wish) -> dict[str, Any]:
@@ -152,14 +160,8 @@ async def cancel_batch(ask: Ask) -> Any:
     ids = params.array("orderIdList", "orderidlist")
     names = params.array("origClientOrderIdList", "origclientorderidlist")
     given = _batch(ids if ids is not None else names, "orderIdList", MOST_CANCELLED)
-    told: list[Item] = []
-    for each in given:
-        number, label = (_number(each), None) if ids is not None else (None, str(each))
-        try:
-            told.append(await _cancelled(ask, market, number, label))
-        except ApiError as error:
-            told.append(failure(error))
-    return told
+    asked = [(_number(each), None) if ids is not None else (None, _name(each)) for each in given]
+    return [await _item(_cancelled(ask, market, *each)) for each in asked]
 
 
 # --- all of them ----------------------------------------------------------------------------------------------------
@@ -220,6 +222,12 @@ def _number(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         return int(value)
     raise invalid("orderIdList")
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise invalid("origClientOrderIdList")
 
 
 _SIGNED, _TRADE = Security.SIGNED, Security.TRADE

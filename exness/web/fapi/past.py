@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from exness.core.events import (
     CloseReason,
     OrderAmended,
@@ -265,30 +267,28 @@ OF_REASONS: dict[Reason, str] = {
     Reason.FORFEIT: CLEARED,
 }
 """Of net positions. Their margins and reserves stay in the wallet; what anything else moves comes into it or leaves."""
-_KINDS = (*dict.fromkeys(OF_REASONS.values()), TRANSFER)
 
 
 async def income(ask: Ask) -> Any:
     market, params, times = market_if_named(ask), ask.params, _free_times(ask.params)
     kind, limit = params.text("incomeType"), params.limit(100, MOST_ROWS)
-    if kind is not None and kind not in _KINDS:
-        return []  # of the many kinds that Binance has, nothing of this one happens here
-    reasons = tuple(reason for reason, word in OF_REASONS.items() if word == kind)
-    query = RecordQuery(
+    reasons = tuple(reason for reason, word in OF_REASONS.items() if kind in (None, word))
+    whole = RecordQuery(
         ask.account,
-        reasons=reasons or tuple(Reason),
-        told=(Told.NET,) if reasons else (),
-        is_net=False if kind == TRANSFER else None,
         asset=None if market is None else market.asset,
         start=times.start,
         end=times.end,
         limit=limit,
         newest=not times.oldest_first,
     )
-    rows = []
-    for record in await told_of(ask, query):
-        rows += [row for row in _moved(record, ask.fapi) if kind in (None, row["incomeType"])]
-    return rows[-limit:] if query.newest else rows[:limit]
+    records: list[Record] = []
+    if reasons:
+        records += await told_of(ask, replace(whole, told=(Told.NET,), reasons=reasons))
+    if market is None and kind in (None, TRANSFER):  # transfers are of no symbol
+        records += await told_of(ask, replace(whole, is_net=False, reasons=tuple(Reason)))
+    records.sort(key=lambda each: each.seq)
+    rows = [row for each in records for row in _moved(each, ask.fapi) if kind in (None, row["incomeType"])]
+    return rows[-limit:] if whole.newest else rows[:limit]
 
 
 def _free_times(params: Params) -> Times:
@@ -343,14 +343,14 @@ def _of_net(record: Record) -> tuple[Asset | None, bool]:
 async def margin_history(ask: Ask) -> Any:
     """GET positionMargin/history."""
     market, params = market_of(ask), ask.params
-    times, way = _free_times(params), params.integer("type", 1, 2)
+    times, way, limit = _free_times(params), params.integer("type", 1, 2), params.limit(500, MOST_ROWS)
     query = RecordQuery(
         ask.account,
         told=(Told.NET, Told.MARGIN_MOVED),
         asset=market.asset,
         start=times.start,
         end=times.end,
-        limit=params.limit(500, MOST_ROWS),
+        limit=limit if way is None else MOST_ROWS,
         newest=not times.oldest_first,
     )
     rows = []
@@ -370,7 +370,7 @@ async def margin_history(ask: Ask) -> Any:
                     "positionSide": "BOTH",
                 }
             )
-    return rows
+    return rows[-limit:] if query.newest else rows[:limit]
 
 
 _SIGNED = Security.SIGNED

@@ -42,7 +42,7 @@ def check_signature(secret: bytes, query: str, body: str, params: Params) -> Non
 
 
 def _sign(secret: bytes, text: str) -> str:
-    return hmac.digest(secret, text.encode(errors="surrogatepass"), "sha256").hex()
+    return hmac.digest(secret, text.encode(errors="surrogateescape"), "sha256").hex()
 
 
 def _unsigned(part: str) -> str:

@@ -100,7 +100,7 @@ def algo_asked(ask: Ask, params: Params) -> Wish:
     lives = params.word("timeInForce", TIMES_IN_FORCE, Code.INVALID_TIF) or "GTC"
     if lives in ("IOC", "FOK") or (closes_all and kind not in _TO_THE_MARKET):
         raise FapiError(Code.BAD_COMBINATION)
-    if closes_all and params.text("quantity") is not None:
+    if closes_all and params.number("quantity", market.instrument.quantity_places):
         raise FapiError(Code.CLOSE_WITH_QUANTITY)
     if closes_all and reduces:
         raise FapiError(Code.CLOSE_WITH_REDUCE_ONLY)

@@ -245,7 +245,8 @@ async def _tape(
     elif start_ms is not None:
         first = start_ms // 1000 // MINUTE_S * MINUTE_S
     end = None if end_ms is None else min(end_ms // 1000 + 1, 2**62)
-    candles = await exchange.klines(CandleQuery(market.asset, Interval.M1, first, end, limit))
+    minutes = limit if first is None else limit + 1  # of the first one, all may lie before what is asked for
+    candles = await exchange.klines(CandleQuery(market.asset, Interval.M1, first, end, minutes))
     growing = exchange.candle(market.asset, Interval.M1)
     quote = (await exchange.see(AllPrices())).quotes[market.asset].price
     prints: list[Print] = []

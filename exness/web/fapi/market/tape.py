@@ -51,7 +51,7 @@ def prints_of(candle: Candle, instrument: Instrument, growing_at: int | None = N
     start_us = candle.start * 1_000_000
     last_us = start_us + MINUTE_S * 1_000_000 - 1 if growing_at is None else growing_at
     marks, step, whole = points[-1][0], lot(instrument), volume_of(candle, instrument)
-    share = max(step, whole // len(points))
+    share = max(step, whole // len(points) // step * step)
     prints, before = [], candle.open
     for number, (mark, price) in enumerate(points):
         volume = share if number + 1 < len(points) else max(step, whole - share * (len(points) - 1))
