@@ -260,7 +260,7 @@ async def run_poller(config: Config, stack: AsyncExitStack, say: Say, stop: asyn
 
     address, (wire, keys), source = address_of(config), _wire(config), make_source(config)
     assert address is not None, "the configuration is checked"
-    storage = await or_stop(stack.enter_async_context(open_poller(address)), stop)
+    storage = await or_stop(stack.enter_async_context(open_poller(address, config.instruments())), stop)
     if storage is None:
         return
     feed, clock = source.feed, SystemClock()

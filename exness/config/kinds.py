@@ -263,8 +263,8 @@ def _database(text: str) -> str:
 
 def _bus(text: str) -> str:
     scheme, _, rest = text.partition("://")
-    server = rest.partition("/")[0]
-    is_whole = scheme in ("redis", "rediss") and server != "" and text.isprintable()
+    server, _, path = rest.partition("/")
+    is_whole = scheme in ("redis", "rediss") and server != "" and "@" not in path and text.isprintable()
     return _if(is_whole and " " not in text, text)
 
 

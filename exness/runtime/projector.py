@@ -128,6 +128,7 @@ class Projector:
                 if self._closing:
                     return
                 await asyncio.sleep(RETRY_S)
+                await self._look()
 
     def close(self) -> None:
         """Let `run` return once what is in memory is written. What is not is read again by the next start."""
@@ -154,6 +155,13 @@ class Projector:
         if self.behind > MOST_IN_MEMORY and now_s - self._told_s >= TELL_EVERY_S:
             self._told_s = now_s
             _log.info("the tables follow the journal", at=self.seq, of=self._durable_seq)
+
+    async def _look(self) -> None:
+        """At where the tables are: a write that failed may be done, and only its answer lost."""
+        with contextlib.suppress(StorageError):
+            seq = (await self._tables.watermark()).seq
+            if seq > self.seq:
+                self._mark.move(seq)
 
     def _from_memory(self, most: int) -> list[Record]:
         """The next records as far as they are here. They stay until the tables have them."""

@@ -15,11 +15,12 @@ from exness.core.events import Record
 from exness.core.instruments import AccountId
 from exness.core.rules import Rules
 from exness.core.views import Question
+from exness.process.errors import OperatorError
 from exness.runtime.bus import Bus
 from exness.runtime.candles import Candle, CandleBatch, CandleQuery
 from exness.runtime.exchange import Exchange
 from exness.runtime.ports.candles import CandleStore
-from exness.runtime.ports.journal import Journal, StorageError
+from exness.runtime.ports.journal import Journal, JournalDamaged, StorageError
 from exness.runtime.ports.prices import V
 from exness.runtime.ports.tables import Tables
 from exness.runtime.projector import WAIT_S, TablesBehind
@@ -35,6 +36,10 @@ CANDLES_HELD_S = 3.0
 """How long a candle that another process writes is shown from memory: by then it is written."""
 
 
+class HistoryLost(OperatorError):
+    """What this process has shown is not in the journal any more."""
+
+
 class Replica:
     """`engine` stands where a recovery has left it. Nobody else has it."""
 
@@ -45,6 +50,8 @@ class Replica:
         self._mark = Watermark(engine.state.seq)
         self.watchers = Watchers()
         self.ticks = 0
+        self._last: tuple[int, str] | None = None
+        """Time and cause of the last record, once they are known."""
         self.followers: list[Callable[[Sequence[Record]], None]] = []
         """Told of records once they are in the state. Must be quick, and must not raise."""
 
@@ -87,8 +94,27 @@ class Replica:
         if self.durable_seq < seq:
             raise StorageError(f"the journal ends at record {self.durable_seq}, and {seq} was announced")
 
+    async def refuse_lost(self) -> None:
+        """For when another engine begins to tell. Raises HistoryLost when the journal does not hold what was taken
+        here, as after the promotion of a standby that had not got it; StorageError when that can't be asked."""
+        seq = self.durable_seq
+        if seq == 0:
+            return
+        try:
+            (record,) = await self._journal.pick([seq])
+            there = record.at, record.cause
+        except JournalDamaged:
+            there = None
+        if there is None or self._last not in (None, there):
+            raise HistoryLost(
+                f"record {seq}, which this process has taken, is not in the journal any more: the database has lost "
+                "acknowledged trades; start again"
+            )
+        self._last = there
+
     def _apply(self, records: Sequence[Record]) -> None:
         self._engine.follow(records)
+        self._last = records[-1].at, records[-1].cause
         for follower in self.followers:
             follower(records)
         self._mark.move(records[-1].seq)

@@ -11,7 +11,8 @@ The rules that this stands on, each with its reason:
 3. Refusals are remembered as well: else a command that was sent twice could be refused and then done.
 4. Nothing is told before it is in the journal: records, and whatever was decided after them, wait for the commit.
 5. Each epoch has a stream of commands of its own. What was for a dead engine never reaches its successor unasked.
-6. A process that has lost its connection reads its streams from the beginning: after a failover new ids can be
-   smaller.
+6. Who has lost its connection goes on after the last entry that it read, or, where the stream ends before that, after
+   its end: after a failover new ids can be smaller, and what a stream holds that was set back was read before. What is
+   missed so is asked again.
 7. Every hole is filled from the journal, which alone is complete.
 """

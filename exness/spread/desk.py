@@ -99,6 +99,8 @@ class Desk:
         self._question_sent_s = 0.0
         self._heard_s = 0.0
         self._after = {keys.replies(server): START, keys.events: START}
+        self._told_by = ""
+        """The engine, by its epoch, whose records were taken last."""
         self.reading, self.writing = Link(wire, "answers and records"), Link(wire, "commands")
         self.watchers: list[Watcher] = replica.watchers
         self.ack_s = Histogram()
@@ -167,6 +169,9 @@ class Desk:
     async def latest(self) -> int:
         """How far the engine's journal is, asked after this was called. Raises NotTaken."""
         if not self._unsent_question:
+            if len(self._questions) >= self._bound:
+                self.overloads += 1
+                raise NotTaken(Busy.OVERLOADED)
             self._question += 1
             self._questions[self._question] = asyncio.get_running_loop().create_future()
             self._unsent_question = True
@@ -228,7 +233,7 @@ class Desk:
         now_s, epoch = asyncio.get_running_loop().time(), self._epoch
         while self._outgoing and len(going) < ASKS_AT_ONCE:
             pending = self._outgoing.popleft()
-            if not pending.answer.done() and pending.ask.id in self._pending:
+            if not self._is_over(pending):
                 pending.epoch, pending.sent_s = epoch, now_s
                 going.append(pending)
         question = self._question if self._questions else 0
@@ -244,7 +249,7 @@ class Desk:
             if self._epoch == epoch:
                 self._epoch, self._no_such = "", epoch
             await self._find_epoch(streams)
-            await asyncio.sleep(0 if self._epoch else AGAIN_S / 20)
+            await asyncio.sleep(0 if self._epoch not in ("", epoch) else AGAIN_S / 20)
 
     async def _find_epoch(self, streams: Streams) -> None:
         found = await streams.get(self._keys.engine)
@@ -270,6 +275,9 @@ class Desk:
         self._unsent_question = bool(self._questions)
         self._wake.set()
 
+    def _is_over(self, pending: Pending) -> bool:
+        return pending.answer.done() or pending.ask.id not in self._pending
+
     def _again(self, pending: Pending) -> None:
         self.resent += bool(pending.epoch)
         self._outgoing.append(pending)
@@ -279,10 +287,10 @@ class Desk:
         while True:
             await asyncio.sleep(LOOK_S)
             now_s = asyncio.get_running_loop().time()
-            for pending in self._pending.values():  # bounded, and the oldest come first
-                if pending.sent_s > now_s - AGAIN_S:
-                    break
-                if pending.epoch and not pending.answer.done():
+            while self._outgoing and self._is_over(self._outgoing[0]):
+                self._outgoing.popleft()  # nobody waits for it any more
+            for pending in self._pending.values():  # bounded
+                if pending.epoch and pending.sent_s <= now_s - AGAIN_S and not pending.answer.done():
                     pending.sent_s = now_s
                     self._again(pending)
             if self._questions and self._question_sent_s < now_s - AGAIN_S:
@@ -331,6 +339,9 @@ class Desk:
             if epoch_number(news.epoch) >= epoch_number(self._epoch or self._no_such) and news.epoch != self._no_such:
                 self._heard_s = asyncio.get_running_loop().time()
                 self._is_epoch(news.epoch)
+            if news.epoch != self._told_by:
+                await self._replica.refuse_lost()
+                self._told_by = news.epoch
             if news.last > self._replica.durable_seq:
                 await self._replica.take(records_of(news))
                 await self._replica.catch_up(news.last)

@@ -24,7 +24,8 @@ from exness.runtime.sequencer import Sequencer
 from exness.runtime.writer import Halted, Writer
 from exness.spread.keys import OF_SERVERS, Keys
 from exness.spread.link import Link, woken
-from exness.spread.streams import START, Entries, Entry, Streams, Wire, is_before
+from exness.spread.prices import life_left
+from exness.spread.streams import START, Entries, Entry, Streams, Wire, going_on
 from exness.spread.wire import (
     Answer,
     Answers,
@@ -52,8 +53,6 @@ REPLIES_KEPT = 10_000
 RECORDS_IN_ENTRY = 1_000
 MOST_UNSENT = 100_000
 """Records that wait for the wire; beyond it they are dropped, and servers read them from the journal."""
-LATE_US = 100_000
-"""A tick that comes later than this has less of its life left."""
 FLUSH_STEP_S = 0.01
 LAST_PRICES = 300
 """Entries before the position, of which an engine that begins has its first prices."""
@@ -165,7 +164,6 @@ class EngineEnd:
         self._questions: dict[str, int] = {}
         """Those that may be answered."""
         self._news: deque[Record] = deque()
-        self._told_seq = writer.durable_seq
         self._wake = asyncio.Event()
         self.reading, self.writing = Link(wire, "commands and prices"), Link(wire, "answers and records")
         self.commands = 0
@@ -220,13 +218,10 @@ class EngineEnd:
     # --- what comes ---------------------------------------------------------------------------------------------------
 
     async def _read(self, streams: Streams) -> None:
-        """On a new connection, whose server may have forgotten everything: the commands from the first one on."""
+        """On a new connection, whose server may have forgotten everything, or some of it."""
         prices = self._keys.prices
-        newest = await streams.newest(prices, 1)
-        if newest and is_before(newest[-1][0], self._position):
-            self._position = START
+        await self._find_place(streams)
         await self._last_prices(streams)
-        self._read_up_to = START
         more = True
         while more:  # no order is decided at a price of before
             more = await self._read_prices(streams)
@@ -237,6 +232,13 @@ class EngineEnd:
                 self._read_up_to = entry
                 self._take_asks(payload)
             await asyncio.sleep(0)
+
+    async def _find_place(self, streams: Streams) -> None:
+        prices, before = self._keys.prices, self._position
+        self._position = going_on(before, await streams.newest(prices, 1))
+        if before != START and not await streams.newest(prices, 1, before):
+            _log.warning("the wire has lost prices: what those would have set off was not", after=before)
+        self._read_up_to = going_on(self._read_up_to, await streams.newest(self._commands, 1))
 
     async def _read_prices(self, streams: Streams) -> bool:
         """Whether there are more."""
@@ -267,9 +269,8 @@ class EngineEnd:
             told = read_ticks(payload)
             late = self._clock.now_us() - told.at if told.ticks else 0
             for place, tick in enumerate(told.ticks, 1):
-                life_us = max(0, tick.life_us - late) if late > LATE_US else tick.life_us
                 position = entry if place == len(told.ticks) else ""  # a part of an entry is done again
-                self._sequencer.tick(msgspec.structs.replace(tick, life_us=life_us, position=position))
+                self._sequencer.tick(msgspec.structs.replace(tick, life_us=life_left(tick, late), position=position))
 
     def _take_asks(self, payload: bytes) -> None:
         if not payload:
@@ -290,28 +291,25 @@ class EngineEnd:
             self.repeats += 1
             known.server = asks.server
             if known.answer is not None:
-                self._line.append((known.answer.shows, known.server, known.answer))
-                self._let_go()
+                self._tell(known.server, known.answer)
             return
         command = command_of(ask)
         entry = self._memory.add(ask.id, asks.server, asyncio.get_running_loop().time())
         try:
             deciding = self._sequencer.offer(command, ask.request, ask.id)
         except NotTaken as refusal:
-            self._answered(entry, Answer(ask.id, busy=refusal.why))
+            self._not_taken(entry, ask.id, refusal.why)
         else:
             deciding.add_done_callback(partial(self._decided, entry, ask.id))
 
     # --- what leaves --------------------------------------------------------------------------------------------------
 
     def _decided(self, entry: Remembered, id: str, deciding: "asyncio.Future[Decision]") -> None:  # noqa: A002
-        """When it stopped before the decision, nothing is answered: who asked asks the successor."""
         if deciding.cancelled():
             return
         error = deciding.exception()
         if isinstance(error, NotTaken):
-            if error.why is not Busy.SHUTTING_DOWN:
-                self._answered(entry, Answer(id, busy=error.why))
+            self._not_taken(entry, id, error.why)
         elif error is None:
             decision = deciding.result()
             outcome, shows = decision
@@ -321,19 +319,34 @@ class EngineEnd:
         elif not isinstance(error, Halted):
             raise error
 
+    def _not_taken(self, entry: Remembered, id: str, why: Busy) -> None:  # noqa: A002
+        """Where it stops, nothing is answered: who asked asks the successor."""
+        if why is not Busy.SHUTTING_DOWN:
+            self._answered(entry, Answer(id, busy=why))
+
     def _answered(self, entry: Remembered, answer: Answer) -> None:
         entry.answer = answer
-        self._line.append((answer.shows, entry.server, answer))
-        self._let_go()
+        self._tell(entry.server, answer)
+
+    def _tell(self, server: str, answer: Answer) -> None:
+        """What was not taken shows nothing: it waits for no commit, of which one may hang for long."""
+        if answer.busy is None:
+            self._line.append((answer.shows, server, answer))
+            self._let_go()
+        else:
+            self._leave(server, answer)
 
     def _let_go(self) -> None:
         """Have every answer leave that may be told, and none before one that was decided earlier."""
         durable_seq, line = self._writer.durable_seq, self._line
         while line and line[0][0] <= durable_seq:
             _, server, answer = line.popleft()
-            if server:
-                self._ready.setdefault(server, []).append(answer)
-                self._wake.set()
+            self._leave(server, answer)
+
+    def _leave(self, server: str, answer: Answer) -> None:
+        if server:
+            self._ready.setdefault(server, []).append(answer)
+            self._wake.set()
 
     async def _write(self, streams: Streams) -> None:
         """What was handed over and not sent is asked again, or read from the journal."""

@@ -13,6 +13,8 @@ from exness.spread.streams import Streams, Wire, WireLost
 _log = structlog.get_logger("exness.spread")
 
 AGAIN_S = 0.1
+TELL_EVERY_S = 10.0
+"""Who can connect and then can not work would else fill the log."""
 
 
 class Link:
@@ -27,25 +29,28 @@ class Link:
 
     async def run(self, work: Callable[[Streams], Awaitable[None]]) -> None:
         """Until cancelled, or until `work` ends otherwise than by WireLost."""
-        told = False
+        loop, is_told, quiet_until_s = asyncio.get_running_loop(), False, 0.0
         while True:
             try:
                 streams = await self._wire.connect()
                 try:
                     self.is_up = True
-                    if told:
+                    if is_told:
+                        is_told = False
                         _log.info("the wire is back", what=self._what)
-                        told = False
                     await work(streams)
                     return
+                except WireLost:
+                    self.lost += 1
+                    raise
                 finally:
                     self.is_up = False
                     await streams.close()
             except (WireLost, StorageError) as error:
-                if not told:
-                    told = True
-                    self.lost += 1
-                    _log.warning("the wire is gone", what=self._what, wire=self._wire.describe(), why=str(error))
+                if not is_told and loop.time() >= quiet_until_s:
+                    is_told, quiet_until_s = True, loop.time() + TELL_EVERY_S
+                    gone = "the wire is gone" if isinstance(error, WireLost) else "the wire waits for the database"
+                    _log.warning(gone, what=self._what, wire=self._wire.describe(), why=str(error))
             await asyncio.sleep(AGAIN_S)
 
 

@@ -19,7 +19,7 @@ from exness.runtime.ports.clock import Clock
 from exness.runtime.ports.prices import PriceSource
 from exness.spread.keys import Keys
 from exness.spread.link import Link, woken
-from exness.spread.streams import START, Entry, Streams, Wire, WireLost, is_before
+from exness.spread.streams import START, Entry, Streams, Wire, WireLost, going_on
 from exness.spread.wire import SourceState, Ticks, garbled_is_passed_over, pack, read_ticks
 
 SIGN_S = 1.0
@@ -29,6 +29,8 @@ KEPT = 100_000
 """Entries of the stream: at 100 ticks a second more than a quarter of an hour."""
 MOST_WAITING = 10_000
 """Ticks that wait for the wire; beyond it the oldest go."""
+LATE_US = 100_000
+"""A tick that comes later than this has less of its life left."""
 SILENT_S = 5.0
 READ_AT_ONCE = 500
 FIRST_PRICES = 300
@@ -44,8 +46,8 @@ class Publisher:
         self._source = source
         self._clock = clock
         self._assets = assets
-        self._waiting: list[PriceTick] = []
-        self._at = 0
+        self._waiting: list[tuple[int, PriceTick]] = []
+        """With the time at which each came."""
         self._wake = asyncio.Event()
         self.link = Link(wire, "prices")
         self.published = 0
@@ -56,7 +58,7 @@ class Publisher:
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
             del self._waiting[0]
-        self._waiting.append(tick)
+        self._waiting.append((self._clock.now_us(), tick))
         self._wake.set()
 
     async def run(self) -> None:
@@ -68,16 +70,16 @@ class Publisher:
         while True:
             signs = loop.time() - signed_s >= SIGN_S
             if signs or self._waiting:
-                ticks, self._waiting = self._waiting, []
+                waiting, self._waiting = self._waiting, []
                 source = self._state() if signs else None
                 signed_s = loop.time() if signs else signed_s
-                told = Ticks(self._clock.now_us(), ticks, source)
+                now_us = self._clock.now_us()
+                ticks = [msgspec.structs.replace(tick, life_us=life_left(tick, now_us - at)) for at, tick in waiting]
+                told = Ticks(now_us, ticks, source)
                 try:
                     await streams.send([Entry(self._keys.prices, pack(told), KEPT)])
-                except WireLost:
-                    self._waiting = (ticks + self._waiting)[
-                        -MOST_WAITING:
-                    ]  # a price twice does no harm, a lost one may
+                except WireLost:  # a price twice does no harm, a lost one may
+                    self._waiting = (waiting + self._waiting)[-MOST_WAITING:]
                     raise
                 self.published += len(ticks)
                 for tick in {tick.asset: tick for tick in ticks if not tick.suspect}.values():
@@ -140,14 +142,13 @@ class PriceReader:
                 self.take(entry, payload)
 
     async def begin(self, streams: Streams) -> None:
-        """On a new connection: where the stream was lost, from its beginning."""
+        """On a new connection."""
         newest = await streams.newest(self._keys.prices, FIRST_PRICES)
-        if not self._begun and newest:
-            self._begun = True
-            for entry, payload in newest:
-                self.take(entry, payload)
-        elif newest and is_before(newest[-1][0], self.position):
-            self.position = START
+        if self._begun:
+            self.position = going_on(self.position, newest)
+            return
+        for entry, payload in newest:
+            self.take(entry, payload)
 
     def take(self, entry: str, payload: bytes) -> None:
         self.position = entry
@@ -164,3 +165,8 @@ class PriceReader:
         for tick in told.ticks:
             life_us = 0 if late > tick.life_us else tick.life_us
             self._take_tick(msgspec.structs.replace(tick, life_us=life_us, position=entry), told.at)
+
+
+def life_left(tick: PriceTick, late_us: int) -> int:
+    """Of one that comes so late."""
+    return tick.life_us if late_us <= LATE_US else max(0, tick.life_us - late_us)

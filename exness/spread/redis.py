@@ -19,6 +19,9 @@ from exness.process.errors import OperatorError
 from exness.spread.streams import Entries, Entry, Streams, WireLost
 
 CONNECT_S = 2.0
+ANSWER_S = 5.0
+"""A server that does not answer for so long is lost: one whose machine is gone says nothing, and the system would
+believe in the connection for hours."""
 PAYLOAD = b"p"
 """The one field of an entry."""
 OLDEST_SERVER = (6, 2)
@@ -68,7 +71,7 @@ class RedisWire:
             raise WireRefused(f"{self.describe()} refuses user or password of deploy.bus") from error
         except (RedisError, OSError, TimeoutError) as error:
             await streams.close()
-            raise WireLost(str(error)) from error
+            raise WireLost(str(error) or f"it does not answer within {CONNECT_S:g} s") from error
         except BaseException:
             await streams.close()
             raise
@@ -94,7 +97,9 @@ class RedisStreams:
         return [added is not None for added in await self._call(pipeline.execute())]
 
     async def read(self, after: Mapping[str, str], wait_s: float, most: int) -> dict[str, Entries]:
-        found = await self._call(self._client.xread(dict(after), count=most, block=max(1, round(wait_s * 1000))))
+        found = await self._call(
+            self._client.xread(dict(after), count=most, block=max(1, round(wait_s * 1000))), wait_s + ANSWER_S
+        )
         return {stream.decode(): _entries(entries) for stream, entries in found or ()}
 
     async def newest(self, stream: str, most: int, up_to: str = "+") -> Entries:
@@ -130,20 +135,21 @@ class RedisStreams:
         except (RedisError, OSError, TimeoutError):
             pass
 
-    async def _call(self, call: Awaitable[Any]) -> Any:
+    async def _call(self, call: Awaitable[Any], within_s: float = ANSWER_S) -> Any:
         """To its end, also when the caller is cancelled: the connection is of no use in between."""
-        running = asyncio.ensure_future(self._alone(call))
+        running = asyncio.ensure_future(self._alone(call, within_s))
         running.add_done_callback(_hear_out)
         return await asyncio.shield(running)
 
-    async def _alone(self, call: Awaitable[Any]) -> Any:
+    async def _alone(self, call: Awaitable[Any], within_s: float) -> Any:
         async with self._calls:
             try:
-                return await call
+                async with asyncio.timeout(within_s):
+                    return await call
             except (RedisError, OSError) as error:
                 if isinstance(error, ResponseError) and str(error).startswith(("WRONGTYPE", "NOPERM")):
                     raise WireRefused(f"Redis refuses what the exchange asks: {error}") from error
-                raise WireLost(str(error)) from error
+                raise WireLost(str(error) or f"it does not answer within {within_s:g} s") from error
 
 
 def _hear_out(running: "asyncio.Future[Any]") -> None:

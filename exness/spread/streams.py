@@ -80,3 +80,13 @@ def is_before(one: str, other: str) -> bool:
 def place_of(entry: str) -> tuple[int, int]:
     first, _, second = entry.partition("-")
     return int(first), int(second or 0)
+
+
+def going_on(after: str, newest: Entries) -> str:
+    """Where to go on reading on a new connection, after the entry that was read last; `newest` is the newest one there.
+
+    When that does not come after it, the stream is gone, or was set back to what it once was, by a failover or a
+    restart from an old file: what it holds was read before, and only what comes from now on is new."""
+    if not newest:
+        return START
+    return after if is_before(after, newest[-1][0]) else newest[-1][0]

@@ -222,3 +222,26 @@ async def test_what_was_told_before_is_passed_over_and_a_hole_is_read_from_the_j
         desk.tables.open.set()
         await desk.projector.reached(ALL)
     assert_all_there(desk.tables)
+
+
+class UnseenTables(HeldTables):
+    """Of which one write is done and says otherwise."""
+
+    async def write(self, records: Sequence[Record]) -> None:
+        failure, self.failure = self.failure, None
+        await super().write(records)
+        if failure is not None:
+            raise failure
+
+
+async def test_a_write_whose_answer_is_lost_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projector, "RETRY_S", 0.001)
+    monkeypatch.setattr("tests.runtime.test_projector.HeldTables", UnseenTables)
+    async with following() as desk:
+        desk.tables.failure = StorageError("the session was lost")
+        await desk.commit(DESK.records[:50])
+        await desk.projector.reached(50)
+        await desk.commit(DESK.records[50:])
+        await desk.projector.reached(ALL)
+        assert desk.projector.failures == 1
+    assert_all_there(desk.tables)

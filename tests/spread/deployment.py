@@ -44,7 +44,7 @@ class Deployment:
         await self[name].start()
 
     async def ready(self, name: str) -> None:
-        await until(lambda: _is_ready(self[name]), within_s=30)
+        await until(lambda: _is_ready(self[name]), within_s=60)
 
     async def end(self) -> None:
         for process in self.processes.values():

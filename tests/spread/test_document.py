@@ -97,7 +97,7 @@ async def test_the_commands_of_the_document_start_every_part_and_one_server_goes
         engine, spare, *others = parts
         await asyncio.gather(*(part.__aenter__() for part in (engine, *others)))
         waiting = asyncio.create_task(spare.__aenter__())
-        await until(lambda: any("waiting as a spare" in line for line in spare.errors))
+        await until(lambda: any("waiting as a spare" in line for line in spare.errors), within_s=60)
         one, two = others[2:]
         try:
             await trade_while_they_die(one, two, engine, waiting, redis)
@@ -123,8 +123,16 @@ async def trade_while_they_die(
     one.kill()
     engine.kill()
     await waiting
-    assert len((await two.get("/trade/open", token)).body["data"]) == 1
-    assert (await two.post("/trade/create", token, order)).status == 200
+
+    async def is_there() -> bool:
+        answer = await two.get("/trade/open", token)
+        return answer.status == 200 and len(answer.body["data"]) == 1
+
+    async def opens_there() -> bool:
+        return (await two.post("/trade/create", token, order)).status == 200
+
+    await until(is_there, within_s=30)
+    await until(opens_there, within_s=30)
     assert '"asset":"SOL"' in redis.command("GET", "price-SOL")
 
 

@@ -5,18 +5,24 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
+from exness.runtime.bus import Bus
+from exness.runtime.inbox import NotTaken
+from exness.runtime.replica import HistoryLost, Replica
+from exness.spread.desk import Desk
 from exness.spread.engine import EngineEnd, Memory, Positions
 from exness.spread.keys import Keys
-from exness.spread.prices import Publisher
+from exness.spread.prices import LATE_US, PriceReader, Publisher, life_left
 from exness.spread.streams import START, Entry, WireLost
-from exness.spread.wire import Ask, Asks, Named, ask_of, pack, read_answers, read_ticks
+from exness.spread.wire import Ask, Asks, Named, Ticks, ask_of, pack, read_answers, read_ticks
 from tests.runtime.running import running
 from tests.simulation.loop import run_alone
 from tests.spread.simulated import Gate, LoopClock, ProcessWire, SimStreams, SimWire
-from tests.support.books import ANN, LISTINGS, SOL, open_trade, tick
+from tests.support.books import ANN, LISTINGS, SOL, known_history, make_engine, open_trade, tick
 from tests.support.exchange import SilentFeed
+from tests.support.memory_storage import MemoryJournal
 from tests.support.waiting import until
 
 KEYS = Keys("x")
@@ -71,3 +77,88 @@ async def test_a_command_that_can_not_be_read_takes_none_of_those_beside_it_alon
         assert [(answer.id, answer.records) for answer in read_answers(payload).answers] == [("bus:s-2", 1)]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_wire_that_is_set_back_brings_nothing_a_second_time() -> None:
+    """As a Redis does that comes back from an old file: its prices are of before, and its commands are forgotten."""
+    wire = SimWire(random.Random(1))
+
+    async def still() -> bool:
+        return True
+
+    def put(stream: str, payload: bytes) -> None:
+        wire.append(Entry(stream, payload))
+        wire.changed()
+
+    async with running() as exchange:
+        memory = Memory(0)
+        end = EngineEnd(
+            *(ProcessWire(wire, Gate()), KEYS, "1-a", exchange.sequencer, exchange.writer, memory, Positions()),
+            *(exchange.clock, "", still),
+        )
+        checked = exchange.sequencer.ticks_checked
+        task = asyncio.create_task(end.run())
+        commands = KEYS.commands("1-a")
+        await until(lambda: commands in wire.streams)
+        put(KEYS.prices, pack(Ticks(exchange.clock.now_us(), [tick(SOL, "200")])))
+        await until(lambda: exchange.sequencer.ticks_checked == checked + 1)
+        put(commands, pack(Asks("s", [ask_of("bus:s-1", open_trade("t1", account=ANN), "")])))
+        await until(lambda: end.commands == 1)
+        before = {name: list(entries) for name, entries in wire.streams.items()}
+        put(KEYS.prices, pack(Ticks(exchange.clock.now_us(), [tick(SOL, "201")])))
+        put(commands, pack(Asks("s", [ask_of("bus:s-2", open_trade("t2", account=ANN), "")])))
+        await until(lambda: end.commands == 2 and exchange.sequencer.ticks_checked == checked + 2)
+        wire.streams = before
+        wire.generation += 1
+        wire.changed()
+        await until(lambda: end.reading.lost == 1 and end.reading.is_up)
+        put(KEYS.prices, pack(Ticks(exchange.clock.now_us(), [tick(SOL, "202")])))
+        put(commands, pack(Asks("s", [ask_of("bus:s-3", open_trade("t3", account=ANN), "")])))
+        await until(lambda: end.commands >= 3 and exchange.sequencer.ticks_checked >= checked + 3)
+        await asyncio.sleep(0.05)
+        assert (end.commands, exchange.sequencer.ticks_checked) == (3, checked + 3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_price_that_waited_for_the_wire_is_as_old_as_it_is() -> None:
+    price = tick(SOL, "200")
+    assert life_left(price, LATE_US) == price.life_us
+    assert life_left(price, price.life_us - 1) == 1
+    assert life_left(price, 2 * price.life_us) == 0
+
+
+async def test_a_server_whose_engine_is_silent_keeps_no_more_than_its_bound() -> None:
+    wire = SimWire(random.Random(1))
+    replica = Replica(make_engine(), Bus(10), MemoryJournal())
+    prices = PriceReader(KEYS, replica.tick, LoopClock())
+    desk = Desk(ProcessWire(wire, Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=0.01)
+    task = asyncio.create_task(desk.run())
+    for _ in range(50):
+        with pytest.raises(NotTaken):
+            await desk.submit(open_trade("t1", account=ANN))
+    await until(lambda: not desk._outgoing)
+    desk._epoch = "1-a"  # one that has a stream and does not read it
+    wire.append(Entry(KEYS.commands("1-a"), b""))
+    for _ in range(50):
+        with pytest.raises(NotTaken):
+            await desk.latest()
+    assert len(desk._questions) <= 5
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_copy_of_records_that_the_journal_has_lost_does_not_go_on() -> None:
+    """A standby was promoted that had not got them."""
+    journal, records = MemoryJournal(), known_history().records
+    await journal.append(records[:4])
+    replica = Replica(make_engine(), Bus(100), journal)
+    await replica.take(records[:4])
+    await replica.refuse_lost()
+    other = msgspec.structs.replace(records[3], at=records[3].at + 1)
+    lost = MemoryJournal()
+    await lost.append([*records[:3], other])
+    for there in (lost, MemoryJournal()):
+        replica._journal = there
+        with pytest.raises(HistoryLost, match="record 4, which this process has taken, is not in the journal"):
+            await replica.refuse_lost()

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from exness.storage.postgres import migrate
 from exness.storage.postgres.auth import open_auth
 from exness.storage.postgres.migrate import scripts
+from exness.storage.postgres.roles import open_poller, open_server
 from exness.storage.postgres.session import Address, open_session
 from exness.storage.postgres.storage import open_storage
 
@@ -148,3 +149,22 @@ async def test_of_many_that_come_at_the_same_time_one_makes_the_exchange(postgre
 
     together = asyncio.Barrier(8)
     assert await asyncio.gather(*(comes() for _ in range(8))) == [len(scripts())] * 8
+
+
+async def test_a_process_that_has_other_decimals_than_the_engine_or_is_not_let_in_ends(
+    postgres: Postgres, schema: str
+) -> None:
+    """A price means the same to all of them; and who has a wrong name waits for nothing."""
+    address = Address(postgres.url, schema)
+    async with open_storage(address, INSTRUMENTS):
+        pass
+    asset, listing = next(iter(INSTRUMENTS.items()))
+    other = INSTRUMENTS | {asset: replace(listing, decimals=listing.decimals - 1)}
+    for opening in (open_server(address, other), open_poller(address, other)):
+        with pytest.raises(DatabaseRefused, match=f"has {asset} at {listing.decimals} decimals, the configuration of"):
+            async with asyncio.timeout(20), opening:
+                pass
+    nowhere = Address(postgres.url.replace("/postgres", "/nowhere"), schema)
+    with pytest.raises(StorageError, match="does not exist"):
+        async with asyncio.timeout(20), open_server(nowhere, INSTRUMENTS):
+            pass

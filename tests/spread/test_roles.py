@@ -128,7 +128,7 @@ async def test_a_spare_engine_takes_over_with_slow_commits(
         postgres.sql(SLOW.format(schema))
         spare = deployment.made("engine2")
         starting = asyncio.create_task(spare.__aenter__())
-        await until(lambda: any("waiting as a spare" in line for line in (*spare.output, *spare.errors)))
+        await until(lambda: any("waiting as a spare" in line for line in (*spare.output, *spare.errors)), within_s=60)
         async with Load(deployment, ("server1",), users=4, seed=2) as load:
             await load.more(30)
             deployment["engine1"].kill()
@@ -146,7 +146,7 @@ async def test_an_engine_that_was_paused_through_a_take_over_confirms_nothing_an
     async with deployed(tmp_path, postgres, redis, schema, *names) as deployment:
         spare = deployment.made("engine2")
         starting = asyncio.create_task(spare.__aenter__())
-        await until(lambda: any("waiting as a spare" in line for line in (*spare.output, *spare.errors)))
+        await until(lambda: any("waiting as a spare" in line for line in (*spare.output, *spare.errors)), within_s=60)
         async with Load(deployment, ("server1",), users=4, seed=3) as load:
             await load.more(30)
             deployment["engine1"].signal(signal.SIGSTOP)

@@ -78,7 +78,8 @@ async def test_the_newest_are_found_also_up_to_an_entry(streams: Streams) -> Non
 
 async def test_keys_end_and_streams_can_be_told_to(streams: Streams) -> None:
     await streams.put("key", b"value", 0.05)
-    assert await streams.get("key") == b"value"
+    await streams.put("stays", b"value", 60)
+    assert await streams.get("stays") == b"value"
 
     async def gone() -> bool:
         return await streams.get("key") is None

@@ -103,6 +103,9 @@ class MemoryJournal:
         return fingerprint(row[5] for row in self.rows[max(0, seq - FINGERPRINTED) : seq])
 
     async def pick(self, seqs: Sequence[int]) -> list[Record]:
+        for seq in seqs:
+            if seq > len(self.rows):
+                raise JournalDamaged(seq, "it is missing")
         return [decode(as_read(self.rows[seq - 1])) for seq in seqs]
 
     @property

@@ -209,8 +209,9 @@ def _a_folder(*, on_disk: bool) -> Iterator[Path]:
     """For whoever runs the server, and gone at the end."""
     place = Path(tempfile.gettempdir()) if on_disk else _roomiest() or Path(tempfile.gettempdir())
     for left in place.glob("exness-pg-*"):  # by tests that were killed
-        if time.time() - left.stat().st_mtime > LEFT_S and not (left / "data" / "postmaster.pid").exists():
-            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):  # another process removes its own meanwhile
+            if time.time() - left.stat().st_mtime > LEFT_S and not (left / "data" / "postmaster.pid").exists():
+                shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix="exness-pg-", dir=place))
     user = _user()
     if user is not None:

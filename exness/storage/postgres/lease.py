@@ -153,12 +153,13 @@ async def _as_it_is(_: Address, connection: Connection) -> Connection:
 async def _locked(address: Address, role: str, number: int, begin: Callable[[Address, Connection], Awaitable[T]]) -> T:
     """What `begin` makes of a connection that holds a lock. A spare whose session is lost goes on waiting, also while
     it begins: what ended the session of the active one may end its own an instant later."""
-    is_spare = False
+    is_spare = is_told = False
     while True:
         try:
             connection = await connect(address, f"exness {role} {address.shard}")
             try:
                 await make(connection, address)
+                is_told = False
                 while not await connection.fetchval(TRY_LOCK, lock_key(address), number):
                     if not is_spare:
                         is_spare = True
@@ -174,7 +175,9 @@ async def _locked(address: Address, role: str, number: int, begin: Callable[[Add
         except StorageError as error:
             if not is_spare or isinstance(error, DatabaseRefused):
                 raise
-            _log.info("the database is not there", why=str(error))
+            if not is_told:
+                _log.info("the database is not there", why=str(error))
+            is_told = True
             await asyncio.sleep(ASK_EVERY_S)
 
 

@@ -2,7 +2,7 @@
 the others wait until it has."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import structlog
 
 from exness.core.instruments import Asset
 from exness.runtime.listings import Listing
-from exness.runtime.ports.journal import StorageError
+from exness.runtime.ports.journal import StorageUnreachable
 from exness.runtime.ports.tables import History
 from exness.storage.database import DatabaseRefused
 from exness.storage.postgres.auth import PostgresAuth, open_auth
@@ -98,18 +98,19 @@ async def open_processor(address: Address) -> AsyncIterator[ProcessorStorage]:
 
 
 @asynccontextmanager
-async def open_poller(address: Address) -> AsyncIterator[PollerStorage]:
+async def open_poller(address: Address, instruments: Mapping[Asset, Listing]) -> AsyncIterator[PollerStorage]:
     """Become the poller, which may take for ever. Raises StorageError, DatabaseRefused."""
     async with (
         be_the_only(address, "poller", POLLER) as watch,
         open_session(address, "exness candles") as candles,
     ):
         await _until(candles, address, _has_exchange, "an engine to make the exchange")
+        await _decimals(candles, address, instruments)
         yield PollerStorage(PostgresCandles(candles, candles), watch)
 
 
 @asynccontextmanager
-async def open_server(address: Address, assets: Iterable[Asset]) -> AsyncIterator[ServerStorage]:
+async def open_server(address: Address, instruments: Mapping[Asset, Listing]) -> AsyncIterator[ServerStorage]:
     """Wait until there is an exchange with these assets. Raises StorageError, DatabaseRefused."""
     async with (
         open_session(address, "exness server reader") as reader,
@@ -119,7 +120,7 @@ async def open_server(address: Address, assets: Iterable[Asset]) -> AsyncIterato
     ):
         await _until(reader, address, _has_exchange, "an engine to make the exchange")
         await _until(reader, address, _has_tables, "a processor to make the tables")
-        decimals = await _decimals(reader, frozenset(assets))
+        decimals = await _known(reader, address, instruments)
         async with open_auth(address) as access:
             yield ServerStorage(
                 PostgresRecords(reader),
@@ -135,15 +136,14 @@ Ready = Callable[[Connection, Address], Awaitable[bool]]
 
 
 async def _until(session: Session, address: Address, is_ready: Ready, what: str) -> None:
-    """A database that is not there yet, or comes back, is waited for. Raises DatabaseRefused."""
+    """A database that is not there yet, or comes back, is waited for. Raises StorageError for one that does not let us
+    in, and DatabaseRefused."""
     told = False
     while True:
         try:
             if await session.run(lambda connection: is_ready(connection, address)):
                 return
-        except DatabaseRefused:
-            raise
-        except StorageError as error:
+        except StorageUnreachable as error:
             if not told:
                 _log.info("the database is not there", why=str(error))
         else:
@@ -165,11 +165,29 @@ async def _has_tables(connection: Connection, address: Address) -> bool:
     return bool(await connection.fetchval(HAS_TABLES))
 
 
-async def _decimals(reader: Session, assets: frozenset[Asset]) -> dict[str, int]:
+async def _known(reader: Session, address: Address, instruments: Mapping[Asset, Listing]) -> dict[str, int]:
+    """The decimals of every asset, once the engine knows these. Raises DatabaseRefused."""
+    told = False
     while True:
-        rows = await reader.run(lambda connection: connection.fetch(SELECT_DECIMALS))
-        decimals = {row["symbol"]: row["decimals"] for row in rows}
-        if assets <= decimals.keys():
+        decimals = await _decimals(reader, address, instruments)
+        missing = instruments.keys() - decimals.keys()
+        if not missing:
             return decimals
-        _log.info("waiting", what=f"an engine that knows {', '.join(sorted(assets - decimals.keys()))}")
+        if not told:
+            _log.info("waiting", what=f"an engine that knows {', '.join(sorted(missing))}")
+        told = True
         await asyncio.sleep(1.0)
+
+
+async def _decimals(reader: Session, address: Address, instruments: Mapping[Asset, Listing]) -> dict[str, int]:
+    """Of every asset that the engine knows. Raises DatabaseRefused where this process has others: a price means the
+    same to all of them."""
+    rows = await reader.run(lambda connection: connection.fetch(SELECT_DECIMALS))
+    decimals = {row["symbol"]: row["decimals"] for row in rows}
+    for asset, listing in instruments.items():
+        if decimals.get(asset, listing.decimals) != listing.decimals:
+            raise DatabaseRefused(
+                f"the engine of {address.describe()} has {asset} at {decimals[asset]} decimals, the configuration of "
+                f"this process says {listing.decimals}: all processes of an exchange need the same assets"
+            )
+    return decimals
