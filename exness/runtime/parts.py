@@ -75,7 +75,8 @@ class RemoteDesk(Desk, Protocol):
     def bound(self) -> int: ...
 
     async def latest(self) -> int:
-        """How far the engine's journal is, asked after this was called. Raises NotTaken."""
+        """How far the engine's journal is, asked after this was called, once the copy here is as far. Raises NotTaken,
+        Halted."""
         ...
 
     def troubles(self) -> list[str]:

@@ -133,8 +133,9 @@ class Replica:
 
 
 class RemoteExchange(Exchange):
-    """An exchange whose engine is another process. `latest` asks it how far its journal is: what was acknowledged
-    anywhere before is in that; it raises NotTaken when nobody answers. `troubles` says what keeps it from trading."""
+    """An exchange whose engine is another process. `latest` asks it how far its journal is, and waits until the copy
+    here is as far: what was acknowledged anywhere before is in that; it raises NotTaken when that takes too long.
+    `troubles` says what keeps it from trading."""
 
     def __init__(
         self, *, latest: Callable[[], Awaitable[int]], troubles: Callable[[], list[str]], **parts: Any
@@ -149,7 +150,7 @@ class RemoteExchange(Exchange):
         return self.look(question)
 
     async def current(self) -> None:
-        await self._writer.durable(await self._latest())
+        await self._latest()
 
     async def _in_tables(self, account: AccountId) -> None:
         await self.current()

@@ -167,7 +167,8 @@ class Desk:
         return self._outcome(pending, answer)
 
     async def latest(self) -> int:
-        """How far the engine's journal is, asked after this was called. Raises NotTaken."""
+        """How far the engine's journal is, asked after this was called, once the copy here is as far. Raises NotTaken,
+        Halted."""
         if not self._unsent_question:
             if len(self._questions) >= self._bound:
                 self.overloads += 1
@@ -179,7 +180,9 @@ class Desk:
         answer = self._questions[self._question]
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await asyncio.shield(answer)
+                seq = await asyncio.shield(answer)
+                await self._replica.durable(seq)  # its records may be lost on the way, with the wire
+                return seq
         except TimeoutError:
             self.overloads += 1
             raise NotTaken(Busy.OVERLOADED) from None

@@ -48,7 +48,8 @@ SIGN_S = 1.0
 WAIT_S = 1.0
 AT_ONCE_S = 0.001
 READ_AT_ONCE = 100
-EVENTS_KEPT = 10_000
+EVENTS_KEPT = 1_000
+"""Entries, of some records each under load: a server that is further behind reads the journal."""
 REPLIES_KEPT = 10_000
 RECORDS_IN_ENTRY = 1_000
 MOST_UNSENT = 100_000

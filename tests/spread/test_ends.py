@@ -16,7 +16,7 @@ from exness.spread.engine import EngineEnd, Memory, Positions
 from exness.spread.keys import Keys
 from exness.spread.prices import LATE_US, PriceReader, Publisher, life_left
 from exness.spread.streams import START, Entry, WireLost
-from exness.spread.wire import Ask, Asks, Named, Ticks, ask_of, pack, read_answers, read_ticks
+from exness.spread.wire import Answers, Ask, Asks, Named, Ticks, ask_of, pack, read_answers, read_ticks
 from tests.runtime.running import running
 from tests.simulation.loop import run_alone
 from tests.spread.simulated import Gate, LoopClock, ProcessWire, SimStreams, SimWire
@@ -146,6 +146,17 @@ async def test_a_server_whose_engine_is_silent_keeps_no_more_than_its_bound() ->
     assert len(desk._questions) <= 5
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_read_waits_for_lost_records_no_longer_than_for_an_answer() -> None:
+    replica = Replica(make_engine(), Bus(10), MemoryJournal())
+    prices = PriceReader(KEYS, replica.tick, LoopClock())
+    desk = Desk(ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=0.01)
+    reading = asyncio.create_task(desk.latest())
+    await until(lambda: desk._questions, pause_s=0)
+    desk._answer_questions(Answers("1-a", [], 1, seq=5))
+    with pytest.raises(NotTaken):
+        await reading
 
 
 async def test_a_copy_of_records_that_the_journal_has_lost_does_not_go_on() -> None:

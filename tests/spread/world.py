@@ -289,7 +289,7 @@ class World:
     async def _read(self, server: Server) -> None:
         before = self.acknowledged_seq
         try:
-            await server.replica.durable(await server.desk.latest())
+            await server.desk.latest()
         except (NotTaken, Halted):
             return
         self.counts["read"] += 1
