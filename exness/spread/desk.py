@@ -364,3 +364,4 @@ class Desk:
             _, asked = self._questions.popitem(last=False)
             if not asked.done():
                 asked.set_result(answers.seq)
+        self._unsent_question = self._unsent_question and bool(self._questions)  # it was to be asked again

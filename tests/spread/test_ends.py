@@ -159,6 +159,18 @@ async def test_a_read_waits_for_lost_records_no_longer_than_for_an_answer() -> N
         await reading
 
 
+async def test_a_question_that_is_answered_before_it_is_asked_again_is_none_for_the_next_reader() -> None:
+    replica = Replica(make_engine(), Bus(10), MemoryJournal())
+    prices = PriceReader(KEYS, replica.tick, LoopClock())
+    desk = Desk(ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=60)
+    for question in (1, 2):
+        reading = asyncio.create_task(desk.latest())
+        await until(lambda: desk._questions, pause_s=0)
+        desk._send_again()
+        desk._answer_questions(Answers("1-a", [], question, seq=0))
+        assert await reading == 0
+
+
 async def test_a_copy_of_records_that_the_journal_has_lost_does_not_go_on() -> None:
     """A standby was promoted that had not got them."""
     journal, records = MemoryJournal(), known_history().records

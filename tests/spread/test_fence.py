@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from unittest.mock import Mock
 
 import pytest
+from msgspec.structs import replace
 
 from exness.runtime.ports.journal import Fenced, StorageError
 from tests.contracts.backends import INSTRUMENTS
@@ -109,6 +110,17 @@ async def test_a_very_long_batch_is_fenced_as_one(
         with pytest.raises(Fenced):
             await old.storage.journal.append(records[101:])
         assert await read_all(old.storage.journal) == records[:101]
+
+
+async def test_a_very_long_batch_counts_the_records_of_a_command_as_one(
+    postgres: Postgres, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exness.storage.postgres.journal.RECORDS_AT_ONCE", 2)
+    records = [replace(each, cause="a" if each.seq <= 5 else "b") for each in RECORDS[:9]]
+    async with engine(postgres, schema) as own:
+        await own.storage.journal.append(records)
+        assert await read_all(own.storage.journal) == records
+    assert sql(postgres, schema, "SELECT string_agg(place::text, ',' ORDER BY seq) FROM journal") == "0,1,2,3,4,0,1,2,3"
 
 
 async def test_a_batch_of_which_a_part_can_not_be_written_is_not_written(postgres: Postgres, schema: str) -> None:

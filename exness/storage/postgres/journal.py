@@ -125,8 +125,7 @@ class PostgresJournal(PostgresRecords):
             )
         try:
             check_row_of_seq(self._last, records)
-            rows = await _off_the_loop(len(records), _encoded, records)
-            await self._write(records[0].seq, rows)
+            await self._write(records)
         except BaseException as error:
             self._failed = True
             if isinstance(error, FAULTS):
@@ -136,26 +135,30 @@ class PostgresJournal(PostgresRecords):
             raise
         self._last = records[-1].seq
 
-    async def _write(self, first: int, rows: list[Row]) -> None:
-        lease = self._lease
-        position = None if self._position is None else self._position(first + len(rows) - 1)
-        if len(rows) <= RECORDS_AT_ONCE:
-            await self._call(first, rows, places(rows), position)
+    async def _write(self, records: Sequence[Record]) -> None:
+        lease, last = self._lease, records[-1].seq
+        position = None if self._position is None else self._position(last)
+        if len(records) <= RECORDS_AT_ONCE:
+            await self._call(records, 0, position)
         else:
-            numbers = places(rows)
+            place = 0
             async with lease.connection.transaction():
-                for at in range(0, len(rows), RECORDS_AT_ONCE):
-                    end = at + RECORDS_AT_ONCE
-                    await self._call(first + at, rows[at:end], numbers[at:end], position)
+                for at in range(0, len(records), RECORDS_AT_ONCE):
+                    some = records[at : at + RECORDS_AT_ONCE]
+                    follows = at > 0 and records[at - 1].cause == some[0].cause
+                    place = await self._call(some, place + 1 if follows else 0, position)
         lease.refuse_warned()
 
-    async def _call(self, first: int, rows: list[Row], numbers: list[int], position: str | None) -> None:
+    async def _call(self, records: Sequence[Record], place: int, position: str | None) -> int:
+        """`place` is the first record's among those of its command; returns the last one's."""
+        rows = await _off_the_loop(len(records), _encoded, records)
+        numbers = places(rows, place)
         _, ats, kinds, payloads, requests, checksums, versions, causes = zip(*rows, strict=True)
         written = await self._lease.connection.fetchval(
             APPEND,
             self._shard,
             self._lease.epoch,
-            first,
+            records[0].seq,
             ats,
             kinds,
             payloads,
@@ -171,14 +174,15 @@ class PostgresJournal(PostgresRecords):
                 f"another process is the engine of shard {self._shard} now: this one has written nothing since, and "
                 "ends"
             )
+        return numbers[-1]
 
 
-def places(rows: list[Row]) -> list[int]:
-    """The place of each record among those of its command, which are never split over two appends."""
-    numbers: list[int] = []
-    for place, row in enumerate(rows):
-        follows = place > 0 and rows[place - 1][7] == row[7]
-        numbers.append(min(numbers[-1] + 1, MOST_PLACE) if follows else 0)
+def places(rows: list[Row], first: int = 0) -> list[int]:
+    """The place of each record among those of its command, which are never split over two appends. `first` is the place
+    of the first one."""
+    numbers = [min(first, MOST_PLACE)]
+    for row, before in zip(rows[1:], rows, strict=False):
+        numbers.append(min(numbers[-1] + 1, MOST_PLACE) if row[7] == before[7] else 0)
     return numbers
 
 
