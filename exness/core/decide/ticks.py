@@ -54,13 +54,12 @@ def _tick(state: State, rules: Rules, market: Market, asset: Asset, price: Price
 def _rows(state: State, rules: Rules, market: Market, price: Price, looks: Looks, at: int, rows: range) -> Steps:
     """Nothing of a later row makes anything of an earlier one due: what would is refused, or closed whole."""
     for number in rows:
-        index, row = market.rows[number], ROWS[number]
-        looks_at = looks[row.look]
+        index, what, looks_at = market.rows[number], ROWS[number].what, looks[ROWS[number].look]
         while (found := index.first_due(looks_at)) is not None:
-            if row.what is What.ORDER:
-                yield fire_order(state, rules, found, price, at)
-            elif row.what is What.LIQUIDATION:
+            if what is What.LIQUIDATION:
                 yield [liquidate(state, rules, market.trades[found], price)]
+            elif what is What.ORDER:
+                yield fire_order(state, rules, found, price, at)
             else:
                 yield fire_exit(state, rules, *market.first_exit(number, looks_at), price)
 
@@ -71,19 +70,26 @@ def liquidate(state: State, rules: Rules, trade: Trade, price: Price) -> TradeCl
     rates = rules.rates_of(trade.asset)
     most = most_pnl(account.free, account.bound, trade.margin)
     end_ = settle_liquidation(trade.line, price.mark, rates, state.house.insurance, most)
-    return TradeClosed(
-        trade_id=trade.id,
-        account=account.id,
-        asset=trade.asset,
-        reason=CloseReason.LIQUIDATION,
-        price=price.mark,
-        margin=trade.margin,
-        pnl=end_.pnl,
-        returned=end_.returned,
-        balance=account.free + end_.returned,
-        shortfall=end_.shortfall,
-        bid=price.bid,
-        ask=price.ask,
+    closed = TradeClosed(
+        trade.id,
+        account.id,
+        trade.asset,
+        CloseReason.LIQUIDATION,
+        price.mark,
+        trade.margin,
+        end_.pnl,
+        end_.returned,
+        account.free + end_.returned,
+        end_.shortfall,
+        price.bid,
+        price.ask,
+    )
+    if not (
+        end_.fee or end_.forfeited or end_.covered or trade.has_exits or trade.commission or trade.realized or trade.net
+    ):
+        return closed
+    return replace(
+        closed,
         fee=end_.fee,
         forfeited=end_.forfeited,
         covered=end_.covered,
