@@ -35,6 +35,11 @@ def test_secrets_do_not_show_in_a_repr() -> None:
             "http://u:s3cret@h",
             'auth.smtp_url must be a URL that begins with smtp:// or smtps://, or "" for none',
         ),
+        (  # a password with a slash that is not quoted
+            "EXNESS_DEPLOY_BUS",
+            "redis://:a/s3cret@h:6379",
+            "deploy.bus must be a URL like redis://user:password@host:6379/0",
+        ),
     ],
 )
 def test_a_refused_secret_does_not_show_in_the_error(variable: str, value: str, problem: str) -> None:

@@ -4,19 +4,22 @@ none."""
 import asyncio
 import random
 from collections.abc import Sequence
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 
 from exness.runtime.bus import Bus
-from exness.runtime.inbox import NotTaken
+from exness.runtime.inbox import Busy, NotTaken
 from exness.runtime.replica import HistoryLost, Replica
-from exness.spread.desk import Desk
+from exness.spread import link
+from exness.spread.desk import AGAIN_S, LOOK_S, Desk
 from exness.spread.engine import EngineEnd, Memory, Positions
 from exness.spread.keys import Keys
+from exness.spread.link import TELL_EVERY_S, Link
 from exness.spread.prices import LATE_US, PriceReader, Publisher, life_left
 from exness.spread.streams import START, Entry, WireLost
-from exness.spread.wire import Answers, Ask, Asks, Named, Ticks, ask_of, pack, read_answers, read_ticks
+from exness.spread.wire import Answer, Answers, Ask, Asks, Named, Ticks, ask_of, pack, read_answers, read_ticks
 from tests.runtime.running import running
 from tests.simulation.loop import run_alone
 from tests.spread.simulated import Gate, LoopClock, ProcessWire, SimStreams, SimWire
@@ -149,9 +152,7 @@ async def test_a_server_whose_engine_is_silent_keeps_no_more_than_its_bound() ->
 
 
 async def test_a_read_waits_for_lost_records_no_longer_than_for_an_answer() -> None:
-    replica = Replica(make_engine(), Bus(10), MemoryJournal())
-    prices = PriceReader(KEYS, replica.tick, LoopClock())
-    desk = Desk(ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=0.01)
+    desk = _desk_without_a_wire(timeout_s=0.01)
     reading = asyncio.create_task(desk.latest())
     await until(lambda: desk._questions, pause_s=0)
     desk._answer_questions(Answers("1-a", [], 1, seq=5))
@@ -160,15 +161,85 @@ async def test_a_read_waits_for_lost_records_no_longer_than_for_an_answer() -> N
 
 
 async def test_a_question_that_is_answered_before_it_is_asked_again_is_none_for_the_next_reader() -> None:
-    replica = Replica(make_engine(), Bus(10), MemoryJournal())
-    prices = PriceReader(KEYS, replica.tick, LoopClock())
-    desk = Desk(ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=60)
+    desk = _desk_without_a_wire()
     for question in (1, 2):
         reading = asyncio.create_task(desk.latest())
         await until(lambda: desk._questions, pause_s=0)
         desk._send_again()
         desk._answer_questions(Answers("1-a", [], question, seq=0))
         assert await reading == 0
+
+
+def _desk_without_a_wire(timeout_s: float = 60) -> Desk:
+    replica = Replica(make_engine(), Bus(10), MemoryJournal())
+    prices = PriceReader(KEYS, replica.tick, LoopClock())
+    desk = Desk(
+        ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "s", replica, prices, bound=5, timeout_s=timeout_s
+    )
+    desk._epoch = "1-a"
+    return desk
+
+
+async def _sent_again() -> tuple[float, list[str]]:
+    """After how long, and which of two commands: the older one has been sent again meanwhile, the newer one never."""
+    desk = _desk_without_a_wire()
+    loop = asyncio.get_running_loop()
+    asking = [asyncio.create_task(desk.submit(open_trade(name, account=ANN))) for name in ("t1", "t2")]
+    await asyncio.sleep(0)
+    older, newer = desk._outgoing
+    desk._outgoing.clear()
+    looking = asyncio.create_task(desk._look())
+    began_s = loop.time()
+    older.epoch = newer.epoch = "1-a"
+    older.sent_s, newer.sent_s = began_s + AGAIN_S / 2, began_s
+    await until(lambda: desk._outgoing, pause_s=0.01)
+    sent = ["newer" if each is newer else "older" for each in desk._outgoing]
+    for task in (looking, *asking):
+        task.cancel()
+    return loop.time() - began_s, sent
+
+
+def test_a_command_is_sent_again_in_time_though_an_older_one_was_sent_since() -> None:
+    after_s, sent = run_alone(_sent_again())
+    assert sent == ["newer"]
+    assert after_s <= AGAIN_S + LOOK_S + 0.05
+
+
+@pytest.mark.parametrize(("why", "told"), [(Busy.OVERLOADED, ["bus:s-2"]), (Busy.SHUTTING_DOWN, [])])
+async def test_what_was_not_taken_waits_for_no_commit_and_nothing_is_said_of_an_end(why: Busy, told: list[str]) -> None:
+    """A commit can hang for long; and who is not answered asks the successor."""
+
+    async def still() -> bool:
+        return True
+
+    async with running() as exchange:
+        end = EngineEnd(
+            *(ProcessWire(SimWire(random.Random(1)), Gate()), KEYS, "1-a", exchange.sequencer, exchange.writer),
+            *(Memory(10), Positions(), exchange.clock, "", still),
+        )
+        waits = end._memory.add("bus:s-1", "s", 0.0)
+        end._answered(waits, Answer("bus:s-1", shows=exchange.writer.durable_seq + 1))
+        end._not_taken(end._memory.add("bus:s-2", "s", 0.0), "bus:s-2", why)
+        assert [each.id for answers in end._ready.values() for each in answers] == told
+        assert len(end._line) == 1
+
+
+async def _logged(patch: pytest.MonkeyPatch) -> list[str]:
+    """What a link says in half a minute in which it can connect and then can't work."""
+    log = Mock()
+    patch.setattr(link, "_log", log)
+
+    async def fails(_: object) -> None:
+        raise WireLost("OOM command not allowed")
+
+    running_link = asyncio.create_task(Link(ProcessWire(SimWire(random.Random(1)), Gate()), "commands").run(fails))
+    await asyncio.sleep(3 * TELL_EVERY_S - 1)
+    running_link.cancel()
+    return [call.args[0] for call in log.warning.mock_calls]
+
+
+def test_a_link_that_connects_and_can_not_work_does_not_fill_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_alone(_logged(monkeypatch)) == ["the wire is gone"] * 3
 
 
 async def test_a_copy_of_records_that_the_journal_has_lost_does_not_go_on() -> None:
