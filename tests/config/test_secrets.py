@@ -38,7 +38,8 @@ def test_secrets_do_not_show_in_a_repr() -> None:
         (  # a password with a slash that is not quoted
             "EXNESS_DEPLOY_BUS",
             "redis://:a/s3cret@h:6379",
-            'deploy.bus must be a URL like redis://user:password@host:6379/0, or "" for none: one process does everything',
+            "deploy.bus must be a URL like redis://user:password@host:6379/0, "
+            'or "" for none: one process does everything',
         ),
     ],
 )
